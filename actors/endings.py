@@ -1,0 +1,117 @@
+"""The three ends of a round, each as the transition to commit and the revealed round to show once it is durable."""
+
+from dataclasses import dataclass
+
+from actors.calls import refund_call, win_call
+from actors.records import CallStatus, FinishedRound, LiveRound, Owner, RoundStatus
+from actors.rules.settlement import Result, Settlement
+from actors.transitions import RefundRound, SettleRound, VoidRound
+
+INTERRUPTED = "interrupted"
+"""The reason of a round that a failure of ours ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A decided end: commit ``transition``, then show ``finished``; ``owes`` when it queues a win or a refund."""
+
+    transition: SettleRound | VoidRound | RefundRound
+    finished: FinishedRound
+    owes_minor: int
+
+
+def settled(live: LiveRound, owner: Owner, settlement: Settlement, now_ms: int) -> Ending:
+    """``flying -> settled``."""
+    win = win_call(live, settlement, now_ms)
+    transition = SettleRound(
+        owner=owner,
+        operator_id=live.operator_id,
+        session_id=live.session_id,
+        round_id=live.round_id,
+        result=settlement.result,
+        realized_hundredths=settlement.realized_hundredths,
+        payout_minor=settlement.payout_minor,
+        win=win,
+        outcome=live.outcome,
+        server_seed=live.commitment.server_seed,
+        settled_at_ms=now_ms,
+    )
+    finished = _finished(
+        live,
+        RoundStatus.SETTLED,
+        now_ms,
+        result=settlement.result,
+        realized_hundredths=settlement.realized_hundredths,
+        payout_minor=settlement.payout_minor,
+    )
+    return Ending(transition, finished, settlement.payout_minor)
+
+
+def void(live: LiveRound, owner: Owner, reason: str, *, bet_status: CallStatus, attempts: int, now_ms: int) -> Ending:
+    """``betting -> void``: with a refund queued unless it is certain that the player was not debited."""
+    assert bet_status in {CallStatus.DECLINED, CallStatus.UNKNOWN}
+    refund = refund_call(live, now_ms) if bet_status is CallStatus.UNKNOWN else None
+    transition = VoidRound(
+        owner=owner,
+        operator_id=live.operator_id,
+        session_id=live.session_id,
+        round_id=live.round_id,
+        reason=reason,
+        bet_status=bet_status,
+        attempts=attempts,
+        refund=refund,
+        outcome=live.outcome,
+        server_seed=live.commitment.server_seed,
+        settled_at_ms=now_ms,
+    )
+    finished = _finished(live, RoundStatus.VOID, now_ms, reason=reason)
+    return Ending(transition, finished, live.amount_minor if refund else 0)
+
+
+def refunded(live: LiveRound, owner: Owner, reason: str, now_ms: int) -> Ending:
+    """``flying -> refunded``: the stake goes back."""
+    transition = RefundRound(
+        owner=owner,
+        operator_id=live.operator_id,
+        session_id=live.session_id,
+        round_id=live.round_id,
+        reason=reason,
+        refund=refund_call(live, now_ms),
+        outcome=live.outcome,
+        server_seed=live.commitment.server_seed,
+        settled_at_ms=now_ms,
+    )
+    return Ending(transition, _finished(live, RoundStatus.REFUNDED, now_ms, reason=reason), live.amount_minor)
+
+
+def _finished(
+    live: LiveRound,
+    status: RoundStatus,
+    now_ms: int,
+    *,
+    result: Result | None = None,
+    reason: str | None = None,
+    realized_hundredths: int = 0,
+    payout_minor: int = 0,
+) -> FinishedRound:
+    return FinishedRound(
+        round_id=live.round_id,
+        session_id=live.session_id,
+        status=status,
+        result=result,
+        reason=reason,
+        currency=live.currency,
+        amount_minor=live.amount_minor,
+        auto_cashout_hundredths=live.auto_cashout_hundredths,
+        realized_hundredths=realized_hundredths,
+        payout_minor=payout_minor,
+        server_seed=live.commitment.server_seed,
+        server_seed_hash=live.commitment.server_seed_hash,
+        client_seed=live.commitment.client_seed,
+        nonce=live.commitment.nonce,
+        rtp_bps=live.terms.rtp_bps,
+        max_win_multiplier=live.terms.max_win_multiplier,
+        outcome=live.outcome,
+        started_at_ms=live.started_at_ms,
+        settled_at_ms=now_ms,
+    )

@@ -1,0 +1,97 @@
+"""The ledger actor: commits the transitions of all rounds in groups, so that many share one crossing and one fsync."""
+
+import logging
+from collections import deque
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+import trio
+
+from actors.actor import Actor, Reply
+from actors.errors import ActorError
+from actors.ports import Ledger, LedgerUnavailableError
+from actors.settings import GameSettings
+from actors.transitions import Answer, PlaceBet, Transition
+
+log = logging.getLogger("getaway.ledger")
+
+ANSWER_TIMEOUT_MS = 30_000
+"""Longer than the database's own deadlines: an answer that is later than this counts as lost."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting:
+    transition: Transition
+    reply: Reply[Answer]
+
+
+class GroupObserver(Protocol):
+    """Told about every group that was committed."""
+
+    def ledger_group(self, size: int, duration_s: float) -> None:
+        """``size`` transitions were committed together in ``duration_s`` seconds."""
+        ...
+
+
+def session_of(transition: Transition) -> UUID:
+    """The session that a transition changes: a group holds at most one of each session."""
+    return transition.round.session_id if isinstance(transition, PlaceBet) else transition.session_id
+
+
+class LedgerActor(Actor[_Waiting]):
+    """Serializes all changes through one mailbox; while one group is being committed the next one gathers."""
+
+    def __init__(self, ledger: Ledger, settings: GameSettings, observer: GroupObserver) -> None:
+        super().__init__("ledger", settings.ledger_mailbox_max)
+        self._ledger = ledger
+        self._group_max = settings.ledger_group_max
+        self._observer = observer
+        self._left_over: deque[_Waiting] = deque()
+
+    async def commit(self, transition: Transition) -> Answer:
+        """Store one transition; returns once it is durable.
+
+        Raises ``LedgerUnavailableError`` when it is not known whether it was stored; it may be repeated.
+        """
+        try:
+            return await self.ask(lambda reply: _Waiting(transition, reply), ANSWER_TIMEOUT_MS)
+        except (ActorError, trio.TooSlowError) as error:
+            raise LedgerUnavailableError("the ledger did not answer") from error
+
+    async def run(self) -> None:
+        """Commit group after group."""
+        while True:
+            if not self._left_over:
+                self._left_over.append(await self.receive())
+            while len(self._left_over) < self._group_max and (waiting := self.receive_nowait()) is not None:
+                self._left_over.append(waiting)
+            await self._commit_group(self._take_group())
+
+    def _take_group(self) -> list[_Waiting]:
+        group: list[_Waiting] = []
+        sessions: set[UUID] = set()
+        later: deque[_Waiting] = deque()
+        for waiting in self._left_over:
+            session_id = session_of(waiting.transition)
+            if session_id in sessions:
+                later.append(waiting)
+            else:
+                sessions.add(session_id)
+                group.append(waiting)
+        self._left_over = later
+        return group
+
+    async def _commit_group(self, group: list[_Waiting]) -> None:
+        began_at = trio.current_time()
+        try:
+            answers = await self._ledger.commit([waiting.transition for waiting in group])
+        except LedgerUnavailableError as error:
+            log.warning("a group was not committed", extra={"transitions": len(group), "error": str(error)})
+            for waiting in group:
+                waiting.reply.fail(LedgerUnavailableError(str(error)))
+            return
+        assert len(answers) == len(group), "the ledger answers each transition"
+        self._observer.ledger_group(len(group), trio.current_time() - began_at)
+        for waiting, answer in zip(group, answers, strict=True):
+            waiting.reply.answer(answer)

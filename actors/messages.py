@@ -1,0 +1,133 @@
+"""Messages between actors, by who gets them. ``...In`` frames of players are in ``actors.protocol``."""
+
+from dataclasses import dataclass
+
+from actors.actor import Reply
+from actors.metronome import Flight
+from actors.ports import PlayerSink, WalletAnswer
+from actors.protocol import BetIn, ClientSeedIn, HistoryIn
+from actors.records import FinishedRound, LiveRound, WalletCall
+
+# To a wallet.
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SendBet:
+    """Send a stored bet once."""
+
+    call: WalletCall
+    reply: Reply[WalletAnswer]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Deliver:
+    """A win or refund was stored: read what is due."""
+
+
+@dataclass(frozen=True, slots=True)
+class WalletNews:
+    """What a session learns from its wallet: the balance if an answer told one, and what is still unacknowledged."""
+
+    balance_minor: int | None
+    pending_minor: int
+
+
+# To a round, and its news to the session.
+
+
+@dataclass(frozen=True, slots=True)
+class Cashout:
+    """A player's cash-out, received at ``received_at_ms``."""
+
+    frame_id: str | None
+    received_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupt:
+    """The server stops before the flight ends: refund the stake."""
+
+
+@dataclass(frozen=True, slots=True)
+class BetStored:
+    """The intent is durable; the operator's wallet is being asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class BetTrouble:
+    """Whether the intent was stored is not known; the wallet was not asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class BetNotStored:
+    """The intent was never stored: nothing happened. ``refused``: the ledger would not take it."""
+
+    refused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RoundFlies:
+    """The operator took the stake and the start is durable. ``flight`` is to be streamed once the player was told."""
+
+    live: LiveRound
+    flight: Flight
+    balance_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class RoundOver:
+    """The end is durable. ``frame_id`` is that of the cash-out that ended it."""
+
+    finished: FinishedRound
+    owes_minor: int
+    frame_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CashoutRefused:
+    """A cash-out that changed nothing: ``too_early`` or ``too_late``."""
+
+    frame_id: str | None
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoundLost:
+    """Another owner has taken the round: this process must not say anything about it any more."""
+
+
+RoundNews = BetStored | BetTrouble | BetNotStored | RoundFlies | RoundOver | CashoutRefused | RoundLost
+
+
+# To a session.
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Attach:
+    """A socket has said hello; ``history`` was read for its welcome just now."""
+
+    sink: PlayerSink
+    history: list[FinishedRound]
+    frame_id: str | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detach:
+    """A socket has gone."""
+
+    sink: PlayerSink
+
+
+@dataclass(frozen=True, slots=True)
+class FromPlayer:
+    """A frame of the player."""
+
+    frame: BetIn | ClientSeedIn | HistoryIn
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Something outside has changed: the operator's status, or the server drains."""
+
+
+SessionMessage = Attach | Detach | FromPlayer | RoundNews | WalletNews | Look

@@ -1,0 +1,158 @@
+"""What the actors need from the outside, as protocols.
+
+Real adapters live in ``server``, in-memory twins in ``tests``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from actors.records import FinishedRound, LiveRound, OpenedSession, Operator, Owner, WalletCall
+from actors.transitions import Answer, Transition
+
+
+class LedgerUnavailableError(Exception):
+    """The ledger could not say whether it applied anything: repeat the same transitions, or read."""
+
+
+class Ledger(Protocol):
+    """Durable state. Every method is one crossing to the database and raises ``LedgerUnavailableError`` on trouble."""
+
+    async def commit(self, transitions: Sequence[Transition]) -> list[Answer]:
+        """Apply each transition atomically, all in one durable commit; one answer for each, in order.
+
+        At most one transition of a session may be in a group. One that cannot be applied is ``Rejected`` and does not
+        disturb the others.
+        """
+        ...
+
+    async def register_node(self, node: str, now_ms: int) -> Owner:
+        """Begin a new life of a node: a larger epoch than any before it; earlier epochs of it are dead from now on."""
+        ...
+
+    async def heartbeat(self, owner: Owner, now_ms: int) -> bool:
+        """Record that the owner is alive; ``False`` if a newer epoch of the node exists and this one must stop."""
+        ...
+
+    async def open_session(self, token_digest: bytes, owner: Owner, lease_ms: int, now_ms: int) -> OpenedSession | None:
+        """Take a session's ownership and read it. ``None``: no such token. An expired session is returned, too.
+
+        A session owned by another node whose heartbeat is younger than ``lease_ms`` is not taken:
+        raises ``SessionElsewhereError``.
+        """
+        ...
+
+    async def history(
+        self, operator_id: UUID, operator_player_id: str, before: UUID | None, limit: int
+    ) -> tuple[list[FinishedRound], bool]:
+        """A player's finished rounds, newest first, older than ``before``; and whether there are more."""
+        ...
+
+    async def live_round(self, operator_id: UUID, round_id: UUID) -> LiveRound | None:
+        """A round in ``betting`` or ``flying`` as stored; ``None`` once it has ended."""
+        ...
+
+    async def finished_round(self, operator_id: UUID, round_id: UUID) -> FinishedRound | None:
+        """A round that has ended, as stored."""
+        ...
+
+    async def take_orphans(self, owner: Owner, lease_ms: int, now_ms: int, limit: int) -> list[tuple[LiveRound, int]]:
+        """Take live rounds whose owner is dead (a superseded epoch, or no heartbeat for ``lease_ms``).
+
+        Each comes with the dead owner's last heartbeat (unix ms). Oldest first, at most ``limit``.
+        """
+        ...
+
+    async def pending_calls(self, operator_id: UUID, session_id: UUID) -> list[WalletCall]:
+        """A session's wins and refunds that are neither acknowledged nor parked, in order."""
+        ...
+
+    async def sessions_with_pending_calls(self, owner: Owner, limit: int) -> list[tuple[UUID, UUID]]:
+        """``(operator_id, session_id)`` of sessions that have pending wins or refunds, the longest waiting first."""
+        ...
+
+
+class SessionElsewhereError(Exception):
+    """Another live node owns the session."""
+
+
+class OperatorSource(Protocol):
+    """Where provisioned operators come from."""
+
+    async def load_operators(self) -> list[Operator]:
+        """All operators, secrets opened. Raises ``LedgerUnavailableError`` on trouble."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """The wallet answered 200 with ``ok: true`` and an integer ``balance_minor``."""
+
+    balance_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """A plain refusal: another 4xx, or 200 with ``ok: false``. The player was certainly not debited."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unclear:
+    """Unknown whether the call had its effect: no answer in time, a lost connection, 408, 425, 429, 5xx, garbage."""
+
+    detail: str
+
+
+WalletAnswer = Acknowledged | Declined | Unclear
+
+
+class WalletGateway(Protocol):
+    """One attempt at a signed call to an operator's wallet."""
+
+    async def send(self, operator: Operator, call: WalletCall, timeout_ms: int) -> WalletAnswer:
+        """Sign the frozen body with a fresh timestamp, send it, classify the answer within ``timeout_ms``. Never raises
+        but for cancellation; ``detail`` is short, printable and free of secrets and player ids."""
+        ...
+
+
+class Entropy(Protocol):
+    """Unpredictable values, from the system's CSPRNG in production."""
+
+    def server_seed(self) -> str:
+        """64 lower-case hex characters."""
+        ...
+
+    def client_seed(self) -> str:
+        """A default client seed: 16 characters of ``[A-Za-z0-9_-]``."""
+        ...
+
+    def identifier(self) -> UUID:
+        """A random (version 4) UUID."""
+        ...
+
+    def token(self) -> str:
+        """A session token: 256 random bits as 43 URL-safe characters."""
+        ...
+
+    def fraction(self) -> float:
+        """From 0 inclusive to 1 exclusive, for the jitter of retries."""
+        ...
+
+
+class PlayerSink(Protocol):
+    """The writing side of one player's socket. Neither method waits."""
+
+    def send(self, frame: bytes) -> None:
+        """Queue one JSON text frame. A full queue closes the socket: frames are delivered in order or not at all."""
+        ...
+
+    def offer_tick(self, number: int, frame: bytes) -> None:
+        """Offer tick ``number`` of the live round; a busy socket skips it (the newest wins)."""
+        ...
+
+    def close(self) -> None:
+        """Close the socket after what is queued was written."""
+        ...

@@ -1,0 +1,135 @@
+"""Rounds whose actor is gone are brought to their right end from what is stored, never from memory.
+
+A round that a failure of ours interrupted is settled if its crash, or its automatic cash-out, came before the failure
+(the node's last recorded heartbeat); otherwise its stake is refunded. (Contract, section 6.5.)
+"""
+
+import logging
+from collections.abc import Callable
+from uuid import UUID
+
+import trio
+
+from actors import endings
+from actors.actor import Actor
+from actors.ports import LedgerUnavailableError
+from actors.records import CallStatus, FinishedRound, LiveRound, RoundStatus
+from actors.rules.settlement import interrupted_end
+from actors.services import Services, commit_until_known
+from actors.transitions import Applied
+
+log = logging.getLogger("getaway.recovery")
+
+
+def interrupted(services: Services, live: LiveRound, last_alive_ms: int) -> endings.Ending:
+    """The right end of a round that was interrupted at ``last_alive_ms``.
+
+    A bet that may have been sent is unknown: the round is void and the stake is refunded.
+    """
+    now_ms = services.clock.now_ms()
+    if live.status is RoundStatus.BETTING:
+        return endings.void(
+            live,
+            services.owner,
+            endings.INTERRUPTED,
+            bet_status=CallStatus.UNKNOWN,
+            attempts=1,
+            now_ms=now_ms,
+        )
+    assert live.started_at_ms is not None
+    settlement = interrupted_end(live.plan(), live.started_at_ms, last_alive_ms)
+    if settlement is None:
+        return endings.refunded(live, services.owner, endings.INTERRUPTED, now_ms)
+    return endings.settled(live, services.owner, settlement, now_ms)
+
+
+async def resolve(services: Services, live: LiveRound, last_alive_ms: int) -> endings.Ending | None:
+    """Commit the end of an interrupted round; ``None`` if it is not ours to end any more."""
+    ending = interrupted(services, live, last_alive_ms)
+    if not isinstance(await commit_until_known(services, ending.transition), Applied):
+        return None
+    services.observer.round_ended(ending.finished.status.value, ending.finished.result and ending.finished.result.value)
+    log.info(
+        "an interrupted round was ended",
+        extra={"round_id": str(live.round_id), "was": live.status.value, "status": ending.finished.status.value},
+    )
+    return ending
+
+
+async def resolve_stored(
+    services: Services, operator_id: UUID, round_id: UUID, last_alive_ms: int
+) -> FinishedRound | None:
+    """End a round of ours whose actor is gone, or read the end it had; ``None`` if it was never stored or is lost."""
+    wait_s = 0.05
+    while True:
+        try:
+            live = await services.reads.live_round(operator_id, round_id)
+            if live is None:
+                return await services.reads.finished_round(operator_id, round_id)
+        except LedgerUnavailableError:
+            await trio.sleep(wait_s)
+            wait_s = min(wait_s * 2, 1)
+            continue
+        ending = await resolve(services, live, last_alive_ms)
+        return None if ending is None else ending.finished
+
+
+class OrphanSweeper(Actor[None]):
+    """Takes the rounds of dead owners, at the start and then every ``orphan_sweep_ms``, and ends them.
+
+    ``deliver`` starts the wallet of a session that is owed something.
+    """
+
+    def __init__(self, services: Services, deliver: Callable[[UUID, UUID], None]) -> None:
+        super().__init__("orphans", 1)
+        self._services = services
+        self._deliver = deliver
+
+    async def run(self) -> None:
+        """Sweep for ever."""
+        while True:
+            try:
+                while await self.sweep() == self._services.settings.orphan_batch_max:
+                    pass
+            except LedgerUnavailableError as error:
+                log.warning("orphaned rounds could not be read", extra={"error": str(error)})
+            await trio.sleep(self._services.settings.orphan_sweep_ms / 1000)
+
+    async def sweep(self) -> int:
+        """End one batch; how many rounds there were. Raises ``LedgerUnavailableError``."""
+        services = self._services
+        orphans = await services.reads.take_orphans(
+            services.owner, services.settings.lease_ms, services.clock.now_ms(), services.settings.orphan_batch_max
+        )
+        async with trio.open_nursery() as nursery:
+            for live, last_alive_ms in orphans:
+                nursery.start_soon(self._end, live, last_alive_ms)
+        return len(orphans)
+
+    async def _end(self, live: LiveRound, last_alive_ms: int) -> None:
+        ending = await resolve(self._services, live, last_alive_ms)
+        if ending is not None and ending.owes_minor:
+            self._deliver(live.operator_id, live.session_id)
+
+
+class Heartbeat(Actor[None]):
+    """Records every ``heartbeat_ms`` that this node is alive; calls ``fenced`` when a newer life of it has begun."""
+
+    def __init__(self, services: Services, fenced: Callable[[], None]) -> None:
+        super().__init__("heartbeat", 1)
+        self._services = services
+        self._fenced = fenced
+
+    async def run(self) -> None:
+        """Beat until fenced."""
+        while True:
+            try:
+                alive = await self._services.reads.heartbeat(self._services.owner, self._services.clock.now_ms())
+            except LedgerUnavailableError as error:
+                log.warning("the heartbeat was not recorded", extra={"error": str(error)})
+                alive = True
+            if not alive:
+                log.error("a newer process has taken this node's name; this one stops")
+                self._fenced()
+                return
+            await trio.sleep(self._services.settings.heartbeat_ms / 1000)

@@ -1,0 +1,239 @@
+"""The round actor: the life of one round, from the stored intent to the stored end.
+
+Nothing is sent before it is stored, and nobody is told before it is durable. Cash-outs come straight into this actor's
+mailbox with the moment of their receipt, so that one queue orders cash-out and crash and one pure rule decides.
+"""
+
+import logging
+from dataclasses import replace
+from typing import Protocol
+
+import trio
+
+from actors import endings
+from actors.actor import Actor
+from actors.calls import bet_call
+from actors.errors import ActorError
+from actors.messages import (
+    BetNotStored,
+    BetStored,
+    BetTrouble,
+    Cashout,
+    CashoutRefused,
+    Interrupt,
+    RoundFlies,
+    RoundLost,
+    RoundNews,
+    RoundOver,
+    SendBet,
+)
+from actors.metronome import Flight, TickTarget
+from actors.ports import Acknowledged, Declined, LedgerUnavailableError, Unclear, WalletAnswer
+from actors.records import CallStatus, Commitment, LiveRound, RoundStatus
+from actors.recovery import resolve_stored
+from actors.rules.settlement import FlightPlan, Result, Settlement
+from actors.services import Services, commit_until_known, until_known
+from actors.transitions import Answer, Applied, PlaceBet, Started, StartRound
+from actors.wallet import WalletDesk
+
+log = logging.getLogger("getaway.round")
+
+WALLET_MARGIN_MS = 2_000
+"""The wallet actor answers within the bet's own deadline; this is for its way through the mailboxes."""
+
+
+class RoundWatcher(TickTarget, Protocol):
+    """Whoever shows a round to its player. Neither method waits."""
+
+    def report(self, news: RoundNews) -> None:
+        """Learn what became of the round."""
+        ...
+
+
+class RoundActor(Actor[Cashout | Interrupt]):
+    """One live round; ``watcher`` is its session."""
+
+    def __init__(
+        self,
+        services: Services,
+        desk: WalletDesk,
+        live: LiveRound,
+        *,
+        next_commitment: Commitment,
+        watcher: RoundWatcher,
+    ) -> None:
+        super().__init__(f"round:{live.round_id}", services.settings.round_mailbox_max)
+        self._services = services
+        self._desk = desk
+        self.placed = live
+        self.next_commitment = next_commitment
+        self.is_stored = False
+        self._watcher = watcher
+        self._flies: RoundFlies | None = None
+
+    def adopt(self, watcher: RoundWatcher) -> RoundFlies | None:
+        """Report to ``watcher`` from now on; the flight so far, if there is one."""
+        self._watcher = watcher
+        if self._flies is not None:
+            self._flies.flight.target = watcher
+        return self._flies
+
+    def interrupt(self) -> None:
+        """Refund the stake: the server can't wait for the flight's end."""
+        try:
+            self.tell(Interrupt())
+        except ActorError:
+            log.warning("a round could not be interrupted", extra={"round_id": str(self.placed.round_id)})
+
+    def report(self, news: RoundNews) -> None:
+        """Tell the session that watches the round."""
+        self._watcher.report(news)
+
+    async def run(self) -> None:
+        """Bet, fly, end."""
+        if not await self._place_bet():
+            return
+        self.is_stored = True
+        self.report(BetStored())
+        answer = await self._ask_wallet()
+        if isinstance(answer, Acknowledged):
+            live = await self._start(answer.balance_minor)
+            if live is not None:
+                await self._fly(live, answer.balance_minor)
+        elif isinstance(answer, Declined):
+            await self._end(self._void("bet_declined", CallStatus.DECLINED, attempts=1))
+        else:
+            await self._end(self._void("wallet_unavailable", CallStatus.UNKNOWN, attempts=1))
+
+    async def _place_bet(self) -> bool:
+        intent = PlaceBet(
+            owner=self._services.owner,
+            round=self.placed,
+            call=bet_call(self.placed),
+            next_server_seed=self.next_commitment.server_seed,
+        )
+        try:
+            answer = await self._services.ledger.commit(intent)
+        except LedgerUnavailableError:
+            self.report(BetTrouble())
+            await self._take_back()
+            return False
+        if not isinstance(answer, Applied):
+            self.report(BetNotStored(refused=True))
+            return False
+        return True
+
+    async def _take_back(self) -> None:
+        """Void the intent if it was stored after all; the operator was never asked, so nothing is owed."""
+        ending = self._void("wallet_unavailable", CallStatus.DECLINED, attempts=0)
+        if isinstance(await commit_until_known(self._services, ending.transition), Applied):
+            self._over(ending, None)
+        else:
+            self.report(BetNotStored(refused=False))
+
+    def _void(self, reason: str, bet_status: CallStatus, *, attempts: int) -> endings.Ending:
+        now_ms = self._services.clock.now_ms()
+        return endings.void(
+            self.placed, self._services.owner, reason, bet_status=bet_status, attempts=attempts, now_ms=now_ms
+        )
+
+    async def _ask_wallet(self) -> WalletAnswer:
+        wallet = self._desk.wallet(self.placed.operator_id, self.placed.session_id)
+        call = bet_call(self.placed)
+        timeout_ms = self._services.settings.bet_timeout_ms + WALLET_MARGIN_MS
+        try:
+            return await wallet.ask(lambda reply: SendBet(call, reply), timeout_ms)
+        except (ActorError, trio.TooSlowError):
+            return Unclear("the wallet actor did not answer")
+
+    async def _start(self, balance_minor: int) -> LiveRound | None:
+        async def start() -> Answer:
+            return await self._services.ledger.commit(
+                StartRound(
+                    owner=self._services.owner,
+                    operator_id=self.placed.operator_id,
+                    session_id=self.placed.session_id,
+                    round_id=self.placed.round_id,
+                    started_at_ms=self._services.metronome.next_beat_ms(),
+                    balance_minor=balance_minor,
+                )
+            )
+
+        give_up_at = trio.current_time() + self._services.settings.start_patience_ms / 1000
+        try:
+            answer = await until_known(start, give_up_at)
+        except LedgerUnavailableError:
+            await self._give_back()
+            return None
+        if not isinstance(answer, Started):
+            self.report(RoundLost())
+            return None
+        return replace(self.placed, status=RoundStatus.FLYING, started_at_ms=answer.started_at_ms)
+
+    async def _give_back(self) -> None:
+        """The stake was taken but the start could not be stored for too long: end the round from what is stored."""
+        finished = await resolve_stored(self._services, self.placed.operator_id, self.placed.round_id, 0)
+        if finished is None:
+            self.report(RoundLost())
+            return
+        self.report(RoundOver(finished, self.placed.amount_minor, None))
+        self._desk.deliver(self.placed.operator_id, self.placed.session_id)
+
+    async def _fly(self, live: LiveRound, balance_minor: int) -> None:
+        assert live.started_at_ms is not None
+        plan = live.plan()
+        flight = Flight(live.round_id, live.started_at_ms, live.started_at_ms + plan.ends_at_ms, self._watcher)
+        self._flies = RoundFlies(live, flight, balance_minor)
+        self.report(self._flies)
+        try:
+            settlement, frame_id = await self._until_end(plan, flight)
+        finally:
+            self._services.metronome.leave(flight)
+        now_ms = self._services.clock.now_ms()
+        if settlement is None:
+            await self._end(endings.refunded(live, self._services.owner, endings.INTERRUPTED, now_ms))
+        else:
+            await self._end(endings.settled(live, self._services.owner, settlement, now_ms), frame_id)
+
+    async def _until_end(self, plan: FlightPlan, flight: Flight) -> tuple[Settlement | None, str | None]:
+        """How the flight ends, and the frame that ended it; no settlement when it was interrupted.
+
+        At the unattended end the mailbox is emptied first: what was received in time counts, however late it is read.
+        """
+        clock = self._services.clock
+        while True:
+            message = None
+            with trio.move_on_at(clock.trio_time(flight.ends_at_ms)):
+                message = await self.receive()
+            message = message or self.receive_nowait()
+            if message is None:
+                if clock.now_ms() >= flight.ends_at_ms:
+                    return plan.unattended(), None
+                await clock.sleep_until_ms(flight.ends_at_ms)
+                continue
+            if isinstance(message, Interrupt):
+                return None, None
+            settlement = plan.cashed_out(message.received_at_ms - flight.started_at_ms)
+            if settlement is None:
+                self.report(CashoutRefused(message.frame_id, "too_early"))
+            elif settlement.result is Result.CRASH:
+                self.report(CashoutRefused(message.frame_id, "too_late"))
+                return settlement, None
+            else:
+                return settlement, message.frame_id
+
+    async def _end(self, ending: endings.Ending, frame_id: str | None = None) -> None:
+        if isinstance(await commit_until_known(self._services, ending.transition), Applied):
+            self._over(ending, frame_id)
+        else:
+            self.report(RoundLost())
+
+    def _over(self, ending: endings.Ending, frame_id: str | None) -> None:
+        finished = ending.finished
+        self._services.observer.round_ended(finished.status.value, finished.result and finished.result.value)
+        while (message := self.receive_nowait()) is not None:
+            if isinstance(message, Cashout):
+                self.report(CashoutRefused(message.frame_id, "too_late"))
+        self.report(RoundOver(finished, ending.owes_minor, frame_id))
+        if ending.owes_minor:
+            self._desk.deliver(self.placed.operator_id, self.placed.session_id)

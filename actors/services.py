@@ -1,0 +1,80 @@
+"""What every actor of a node shares: its clock, its owner's mark, its ports and settings, and who counts."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import trio
+
+from actors.clock import ServerClock
+from actors.ledger import LedgerActor
+from actors.metronome import Metronome
+from actors.operators import OperatorDirectory
+from actors.ports import Entropy, Ledger, LedgerUnavailableError, WalletGateway
+from actors.records import CallKind, Owner
+from actors.settings import GameSettings
+from actors.transitions import Answer, Transition
+
+REPEAT_FIRST_MS = 50
+REPEAT_MAX_MS = 1_000
+
+
+class Observer(Protocol):
+    """Counts what happens, without identities."""
+
+    def ledger_group(self, size: int, duration_s: float) -> None:
+        """A group of ``size`` transitions was committed in ``duration_s``."""
+        ...
+
+    def round_ended(self, status: str, result: str | None) -> None:
+        """A round reached its end."""
+        ...
+
+    def wallet_call(self, kind: CallKind, outcome: str, duration_s: float) -> None:
+        """One attempt: ``acknowledged``, ``declined`` or ``unclear``."""
+        ...
+
+    def mailbox_overflow(self, actor: str) -> None:
+        """A message was refused because ``actor``'s mailbox was full."""
+        ...
+
+    def actor_failed(self, actor: str) -> None:
+        """An actor of this kind failed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """Handed to every actor of a node."""
+
+    settings: GameSettings
+    owner: Owner
+    clock: ServerClock
+    entropy: Entropy
+    reads: Ledger
+    ledger: LedgerActor
+    operators: OperatorDirectory
+    gateway: WalletGateway
+    metronome: Metronome
+    observer: Observer
+
+
+async def until_known(change: Callable[[], Awaitable[Answer]], give_up_at: float = float("inf")) -> Answer:
+    """Repeat a change until the ledger says what became of it, or raise its last error after ``give_up_at``.
+
+    ``give_up_at`` is on trio's clock. Every transition may be repeated, so a lost answer does no harm.
+    """
+    wait_ms = REPEAT_FIRST_MS
+    while True:
+        try:
+            return await change()
+        except LedgerUnavailableError:
+            if trio.current_time() >= give_up_at:
+                raise
+        await trio.sleep(wait_ms / 1000)
+        wait_ms = min(wait_ms * 2, REPEAT_MAX_MS)
+
+
+async def commit_until_known(services: Services, transition: Transition) -> Answer:
+    """Commit one transition, repeating it for as long as the ledger is unavailable."""
+    return await until_known(lambda: services.ledger.commit(transition))

@@ -1,0 +1,421 @@
+"""The session actor: one player's open session. It judges frames, starts rounds and tells what became of them.
+
+It never waits for a wallet or a flight: those are other actors, whose news come by mail like the player's frames.
+"""
+
+import logging
+from collections.abc import Callable
+
+import trio
+
+from actors.actor import Actor
+from actors.bets import Table, bet_error, new_round, next_commitment
+from actors.errors import ActorError, MailboxFullError
+from actors.messages import (
+    Attach,
+    BetNotStored,
+    BetStored,
+    BetTrouble,
+    Cashout,
+    CashoutRefused,
+    Detach,
+    FromPlayer,
+    Look,
+    RoundFlies,
+    RoundLost,
+    RoundNews,
+    RoundOver,
+    SessionMessage,
+    WalletNews,
+)
+from actors.operators import limits_for
+from actors.ports import LedgerUnavailableError, PlayerSink
+from actors.protocol import (
+    HISTORY_WELCOME,
+    BetIn,
+    CashoutIn,
+    ClientSeedIn,
+    HistoryIn,
+    encode,
+    error_frame,
+    finished_fields,
+    history_fields,
+    next_fields,
+    round_fields,
+    session_ended_frame,
+)
+from actors.records import Commitment, FinishedRound, LiveRound, RoundStatus, SessionRecord
+from actors.round import RoundActor
+from actors.services import Services
+from actors.transitions import Applied, ChangeClientSeed
+from actors.wallet import WalletDesk
+from actors.welcome import welcome_frame
+from actors.words import WORDS, words
+
+log = logging.getLogger("getaway.session")
+
+
+class SessionActor(Actor[SessionMessage]):
+    """One open session. ``start_round`` runs a round's actor; ``draining`` tells whether new bets are refused."""
+
+    def __init__(
+        self,
+        services: Services,
+        desk: WalletDesk,
+        session: SessionRecord,
+        *,
+        pending_minor: int,
+        start_round: Callable[[RoundActor], None],
+        draining: Callable[[], bool],
+    ) -> None:
+        super().__init__(f"session:{session.session_id}", services.settings.session_mailbox_max)
+        self.session_id = session.session_id
+        self._services = services
+        self._desk = desk
+        self.record = session
+        self._start_round = start_round
+        self._draining = draining
+        self._balance_minor = session.balance_minor
+        self._pending_minor = pending_minor
+        self._next = session.next
+        self._lost = False
+        self._sink: PlayerSink | None = None
+        self._alone_since = trio.current_time()
+        self._round: RoundActor | None = None
+        self._flying: tuple[LiveRound, int] | None = None
+        self._last: FinishedRound | None = None
+        self._bet: BetIn | None = None
+        self._bet_waits_until: float | None = None
+        self._reading_history = False
+
+    # What others may do without waiting.
+
+    def report(self, news: RoundNews | WalletNews | Look) -> None:
+        """News of this session's round or wallet. Half of the mailbox is kept for them, so there is room."""
+        try:
+            self.tell(news)
+        except ActorError:
+            log.warning("news did not reach a session that is gone", extra={"news": type(news).__name__})
+
+    def tell_from_player(self, message: FromPlayer) -> None:
+        """Queue a player's frame, in the mailbox's first half only. Raises like ``tell``."""
+        if self.queued >= self.mailbox_max // 2:
+            raise MailboxFullError(self.name)
+        self.tell(message)
+
+    def offer_tick(self, number: int, frame: bytes) -> None:
+        """A tick of the live round, straight to the socket."""
+        if self._sink is not None:
+            self._sink.offer_tick(number, frame)
+
+    def cash_out(self, frame: CashoutIn, received_at_ms: int) -> None:
+        """Pass a cash-out straight to the round's mailbox, so that nothing delays it."""
+        if self._round is None or frame.round_id != self._round.placed.round_id:
+            ended = self._last is not None and frame.round_id == self._last.round_id
+            self._refuse("too_late" if ended else "no_such_round", frame.frame_id)
+            return
+        try:
+            self._round.tell(Cashout(frame.frame_id, received_at_ms))
+        except MailboxFullError:
+            self._services.observer.mailbox_overflow("round")
+            self._refuse("rate_limited", frame.frame_id)
+        except ActorError:
+            self._refuse("too_late", frame.frame_id)
+
+    def look(self) -> None:
+        """Something outside has changed: the operator's status, or the server drains."""
+        self.report(Look())
+
+    def adopt(self, running: RoundActor) -> None:
+        """Take over a round that outlived the session actor before this one. Before ``run`` only."""
+        self._round = running
+        flies = running.adopt(self)
+        if flies is not None:
+            self._flying = (flies.live, flies.balance_minor)
+
+    # The actor's own life.
+
+    async def run(self) -> None:
+        """Serve until the session has ended, or nobody is there and nothing is live."""
+        self._desk.listen(self.session_id, self.report)
+        try:
+            async with trio.open_nursery() as nursery:
+                while not self._is_done():
+                    message = None
+                    with trio.move_on_at(self._wakes_at()):
+                        message = await self.receive()
+                    if message is not None:
+                        await self._handle(message, nursery)
+                nursery.cancel_scope.cancel()
+        finally:
+            self._desk.forget(self.session_id)
+            self._end_socket("shutdown")
+
+    def _wakes_at(self) -> float:
+        wakes_at = self._services.clock.trio_time(self.record.expires_at_ms) if self._round is None else float("inf")
+        if self._bet_waits_until is not None:
+            wakes_at = min(wakes_at, self._bet_waits_until)
+        if self._sink is None and self._round is None:
+            wakes_at = min(wakes_at, self._alone_since + self._services.settings.session_linger_ms / 1000)
+        return wakes_at
+
+    def _is_done(self) -> bool:
+        now = trio.current_time()
+        if self._bet_waits_until is not None and now >= self._bet_waits_until:
+            self._drop_waiting_bet("wallet_pending")
+        if self._round is not None:
+            return False
+        reason = self._end_reason()
+        if reason is not None:
+            if self._bet is not None:
+                self._drop_waiting_bet("draining" if reason == "shutdown" else "session_expired")
+            self._end_socket(reason)
+            return True
+        if self._lost:
+            return True
+        alone_for = now - self._alone_since
+        return (
+            self._sink is None and self._bet is None and alone_for >= self._services.settings.session_linger_ms / 1000
+        )
+
+    def _end_reason(self) -> str | None:
+        if self._services.clock.now_ms() >= self.record.expires_at_ms:
+            return "expired"
+        if not self._services.operators.is_active(self.record.operator_id):
+            return "operator_suspended"
+        return "shutdown" if self._draining() else None
+
+    def _end_socket(self, reason: str) -> None:
+        if self._sink is not None:
+            self._sink.send(session_ended_frame(reason))
+            self._sink.close()
+            self._sink = None
+            self._alone_since = trio.current_time()
+
+    async def _handle(self, message: SessionMessage, nursery: trio.Nursery) -> None:
+        match message:
+            case FromPlayer():
+                await self._on_frame(message.frame, nursery)
+            case Attach():
+                self._attach(message)
+            case Detach():
+                if self._sink is message.sink:
+                    self._sink = None
+                    self._alone_since = trio.current_time()
+            case WalletNews():
+                self._on_wallet(message)
+            case Look():
+                pass  # The loop looks at what has changed after every message.
+            case _:
+                self._on_round(message)
+
+    async def _on_frame(self, frame: BetIn | ClientSeedIn | HistoryIn, nursery: trio.Nursery) -> None:
+        match frame:
+            case BetIn():
+                self._judge_bet(frame)
+            case ClientSeedIn():
+                await self._change_client_seed(frame)
+            case HistoryIn():
+                self._start_history(frame, nursery)
+
+    def _show(self, frame: bytes) -> None:
+        if self._sink is not None:
+            self._sink.send(frame)
+
+    def _refuse(self, code: str, frame_id: str | None, message: str | None = None) -> None:
+        self._show(error_frame(code, message or words(code), frame_id))
+
+    # Sockets.
+
+    def _attach(self, attach: Attach) -> None:
+        self._end_socket("replaced")
+        self._sink = attach.sink
+        self._show(self._welcome(attach))
+        if self._round is not None and self._round.is_stored and self._flying is None:
+            self._send_bet_pending(self._round.placed, None)
+
+    def _welcome(self, attach: Attach) -> bytes:
+        table = self._table()
+        assert table is not None, "a session without an active operator has ended"
+        history = attach.history
+        if self._last is not None and all(self._last.round_id != finished.round_id for finished in history):
+            history = [self._last, *history][:HISTORY_WELCOME]
+        return welcome_frame(
+            self._services,
+            attach.frame_id,
+            session=self.record,
+            table=table,
+            balance_minor=self._balance_minor,
+            pending_minor=self._pending_minor,
+            promised=self._next,
+            flying=self._flying,
+            history=history,
+        )
+
+    def _table(self) -> Table | None:
+        operator = self._services.operators.find(self.record.operator_id)
+        if operator is None:
+            return None
+        limits = limits_for(operator, self.record.currency, self._services.settings.bet_limits)
+        return None if limits is None else Table(operator=operator, limits=limits)
+
+    # Client seeds and history.
+
+    async def _change_client_seed(self, change: ClientSeedIn) -> None:
+        """Store the seed, then answer. Bets behind it in the mailbox find it in force."""
+        if self._round is not None and not self._round.is_stored:
+            self._refuse("round_in_progress", change.frame_id, "A bet is being placed. Change the seed after it.")
+            return
+        request = ChangeClientSeed(
+            owner=self._services.owner,
+            operator_id=self.record.operator_id,
+            session_id=self.session_id,
+            client_seed=change.value,
+        )
+        try:
+            answer = await self._services.ledger.commit(request)
+        except LedgerUnavailableError:
+            self._refuse("wallet_unavailable", change.frame_id, "The client seed could not be stored. Try again.")
+            return
+        if not isinstance(answer, Applied):
+            self._lose()
+            return
+        old = self._next
+        self._next = Commitment(old.server_seed, old.server_seed_hash, change.value, old.nonce)
+        self._show(encode("client_seed", change.frame_id, next=next_fields(self._next)))
+
+    def _start_history(self, request: HistoryIn, nursery: trio.Nursery) -> None:
+        if self._reading_history:
+            self._refuse("rate_limited", request.frame_id)
+            return
+        self._reading_history = True
+        nursery.start_soon(self._send_history, request)
+
+    async def _send_history(self, request: HistoryIn) -> None:
+        session = self.record
+        try:
+            rounds, more = await self._services.reads.history(
+                session.operator_id, session.operator_player_id, request.before, request.limit
+            )
+        except LedgerUnavailableError:
+            self._refuse("wallet_unavailable", request.frame_id, "The history could not be read. Try again.")
+        else:
+            self._show(encode("history", request.frame_id, rounds=history_fields(rounds), more=more))
+        finally:
+            self._reading_history = False
+
+    # Bets and rounds.
+
+    def _judge_bet(self, bet: BetIn) -> None:
+        table = self._table()
+        code = self._bet_error(bet, table)
+        if code is not None:
+            self._refuse(code, bet.frame_id)
+            return
+        assert table is not None
+        self._bet = bet
+        if self._pending_minor:
+            self._bet_waits_until = trio.current_time() + self._services.settings.pending_wait_ms / 1000
+        else:
+            self._place(bet, table)
+
+    def _bet_error(self, bet: BetIn, table: Table | None) -> str | None:
+        if self._round is not None or self._bet is not None:
+            return "round_in_progress"
+        if self._draining():
+            return "draining"
+        if self._services.clock.now_ms() >= self.record.expires_at_ms:
+            return "session_expired"
+        if table is None or not self._services.operators.is_active(self.record.operator_id):
+            return "bet_declined"
+        return bet_error(bet, table, self._balance_minor)
+
+    def _drop_waiting_bet(self, code: str) -> None:
+        assert self._bet is not None
+        self._refuse(code, self._bet.frame_id)
+        self._bet, self._bet_waits_until = None, None
+
+    def _place(self, bet: BetIn, table: Table) -> None:
+        live = new_round(self._services, self.record, self._next, bet, table)
+        after = next_commitment(live, self._services.entropy.server_seed())
+        self._round = RoundActor(self._services, self._desk, live, next_commitment=after, watcher=self)
+        self._start_round(self._round)
+
+    def _on_round(self, news: RoundNews) -> None:
+        match news:
+            case BetStored():
+                self._on_bet_stored()
+            case BetTrouble():
+                self._refuse(
+                    "wallet_unavailable", self._bet_frame_id(), "The bet could not be stored. Nothing was staked."
+                )
+            case BetNotStored():
+                self._clear_round()
+                if news.refused:
+                    self._lose()
+            case RoundFlies():
+                self._on_flies(news)
+            case CashoutRefused():
+                self._refuse(news.code, news.frame_id)
+            case RoundOver():
+                self._on_over(news)
+            case RoundLost():
+                self._clear_round()
+                self._lose()
+
+    def _bet_frame_id(self) -> str | None:
+        return None if self._bet is None else self._bet.frame_id
+
+    def _on_bet_stored(self) -> None:
+        assert self._round is not None
+        self._next = self._round.next_commitment
+        self._send_bet_pending(self._round.placed, self._bet_frame_id())
+
+    def _send_bet_pending(self, live: LiveRound, frame_id: str | None) -> None:
+        self._show(encode("bet_pending", frame_id, round_id=str(live.round_id), amount_minor=live.amount_minor))
+
+    def _on_flies(self, news: RoundFlies) -> None:
+        assert news.live.started_at_ms is not None
+        self._flying = (news.live, news.balance_minor)
+        self._balance_minor = news.balance_minor
+        fields = round_fields(news.live, news.live.started_at_ms, news.balance_minor)
+        self._show(encode("round_started", self._bet_frame_id(), **fields))
+        self._services.metronome.join(news.flight)
+
+    def _on_over(self, news: RoundOver) -> None:
+        finished, frame_id = news.finished, news.frame_id
+        void = finished.status is RoundStatus.VOID
+        if void and frame_id is None:
+            frame_id = self._bet_frame_id()
+        if self._round is not None and self._next.nonce == finished.nonce:
+            self._next = self._round.next_commitment
+        self._clear_round()
+        self._last = finished
+        self._pending_minor += news.owes_minor
+        fields = finished_fields(finished) | {"balance_minor": self._balance_minor, "next": next_fields(self._next)}
+        self._show(encode("round_ended", frame_id, **fields))
+        if void and finished.reason in WORDS:
+            self._refuse(finished.reason, frame_id)
+        if news.owes_minor:
+            self._send_balance()
+
+    def _clear_round(self) -> None:
+        self._round, self._flying, self._bet = None, None, None
+
+    def _lose(self) -> None:
+        """Another node owns this session now: this one must say nothing about it any more."""
+        self._lost = True
+        self._end_socket("replaced")
+
+    def _on_wallet(self, news: WalletNews) -> None:
+        if news.balance_minor is not None:
+            self._balance_minor = news.balance_minor
+        self._pending_minor = news.pending_minor
+        self._send_balance()
+        if self._bet is None or self._round is not None or self._pending_minor:
+            return
+        bet, self._bet, self._bet_waits_until = self._bet, None, None
+        self._judge_bet(bet)
+
+    def _send_balance(self) -> None:
+        self._show(encode("balance", None, balance_minor=self._balance_minor, pending_minor=self._pending_minor))

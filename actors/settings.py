@@ -1,0 +1,59 @@
+"""The actors' settings, each bound with its overflow rule beside it. Times are milliseconds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from actors.rules.limits import BetLimits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GameSettings:
+    """How the game is run. ``bet_limits`` are the configured limits by currency."""
+
+    growth_rate_per_ms: Decimal = Decimal("0.00006")
+    tick_ms: int = 100
+    bet_limits: Mapping[str, BetLimits]
+
+    bet_timeout_ms: int = 5_000
+    """A `/bet` without an answer after this is unclear: the round is void and its refund is queued."""
+    delivery_timeout_ms: int = 10_000
+    """One attempt at a `/win` or `/refund`."""
+    pending_wait_ms: int = 3_000
+    """A bet waits this long for an unacknowledged win or refund; then it is refused (``wallet_pending``)."""
+    retry_first_ms: int = 1_000
+    retry_max_ms: int = 60_000
+    retry_period_ms: int = 76 * 3_600_000
+    """A call that was not acknowledged after this is parked for a person."""
+    operator_calls_max: int = 64
+    """Calls in flight to one operator; more wait, within their own deadline, and delay nobody else."""
+
+    session_linger_ms: int = 30_000
+    """A session without a socket and without a round leaves memory after this; its row stays."""
+    wallet_linger_ms: int = 30_000
+    """A wallet actor without anything to deliver leaves memory after this."""
+    operator_refresh_ms: int = 2_000
+    heartbeat_ms: int = 1_000
+    lease_ms: int = 10_000
+    """A node that was silent for this long has lost its sessions and rounds."""
+    orphan_sweep_ms: int = 5_000
+    orphan_batch_max: int = 500
+    drain_ms_max: int = 30_000
+    """At shutdown live rounds may fly on for this long; then their stakes are refunded."""
+    delivery_drain_ms_max: int = 3_000
+    """At shutdown calls in flight may finish for this long; what is left stays stored and goes out after the start."""
+    start_patience_ms: int = 5_000
+    """An accepted stake whose start cannot be stored for this long is refunded."""
+
+    session_mailbox_max: int = 64
+    """Overflow: a player's frame is refused (``rate_limited``) when half is taken; the rest is for rounds, wallets."""
+    round_mailbox_max: int = 8
+    """Overflow: a cash-out is refused (``rate_limited``); eight are queued already."""
+    wallet_mailbox_max: int = 8
+    """Overflow: the bet is refused (``wallet_unavailable``); wins and refunds are read from the ledger instead."""
+    ledger_mailbox_max: int = 8_192
+    """Overflow: the change is refused as ``LedgerUnavailableError``."""
+    ledger_group_max: int = 256
+    """Transitions in one commit; the rest waits for the next."""
+    sessions_max: int = 20_000
+    """Overflow: `hello` is answered with ``session_ended`` (``shutdown``) and the client tries again later."""

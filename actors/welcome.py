@@ -1,0 +1,55 @@
+"""The welcome: everything a page needs to show the truth, whether it is new or back from a lost connection."""
+
+from collections.abc import Sequence
+
+from actors.bets import Table
+from actors.protocol import (
+    PROTOCOL_VERSION,
+    encode,
+    history_fields,
+    limits_fields,
+    next_fields,
+    round_fields,
+)
+from actors.records import Commitment, FinishedRound, LiveRound, SessionRecord
+from actors.rules.money import multiplier_number
+from actors.services import Services
+
+
+def welcome_frame(
+    services: Services,
+    frame_id: str | None,
+    *,
+    session: SessionRecord,
+    table: Table,
+    balance_minor: int,
+    pending_minor: int,
+    promised: Commitment,
+    flying: tuple[LiveRound, int] | None,
+    history: Sequence[FinishedRound],
+) -> bytes:
+    """The frame that answers ``hello``. ``flying`` is the live round with the balance after its stake."""
+    live_round = None
+    if flying is not None:
+        live, balance_after_stake_minor = flying
+        assert live.started_at_ms is not None
+        live_round = round_fields(live, live.started_at_ms, balance_after_stake_minor)
+    return encode(
+        "welcome",
+        frame_id,
+        protocol=PROTOCOL_VERSION,
+        session_id=str(session.session_id),
+        player=session.operator_player_id,
+        currency=session.currency,
+        balance_minor=balance_minor,
+        pending_minor=pending_minor,
+        limits=limits_fields(table.limits, table.operator.max_win_multiplier),
+        rtp_target=multiplier_number(table.operator.rtp_bps),
+        growth={"rate_per_ms": float(services.settings.growth_rate_per_ms)},
+        tick_ms=services.settings.tick_ms,
+        next=next_fields(promised),
+        round=live_round,
+        history=history_fields(history),
+        server_time=services.clock.now_ms(),
+        expires_at=session.expires_at_ms,
+    )

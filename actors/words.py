@@ -1,0 +1,25 @@
+"""What players and developers of clients are told with each error code."""
+
+WORDS = {
+    "unauthorized": "This session is not known. Open the game from the casino again.",
+    "stake_too_low": "The stake is below the smallest bet.",
+    "stake_too_high": "The stake is above the largest bet.",
+    "stake_step": "The stake is not a whole number of bet steps.",
+    "bad_auto_cashout": "The automatic cash-out must be at least 1.01 and at most the largest multiplier.",
+    "insufficient_funds": "The balance is too low for this stake.",
+    "bet_declined": "The casino declined this bet. Nothing was staked.",
+    "wallet_unavailable": "The casino's wallet could not be reached. If the stake was taken, it is given back.",
+    "wallet_pending": "An earlier win or refund is still on its way to the wallet. Bet again when it has arrived.",
+    "round_in_progress": "A round is in progress. Bet again when it is over.",
+    "no_such_round": "There is no such round in this session.",
+    "too_early": "The lowest cash-out is 1.01x, and the round has not reached it.",
+    "too_late": "The round was over before this cash-out arrived.",
+    "rate_limited": "Too many requests at once. Wait a moment.",
+    "session_expired": "The session has expired. Open the game from the casino again.",
+    "draining": "The server is about to restart and takes no new bets. Try again in a minute.",
+}
+
+
+def words(code: str) -> str:
+    """The sentence for an error code of the player protocol."""
+    return WORDS[code]

@@ -1,0 +1,1 @@
+"""The server around the game: configuration, database, HTTP, websockets, wallet gateway, command line."""
