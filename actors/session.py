@@ -5,6 +5,7 @@ It never waits for a wallet or a flight: those are other actors, whose news come
 
 import logging
 from collections.abc import Callable
+from typing import assert_never
 
 import trio
 
@@ -362,6 +363,8 @@ class SessionActor(Actor[SessionMessage]):
             case RoundLost():
                 self._clear_round()
                 self._lose()
+            case _:
+                assert_never(news)
 
     def _bet_frame_id(self) -> str | None:
         return None if self._bet is None else self._bet.frame_id

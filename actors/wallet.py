@@ -6,6 +6,7 @@ until the operator acknowledges it, and only then the next. It can be started fo
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from uuid import UUID
 
 import trio
@@ -40,7 +41,8 @@ class WalletActor(Actor[SendBet | Deliver]):
         self._limiter = limiter
         self._listener = listener
         self._pending: list[WalletCall] = []
-        self.resting = False
+        self.at_rest = trio.Event()
+        """Set while there is nothing to deliver and nothing in flight."""
 
     async def run(self) -> None:
         """Deliver what is stored, then serve until nothing came for ``wallet_linger_ms``."""
@@ -48,12 +50,13 @@ class WalletActor(Actor[SendBet | Deliver]):
         while True:
             wait_ms = self._wait_ms()
             message: SendBet | Deliver | None = None
-            self.resting = not self._pending
+            if not self._pending:
+                self.at_rest.set()
             with trio.move_on_after(wait_ms / 1000):
                 message = await self.receive()
-            self.resting = False
             if message is None and not self._pending:
                 return
+            self.at_rest = trio.Event()
             match message:
                 case SendBet():
                     message.reply.answer(await self._send_bet(message.call))
@@ -150,7 +153,7 @@ class WalletActor(Actor[SendBet | Deliver]):
 class WalletDesk:
     """Finds or starts the wallet actor of a session; owns the bound on calls in flight to each operator."""
 
-    def __init__(self, services: Services, start: Callable[[WalletActor], None]) -> None:
+    def __init__(self, services: Services, start: Callable[[WalletActor, Callable[[], None]], None]) -> None:
         self._services = services
         self._start = start
         self._wallets: dict[UUID, WalletActor] = {}
@@ -176,7 +179,7 @@ class WalletDesk:
                 self._services, operator_id, session_id, limiter, lambda news: self._news(session_id, news)
             )
             self._wallets[session_id] = wallet
-            self._start(wallet)
+            self._start(wallet, partial(self._ended, wallet, session_id))
         return wallet
 
     def deliver(self, operator_id: UUID, session_id: UUID) -> None:
@@ -186,15 +189,18 @@ class WalletDesk:
         except ActorError:
             log.warning("a wallet was too busy to be told; it reads its rows when it is free")
 
-    def ended(self, wallet: WalletActor, session_id: UUID) -> None:
-        """The wallet actor has left memory."""
+    def resume(self, operator_id: UUID, session_id: UUID) -> None:
+        """Start the session's wallet unless it is there; it reads what is due by itself."""
+        self.wallet(operator_id, session_id)
+
+    def _ended(self, wallet: WalletActor, session_id: UUID) -> None:
         if self._wallets.get(session_id) is wallet:
             del self._wallets[session_id]
 
-    @property
-    def busy(self) -> int:
-        """How many wallets have something to deliver or a call in flight."""
-        return sum(not wallet.resting for wallet in self._wallets.values())
+    async def until_at_rest(self) -> None:
+        """Return once no wallet has a call in flight or to deliver."""
+        for wallet in list(self._wallets.values()):
+            await wallet.at_rest.wait()
 
     def _news(self, session_id: UUID, news: WalletNews) -> None:
         listener = self._listeners.get(session_id)

@@ -1,0 +1,141 @@
+"""A node: the tree of actors of one process. The order of its nested nurseries is the shutdown order.
+
+::
+
+    foundation   ledger, operators, heartbeat      ends last: everything above stores through it
+      wallets    one per session with calls        may finish what is in flight
+        rounds   one per live round, metronome, orphan sweeper
+          sessions  one per open session           ends first
+"""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import trio
+
+from actors.actor import Actor
+from actors.clock import ServerClock
+from actors.ledger import LedgerActor
+from actors.lobby import Lobby
+from actors.metronome import Metronome
+from actors.operators import OperatorDirectory
+from actors.ports import Entropy, Ledger, LedgerUnavailableError, OperatorSource, WalletGateway
+from actors.recovery import Heartbeat
+from actors.rules.growth import GrowthCurve
+from actors.services import Observer, Services
+from actors.settings import GameSettings
+from actors.supervisor import Policy, Supervisor
+from actors.wallet import WalletActor, WalletDesk
+
+log = logging.getLogger("getaway.node")
+
+RESUME_SESSIONS_MAX = 5_000
+"""How many sessions with undelivered calls are resumed at a time; the longest waiting come first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """The outside of a node."""
+
+    ledger: Ledger
+    operators: OperatorSource
+    gateway: WalletGateway
+    entropy: Entropy
+    observer: Observer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A running node. ``fenced`` is set when a newer process has taken its name: it must stop at once."""
+
+    services: Services
+    lobby: Lobby
+    desk: WalletDesk
+    fenced: trio.Event
+
+    async def drain(self) -> None:
+        """End all rounds and sessions in order, then give calls in flight ``delivery_drain_ms_max`` to finish."""
+        await self.lobby.drain()
+        with trio.move_on_after(self.services.settings.delivery_drain_ms_max / 1000):
+            await self.desk.until_at_rest()
+
+
+class DeliveryResumer(Actor[None]):
+    """Starts the wallets of sessions that are owed something, at the start and every ``orphan_sweep_ms``."""
+
+    def __init__(self, services: Services, desk: WalletDesk) -> None:
+        super().__init__("resumer", 1)
+        self._services = services
+        self._desk = desk
+
+    async def run(self) -> None:
+        """Resume for ever."""
+        services = self._services
+        while True:
+            try:
+                owed = await services.reads.sessions_with_pending_calls(services.owner, RESUME_SESSIONS_MAX)
+                for operator_id, session_id in owed:
+                    self._desk.resume(operator_id, session_id)
+            except LedgerUnavailableError as error:
+                log.warning("undelivered calls could not be read", extra={"error": str(error)})
+            await trio.sleep(services.settings.orphan_sweep_ms / 1000)
+
+
+@asynccontextmanager
+async def open_node(name: str, settings: GameSettings, clock: ServerClock, ports: Ports) -> AsyncIterator[Node]:
+    """Run a node's actors while the block runs; the caller drains it before leaving.
+
+    Raises ``LedgerUnavailableError`` if the node can't be registered or the operators can't be loaded.
+    """
+    owner = await ports.ledger.register_node(name, clock.now_ms())
+    directory = OperatorDirectory(ports.operators, settings.operator_refresh_ms)
+    await directory.refresh()
+    services = Services(
+        settings=settings,
+        owner=owner,
+        clock=clock,
+        entropy=ports.entropy,
+        reads=ports.ledger,
+        ledger=LedgerActor(ports.ledger, settings, ports.observer),
+        operators=directory,
+        gateway=ports.gateway,
+        metronome=Metronome(clock, GrowthCurve(settings.growth_rate_per_ms), settings.tick_ms),
+        observer=ports.observer,
+    )
+    fenced = trio.Event()
+    async with (
+        _supervised(services) as foundation,
+        _supervised(services) as wallets,
+        _supervised(services) as rounds,
+        _supervised(services) as sessions,
+    ):
+        desk = WalletDesk(services, _wallet_starter(wallets))
+        lobby = Lobby(services, sessions, rounds, desk)
+        foundation.start(services.ledger, Policy.RESTART)
+        foundation.start(directory, Policy.RESTART)
+        foundation.start(Heartbeat(services, fenced.set), Policy.RESTART)
+        rounds.start(services.metronome, Policy.RESTART)
+        rounds.start(lobby.sweeper, Policy.RESTART)
+        wallets.start(DeliveryResumer(services, desk), Policy.RESTART)
+        yield Node(services=services, lobby=lobby, desk=desk, fenced=fenced)
+
+
+@asynccontextmanager
+async def _supervised(services: Services) -> AsyncIterator[Supervisor]:
+    async with trio.open_nursery() as nursery:
+        yield Supervisor(nursery, services.observer.actor_failed)
+        nursery.cancel_scope.cancel()
+
+
+def _wallet_starter(supervisor: Supervisor) -> Callable[[WalletActor, Callable[[], None]], None]:
+    """A wallet is temporary: its calls are rows, and the resumer or its session starts a new one."""
+
+    def start(wallet: WalletActor, ended: Callable[[], None]) -> None:
+        async def on_end(_failed: bool) -> None:
+            ended()
+
+        supervisor.start(wallet, Policy.TEMPORARY, on_end)
+
+    return start

@@ -1,0 +1,274 @@
+"""Sessions on the twins: entering, resuming, seeds, history, expiry, suspension, draining."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import trio
+
+from actors.records import CallKind, OperatorStatus
+from actors.settings import GameSettings
+from tests.helpers.game import LIMITS, Player, open_game
+
+
+async def enter_with(game, text: bytes) -> Player:
+    player = Player(game.clock)
+    assert await game.node.lobby.enter(text, player) is None
+    return player
+
+
+async def test_the_welcome_says_everything(autojump_clock):
+    async with open_game() as game:
+        player = await game.enter(await game.launch(), frame_id="h")
+        welcome = await player.until("welcome")
+        assert welcome["id"] == "h"
+        assert (welcome["protocol"], welcome["player"], welcome["currency"]) == (1, "player-42", "USD")
+        assert welcome["limits"] == {
+            "min_bet_minor": 10, "max_bet_minor": 100_000, "bet_step_minor": 10, "max_payout_minor": 10_000_000,
+            "min_cashout": 1.01, "max_win_multiplier": 2_000,
+        }  # fmt: skip
+        assert (welcome["rtp_target"], welcome["growth"], welcome["tick_ms"]) == (96, {"rate_per_ms": 0.00006}, 100)
+        assert welcome["next"].keys() == {"server_seed_hash", "client_seed", "nonce"}
+        assert (welcome["round"], welcome["history"], welcome["balance_minor"]) == (None, [], 10_000)
+        assert welcome["expires_at"] == welcome["server_time"] + 3_600_000
+
+
+@pytest.mark.parametrize(
+    ("hello", "code"),
+    [
+        (b"not json", "bad_message"),
+        (b"[]", "bad_message"),
+        (b'{"type":"bet","amount_minor":1}', "bad_message"),
+        (b'{"type":"hello"}', "bad_message"),
+        (b'{"type":"hello","session":"no-such-token"}', "unauthorized"),
+        ('{"type":"hello","session":"\\ud800"}'.encode(), "unauthorized"),
+    ],
+)
+async def test_who_may_not_enter_is_told_why_and_shown_out(autojump_clock, hello, code):
+    async with open_game() as game:
+        player = await enter_with(game, hello)
+        assert [frame["code"] for frame in player.frames] == [code]
+        assert player.closed
+
+
+async def test_a_newer_socket_replaces_the_older_and_sees_the_live_round(autojump_clock):
+    async with open_game() as game:
+        token = await game.launch(300)
+        first = await game.enter(token)
+        first.say("bet", amount_minor=1_000)
+        started = await first.until("round_started")
+        second = await game.enter(token)
+        welcome = await second.until("welcome")
+        assert (await first.until("session_ended"))["reason"] == "replaced"
+        assert first.closed
+        assert welcome["round"]["round_id"] == started["round_id"]
+        assert welcome["round"]["started_at"] == started["started_at"]
+        second.say("cashout", round_id=started["round_id"])
+        await second.until("error")
+        first.door.leave()
+        await second.until("round_ended")
+        assert second.ticks
+
+
+async def test_a_player_who_left_finds_the_end_in_the_history(autojump_clock):
+    async with open_game() as game:
+        token = await game.launch(150)
+        player = await game.enter(token)
+        player.say("bet", amount_minor=1_000)
+        started = await player.until("round_started")
+        player.door.leave()
+        await trio.sleep(120)
+        back = await game.enter(token)
+        welcome = await back.until("welcome")
+        assert welcome["round"] is None
+        assert [(past["round_id"], past["result"]) for past in welcome["history"]] == [(started["round_id"], "crash")]
+        assert welcome["next"]["nonce"] == 2
+
+
+async def test_the_commitment_survives_leaving_memory(autojump_clock):
+    """Or a player could shop for seeds by reconnecting."""
+    async with open_game() as game:
+        token = await game.launch()
+        player = await game.enter(token)
+        before = (await player.until("welcome"))["next"]
+        player.door.leave()
+        await trio.sleep(120)
+        assert game.node.lobby.sessions_open == 0
+        assert (await (await game.enter(token)).until("welcome"))["next"] == before
+
+
+async def test_a_client_seed_is_stored_before_it_is_confirmed(autojump_clock):
+    async with open_game() as game:
+        token = await game.launch()
+        player = await game.enter(token)
+        promised = (await player.until("welcome"))["next"]
+        player.say("client_seed", value="lucky-7", id="s")
+        changed = await player.until("client_seed")
+        assert changed["id"] == "s"
+        assert changed["next"] == promised | {"client_seed": "lucky-7"}
+        player.door.leave()
+        await trio.sleep(120)
+        assert (await (await game.enter(token)).until("welcome"))["next"]["client_seed"] == "lucky-7"
+
+
+async def test_a_client_seed_with_the_bet_holds_from_that_round_on(autojump_clock):
+    async with open_game() as game:
+        player = await game.play()
+        player.say("bet", amount_minor=1_000, client_seed="mine")
+        assert (await player.until("round_started"))["client_seed"] == "mine"
+        assert (await player.until("round_ended"))["next"]["client_seed"] == "mine"
+
+
+async def test_history_is_paged_newest_first(autojump_clock):
+    async with open_game() as game:
+        player = await game.play(150, 150, 150)
+        played = []
+        for _ in range(3):
+            player.say("bet", amount_minor=1_000)
+            played.insert(0, (await player.until("round_ended"))["round_id"])
+        player.say("history", limit=2, id="p1")
+        page = await player.until("history")
+        assert (page["id"], [past["round_id"] for past in page["rounds"]], page["more"]) == ("p1", played[:2], True)
+        player.say("history", before=played[1])
+        page = await player.until("history")
+        assert ([past["round_id"] for past in page["rounds"]], page["more"]) == (played[2:], False)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        {"type": "history", "limit": 0},
+        {"type": "history", "limit": 51},
+        {"type": "history", "before": "x"},
+        {"type": "client_seed"},
+        {"type": "cashout", "round_id": 5},
+        {"type": "ping"},
+        {"type": "ping", "t": "now"},
+        {"type": "unheard-of"},
+        {"type": 5},
+        {"type": "bet", "amount_minor": 100, "id": 5},
+        {"type": "bet", "amount_minor": 100, "id": "x" * 65},
+        {"type": "hello", "session": "again"},
+    ],
+)
+async def test_a_bad_frame_gets_an_error_and_the_session_goes_on(autojump_clock, frame):
+    async with open_game() as game:
+        player = await game.play()
+        player.say(**{"frame_type" if name == "type" else name: value for name, value in frame.items()})
+        assert (await player.until("error"))["code"] in {"bad_message", "bad_client_seed"}
+        player.say("ping", t=5)
+        assert (await player.until("pong"))["t"] == 5
+        assert game.wallet.calls == []
+
+
+async def test_a_ping_brings_the_servers_time(autojump_clock):
+    async with open_game() as game:
+        player = await game.play()
+        player.say("ping", t=12.5, id="p")
+        assert await player.until("pong") == {
+            "type": "pong", "id": "p", "t": 12.5, "server_time": game.clock.now_ms(),
+        }  # fmt: skip
+
+
+async def test_another_sessions_round_cannot_be_cashed_out(autojump_clock):
+    async with open_game() as game:
+        owner, thief = await game.play(300), await game.play()
+        owner.say("bet", amount_minor=1_000)
+        started = await owner.until("round_started")
+        await trio.sleep(5)
+        thief.say("cashout", round_id=started["round_id"])
+        assert (await thief.until("error"))["code"] == "no_such_round"
+        assert (await owner.until("round_ended"))["result"] == "crash"
+
+
+async def test_an_expired_session_ends_after_its_round(autojump_clock):
+    async with open_game() as game:
+        token = await game.launch(300, ttl_s=60)
+        player = await game.enter(token)
+        await trio.sleep(55)
+        player.say("bet", amount_minor=1_000)
+        await player.until("round_ended")
+        assert (await player.until("session_ended"))["reason"] == "expired"
+        assert player.closed
+        late = await enter_with(game, json.dumps({"type": "hello", "session": token}).encode())
+        assert [frame["reason"] for frame in late.frames] == ["expired"]
+
+
+async def test_a_suspension_ends_sessions_within_five_seconds_and_rounds_end_first(autojump_clock):
+    async with open_game() as game:
+        idle, flying = await game.play(), await game.play(300)
+        flying.say("bet", amount_minor=1_000, auto_cashout=2)
+        await flying.until("round_started")
+        game.ledger.operators[0] = replace(game.ledger.operators[0], status=OperatorStatus.SUSPENDED)
+        with trio.fail_after(5):
+            assert (await idle.until("session_ended"))["reason"] == "operator_suspended"
+        assert (await flying.until("round_ended"))["payout_minor"] == 2_000
+        assert (await flying.until("session_ended"))["reason"] == "operator_suspended"
+        await trio.sleep(60)
+        assert len(game.wallet.sent(CallKind.WIN)) == 1
+
+
+async def test_draining_lets_rounds_end_refuses_bets_and_closes_sessions(autojump_clock):
+    async with open_game() as game:
+        idle, flying = await game.play(), await game.play(300)
+        flying.say("bet", amount_minor=1_000, auto_cashout=2)
+        await flying.until("round_started")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(game.node.drain)
+            assert (await idle.until("session_ended"))["reason"] == "shutdown"
+            assert (await flying.until("round_ended"))["result"] == "cashout"
+            assert (await flying.until("session_ended"))["reason"] == "shutdown"
+        assert len(game.wallet.sent(CallKind.WIN)) == 1
+        refused = await enter_with(game, b'{"type":"hello","session":"any"}')
+        assert [frame["reason"] for frame in refused.frames] == ["shutdown"]
+
+
+async def test_a_round_that_outlasts_the_drain_is_refunded(autojump_clock):
+    settings = GameSettings(bet_limits={"USD": LIMITS}, drain_ms_max=2_000)
+    async with open_game(settings=settings) as game:
+        player = await game.play(300)
+        player.say("bet", amount_minor=1_000)
+        await player.until("round_started")
+        await game.node.drain()
+        ended = await player.until("round_ended")
+        assert (ended["status"], ended["reason"], ended["payout_minor"]) == ("refunded", "interrupted", 0)
+        assert len(game.wallet.sent(CallKind.REFUND)) == 1
+
+
+async def test_a_full_house_turns_away(autojump_clock):
+    async with open_game(settings=GameSettings(bet_limits={"USD": LIMITS}, sessions_max=1)) as game:
+        await game.play()
+        second = await enter_with(game, json.dumps({"type": "hello", "session": await game.launch()}).encode())
+        assert [frame["reason"] for frame in second.frames] == ["shutdown"]
+        assert game.observer.overflows == ["lobby"]
+
+
+async def test_a_flood_of_frames_is_refused_and_the_round_stays_right(autojump_clock):
+    async with open_game() as game:
+        player = await game.play(300)
+        for number in range(200):
+            player.say("bet", amount_minor=1_000, id=str(number))
+        started = await player.until("round_started")
+        await player.until("round_ended")
+        codes = {frame["code"] for frame in player.frames if frame["type"] == "error"}
+        assert codes == {"round_in_progress", "rate_limited"}
+        assert started["id"] == "0"
+        assert len(game.wallet.sent(CallKind.BET)) == 1
+
+
+async def test_many_sockets_at_once_open_one_session(autojump_clock):
+    async with open_game() as game:
+        token = await game.launch()
+        players: list[Player] = []
+
+        async def enter() -> None:
+            players.append(await game.enter(token))
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(10):
+                nursery.start_soon(enter)
+        await trio.sleep(1)
+        assert game.node.lobby.sessions_open == 1
+        assert sum(not player.closed for player in players) == 1
+        replaced = [player for player in players if player.closed]
+        assert all(player.frames[-1] == {"type": "session_ended", "reason": "replaced"} for player in replaced)
