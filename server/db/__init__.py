@@ -1,0 +1,1 @@
+"""PostgreSQL: the only part of the server that knows asyncpg and asyncio."""

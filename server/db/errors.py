@@ -1,0 +1,22 @@
+"""Errors of the database. The tree::
+
+Exception
+└── LedgerUnavailableError         (actors.ports) trouble at any time: repeat, or read
+    └── DatabaseUnavailableError   the database can't be reached at all: one line for a person
+DatabaseError
+└── MigrationError                 the schema is not one that this version can work on
+"""
+
+from actors.ports import LedgerUnavailableError
+
+
+class DatabaseUnavailableError(LedgerUnavailableError):
+    """The database can't be reached; the text is one line for a person."""
+
+
+class DatabaseError(Exception):
+    """The database is there but not as it must be."""
+
+
+class MigrationError(DatabaseError):
+    """The schema is not one that this version can work on; the text is one line for a person."""

@@ -1,0 +1,181 @@
+"""The ledger on PostgreSQL."""
+
+import logging
+from collections.abc import Sequence
+from uuid import UUID
+
+import asyncpg
+
+from actors.ports import SessionElsewhereError
+from actors.records import FinishedRound, LiveRound, OpenedSession, Owner, WalletCall
+from actors.transitions import Answer, Rejected, Transition
+from server.db.database import Connection, Database
+from server.db.groups import commit_group
+from server.db.rows import CALL_COLUMNS, ROUND_COLUMNS, finished_round, live_round, session_record, wallet_call
+from server.vault import Vault
+
+log = logging.getLogger("getaway.db")
+
+_REGISTER = """
+INSERT INTO nodes (node, started_at_ms, heartbeat_at_ms) VALUES ($1, $2, $2) RETURNING epoch
+"""
+
+_HEARTBEAT = """
+UPDATE nodes SET heartbeat_at_ms = $3 WHERE node = $1 AND epoch = $2
+    AND NOT EXISTS (SELECT FROM nodes n WHERE n.node = $1 AND n.epoch > $2)
+RETURNING true
+"""
+
+_ALIVE = """
+SELECT EXISTS (SELECT FROM nodes WHERE node = $1 AND epoch = $2 AND heartbeat_at_ms > $3
+    AND NOT EXISTS (SELECT FROM nodes n WHERE n.node = $1 AND n.epoch > $2))
+"""
+
+_SESSION = "SELECT * FROM sessions WHERE token_digest = $1 FOR UPDATE"
+
+_OWN_SESSION = "UPDATE sessions SET owner_node = $3, owner_epoch = $4 WHERE operator_id = $1 AND session_id = $2"
+
+_LIVE_OF_SESSION = f"""
+SELECT {ROUND_COLUMNS} FROM rounds r WHERE operator_id = $1 AND session_id = $2 AND status IN ('betting', 'flying')
+"""
+
+_PENDING = f"""
+SELECT {CALL_COLUMNS} FROM transactions
+WHERE operator_id = $1 AND session_id = $2 AND status = 'pending' AND kind <> 'bet' ORDER BY position
+"""
+
+_ONE_ROUND = f"SELECT {ROUND_COLUMNS} FROM rounds r WHERE operator_id = $1 AND round_id = $2"
+
+_HISTORY = f"""
+SELECT {ROUND_COLUMNS} FROM rounds r
+WHERE operator_id = $1 AND operator_player_id = $2 AND settled_at_ms IS NOT NULL
+    AND ($3::uuid IS NULL OR (settled_at_ms, round_id) < (
+        SELECT b.settled_at_ms, b.round_id FROM rounds b
+        WHERE b.operator_id = $1 AND b.round_id = $3 AND b.operator_player_id = $2))
+ORDER BY settled_at_ms DESC, round_id DESC LIMIT $4
+"""
+
+_ORPHANS = f"""
+WITH living AS (
+    SELECT DISTINCT ON (node) node, epoch FROM nodes ORDER BY node, epoch DESC
+), orphans AS (
+    SELECT r.operator_id, r.round_id, n.heartbeat_at_ms
+    FROM rounds r JOIN nodes n ON n.node = r.owner_node AND n.epoch = r.owner_epoch
+    LEFT JOIN living l ON l.node = n.node AND l.epoch = n.epoch
+    WHERE r.status IN ('betting', 'flying') AND (r.owner_node, r.owner_epoch) <> ($1, $2)
+        AND (l.node IS NULL OR n.heartbeat_at_ms <= $3)
+    ORDER BY r.created_at_ms LIMIT $4 FOR UPDATE OF r SKIP LOCKED
+)
+UPDATE rounds r SET owner_node = $1, owner_epoch = $2
+FROM orphans o WHERE r.operator_id = o.operator_id AND r.round_id = o.round_id
+RETURNING {ROUND_COLUMNS}, o.heartbeat_at_ms
+"""
+
+_SESSIONS_OWED = """
+SELECT operator_id, session_id FROM transactions
+WHERE status = 'pending' AND kind <> 'bet' GROUP BY operator_id, session_id ORDER BY min(created_at_ms) LIMIT $1
+"""
+
+
+class PostgresLedger:
+    """Implements ``actors.ports.Ledger``. Every method is one crossing."""
+
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database = database
+        self._vault = vault
+
+    async def commit(self, transitions: Sequence[Transition]) -> list[Answer]:
+        """All transitions in one transaction; see the port.
+
+        Should the database refuse one of them outright, a defect, each is committed by itself, so that it stands alone.
+        """
+        try:
+            return await self._commit(transitions)
+        except asyncpg.PostgresError as error:
+            if len(transitions) == 1:
+                log.exception("a transition was refused by the schema", extra={"kind": type(transitions[0]).__name__})
+                return [Rejected()]
+            log.error("a group was refused and is committed one by one", extra={"error": type(error).__name__})  # noqa: TRY400
+        answers: list[Answer] = []
+        for transition in transitions:
+            answers += await self.commit([transition])
+        return answers
+
+    async def _commit(self, transitions: Sequence[Transition]) -> list[Answer]:
+        return await self._database.in_transaction(
+            lambda connection: commit_group(connection, self._vault, transitions)
+        )
+
+    async def register_node(self, node: str, now_ms: int) -> Owner:
+        """A new life of the node."""
+        return Owner(node, await self._database.run(lambda connection: connection.fetchval(_REGISTER, node, now_ms)))
+
+    async def heartbeat(self, owner: Owner, now_ms: int) -> bool:
+        """Whether this life is the newest one."""
+        return bool(
+            await self._database.run(
+                lambda connection: connection.fetchval(_HEARTBEAT, owner.node, owner.epoch, now_ms)
+            )
+        )
+
+    async def open_session(self, token_digest: bytes, owner: Owner, lease_ms: int, now_ms: int) -> OpenedSession | None:
+        """Take the session, unless another living node has it."""
+
+        async def open_it(connection: Connection) -> OpenedSession | None:
+            row = await connection.fetchrow(_SESSION, token_digest)
+            if row is None:
+                return None
+            holder = None if row["owner_node"] is None else Owner(row["owner_node"], row["owner_epoch"])
+            if holder not in {None, owner}:
+                assert holder is not None
+                if await connection.fetchval(_ALIVE, holder.node, holder.epoch, now_ms - lease_ms):
+                    raise SessionElsewhereError("another node has the session")
+            key = (row["operator_id"], row["session_id"])
+            if holder != owner:
+                await connection.execute(_OWN_SESSION, *key, owner.node, owner.epoch)
+            live = await connection.fetchrow(_LIVE_OF_SESSION, *key)
+            pending = await connection.fetch(_PENDING, *key)
+            return OpenedSession(
+                session=session_record(self._vault, row),
+                live_round=None if live is None else live_round(self._vault, live),
+                pending_calls=tuple(wallet_call(call) for call in pending),
+            )
+
+        return await self._database.in_transaction(open_it)
+
+    async def history(
+        self, operator_id: UUID, operator_player_id: str, before: UUID | None, limit: int
+    ) -> tuple[list[FinishedRound], bool]:
+        """A page and whether there are more."""
+        rows = await self._database.run(
+            lambda connection: connection.fetch(_HISTORY, operator_id, operator_player_id, before, limit + 1)
+        )
+        return [finished_round(row) for row in rows[:limit]], len(rows) > limit
+
+    async def live_round(self, operator_id: UUID, round_id: UUID) -> LiveRound | None:
+        """The round while it is live."""
+        row = await self._database.run(lambda connection: connection.fetchrow(_ONE_ROUND, operator_id, round_id))
+        return None if row is None or row["settled_at_ms"] is not None else live_round(self._vault, row)
+
+    async def finished_round(self, operator_id: UUID, round_id: UUID) -> FinishedRound | None:
+        """The round once it has ended."""
+        row = await self._database.run(lambda connection: connection.fetchrow(_ONE_ROUND, operator_id, round_id))
+        return None if row is None or row["settled_at_ms"] is None else finished_round(row)
+
+    async def take_orphans(self, owner: Owner, lease_ms: int, now_ms: int, limit: int) -> list[tuple[LiveRound, int]]:
+        """Rounds of the dead, now ours."""
+        rows = await self._database.run(
+            lambda connection: connection.fetch(_ORPHANS, owner.node, owner.epoch, now_ms - lease_ms, limit)
+        )
+        taken = [(live_round(self._vault, row), int(row["heartbeat_at_ms"])) for row in rows]
+        return sorted(taken, key=lambda orphan: orphan[0].created_at_ms)
+
+    async def pending_calls(self, operator_id: UUID, session_id: UUID) -> list[WalletCall]:
+        """What the session is owed, in order."""
+        rows = await self._database.run(lambda connection: connection.fetch(_PENDING, operator_id, session_id))
+        return [wallet_call(row) for row in rows]
+
+    async def sessions_with_pending_calls(self, owner: Owner, limit: int) -> list[tuple[UUID, UUID]]:
+        """Who is owed something, the longest waiting first."""
+        rows = await self._database.run(lambda connection: connection.fetch(_SESSIONS_OWED, limit))
+        return [(row["operator_id"], row["session_id"]) for row in rows]

@@ -1,0 +1,65 @@
+"""Numbered SQL migrations, applied in order under a lock and checked by checksum."""
+
+import hashlib
+from importlib.resources import files
+
+from server.db.database import Connection, Database
+from server.db.errors import MigrationError
+
+_LOCK = 0x6765_7461_7761_79
+"""The advisory lock that lets one process migrate at a time: "getaway" as a number."""
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS migrations (
+    name text PRIMARY KEY,
+    checksum text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+)
+"""
+
+
+def shipped() -> dict[str, str]:
+    """The migrations of this version: name -> SQL, in order."""
+    folder = files("server.db") / "migrations"
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    return {name: (folder / name).read_text(encoding="utf-8") for name in names}
+
+
+async def migrate(database: Database, migrations: dict[str, str] | None = None) -> list[str]:
+    """Bring the schema up to date; the names of what was applied now.
+
+    Raises ``MigrationError`` if what was applied before is not what this version ships, and ``LedgerUnavailableError``.
+    """
+    ordered = shipped() if migrations is None else migrations
+
+    async def apply(connection: Connection) -> list[str]:
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+        await connection.execute(_TABLE)
+        rows = await connection.fetch("SELECT name, checksum FROM migrations ORDER BY name")
+        todo = _todo({row["name"]: row["checksum"] for row in rows}, ordered)
+        for name in todo:
+            await connection.execute(ordered[name])
+            await connection.execute(
+                "INSERT INTO migrations (name, checksum) VALUES ($1, $2)", name, _sum(ordered[name])
+            )
+        return todo
+
+    return await database.in_transaction(apply)
+
+
+def _sum(sql: str) -> str:
+    return hashlib.sha256(sql.encode("utf-8")).hexdigest()
+
+
+def _todo(applied: dict[str, str], ordered: dict[str, str]) -> list[str]:
+    for name, checksum in applied.items():
+        if name not in ordered:
+            raise MigrationError(f"the database has migration {name}, which this version does not know: it is newer")
+        if checksum != _sum(ordered[name]):
+            raise MigrationError(f"migration {name} is not the one that was applied to this database")
+    newest = max(applied, default="")
+    todo = [name for name in ordered if name not in applied]
+    for name in todo:
+        if name < newest:
+            raise MigrationError(f"migration {name} is missing from a database that already has {newest}")
+    return todo

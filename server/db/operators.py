@@ -1,0 +1,169 @@
+"""Operators on PostgreSQL: provisioning, both secrets sealed."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID, uuid4
+
+from actors.records import Operator, OperatorStatus
+from actors.rules.limits import BetLimits
+from server.db.database import Connection, Database
+from server.db.rows import Row
+from server.reports import NewOperator, OperatorChange
+from server.vault import Vault
+
+_INSERT = """
+INSERT INTO operators
+    (operator_id, name, api_key_sealed, hmac_secret_sealed, wallet_callback_url, rtp_bps, max_win_multiplier, rev_share_bps,
+     status, allow_cidrs, frame_origins, created_at_ms, changed_at_ms)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'active', $9, $10, $11, $11)
+"""
+
+_SELECT = """
+SELECT o.*, (
+    SELECT jsonb_object_agg(c.currency, CASE WHEN c.min_bet_minor IS NULL THEN NULL ELSE jsonb_build_array(
+        c.min_bet_minor, c.max_bet_minor, c.bet_step_minor, c.max_payout_minor) END)::text
+    FROM operator_currencies c WHERE c.operator_id = o.operator_id) AS currencies
+FROM operators o
+"""
+
+_CHANGE = """
+UPDATE operators SET name = $2, wallet_callback_url = $3, rtp_bps = $4, max_win_multiplier = $5, rev_share_bps = $6,
+    status = $7, allow_cidrs = $8, frame_origins = $9, changed_at_ms = $10
+WHERE operator_id = $1
+"""
+
+_CURRENCY = """
+INSERT INTO operator_currencies
+    (operator_id, currency, min_bet_minor, max_bet_minor, bet_step_minor, max_payout_minor)
+VALUES ($1, $2, $3, $4, $5, $6)
+"""
+
+
+class PostgresOperatorStore:
+    """Implements ``server.reports.OperatorStore`` and ``actors.ports.OperatorSource``."""
+
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database = database
+        self._vault = vault
+
+    async def create_operator(self, new: NewOperator, now_ms: int) -> Operator:
+        """Store a new operator."""
+        operator_id = uuid4()
+
+        async def create(connection: Connection) -> Row:
+            await connection.execute(
+                _INSERT,
+                operator_id,
+                new.name,
+                self._seal(operator_id, "api_key", new.api_key),
+                self._seal(operator_id, "hmac_secret", new.hmac_secret),
+                new.wallet_callback_url,
+                new.rtp_bps,
+                new.max_win_multiplier,
+                new.rev_share_bps,
+                list(new.allow_cidrs),
+                list(new.frame_origins),
+                now_ms,
+            )
+            await self._store_currencies(connection, operator_id, new.bet_limits)
+            return await self._read(connection, operator_id)
+
+        return self._operator(await self._database.in_transaction(create))
+
+    async def load_operators(self) -> list[Operator]:
+        """All operators, oldest first."""
+        rows = await self._database.run(
+            lambda connection: connection.fetch(_SELECT + "ORDER BY o.created_at_ms, o.operator_id")
+        )
+        return [self._operator(row) for row in rows]
+
+    async def change_operator(self, operator_id: UUID, change: OperatorChange, now_ms: int) -> Operator | None:
+        """Change what is named; the rest stays."""
+
+        async def apply(connection: Connection) -> Row | None:
+            if not await connection.fetchval(
+                "SELECT true FROM operators WHERE operator_id = $1 FOR UPDATE", operator_id
+            ):
+                return None
+            old = await self._read(connection, operator_id)
+
+            def kept(name: str) -> Any:
+                value = getattr(change, name)
+                return old[name] if value is None else value
+
+            await connection.execute(
+                _CHANGE,
+                operator_id,
+                kept("name"),
+                kept("wallet_callback_url"),
+                kept("rtp_bps"),
+                kept("max_win_multiplier"),
+                kept("rev_share_bps"),
+                str(kept("status")),
+                list(kept("allow_cidrs")),
+                list(kept("frame_origins")),
+                now_ms,
+            )
+            if change.bet_limits is not None:
+                await connection.execute("DELETE FROM operator_currencies WHERE operator_id = $1", operator_id)
+                await self._store_currencies(connection, operator_id, change.bet_limits)
+            return await self._read(connection, operator_id)
+
+        row = await self._database.in_transaction(apply)
+        return None if row is None else self._operator(row)
+
+    async def _read(self, connection: Connection, operator_id: UUID) -> Row:
+        row = await connection.fetchrow(_SELECT + "WHERE o.operator_id = $1", operator_id)
+        assert row is not None, "the row was locked or just written"
+        return row
+
+    async def _store_currencies(
+        self, connection: Connection, operator_id: UUID, bet_limits: Mapping[str, BetLimits | None]
+    ) -> None:
+        rows: list[tuple[Any, ...]] = []
+        for currency, limits in bet_limits.items():
+            if limits is None:
+                rows.append((operator_id, currency, None, None, None, None))
+            else:
+                values = (limits.min_bet_minor, limits.max_bet_minor, limits.bet_step_minor, limits.max_payout_minor)
+                rows.append((operator_id, currency, *values))
+        await connection.executemany(_CURRENCY, rows)
+
+    def _seal(self, operator_id: UUID, name: str, secret: str) -> bytes:
+        return self._vault.seal(secret.encode("utf-8"), _context(operator_id, name))
+
+    def _open(self, row: Row, name: str) -> str:
+        return self._vault.open(row[f"{name}_sealed"], _context(row["operator_id"], name)).decode("utf-8")
+
+    def _operator(self, row: Row) -> Operator:
+        return Operator(
+            operator_id=row["operator_id"],
+            name=row["name"],
+            api_key=self._open(row, "api_key"),
+            hmac_secret=self._open(row, "hmac_secret"),
+            wallet_callback_url=row["wallet_callback_url"],
+            rtp_bps=row["rtp_bps"],
+            max_win_multiplier=row["max_win_multiplier"],
+            rev_share_bps=row["rev_share_bps"],
+            status=OperatorStatus(row["status"]),
+            bet_limits=_bet_limits(row["currencies"]),
+            allow_cidrs=tuple(row["allow_cidrs"]),
+            frame_origins=tuple(row["frame_origins"]),
+        )
+
+
+def _context(operator_id: UUID, name: str) -> bytes:
+    return f"operator:{operator_id}:{name}".encode("ascii")
+
+
+def _bet_limits(text: str | None) -> dict[str, BetLimits | None]:
+    loaded: dict[str, list[int] | None] = json.loads(text or "{}")
+    return {
+        currency: None
+        if values is None
+        else BetLimits(
+            min_bet_minor=values[0], max_bet_minor=values[1], bet_step_minor=values[2], max_payout_minor=values[3]
+        )
+        for currency, values in sorted(loaded.items())
+    }

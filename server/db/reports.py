@@ -1,0 +1,128 @@
+"""What operators read, from PostgreSQL."""
+
+from datetime import date
+from itertools import groupby
+from uuid import UUID
+
+from actors.records import CallKind, CallStatus, RoundStatus
+from actors.rules.money import split_revenue
+from actors.rules.settlement import Result
+from server.db.database import Connection, Database
+from server.db.rows import ROUND_COLUMNS, Row, stored_outcome
+from server.reports import CallReport, RevenueRow, RoundReport
+from server.web.services import SessionFrame
+
+_ROUND = f"SELECT {ROUND_COLUMNS} FROM rounds r WHERE r.operator_id = $1 AND r.round_id = $2"
+
+_FIND = f"""
+SELECT {ROUND_COLUMNS} FROM operators o JOIN rounds r ON r.operator_id = o.operator_id AND r.round_id = $1
+"""
+
+_CALLS = """
+SELECT operator_tx_id, kind, amount_minor, attempts, status, created_at_ms, acknowledged_at_ms, next_attempt_at_ms, last_error
+FROM transactions WHERE operator_id = $1 AND round_id = $2 ORDER BY position
+"""
+
+_REVENUE = """
+SELECT settled_day, currency, rev_share_bps, sum(amount_minor) - sum(payout_minor) AS ggr_minor, count(*) AS rounds
+FROM rounds WHERE operator_id = $1 AND status = 'settled' AND settled_day BETWEEN $2 AND $3
+GROUP BY settled_day, currency, rev_share_bps ORDER BY settled_day, currency
+"""
+
+_FRAME = "SELECT operator_id, expires_at_ms FROM sessions WHERE token_digest = $1"
+
+
+class PostgresReports:
+    """Implements ``server.reports.Reports`` and ``server.web.services.SessionFrames``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def round_report(self, operator_id: UUID, round_id: UUID) -> RoundReport | None:
+        """One of the operator's rounds."""
+
+        async def read(connection: Connection) -> RoundReport | None:
+            return await _report(connection, await connection.fetchrow(_ROUND, operator_id, round_id))
+
+        return await self._database.run(read)
+
+    async def find_round(self, round_id: UUID) -> RoundReport | None:
+        """Any operator's round."""
+
+        async def read(connection: Connection) -> RoundReport | None:
+            return await _report(connection, await connection.fetchrow(_FIND, round_id))
+
+        return await self._database.run(read)
+
+    async def revenue(self, operator_id: UUID, first_day: date, last_day: date) -> list[RevenueRow]:
+        """Settled rounds by day and currency; the share is rounded for each group of equal share."""
+        rows = await self._database.run(lambda connection: connection.fetch(_REVENUE, operator_id, first_day, last_day))
+        return [
+            _revenue_row(day, currency, list(shares))
+            for (day, currency), shares in groupby(rows, key=lambda row: (row["settled_day"], row["currency"]))
+        ]
+
+    async def session_frame(self, token_digest: bytes, /) -> SessionFrame | None:
+        """Whose page a token opens."""
+        row = await self._database.run(lambda connection: connection.fetchrow(_FRAME, token_digest))
+        return None if row is None else SessionFrame(row["operator_id"], row["expires_at_ms"])
+
+
+def _revenue_row(day: date, currency: str, shares: list[Row]) -> RevenueRow:
+    split = split_revenue((int(row["ggr_minor"]), row["rev_share_bps"]) for row in shares)
+    return RevenueRow(
+        period_day=day,
+        currency=currency,
+        ggr_minor=split.ggr_minor,
+        house_share_minor=split.house_share_minor,
+        operator_share_minor=split.operator_share_minor,
+        rounds=sum(row["rounds"] for row in shares),
+    )
+
+
+async def _report(connection: Connection, row: Row | None) -> RoundReport | None:
+    if row is None:
+        return None
+    calls = await connection.fetch(_CALLS, row["operator_id"], row["round_id"])
+    ended = row["settled_at_ms"] is not None
+    return RoundReport(
+        operator_id=row["operator_id"],
+        round_id=row["round_id"],
+        session_id=row["session_id"],
+        operator_player_id=row["operator_player_id"],
+        status=RoundStatus(row["status"]),
+        result=None if row["result"] is None else Result(row["result"]),
+        reason=row["reason"],
+        currency=row["currency"],
+        amount_minor=row["amount_minor"],
+        auto_cashout_hundredths=row["auto_cashout_hundredths"],
+        payout_minor=row["payout_minor"],
+        realized_hundredths=row["realized_hundredths"] if ended else None,
+        server_seed=row["server_seed"],
+        server_seed_hash=row["server_seed_hash"],
+        client_seed=row["client_seed"],
+        nonce=row["nonce"],
+        outcome=stored_outcome(row) if ended else None,
+        rtp_bps=row["rtp_bps"],
+        max_win_multiplier=row["max_win_multiplier"],
+        rev_share_bps=row["rev_share_bps"],
+        created_at_ms=row["created_at_ms"],
+        started_at_ms=row["started_at_ms"],
+        settled_at_ms=row["settled_at_ms"],
+        calls=tuple(_call_report(call) for call in calls),
+    )
+
+
+def _call_report(row: Row) -> CallReport:
+    status = CallStatus(row["status"])
+    return CallReport(
+        operator_tx_id=row["operator_tx_id"],
+        kind=CallKind(row["kind"]),
+        amount_minor=row["amount_minor"],
+        attempts=row["attempts"],
+        status=status,
+        created_at_ms=row["created_at_ms"],
+        acknowledged_at_ms=row["acknowledged_at_ms"],
+        next_attempt_at_ms=row["next_attempt_at_ms"] if status is CallStatus.PENDING else None,
+        last_error=row["last_error"],
+    )

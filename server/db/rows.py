@@ -1,0 +1,139 @@
+"""From rows to records, and the contexts that sealed seeds are bound to."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from actors.records import (
+    CallKind,
+    Commitment,
+    FinishedRound,
+    LiveRound,
+    RoundStatus,
+    RoundTerms,
+    SessionRecord,
+    WalletCall,
+)
+from actors.rules import fairness
+from actors.rules.fairness import Outcome
+from actors.rules.settlement import Result
+from server.vault import Vault
+
+Row = Mapping[str, Any]
+
+ROUND_COLUMNS = """
+    r.operator_id, r.round_id, r.session_id, r.operator_player_id, r.currency, r.amount_minor, r.auto_cashout_hundredths,
+    r.client_seed, r.nonce, r.server_seed_hash, r.server_seed_sealed, r.rtp_bps, r.max_win_multiplier, r.rev_share_bps,
+    r.max_payout_minor, r.growth_rate_per_ms, r.status, r.created_at_ms, r.started_at_ms, r.settled_at_ms, r.result, r.reason,
+    r.realized_hundredths, r.payout_minor, r.server_seed, r.crash_hundredths, r.map_seed, r.loot_seed, r.guard_seed
+"""
+
+CALL_COLUMNS = """
+    operator_id, session_id, round_id, operator_tx_id, kind, amount_minor, body, position, attempts, created_at_ms,
+    next_attempt_at_ms
+"""
+
+
+def seed_context(session_id: UUID, nonce: int) -> bytes:
+    """A server seed is sealed for one round of one session; it moves from session to round without being sealed anew."""
+    return b"server-seed:%s:%d" % (session_id.bytes, nonce)
+
+
+def seal_seed(vault: Vault, server_seed: str, session_id: UUID, nonce: int) -> bytes:
+    """An unrevealed server seed as the database keeps it."""
+    return vault.seal(server_seed.encode("ascii"), seed_context(session_id, nonce))
+
+
+def _commitment(vault: Vault, row: Row) -> Commitment:
+    context = seed_context(row["session_id"], row["nonce"])
+    server_seed = vault.open(row["server_seed_sealed"], context).decode("ascii")
+    return Commitment(server_seed, row["server_seed_hash"], row["client_seed"], row["nonce"])
+
+
+def session_record(vault: Vault, row: Row) -> SessionRecord:
+    """A row of ``sessions``."""
+    return SessionRecord(
+        operator_id=row["operator_id"],
+        session_id=row["session_id"],
+        operator_player_id=row["operator_player_id"],
+        currency=row["currency"],
+        balance_minor=row["balance_minor"],
+        created_at_ms=row["created_at_ms"],
+        expires_at_ms=row["expires_at_ms"],
+        next=_commitment(vault, row),
+    )
+
+
+def live_round(vault: Vault, row: Row) -> LiveRound:
+    """A row of ``rounds`` in ``betting`` or ``flying``."""
+    commitment = _commitment(vault, row)
+    return LiveRound(
+        operator_id=row["operator_id"],
+        session_id=row["session_id"],
+        round_id=row["round_id"],
+        operator_player_id=row["operator_player_id"],
+        currency=row["currency"],
+        amount_minor=row["amount_minor"],
+        auto_cashout_hundredths=row["auto_cashout_hundredths"],
+        commitment=commitment,
+        terms=RoundTerms(
+            rtp_bps=row["rtp_bps"],
+            max_win_multiplier=row["max_win_multiplier"],
+            rev_share_bps=row["rev_share_bps"],
+            max_payout_minor=row["max_payout_minor"],
+            growth_rate_per_ms=row["growth_rate_per_ms"],
+        ),
+        status=RoundStatus(row["status"]),
+        created_at_ms=row["created_at_ms"],
+        started_at_ms=row["started_at_ms"],
+        outcome=fairness.outcome(
+            commitment.server_seed, commitment.client_seed, commitment.nonce, row["rtp_bps"], row["max_win_multiplier"]
+        ),
+    )
+
+
+def stored_outcome(row: Row) -> Outcome:
+    """The revealed outcome of an ended round."""
+    return Outcome(row["crash_hundredths"], row["map_seed"], row["loot_seed"], row["guard_seed"])
+
+
+def finished_round(row: Row) -> FinishedRound:
+    """A row of ``rounds`` that has ended."""
+    return FinishedRound(
+        round_id=row["round_id"],
+        session_id=row["session_id"],
+        status=RoundStatus(row["status"]),
+        result=None if row["result"] is None else Result(row["result"]),
+        reason=row["reason"],
+        currency=row["currency"],
+        amount_minor=row["amount_minor"],
+        auto_cashout_hundredths=row["auto_cashout_hundredths"],
+        realized_hundredths=row["realized_hundredths"],
+        payout_minor=row["payout_minor"],
+        server_seed=row["server_seed"],
+        server_seed_hash=row["server_seed_hash"],
+        client_seed=row["client_seed"],
+        nonce=row["nonce"],
+        rtp_bps=row["rtp_bps"],
+        max_win_multiplier=row["max_win_multiplier"],
+        outcome=stored_outcome(row),
+        started_at_ms=row["started_at_ms"],
+        settled_at_ms=row["settled_at_ms"],
+    )
+
+
+def wallet_call(row: Row) -> WalletCall:
+    """A row of ``transactions``."""
+    return WalletCall(
+        operator_id=row["operator_id"],
+        session_id=row["session_id"],
+        round_id=row["round_id"],
+        operator_tx_id=row["operator_tx_id"],
+        kind=CallKind(row["kind"]),
+        amount_minor=row["amount_minor"],
+        body=bytes(row["body"]),
+        position=row["position"],
+        attempts=row["attempts"],
+        created_at_ms=row["created_at_ms"],
+        next_attempt_at_ms=row["next_attempt_at_ms"],
+    )
