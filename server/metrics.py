@@ -1,0 +1,126 @@
+"""What the server counts and measures, as Prometheus series in a registry of its own.
+
+Labels come from closed sets, operator ids included (they are provisioned by hand); player ids, tokens and secrets are
+never labels.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+_FAST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_WALLET_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_GROUP_SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+
+
+class Metrics:
+    """Every series of one server process. Durations are seconds, as Prometheus wants them."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        self._declare_requests()
+        self._declare_game()
+        self._declare_ledger()
+
+    def _declare_requests(self) -> None:
+        self._requests = Counter(
+            "getaway_http_requests", "HTTP requests answered.", ["route", "method", "status"], registry=self.registry
+        )
+        self._request_seconds = Histogram(
+            "getaway_http_request_seconds",
+            "Time from a request's head to its answer.",
+            ["route"],
+            buckets=_FAST_SECONDS,
+            registry=self.registry,
+        )
+        self._launches = Counter("getaway_launches", "Launches by outcome.", ["outcome"], registry=self.registry)
+        self._hmac_headers = Counter(
+            "getaway_operator_hmac_header_seen",
+            "Requests that carried X-Operator-Hmac, the secret itself: the operator should stop sending it.",
+            ["operator_id"],
+            registry=self.registry,
+        )
+
+    def _declare_game(self) -> None:
+        self._sessions_open = Gauge("getaway_sessions_open", "Sessions with a player.", registry=self.registry)
+        self._rounds_live = Gauge("getaway_rounds_live", "Rounds in betting or flying.", registry=self.registry)
+        self._bets = Counter("getaway_bets", "Bets by what became of them.", ["outcome"], registry=self.registry)
+        self._rounds_ended = Counter("getaway_rounds_ended", "Rounds by end.", ["result"], registry=self.registry)
+        self._wallet_calls = Counter(
+            "getaway_wallet_calls", "Attempts at wallet calls.", ["kind", "outcome"], registry=self.registry
+        )
+        self._wallet_seconds = Histogram(
+            "getaway_wallet_call_seconds",
+            "Time of one attempt at a wallet call.",
+            ["kind"],
+            buckets=_WALLET_SECONDS,
+            registry=self.registry,
+        )
+        self._mailbox_overflows = Counter(
+            "getaway_mailbox_overflows", "Messages refused by a full mailbox.", ["actor"], registry=self.registry
+        )
+        self._actor_failures = Counter(
+            "getaway_actor_failures", "Actors that ended with an error of ours.", ["actor"], registry=self.registry
+        )
+
+    def _declare_ledger(self) -> None:
+        self._group_transitions = Histogram(
+            "getaway_ledger_group_transitions",
+            "Transitions in one group commit.",
+            buckets=_GROUP_SIZES,
+            registry=self.registry,
+        )
+        self._group_seconds = Histogram(
+            "getaway_ledger_group_seconds", "Time of one group commit.", buckets=_FAST_SECONDS, registry=self.registry
+        )
+
+    def request_answered(self, route: str, method: str, status: int, seconds: float) -> None:
+        """One HTTP request; ``route`` is a template, ``method`` one of a closed set."""
+        self._requests.labels(route, method, status).inc()
+        self._request_seconds.labels(route).observe(seconds)
+
+    def launched(self, replayed: bool) -> None:
+        """A launch that was answered with a session."""
+        self._launches.labels("replayed" if replayed else "created").inc()
+
+    def hmac_header_seen(self, operator_id: str) -> None:
+        """A request carried the secret itself. ``operator_id`` is ``unknown`` unless the id and key were right."""
+        self._hmac_headers.labels(operator_id).inc()
+
+    def sessions_open(self, count: int) -> None:
+        """How many sessions have a player now."""
+        self._sessions_open.set(count)
+
+    def rounds_live(self, count: int) -> None:
+        """How many rounds are in betting or flying now."""
+        self._rounds_live.set(count)
+
+    def bet(self, outcome: str) -> None:
+        """A bet: ``started``, ``declined``, ``unknown`` or the error code of a refusal."""
+        self._bets.labels(outcome).inc()
+
+    def round_ended(self, result: str) -> None:
+        """A round's end: ``cashout``, ``max_win``, ``crash``, ``void`` or ``refunded``."""
+        self._rounds_ended.labels(result).inc()
+
+    def wallet_call(self, kind: str, outcome: str, seconds: float) -> None:
+        """One attempt at a wallet call: ``acknowledged``, ``declined`` or ``unclear``."""
+        self._wallet_calls.labels(kind, outcome).inc()
+        self._wallet_seconds.labels(kind).observe(seconds)
+
+    def ledger_group(self, transitions: int, seconds: float) -> None:
+        """One group commit."""
+        self._group_transitions.observe(transitions)
+        self._group_seconds.observe(seconds)
+
+    def mailbox_overflowed(self, actor: str) -> None:
+        """An actor's full mailbox refused a message; ``actor`` is a kind of actor, not one of them."""
+        self._mailbox_overflows.labels(actor).inc()
+
+    def actor_failed(self, actor: str) -> None:
+        """An actor of this kind ended with an error of ours."""
+        self._actor_failures.labels(actor).inc()

@@ -1,0 +1,171 @@
+"""Who sends a request: the operator's id, key and signature, checked in the order that the contract gives.
+
+First the headers alone (present once each, the timestamp's age, id and key), then the signature over the body, then
+what the operator may do. A refusal says what to fix, never a secret or the signature that was expected.
+"""
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from uuid import UUID
+
+from actors.records import Operator, OperatorStatus
+from server.metrics import Metrics
+from server.signing import sign, string_to_sign
+from server.web.errors import ApiError, rate_limited
+from server.web.exchange import Request
+from server.web.rate_limits import RateLimits
+from server.web.services import Clock, OperatorLookup, WebSettings
+
+TIMESTAMP_TOLERANCE_S = 300
+
+_REQUIRED = ("X-Operator-Id", "X-Operator-Key", "X-Timestamp", "X-Signature")
+_TIMESTAMP = re.compile(rb"[0-9]{10}")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An operator whose id and key were right. ``timestamp`` (10 digits) and ``signature`` are as presented."""
+
+    operator: Operator
+    timestamp: str
+    signature: bytes
+
+
+def parse_uuid(text: str) -> UUID | None:
+    """A UUID in its hyphenated form of 36 characters, in either case; ``None`` for any other text."""
+    return UUID(text) if _UUID.fullmatch(text) else None
+
+
+class Authenticator:
+    """Identifies, verifies and admits callers. Keeps nothing but rate limits."""
+
+    def __init__(self, operators: OperatorLookup, clock: Clock, metrics: Metrics, settings: WebSettings) -> None:
+        self._operators = operators
+        self._clock = clock
+        self._metrics = metrics
+        self._decoy_key = secrets.token_urlsafe()
+        self._failures = RateLimits(settings.failures_per_second, settings.failures_burst, settings.addresses_max)
+        self._requests = RateLimits(settings.requests_per_second, settings.requests_burst, settings.addresses_max)
+
+    def identify(self, request: Request) -> Caller:
+        """The caller, by headers alone, before a byte of the body is read.
+
+        Raises ``missing_header``, ``stale_timestamp`` or ``invalid_credentials``; all of them become
+        ``rate_limited`` for an address that fails too often. Right credentials pass whatever the address did, so
+        that nobody can lock an operator out.
+        """
+        try:
+            caller = self._identify(request)
+        except ApiError:
+            self._count_hmac_header(request, "unknown")
+            self.charge_failure(request.address)
+            raise
+        self._count_hmac_header(request, str(caller.operator.operator_id))
+        return caller
+
+    def charge_failure(self, address: str) -> None:
+        """Count a request that failed; raises ``rate_limited`` for an address that fails too often."""
+        wait_ms = self._failures.take(address_group(address), self._clock.now_ms())
+        if wait_ms > 0:
+            raise rate_limited(wait_ms)
+
+    def check_failures(self, address: str) -> None:
+        """Raise ``rate_limited`` for an address that failed too often, without counting anything."""
+        wait_ms = self._failures.wait_ms(address_group(address), self._clock.now_ms())
+        if wait_ms > 0:
+            raise rate_limited(wait_ms)
+
+    def _identify(self, request: Request) -> Caller:
+        operator_id, key, timestamp, signature = (_only_value(request, name) for name in _REQUIRED)
+        self._check_timestamp(timestamp)
+        known_id = parse_uuid(operator_id.decode("latin-1"))
+        operator = None if known_id is None else self._operators.find(known_id)
+        expected = self._decoy_key if operator is None else operator.api_key
+        # Digests have equal lengths, and an unknown id is compared too: neither can be told by the time it takes.
+        matches = hmac.compare_digest(hashlib.sha256(key).digest(), hashlib.sha256(expected.encode()).digest())
+        if operator is None or not matches:
+            raise ApiError(401, "invalid_credentials", "The operator id is unknown, or the key is wrong.")
+        return Caller(operator, timestamp.decode("ascii"), signature)
+
+    def _check_timestamp(self, timestamp: bytes) -> None:
+        now_s = self._clock.now_ms() // 1000
+        if _TIMESTAMP.fullmatch(timestamp) and abs(now_s - int(timestamp)) <= TIMESTAMP_TOLERANCE_S:
+            return
+        message = f"X-Timestamp must be 10 digits, unix seconds, within {TIMESTAMP_TOLERANCE_S} s of server_time."
+        raise ApiError(401, "stale_timestamp", message, {"header": "X-Timestamp", "server_time": now_s})
+
+    def _count_hmac_header(self, request: Request, operator_id: str) -> None:
+        if request.brought_secret:
+            self._metrics.hmac_header_seen(operator_id)
+
+    def verify(self, caller: Caller, request: Request, body: bytes) -> None:
+        """Check the signature over the path, or over path and query. Raises ``bad_signature``."""
+        secret = caller.operator.hmac_secret
+        plain = string_to_sign(caller.timestamp, request.method, request.path, body)
+        matches = hmac.compare_digest(sign(secret, plain).encode(), caller.signature)
+        extra: dict[str, str | int] = {"string_to_sign": plain, "body_sha256": plain[-64:]}
+        if request.query:
+            with_query = string_to_sign(caller.timestamp, request.method, request.target, body)
+            matches |= hmac.compare_digest(sign(secret, with_query).encode(), caller.signature)
+            extra["string_to_sign_with_query"] = with_query
+        if not matches:
+            self.charge_failure(request.address)
+            message = "X-Signature must be the HMAC-SHA256 of string_to_sign, as 64 lower-case hex digits."
+            raise ApiError(401, "bad_signature", message, extra)
+
+    def admit(self, caller: Caller, request: Request) -> None:
+        """Check the operator's address list and rate. Raises ``ip_not_allowed`` or ``rate_limited``."""
+        operator = caller.operator
+        if operator.allow_cidrs and not _is_inside(request.address, _networks(operator.allow_cidrs)):
+            message = f"The operator's allow-list does not contain {request.address}."
+            raise ApiError(403, "ip_not_allowed", message, {"address": request.address})
+        wait_ms = self._requests.take(operator.operator_id, self._clock.now_ms())
+        if wait_ms > 0:
+            raise rate_limited(wait_ms)
+
+
+def check_active(operator: Operator) -> None:
+    """Raise ``operator_suspended`` for a suspended operator. Reads stay open to it: it has books to close."""
+    if operator.status is not OperatorStatus.ACTIVE:
+        raise ApiError(403, "operator_suspended", "The operator is suspended and can't launch sessions.")
+
+
+def _only_value(request: Request, name: str) -> bytes:
+    values = request.headers.get(name.lower().encode("ascii"), [])
+    if len(values) != 1 or not values[0]:
+        message = f"{name} is required, exactly once and not empty."
+        raise ApiError(401, "missing_header", message, {"header": name})
+    return values[0]
+
+
+@lru_cache(maxsize=1024)
+def _networks(cidrs: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]:
+    return tuple(ip_network(cidr, strict=False) for cidr in cidrs)
+
+
+def _is_inside(address: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
+    try:
+        client = ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(client, IPv6Address) and client.ipv4_mapped is not None:
+        client = client.ipv4_mapped
+    return any(client in network for network in networks)
+
+
+def address_group(address: str) -> str:
+    """What failures are counted by: an IPv4 address, or the /64 that one IPv6 subscriber has."""
+    if ":" not in address:
+        return address
+    try:
+        client = IPv6Address(address)
+    except ValueError:
+        return address
+    return str(client.ipv4_mapped or IPv6Address(int(client) >> 64 << 64))

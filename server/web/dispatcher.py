@@ -1,0 +1,176 @@
+"""From a request to its answer: route, method, handler, refusal, and one line in the log."""
+
+import os
+import re
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, WebsocketScope
+from structlog.typing import FilteringBoundLogger
+
+from server.metrics import Metrics
+from server.web.errors import ApiError, method_not_allowed, not_found
+from server.web.exchange import (
+    ClientGoneError,
+    Request,
+    RequestBody,
+    Response,
+    collect_headers,
+    error_response,
+    send_response,
+)
+
+Handler = Callable[[Request], Awaitable[Response]]
+AddressReader = Callable[[str, list[str]], str]
+
+UNKNOWN_ROUTE = "unknown"
+CLIENT_GONE_STATUS = 499
+"""For log and metrics only: the client did not wait for an answer."""
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_HIDDEN_HEADER = b"x-operator-hmac"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A path's template and its handlers by method. Where ``GET`` is public, ``HEAD`` is among them."""
+
+    template: str
+    handlers: Mapping[str, Handler]
+
+
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """How much of a body that nobody wanted is read, and for how long."""
+
+    discard_bytes_max: int
+    discard_timeout_ms: int
+
+
+class Dispatcher:
+    """Answers every HTTP request, whatever is in it.
+
+    ``routes`` are matched by the exact path as on the wire, ``prefixes`` by its beginning.
+    """
+
+    def __init__(
+        self,
+        *,
+        routes: Mapping[str, Route],
+        prefixes: Mapping[str, Route],
+        metrics: Metrics | None,
+        log: FilteringBoundLogger,
+        limits: BodyLimits,
+        read_address: AddressReader,
+    ) -> None:
+        self._routes = routes
+        self._prefixes = tuple(prefixes.items())
+        self._metrics = metrics
+        self._log = log
+        self._limits = limits
+        self._read_address = read_address
+
+    async def exchange(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        """Answer one request."""
+        started = time.perf_counter()
+        request = self._request(scope, receive)
+        route = self._route(request.path)
+        response: Response | None = None
+        with suppress(ClientGoneError):
+            response = await self._answer(route, request)
+            if not request.body.complete:
+                await request.body.discard(self._limits.discard_bytes_max, self._limits.discard_timeout_ms)
+        self._record(request, route, response, time.perf_counter() - started)
+        if response is not None:
+            await send_response(response, request.request_id, request.body, send)
+
+    async def _answer(self, route: Route | None, request: Request) -> Response:
+        try:
+            return await _handler(route, request.method)(request)
+        except ApiError as error:
+            return error_response(error, request.request_id)
+        except ClientGoneError:
+            raise
+        except Exception:
+            self._log.exception("request_failed", request_id=request.request_id)
+            message = "Something went wrong on our side; the request_id finds it in our log."
+            return error_response(ApiError(500, "internal", message), request.request_id)
+
+    def _request(self, scope: HTTPScope, receive: ASGIReceiveCallable) -> Request:
+        headers = collect_headers(scope)
+        # The secret itself is dropped here, before anything below or around could log it; that it came is remembered.
+        brought_secret = headers.pop(_HIDDEN_HEADER, None) is not None
+        if brought_secret:
+            scope["headers"] = [(name, value) for name, value in scope["headers"] if name.lower() != _HIDDEN_HEADER]
+        peer = scope["client"][0] if scope["client"] else ""
+        forwarded_for = [value.decode("latin-1") for value in headers.get(b"x-forwarded-for", [])]
+        return Request(
+            method=scope["method"],
+            path=scope["raw_path"].decode("latin-1"),
+            query=scope["query_string"].decode("latin-1"),
+            headers=headers,
+            address=self._read_address(peer, forwarded_for),
+            request_id=request_id(headers),
+            body=RequestBody(receive, headers),
+            brought_secret=brought_secret,
+        )
+
+    def _route(self, path: str) -> Route | None:
+        route = self._routes.get(path)
+        if route is None:
+            for prefix, prefixed in self._prefixes:
+                if path.startswith(prefix):
+                    return prefixed
+        return route
+
+    def _record(self, request: Request, route: Route | None, response: Response | None, seconds: float) -> None:
+        template = UNKNOWN_ROUTE if route is None else route.template
+        method = request.method if request.method in _METHODS else "OTHER"
+        status = CLIENT_GONE_STATUS if response is None else response.status
+        if self._metrics is not None:
+            self._metrics.request_answered(template, method, status, seconds)
+        self._log.info(
+            "request",
+            method=method,
+            route=template,
+            status=status,
+            code=None if response is None else response.code,
+            milliseconds=round(seconds * 1000, 1),
+            operator_id=request.operator_id,
+            request_id=request.request_id,
+        )
+
+
+def _handler(route: Route | None, method: str) -> Handler:
+    if route is None:
+        raise not_found()
+    handler = route.handlers.get(method)
+    if handler is None:
+        raise method_not_allowed(", ".join(sorted(route.handlers)))
+    return handler
+
+
+def request_id(headers: Mapping[bytes, list[bytes]]) -> str:
+    """The client's own request id, if it gave a sane one, else a random one."""
+    given = headers.get(b"x-request-id", [])
+    if len(given) == 1 and _REQUEST_ID.fullmatch(given[0]):
+        return given[0].decode("ascii")
+    return os.urandom(16).hex()
+
+
+async def refuse_websocket(scope: WebsocketScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    """Refuse a websocket that came this way: players' sockets never reach the web application."""
+    await receive()
+    chosen_id = request_id(collect_headers(scope))
+    response = error_response(not_found(), chosen_id)
+    headers = [
+        (b"content-length", b"%d" % len(response.body)),
+        (b"connection", b"close"),
+        (b"x-request-id", chosen_id.encode("ascii")),
+        *response.headers,
+    ]
+    await send({"type": "websocket.http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": response.body, "more_body": False})

@@ -1,0 +1,94 @@
+"""``GET /play?session=<token>``: the page that plays a session, framed only by its operator.
+
+The token is in the query string of the page's address: it is never logged, never sent on as a referrer, never cached.
+"""
+
+import re
+from html import escape
+from urllib.parse import urlsplit
+
+from server.web.authentication import Authenticator
+from server.web.errors import answered_within
+from server.web.exchange import Request, Response, query_values
+from server.web.launch import token_digest
+from server.web.services import SessionFrame, WebServices
+from server.web.static_files import StaticFiles
+
+_SESSION_PARAMETER = frozenset({"session"})
+_TOKEN = re.compile(rb"[A-Za-z0-9_-]{43}")
+_FRAME_ORIGIN = re.compile(r"[\x21-\x2b\x2d-\x3a\x3c-\x7e]+")  # printable ASCII but for space, comma and semicolon
+_NO_FRAMES = "'none'"
+_PERMISSIONS = b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"
+
+_WORDS = """<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><title>{title}</title></head>
+<body><h1>{title}</h1><p>{text}</p></body>
+</html>
+"""
+
+
+class PlayerPages:
+    """Answers ``/play``."""
+
+    def __init__(self, services: WebServices, files: StaticFiles, authenticator: Authenticator) -> None:
+        self._services = services
+        self._files = files
+        self._authenticator = authenticator
+        self._connect = " ".join(("'self'", socket_origin(services.settings.public_url)))
+
+    async def play(self, request: Request) -> Response:
+        """The player's page; a page in words for a token that is unknown (404) or expired (410)."""
+        frame = await self._session_frame(request)
+        operator = None if frame is None else self._services.operators.find(frame.operator_id)
+        if frame is None or operator is None:
+            self._authenticator.charge_failure(request.address)
+            return _page_in_words(
+                404, "Unknown session", "This address opens no session. Start the game from the casino again."
+            )
+        ancestors = frame_ancestors(operator.frame_origins)
+        if frame.expires_at_ms <= self._services.clock.now_ms():
+            return _page_in_words(
+                410, "Session over", "This session has expired. Start the game from the casino again.", ancestors
+            )
+        policy = (
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+            f"media-src 'self'; connect-src {self._connect}; frame-ancestors {ancestors}; "
+            "base-uri 'none'; form-action 'none'"
+        )
+        return Response(200, self._files.player_page, _page_headers(policy))
+
+    async def _session_frame(self, request: Request) -> SessionFrame | None:
+        tokens = query_values(request.query, _SESSION_PARAMETER).get("session", [])
+        if len(tokens) != 1 or not _TOKEN.fullmatch(tokens[0]):
+            return None
+        self._authenticator.check_failures(request.address)
+        with answered_within(self._services.settings.answer_timeout_ms):
+            return await self._services.sessions.session_frame(token_digest(tokens[0].decode("ascii")))
+
+
+def socket_origin(public_url: str) -> str:
+    """The websocket origin of the public one: older browsers do not count it as ``'self'``."""
+    parts = urlsplit(public_url)
+    return f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}"
+
+
+def frame_ancestors(origins: tuple[str, ...]) -> str:
+    """The sources of ``frame-ancestors``. An origin that could end the directive is left out."""
+    return " ".join(origin for origin in origins if _FRAME_ORIGIN.fullmatch(origin)) or _NO_FRAMES
+
+
+def _page_in_words(status: int, title: str, text: str, ancestors: str = _NO_FRAMES) -> Response:
+    policy = f"default-src 'none'; frame-ancestors {ancestors}; base-uri 'none'; form-action 'none'"
+    page = _WORDS.format(title=escape(title), text=escape(text))
+    return Response(status, page.encode("utf-8"), _page_headers(policy))
+
+
+def _page_headers(policy: str) -> tuple[tuple[bytes, bytes], ...]:
+    return (
+        (b"content-type", b"text/html; charset=utf-8"),
+        (b"content-security-policy", policy.encode("ascii")),
+        (b"referrer-policy", b"no-referrer"),
+        (b"cache-control", b"no-store"),
+        (b"permissions-policy", _PERMISSIONS),
+    )

@@ -1,0 +1,109 @@
+"""What the web part needs from the rest of the server. ``server.app`` fills it in."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Protocol
+from uuid import UUID
+
+from structlog.typing import FilteringBoundLogger
+
+from actors.ports import Entropy
+from actors.records import Operator
+from actors.rules.limits import BetLimits
+from actors.transitions import Answer, Transition
+from server.metrics import Metrics
+from server.reports import Reports
+
+
+class Clock(Protocol):
+    """The server's clock."""
+
+    def now_ms(self) -> int:
+        """Unix milliseconds that never step backwards."""
+        ...
+
+
+class TransitionLedger(Protocol):
+    """The ledger's actor."""
+
+    async def commit(self, transition: Transition, /) -> Answer:
+        """The durable answer. Raises ``actors.ports.LedgerUnavailableError``."""
+        ...
+
+
+class OperatorLookup(Protocol):
+    """The directory of provisioned operators."""
+
+    def find(self, operator_id: UUID, /) -> Operator | None:
+        """The operator, suspended ones included, or ``None``."""
+        ...
+
+
+class LimitsLookup(Protocol):
+    """Bet limits: an operator's own or the configured defaults."""
+
+    def limits_for(self, operator: Operator, currency: str, /) -> BetLimits | None:
+        """The limits of one of the operator's currencies; ``None`` where it can't be played."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFrame:
+    """Whose page a session's token opens, and until when (unix ms)."""
+
+    operator_id: UUID
+    expires_at_ms: int
+
+
+class SessionFrames(Protocol):
+    """From a token to the operator that may frame its page."""
+
+    async def session_frame(self, token_digest: bytes, /) -> SessionFrame | None:
+        """By the token's SHA-256; ``None``: no such token. Raises ``actors.ports.LedgerUnavailableError``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebSettings:
+    """Settings of the web part. ``public_url`` is the origin that players and operators see, without a path."""
+
+    public_url: str
+    static_dir: Path
+    trusted_proxies: Sequence[IPv4Network | IPv6Network] = ()
+    requests_per_second: int = 200
+    """Authenticated requests of one operator, on the average; more are refused with 429."""
+    requests_burst: int = 400
+    failures_per_second: int = 50
+    """Requests of one address that fail to authenticate, on the average; above it they are refused unread with 429."""
+    failures_burst: int = 400
+    addresses_max: int = 20_000
+    """Addresses whose failures are remembered; the one that was quiet for longest is forgotten."""
+    body_bytes_max: int = 65_536
+    """A larger body is refused with 413."""
+    discard_bytes_max: int = 1_048_576
+    """How much of a refused body is read and thrown away, so that its sender can read the refusal; more is cut off."""
+    body_timeout_ms: int = 10_000
+    """A body that takes longer is refused with 408."""
+    discard_timeout_ms: int = 1_000
+    answer_timeout_ms: int = 5_000
+    """A ledger or report that takes longer is answered with 503."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebServices:
+    """Everything that the web part uses. ``is_ready``: whether a load balancer should send requests here."""
+
+    ledger: TransitionLedger
+    operators: OperatorLookup
+    sessions: SessionFrames
+    reports: Reports
+    limits: LimitsLookup
+    entropy: Entropy
+    clock: Clock
+    metrics: Metrics
+    log: FilteringBoundLogger
+    settings: WebSettings
+    is_draining: Callable[[], bool]
+    is_ready: Callable[[], bool]

@@ -1,0 +1,197 @@
+"""What stands behind the web application in its tests: everything in memory, with switches for trouble."""
+
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import UUID
+
+import structlog
+import trio
+from structlog.testing import LogCapture
+
+from actors.ports import LedgerUnavailableError
+from actors.records import Operator, OperatorStatus
+from actors.rules.limits import BetLimits
+from actors.transitions import CreateSession, Launched, Rejected
+from server.metrics import Metrics
+from server.web.services import SessionFrame, WebServices, WebSettings
+
+NOW_S = 1_782_864_000
+LIMITS = BetLimits(min_bet_minor=10, max_bet_minor=10_000, bet_step_minor=10, max_payout_minor=10_000_000)
+
+
+def make_operator(number=1, **changes):
+    fields = {
+        "operator_id": UUID(int=number),
+        "name": f"Casino {number}",
+        "api_key": f"key-{number}-0123456789abcdef",
+        "hmac_secret": f"secret-{number}-0123456789abcdef",
+        "wallet_callback_url": "https://wallet.test/callbacks",
+        "rtp_bps": 9600,
+        "max_win_multiplier": 2000,
+        "rev_share_bps": 1500,
+        "status": OperatorStatus.ACTIVE,
+        "bet_limits": {"USD": None, "EUR": LIMITS},
+        "allow_cidrs": (),
+        "frame_origins": ("https://casino.test", "https://*.casino.test"),
+    }
+    return Operator(**(fields | changes))
+
+
+@dataclass
+class FrozenClock:
+    ms: int = NOW_S * 1000
+
+    def now_ms(self):
+        return self.ms
+
+
+@dataclass
+class FakeOperators:
+    operators: dict[UUID, Operator] = field(default_factory=dict)
+
+    def add(self, operator):
+        self.operators[operator.operator_id] = operator
+        return operator
+
+    def find(self, operator_id):
+        return self.operators.get(operator_id)
+
+
+@dataclass
+class FakeLedger:
+    """Remembers launches by their signature's digest, as the ledger does."""
+
+    transitions: list[CreateSession] = field(default_factory=list)
+    launches: dict[tuple[UUID, bytes], CreateSession] = field(default_factory=dict)
+    frames: dict[bytes, SessionFrame] = field(default_factory=dict)
+    unavailable: bool = False
+    rejects: bool = False
+    is_broken: bool = False
+    gate: trio.Event | None = None
+
+    async def commit(self, transition):
+        if self.gate is not None:
+            await self.gate.wait()
+        await trio.lowlevel.checkpoint()
+        if self.is_broken:
+            raise ZeroDivisionError
+        if self.unavailable:
+            raise LedgerUnavailableError
+        self.transitions.append(transition)
+        if self.rejects:
+            return Rejected()
+        key = transition.operator_id, transition.signature_digest
+        first = self.launches.setdefault(key, transition)
+        if first is transition:
+            self.frames[first.token_digest] = SessionFrame(first.operator_id, first.expires_at_ms)
+        return Launched(first.session_id, first.expires_at_ms, first.sealed_token, replayed=first is not transition)
+
+    async def session_frame(self, token_digest):
+        if self.gate is not None:
+            await self.gate.wait()
+        await trio.lowlevel.checkpoint()
+        if self.unavailable:
+            raise LedgerUnavailableError
+        return self.frames.get(token_digest)
+
+
+@dataclass
+class FakeReports:
+    rounds: dict[tuple[UUID, UUID], object] = field(default_factory=dict)
+    rows: list[object] = field(default_factory=list)
+    asked: list[tuple[object, ...]] = field(default_factory=list)
+    unavailable: bool = False
+
+    async def round_report(self, operator_id, round_id):
+        await trio.lowlevel.checkpoint()
+        if self.unavailable:
+            raise LedgerUnavailableError
+        return self.rounds.get((operator_id, round_id))
+
+    async def find_round(self, round_id):
+        raise NotImplementedError
+
+    async def revenue(self, operator_id, first_day, last_day):
+        await trio.lowlevel.checkpoint()
+        if self.unavailable:
+            raise LedgerUnavailableError
+        self.asked.append((operator_id, first_day, last_day))
+        return self.rows
+
+
+@dataclass
+class CountingEntropy:
+    """Different values at every call, the same ones in every run."""
+
+    calls: int = 0
+
+    def _next(self):
+        self.calls += 1
+        return self.calls
+
+    def server_seed(self):
+        return f"{self._next():064x}"
+
+    def client_seed(self):
+        return f"{self._next():016d}"
+
+    def identifier(self):
+        return uuid.UUID(int=self._next(), version=4)
+
+    def token(self):
+        return f"tok_{self._next():039d}"
+
+    def fraction(self):
+        return 0.5
+
+
+@dataclass
+class FakeLimits:
+    def limits_for(self, operator, currency):
+        configured = None if currency == "JPY" else LIMITS
+        return operator.bet_limits[currency] or configured
+
+
+@dataclass
+class Switches:
+    draining: bool = False
+    ready: bool = True
+
+
+@dataclass
+class WebWorld:
+    """Everything behind one web application."""
+
+    static_dir: Path
+    clock: FrozenClock = field(default_factory=FrozenClock)
+    operators: FakeOperators = field(default_factory=FakeOperators)
+    ledger: FakeLedger = field(default_factory=FakeLedger)
+    reports: FakeReports = field(default_factory=FakeReports)
+    entropy: CountingEntropy = field(default_factory=CountingEntropy)
+    metrics: Metrics = field(default_factory=Metrics)
+    switches: Switches = field(default_factory=Switches)
+    logged: LogCapture = field(default_factory=LogCapture)
+
+    def services(self, **settings):
+        chosen = {"public_url": "https://game.test", "static_dir": self.static_dir, "discard_timeout_ms": 200}
+        log = structlog.wrap_logger(
+            None, processors=[self.logged], wrapper_class=structlog.make_filtering_bound_logger(0)
+        )
+        return WebServices(
+            ledger=self.ledger,
+            operators=self.operators,
+            sessions=self.ledger,
+            reports=self.reports,
+            limits=FakeLimits(),
+            entropy=self.entropy,
+            clock=self.clock,
+            metrics=self.metrics,
+            log=log,
+            settings=WebSettings(**(chosen | settings)),
+            is_draining=lambda: self.switches.draining,
+            is_ready=lambda: self.switches.ready,
+        )
+
+    def count(self, name, **labels):
+        return self.metrics.registry.get_sample_value(name, labels) or 0
