@@ -1,0 +1,137 @@
+// What the player sets: stake, automatic cash-out, client seed; and the ways to press the big button.
+
+import { isClientSeed, randomClientSeed } from "./fairness.js";
+import { clampStake, parseDecimal, decimalText, stakeMaxMinor } from "./money.js";
+
+const STAKE_FIRST_STEPS = 10; // the first stake offered, in multiples of the smallest
+
+/** Owns the inputs. Calls `onChange()`, `onPress()` and `onClientSeed(text, isValid)`. */
+export class Controls {
+  constructor(root, { onChange, onPress, onClientSeed }) {
+    this.stake = root.querySelector("#stake");
+    this.auto = root.querySelector("#auto-cashout");
+    this.seed = root.querySelector("#client-seed");
+    this.buttons = [...root.querySelectorAll("[data-chip], [data-auto]")];
+    Object.assign(this, { onChange, onPress, onClientSeed, money: null, limits: null, balanceMinor: null });
+    this.serverSeedText = "";
+    this.listen(root);
+  }
+
+  listen(root) {
+    for (const input of [this.stake, this.auto]) input.addEventListener("input", () => this.onChange());
+    this.stake.addEventListener("change", () => this.rewriteStake(this.stakeMinor()));
+    this.auto.addEventListener("change", () => this.rewriteAuto(this.autoHundredths()));
+    this.seed.addEventListener("change", () => this.submitSeed());
+    root.querySelector("#randomize").addEventListener("click", () => {
+      this.seed.value = randomClientSeed();
+      this.submitSeed();
+    });
+    for (const button of this.buttons) {
+      button.addEventListener("click", () => ("chip" in button.dataset ? this.chip(button.dataset.chip) : this.setAuto(button.dataset.auto)));
+    }
+    root.querySelector("#action").addEventListener("click", () => this.onPress());
+    // A button that was clicked with a pointer gives the focus back, so that Space plays and does not click it again.
+    root.addEventListener("click", (event) => {
+      if (event.detail > 0) event.target.closest("[data-chip], [data-auto], #randomize, #load-more")?.blur();
+    });
+    root.addEventListener("keydown", (event) => this.key(event));
+    // A button that has the focus is clicked when Space comes up again: that press has been taken already.
+    root.addEventListener("keyup", (event) => {
+      if (event.key === " " && event.target.id === "action") event.preventDefault();
+    });
+    for (const input of root.querySelectorAll("input")) {
+      input.addEventListener("keydown", (event) => {
+        if (event.key === "Enter") input.blur();
+      });
+    }
+  }
+
+  // Space and Enter play from anywhere but another control; a held key presses once.
+  key(event) {
+    if (event.key !== " " && event.key !== "Enter") return;
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
+    const target = event.target;
+    const isAction = target.id === "action";
+    if (!isAction && target.closest("input, button, a, select, textarea, dialog, pre")) return;
+    event.preventDefault();
+    if (!event.repeat) this.onPress();
+  }
+
+  /** The session's currency and limits; the first time it also offers a stake. */
+  setSession(money, limits) {
+    const isFirst = this.money === null;
+    Object.assign(this, { money, limits });
+    this.stake.inputMode = money.exponent === 0 ? "numeric" : "decimal";
+    if (isFirst) this.rewriteStake(clampStake(limits.min_bet_minor * STAKE_FIRST_STEPS, limits));
+  }
+
+  /** The seed that the server uses next; the input follows it unless the player is typing. */
+  setServerSeed(text) {
+    if (text === this.serverSeedText) return;
+    this.serverSeedText = text;
+    if (document.activeElement !== this.seed) this.seed.value = text;
+  }
+
+  /** Whole minor units, or null. */
+  stakeMinor() {
+    return this.money === null ? null : this.money.parse(this.stake.value);
+  }
+
+  /** Hundredths, null for none, undefined for a text that is no multiplier. */
+  autoHundredths() {
+    const text = this.auto.value.replace(/[×xX]\s*$/, "").trim();
+    if (text === "") return null;
+    return parseDecimal(text, 2, this.money?.decimalMark) ?? undefined;
+  }
+
+  setEnabled(isEnabled) {
+    for (const element of [this.stake, this.auto, ...this.buttons]) {
+      if (element.disabled === isEnabled) element.disabled = !isEnabled;
+    }
+  }
+
+  mark(stakeIsWrong, autoIsWrong) {
+    this.stake.setAttribute("aria-invalid", String(stakeIsWrong));
+    this.auto.setAttribute("aria-invalid", String(autoIsWrong));
+  }
+
+  chip(name) {
+    if (this.limits === null) return;
+    const now = this.stakeMinor() ?? this.limits.min_bet_minor;
+    const largest = stakeMaxMinor(this.limits);
+    const wanted = {
+      half: Math.floor(now / 2),
+      double: Math.min(now, largest) * 2,
+      min: this.limits.min_bet_minor,
+      max: Math.min(largest, this.balanceMinor ?? largest),
+    };
+    this.rewriteStake(clampStake(wanted[name], this.limits));
+  }
+
+  setAuto(hundredths) {
+    this.rewriteAuto(hundredths === "" ? null : Number(hundredths));
+  }
+
+  rewriteStake(amountMinor) {
+    if (amountMinor !== null) this.stake.value = this.money.inputText(amountMinor);
+    this.onChange();
+  }
+
+  rewriteAuto(hundredths) {
+    if (hundredths === null) this.auto.value = "";
+    else if (hundredths !== undefined) this.auto.value = decimalText(hundredths, 2).replace(".", this.money?.decimalMark ?? ".");
+    this.onChange();
+  }
+
+  submitSeed() {
+    const text = this.seed.value.trim();
+    if (text === this.serverSeedText) return;
+    this.onClientSeed(text, isClientSeed(text));
+  }
+
+  /** Back to the seed that the server has: after a refusal or an invalid text. */
+  restoreSeed() {
+    this.seed.value = this.serverSeedText;
+  }
+}
+

@@ -1,0 +1,107 @@
+// The curve of a flight and the clock that places us on it. Times are milliseconds, multipliers are hundredths.
+
+// The server computes the curve in decimals; a double is off by less than this, and only ever downwards after it.
+const ROUNDING_GUARD = 1e-9;
+
+/** The multiplier shown `elapsedMs` after the start: floor(100 * exp(rate * e)), at least 100. */
+export function hundredthsAt(ratePerMs, elapsedMs) {
+  const exact = 100 * Math.exp(ratePerMs * Math.max(0, Math.floor(elapsedMs)));
+  return Math.max(100, Math.floor(exact - ROUNDING_GUARD));
+}
+
+/** The first whole millisecond at which the multiplier is at least `hundredths`. */
+export function reachesAtMs(ratePerMs, hundredths) {
+  let elapsed = Math.max(0, Math.floor(Math.log(hundredths / 100) / ratePerMs) - 1);
+  while (hundredthsAt(ratePerMs, elapsed) < hundredths) elapsed += 1;
+  return elapsed;
+}
+
+/** The first millisecond at which the multiplier would exceed the crash point. */
+export function crashesAtMs(ratePerMs, crashHundredths) {
+  return reachesAtMs(ratePerMs, crashHundredths + 1);
+}
+
+/**
+ * The server's clock as seen from here, never ahead of the real one: what the server wrote into a pong had already
+ * passed when the pong arrived. The samples with the shortest round trips bound it best, and a few are kept so that
+ * a drifting local clock is followed.
+ */
+export class ServerClock {
+  constructor(samplesMax = 16) {
+    this.samplesMax = samplesMax;
+    this.samples = [];
+  }
+
+  /** A pong: `sentMs` and `receivedMs` by the local monotonic clock, `serverTimeMs` as the server wrote it. */
+  measure(sentMs, receivedMs, serverTimeMs) {
+    const roundTripMs = Math.max(0, receivedMs - sentMs);
+    this.samples.push({ roundTripMs, offsetMs: serverTimeMs - receivedMs });
+    if (this.samples.length > this.samplesMax) this.samples.shift();
+  }
+
+  /** A frame with the server's time that answers nothing of ours: good until the first pong. */
+  observe(receivedMs, serverTimeMs) {
+    if (this.samples.length === 0) {
+      this.samples.push({ roundTripMs: Number.POSITIVE_INFINITY, offsetMs: serverTimeMs - receivedMs });
+    }
+  }
+
+  get best() {
+    return this.samples.reduce((best, sample) => (sample.roundTripMs < best.roundTripMs ? sample : best), {
+      roundTripMs: Number.POSITIVE_INFINITY,
+      offsetMs: this.samples.length > 0 ? this.samples[0].offsetMs : null,
+    });
+  }
+
+  get roundTripMs() {
+    return this.best.roundTripMs;
+  }
+
+  /** Unix milliseconds by the server's clock, or null before the first sample. */
+  nowMs(localMs) {
+    const { offsetMs } = this.best;
+    return offsetMs === null ? null : localMs + offsetMs;
+  }
+}
+
+/**
+ * Where one flight stands. The clock draws it smoothly, ticks correct it: a tick ahead of the clock pulls it forward,
+ * and without ticks it goes no further than `aheadMsMax` past the last one, because the flight may have ended.
+ * It never goes back and never above the multiplier at which the flight cashes out by itself.
+ */
+export class Flight {
+  /** `knownMs`: how far the flight certainly is at `localMs` (0 at its start, more where a session is resumed). */
+  constructor({ startedAtMs, ratePerMs, capHundredths, aheadMsMax, knownMs, localMs }) {
+    this.startedAtMs = startedAtMs;
+    this.ratePerMs = ratePerMs;
+    this.capHundredths = capHundredths;
+    this.aheadMsMax = aheadMsMax;
+    this.tickMs = Math.max(0, knownMs);
+    this.tickedAtMs = localMs;
+    this.shownMs = 0;
+  }
+
+  /** A tick `elapsedMs` after the start that arrived at `localMs`. */
+  tick(elapsedMs, localMs) {
+    this.tickedAtMs = localMs;
+    this.tickMs = Math.max(this.tickMs, elapsedMs);
+  }
+
+  /** Milliseconds of flight to show. `serverNowMs` may be null (no clock yet: ticks alone count). */
+  elapsedMs(serverNowMs) {
+    const byClock = serverNowMs === null ? 0 : serverNowMs - this.startedAtMs;
+    const bounded = Math.min(byClock, this.tickMs + this.aheadMsMax);
+    this.shownMs = Math.max(this.shownMs, this.tickMs, bounded);
+    return this.shownMs;
+  }
+
+  /** The multiplier to show and to pay at the least. */
+  hundredths(serverNowMs) {
+    return Math.min(hundredthsAt(this.ratePerMs, this.elapsedMs(serverNowMs)), this.capHundredths);
+  }
+
+  /** Whether the ticks have stopped for longer than the drawing may run ahead of them. */
+  isStalled(localMs) {
+    return localMs - this.tickedAtMs > 4 * this.aheadMsMax;
+  }
+}

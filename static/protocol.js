@@ -1,0 +1,164 @@
+// The player's socket, protocol 1: hello first, pings, and a new socket after every loss until the session is over.
+
+export const TIMING = {
+  openMsMax: 8_000, // a socket that has not brought `welcome` by then is given up
+  silenceMsMax: 12_000, // no frame at all for this long after a ping: the line is dead
+  pingFirstMs: 400, // a few quick pings measure the clock before the first bet
+  pingFirstCount: 4,
+  pingMs: 3_000,
+  backoffFirstMs: 500,
+  backoffMsMax: 15_000,
+  refusedBackoffMs: 5_000, // after a refusal (draining, too many messages) the server wants peace
+};
+
+/** How long to wait before the n-th attempt in a row (from 0): exponential, with jitter between half and all of it. */
+export function backoffMs(attempt, randomFraction, firstMs = TIMING.backoffFirstMs, maxMs = TIMING.backoffMsMax) {
+  const ceiling = Math.min(maxMs, firstMs * 2 ** Math.min(attempt, 20));
+  return Math.round(ceiling * (0.5 + 0.5 * randomFraction));
+}
+
+/** Where the stream of this page lives. */
+export function streamUrl(pageUrl) {
+  const url = new URL("/stream", pageUrl);
+  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  return url.href;
+}
+
+// After these the session cannot come back by itself; `shutdown` is not among them: another process will answer.
+const FINAL_ENDS = new Set(["expired", "replaced", "operator_suspended"]);
+const FINAL_ERRORS = new Set(["unauthorized", "session_expired"]);
+const PEACE_ERRORS = new Set(["draining", "rate_limited"]);
+
+const browser = {
+  openSocket: (url) => new WebSocket(url),
+  now: () => performance.now(),
+  random: () => Math.random(),
+  setTimer: (callback, ms) => setTimeout(callback, ms),
+  clearTimer: (timer) => clearTimeout(timer),
+};
+
+/**
+ * Keeps one session's socket. Callbacks: `onFrame(frame, receivedMs)` for every frame in order, and
+ * `onStatus({ status, retryMs })` with status connecting, open, lost (a retry follows) or closed (none does).
+ */
+export class Connection {
+  constructor({ url, token, onFrame, onStatus, environment = browser }) {
+    Object.assign(this, { url, token, onFrame, onStatus, environment });
+    this.socket = null;
+    this.attempt = 0;
+    this.serial = 0;
+    this.final = false;
+    this.wantsPeace = false;
+    this.timers = new Map();
+  }
+
+  /** Open a socket now: at the start, and when the player asks for it. */
+  connect() {
+    this.final = false;
+    this.wantsPeace = false;
+    this.clearTimers();
+    this.abandonSocket();
+    this.onStatus({ status: "connecting", retryMs: null });
+    const socket = this.environment.openSocket(this.url);
+    this.socket = socket;
+    this.later("open", TIMING.openMsMax, () => this.lose());
+    socket.onopen = () => this.guarded(socket, () => this.write({ type: "hello", session: this.token }));
+    socket.onmessage = (event) => this.guarded(socket, () => this.receive(event.data));
+    socket.onclose = () => this.guarded(socket, () => this.lose());
+  }
+
+  guarded(socket, action) {
+    if (this.socket === socket) action();
+  }
+
+  /** Send a frame with an id of its own; returns the id, or null while there is no open session. */
+  send(type, fields = {}) {
+    if (!this.isOpen) return null;
+    this.serial += 1;
+    const id = `${type}-${this.serial}`;
+    this.write({ type, id, ...fields });
+    return id;
+  }
+
+  get isOpen() {
+    return this.welcomed === true && this.socket !== null && this.socket.readyState === 1;
+  }
+
+  write(frame) {
+    this.socket.send(JSON.stringify(frame));
+  }
+
+  receive(text) {
+    const frame = readFrame(text);
+    if (frame === null) return;
+    this.cancel("silence");
+    if (frame.type === "welcome") this.welcome();
+    if (frame.type === "pong") this.wantsPeace = false;
+    if (frame.type === "session_ended" && FINAL_ENDS.has(frame.reason)) this.final = true;
+    if (frame.type === "session_ended" && frame.reason === "shutdown") this.wantsPeace = true;
+    if (frame.type === "error" && FINAL_ERRORS.has(frame.code)) this.final = true;
+    if (frame.type === "error" && PEACE_ERRORS.has(frame.code)) this.wantsPeace = true;
+    this.onFrame(frame, this.environment.now());
+  }
+
+  welcome() {
+    this.welcomed = true;
+    this.attempt = 0;
+    this.cancel("open");
+    this.onStatus({ status: "open", retryMs: null });
+    this.ping(0);
+  }
+
+  ping(count) {
+    if (this.isOpen) this.write({ type: "ping", t: this.environment.now() });
+    // Counted from a ping, not from the last frame: a page in the background pings rarely, and that is no silence.
+    if (!this.timers.has("silence")) this.later("silence", TIMING.silenceMsMax, () => this.lose());
+    const wait = count < TIMING.pingFirstCount ? TIMING.pingFirstMs : TIMING.pingMs;
+    this.later("ping", wait, () => this.ping(count + 1));
+  }
+
+  lose() {
+    this.clearTimers();
+    this.abandonSocket();
+    if (this.final) {
+      this.onStatus({ status: "closed", retryMs: null });
+      return;
+    }
+    const first = this.wantsPeace ? TIMING.refusedBackoffMs : TIMING.backoffFirstMs;
+    const retryMs = backoffMs(this.attempt, this.environment.random(), first);
+    this.attempt += 1;
+    this.onStatus({ status: "lost", retryMs });
+    this.later("retry", retryMs, () => this.connect());
+  }
+
+  abandonSocket() {
+    const socket = this.socket;
+    this.socket = null;
+    this.welcomed = false;
+    if (socket !== null && socket.readyState <= 1) socket.close();
+  }
+
+  later(name, ms, callback) {
+    this.cancel(name);
+    this.timers.set(name, this.environment.setTimer(callback, ms));
+  }
+
+  cancel(name) {
+    if (this.timers.has(name)) this.environment.clearTimer(this.timers.get(name));
+    this.timers.delete(name);
+  }
+
+  clearTimers() {
+    for (const name of [...this.timers.keys()]) this.cancel(name);
+  }
+}
+
+// A frame is an object with a type; anything else is none of ours (unknown types are left to the reader to ignore).
+function readFrame(text) {
+  try {
+    const frame = JSON.parse(text);
+    return frame !== null && typeof frame === "object" && typeof frame.type === "string" ? frame : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,91 @@
+// Frames of the wire as the records that the page keeps: camelCase, hundredths, minor units, unix milliseconds.
+
+import { hundredthsOf, payoutCapHundredths } from "./money.js";
+
+function optional(value, convert = (present) => present) {
+  return value === null || value === undefined ? null : convert(value);
+}
+
+/** The session's fixed facts out of `welcome`. */
+export function sessionOf(frame) {
+  return {
+    sessionId: frame.session_id,
+    player: frame.player,
+    currency: frame.currency,
+    limits: frame.limits,
+    rtpBps: hundredthsOf(frame.rtp_target),
+    ratePerMs: Number(frame.growth.rate_per_ms),
+    tickMs: frame.tick_ms,
+    expiresAtMs: frame.expires_at,
+  };
+}
+
+/** The commitment to the next round. */
+export function commitmentOf(next) {
+  return { serverSeedHash: next.server_seed_hash, clientSeed: next.client_seed, nonce: next.nonce };
+}
+
+/** A live round out of `round_started` or `welcome.round`. `knownMs`: how far it certainly has flown already. */
+export function liveRound(frame, session, serverTimeMs = null) {
+  const startedAtMs = optional(frame.started_at);
+  const autoHundredths = optional(frame.auto_cashout, hundredthsOf);
+  return {
+    phase: frame.status === "betting" || startedAtMs === null ? "betting" : "flying",
+    cashing: false,
+    roundId: frame.round_id,
+    amountMinor: frame.amount_minor,
+    autoHundredths,
+    capHundredths: capHundredths(frame.amount_minor, autoHundredths, session.limits),
+    startedAtMs,
+    knownMs: startedAtMs === null || serverTimeMs === null ? 0 : Math.max(0, serverTimeMs - startedAtMs),
+    serverSeedHash: frame.server_seed_hash,
+    clientSeed: frame.client_seed,
+    nonce: frame.nonce,
+    mapSeed: optional(frame.map_seed),
+    lootSeed: optional(frame.loot_seed),
+  };
+}
+
+/** Where a flight cashes out by itself: the automatic cash-out, the largest multiplier or the largest payout. */
+export function capHundredths(amountMinor, autoHundredths, limits) {
+  const largest = Math.min(100 * limits.max_win_multiplier, payoutCapHundredths(amountMinor, limits.max_payout_minor));
+  return autoHundredths === null ? largest : Math.min(largest, autoHundredths);
+}
+
+/** A finished round out of a history entry. */
+export function finishedRound(entry) {
+  return {
+    roundId: entry.round_id,
+    status: entry.status,
+    result: optional(entry.result),
+    reason: optional(entry.reason),
+    currency: entry.currency,
+    amountMinor: entry.amount_minor,
+    autoHundredths: optional(entry.auto_cashout, hundredthsOf),
+    realizedHundredths: hundredthsOf(entry.realized_multiplier ?? 0),
+    payoutMinor: entry.payout_minor ?? 0,
+    crashHundredths: optional(entry.crash_point, hundredthsOf),
+    serverSeed: entry.server_seed,
+    serverSeedHash: entry.server_seed_hash,
+    clientSeed: entry.client_seed,
+    nonce: entry.nonce,
+    rtpBps: hundredthsOf(entry.rtp_target),
+    maxWinMultiplier: entry.max_win_multiplier,
+    startedAtMs: optional(entry.started_at),
+    settledAtMs: optional(entry.settled_at),
+  };
+}
+
+/** The same out of `round_ended`, which leaves out what the round's start and the session have said before. */
+export function endedRound(frame, live, session, nowMs) {
+  return finishedRound({
+    currency: session.currency,
+    amount_minor: live?.amountMinor ?? 0,
+    auto_cashout: optional(live?.autoHundredths, (hundredths) => hundredths / 100),
+    rtp_target: session.rtpBps / 100,
+    max_win_multiplier: session.limits.max_win_multiplier,
+    started_at: live?.startedAtMs,
+    settled_at: nowMs,
+    ...frame,
+  });
+}

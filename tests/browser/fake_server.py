@@ -1,0 +1,380 @@
+"""A game server for looking at the page: it speaks the player protocol, obeys the test and keeps no money.
+
+It runs in a thread of its own with its own trio loop. A test tells it how the next bet is answered and where the next
+round crashes, and reads what the page has sent.
+"""
+
+import json
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from decimal import Decimal
+from hashlib import sha256
+from pathlib import Path
+
+import trio
+from hypercorn.config import Config
+from hypercorn.trio import serve
+from quart import Response, send_from_directory, websocket
+from quart_trio import QuartTrio
+
+from actors.rules.fairness import Outcome, commitment, outcome
+from actors.rules.growth import GrowthCurve
+
+STATIC = Path(__file__).resolve().parents[2] / "static"
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors *"
+)
+TOKEN = "fake-session-token"
+RTP_BPS = 9600
+MAX_WIN = 2000
+
+
+class FakeGame:
+    """What the test may set, and what it may read. One session, one socket at a time."""
+
+    def __init__(self) -> None:
+        self.currency = "USD"
+        self.balance_minor = 100_000
+        self.pending_minor = 0
+        self.limits = {
+            "min_bet_minor": 10,
+            "max_bet_minor": 100_000,
+            "bet_step_minor": 10,
+            "max_payout_minor": 5_000_000,
+            "min_cashout": 1.01,
+            "max_win_multiplier": MAX_WIN,
+        }
+        self.rate = Decimal("0.00006")
+        self.tick_ms = 100
+        self.crash_at_least = 150
+        self.crash_at_most = 10**9
+        self.bet_answer = "ok"
+        """``ok``; ``hold`` (bet_pending and no more); ``silence``; an error code; ``void:`` and a code."""
+        self.hello_answer = "welcome"
+        self.hold_wins = False
+        self.ticks_stop = False
+        self.client_seed = "fakeplayer"
+        self.nonce = 1
+        self.received: list[dict] = []
+        self.history: list[dict] = []
+        self.round: dict | None = None
+        self._socket = None
+        self._nursery: trio.Nursery | None = None
+        self._token: trio.lowlevel.TrioToken | None = None
+        self.port = 0
+        self.choose_seed()
+
+    # What a test calls, from its own thread.
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/play?session={TOKEN}"
+
+    def send(self, frame_type: str, **fields: object) -> None:
+        self._run(self._send, frame_type, fields)
+
+    def drop(self) -> None:
+        """End the socket without a word."""
+        self._run(self._close)
+
+    def start_held_round(self) -> None:
+        """The wallet that was asked at last says yes."""
+        self._run(self._fly)
+
+    def void_held_round(self, code: str) -> None:
+        self._run(self._void, code, None)
+
+    def crash_now(self) -> None:
+        self._run(self._end, "crash", 0)
+
+    def deliver_wins(self) -> None:
+        self.balance_minor += self.pending_minor
+        self.pending_minor = 0
+        self._run(self._balance)
+
+    def last(self, frame_type: str) -> dict:
+        return [frame for frame in self.received if frame["type"] == frame_type][-1]
+
+    def count(self, frame_type: str) -> int:
+        return sum(frame["type"] == frame_type for frame in self.received)
+
+    def finish_rounds(self, count: int) -> None:
+        """Fill the history with crashed and won rounds, straight away."""
+        for number in range(count):
+            self.choose_seed()
+            won = number % 3 == 1
+            self.round = self._live(1_000, None, started_at=now_ms() - 60_000)
+            crash = self.outcome.crash_hundredths
+            self.history.insert(0, self._finished("settled", "cashout" if won else "crash", None, crash if won else 0))
+            self.round = None
+            self.nonce += 1
+        self.choose_seed()
+
+    # The server's side.
+
+    def choose_seed(self) -> None:
+        """A server seed whose crash point lies where the test wants it."""
+        for number in range(100_000):
+            seed = sha256(f"{self.nonce}/{number}".encode()).hexdigest()
+            drawn = outcome(seed, self.client_seed, self.nonce, RTP_BPS, MAX_WIN)
+            if self.crash_at_least <= drawn.crash_hundredths <= self.crash_at_most:
+                self.server_seed, self.outcome = seed, drawn
+                return
+        raise AssertionError("no seed crashes there")
+
+    outcome: Outcome
+
+    def next_fields(self) -> dict:
+        return {
+            "server_seed_hash": commitment(self.server_seed),
+            "client_seed": self.client_seed,
+            "nonce": self.nonce,
+        }
+
+    def welcome(self) -> dict:
+        flying = self.round if self.round and self.round["status"] == "flying" else None
+        return {
+            "protocol": 1,
+            "session_id": str(uuid.UUID(int=1)),
+            "player": "player-42",
+            "currency": self.currency,
+            "balance_minor": self.balance_minor,
+            "limits": self.limits,
+            "rtp_target": 96,
+            "growth": {"rate_per_ms": float(self.rate)},
+            "tick_ms": self.tick_ms,
+            "next": self.next_fields(),
+            "round": flying,
+            "history": self.history[:20],
+            "server_time": now_ms(),
+            "expires_at": now_ms() + 3_600_000,
+        }
+
+    async def talk(self) -> None:
+        await websocket.accept()
+        socket = websocket._get_current_object()
+        hello = json.loads(await socket.receive())
+        self.received.append(hello)
+        self._socket = socket
+        if self.hello_answer != "welcome":
+            await self._send("error", {"code": self.hello_answer, "message": "no"})
+            await self._close()
+            return
+        await self._send("welcome", self.welcome())
+        if self.pending_minor:
+            await self._balance()
+        if self.round and self.round["status"] == "betting":
+            asked = {name: self.round[name] for name in ("round_id", "amount_minor")}
+            await self._send("bet_pending", asked)
+        while True:
+            frame = json.loads(await socket.receive())
+            self.received.append(frame)
+            await self._answer(frame)
+
+    async def _answer(self, frame: dict) -> None:
+        reply = frame.get("id")
+        match frame["type"]:
+            case "ping":
+                await self._send("pong", {"t": frame["t"], "server_time": now_ms()})
+            case "bet":
+                await self._bet(frame)
+            case "cashout":
+                await self._cashout(reply)
+            case "client_seed":
+                self.client_seed = frame["value"]
+                self.choose_seed()
+                await self._send("client_seed", {"id": reply, "next": self.next_fields()})
+            case "history":
+                ids = [entry["round_id"] for entry in self.history]
+                start = ids.index(frame["before"]) + 1
+                page = self.history[start : start + frame["limit"]]
+                more = start + frame["limit"] < len(self.history)
+                await self._send("history", {"id": reply, "rounds": page, "more": more})
+
+    async def _bet(self, frame: dict) -> None:
+        if self.bet_answer == "silence":
+            return
+        if self.bet_answer not in ("ok", "hold") and not self.bet_answer.startswith("void:"):
+            await self._send("error", {"code": self.bet_answer, "message": "no", "id": frame["id"]})
+            return
+        self.round = self._live(frame["amount_minor"], frame.get("auto_cashout"), started_at=None)
+        pending = {"id": frame["id"], "round_id": self.round["round_id"], "amount_minor": frame["amount_minor"]}
+        await self._send("bet_pending", pending)
+        if self.bet_answer.startswith("void:"):
+            await self._void(self.bet_answer.removeprefix("void:"), frame["id"])
+        elif self.bet_answer == "ok":
+            await self._fly(frame["id"])
+
+    def _live(self, amount_minor: int, auto_cashout: float | None, *, started_at: int | None) -> dict:
+        return {
+            "round_id": str(uuid.uuid5(uuid.NAMESPACE_OID, f"{self.nonce}")),
+            "status": "betting" if started_at is None else "flying",
+            "amount_minor": amount_minor,
+            "auto_cashout": auto_cashout,
+            "balance_minor": self.balance_minor,
+            "started_at": started_at,
+            **self.next_fields(),
+            "map_seed": self.outcome.map_seed,
+            "loot_seed": self.outcome.loot_seed,
+        }
+
+    async def _fly(self, reply: str | None = None) -> None:
+        assert self.round is not None and self._nursery is not None
+        self.balance_minor -= self.round["amount_minor"]
+        started_at = -(-now_ms() // self.tick_ms) * self.tick_ms
+        self.round |= {"status": "flying", "started_at": started_at, "balance_minor": self.balance_minor}
+        await self._send("round_started", self.round | ({"id": reply} if reply else {}))
+        self._nursery.start_soon(self._fly_on, self.round["round_id"], started_at)
+
+    async def _fly_on(self, round_id: str, started_at: int) -> None:
+        curve = GrowthCurve(self.rate)
+        auto = round((self.round["auto_cashout"] or 0) * 100)
+        crash_ms = curve.crashes_at_ms(self.outcome.crash_hundredths)
+        pays = 0 < auto <= self.outcome.crash_hundredths
+        end_ms = curve.reaches_at_ms(auto) if pays else crash_ms
+        elapsed = 0
+        while elapsed < end_ms:
+            await trio.sleep(max(0, (started_at + elapsed - now_ms()) / 1000))
+            if self.round is None or self.round["round_id"] != round_id:
+                return
+            if not self.ticks_stop:
+                await self._send("tick", {"e": elapsed, "x": curve.hundredths_at(elapsed) / 100})
+            elapsed += self.tick_ms
+        await trio.sleep(max(0, (started_at + end_ms - now_ms()) / 1000))
+        if self.round is not None and self.round["round_id"] == round_id:
+            await self._end("cashout" if pays else "crash", auto if pays else 0)
+
+    async def _cashout(self, reply: str) -> None:
+        if self.round is None:
+            await self._send("error", {"code": "too_late", "message": "no", "id": reply})
+            return
+        shown = GrowthCurve(self.rate).hundredths_at(now_ms() - self.round["started_at"])
+        if shown < 101:
+            await self._send("error", {"code": "too_early", "message": "no", "id": reply})
+        else:
+            await self._end("cashout", shown, reply)
+
+    async def _void(self, code: str, reply: str | None) -> None:
+        entry = self._finished("void", None, code, 0)
+        await self._finish(entry)
+        await self._send("error", {"code": code, "message": "no", **({"id": reply} if reply else {})})
+
+    async def _end(self, result: str, hundredths: int, reply: str | None = None) -> None:
+        entry = self._finished("settled", result, None, hundredths)
+        self.pending_minor += entry["payout_minor"]
+        await self._finish(entry, reply)
+        if entry["payout_minor"]:
+            await self._balance()
+        if not self.hold_wins:
+            self.balance_minor += self.pending_minor
+            self.pending_minor = 0
+            await self._balance()
+
+    def _finished(self, status: str, result: str | None, reason: str | None, hundredths: int) -> dict:
+        assert self.round is not None
+        live = self.round
+        return {
+            **{name: live[name] for name in ("round_id", "amount_minor", "auto_cashout", "started_at")},
+            **{name: live[name] for name in ("server_seed_hash", "client_seed", "nonce", "map_seed", "loot_seed")},
+            "status": status,
+            "result": result,
+            "reason": reason,
+            "currency": self.currency,
+            "realized_multiplier": hundredths / 100,
+            "payout_minor": live["amount_minor"] * hundredths // 100,
+            "crash_point": self.outcome.crash_hundredths / 100,
+            "server_seed": self.server_seed,
+            "rtp_target": 96,
+            "max_win_multiplier": MAX_WIN,
+            "guard_seed": self.outcome.guard_seed,
+            "settled_at": now_ms(),
+        }
+
+    async def _finish(self, entry: dict, reply: str | None = None) -> None:
+        self.round = None
+        self.history.insert(0, entry)
+        self.nonce += 1
+        self.choose_seed()
+        left_out = {"amount_minor", "auto_cashout", "currency", "rtp_target", "max_win_multiplier", "started_at"}
+        fields = {name: value for name, value in entry.items() if name not in left_out | {"settled_at", "map_seed"}}
+        fields |= {"balance_minor": self.balance_minor, "next": self.next_fields()} | ({"id": reply} if reply else {})
+        await self._send("round_ended", fields)
+
+    async def _balance(self) -> None:
+        await self._send("balance", {"balance_minor": self.balance_minor, "pending_minor": self.pending_minor})
+
+    async def _send(self, frame_type: str, fields: dict) -> None:
+        # A page that has gone is no business of the round's.
+        with suppress(Exception):
+            await self._socket.send(json.dumps({"type": frame_type, **fields}))
+
+    async def _close(self) -> None:
+        with suppress(Exception):
+            await self._socket.close(1000)
+
+    def _run(self, function: Callable, *args: object) -> None:
+        trio.from_thread.run(function, *args, trio_token=self._token)
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def create_app(game: FakeGame) -> QuartTrio:
+    app = QuartTrio(__name__, static_folder=None)
+
+    @app.get("/play")
+    async def play() -> Response:
+        return await send_from_directory(STATIC, "index.html")
+
+    @app.get("/static/<path:name>")
+    async def static_file(name: str) -> Response:
+        return await send_from_directory(STATIC, name)
+
+    @app.after_request
+    async def policy(response: Response) -> Response:
+        response.headers["Content-Security-Policy"] = POLICY
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    @app.websocket("/stream")
+    async def stream() -> None:
+        await game.talk()
+
+    return app
+
+
+@contextmanager
+def running(game: FakeGame) -> Iterator[FakeGame]:
+    """Serve the game on a free port of the loopback until the block ends."""
+    ready = threading.Event()
+    stop = trio.Event()
+
+    async def main() -> None:
+        game._token = trio.lowlevel.current_trio_token()
+        config = Config()
+        config.bind = ["127.0.0.1:0"]
+        config.errorlog = config.accesslog = None
+        config.graceful_timeout = 0.1
+        async with trio.open_nursery() as nursery:
+            game._nursery = nursery
+            [address] = await nursery.start(
+                lambda task_status: serve(create_app(game), config, shutdown_trigger=stop.wait, task_status=task_status)
+            )
+            game.port = int(address.rsplit(":", 1)[1])
+            ready.set()
+            await stop.wait()
+            nursery.cancel_scope.cancel()
+
+    thread = threading.Thread(target=trio.run, args=(main,), name="fake-game")
+    thread.start()
+    assert ready.wait(10), "the fake server did not start"
+    try:
+        yield game
+    finally:
+        trio.from_thread.run_sync(stop.set, trio_token=game._token)
+        thread.join(10)

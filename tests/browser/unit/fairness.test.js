@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+
+import {
+  canVerify,
+  commitmentOf,
+  crashHundredths,
+  isClientSeed,
+  outcomeDigest,
+  randomClientSeed,
+  shellLines,
+  verifyRound,
+} from "../../../static/fairness.js";
+
+const { rounds } = JSON.parse(readFileSync(process.env.GETAWAY_VECTORS, "utf8"));
+
+function roundOf(vector) {
+  return {
+    serverSeed: vector.server_seed,
+    serverSeedHash: vector.server_seed_hash,
+    clientSeed: vector.client_seed,
+    nonce: vector.nonce,
+    rtpBps: vector.rtp_bps,
+    maxWinMultiplier: vector.max_win_multiplier,
+    crashHundredths: vector.crash_hundredths,
+  };
+}
+
+test("every worked example is reproduced", async () => {
+  assert.ok(canVerify());
+  assert.ok(rounds.length > 20);
+  for (const vector of rounds) {
+    const { server_seed: seed, client_seed: client, nonce } = vector;
+    assert.equal(await commitmentOf(seed), vector.server_seed_hash);
+    assert.equal(await outcomeDigest(seed, client, nonce, "map"), vector.map_seed);
+    assert.equal(await outcomeDigest(seed, client, nonce, "loot"), vector.loot_seed);
+    assert.equal(await outcomeDigest(seed, client, nonce, "guard"), vector.guard_seed);
+    const digest = await outcomeDigest(seed, client, nonce, "crash");
+    assert.equal(crashHundredths(digest, vector.rtp_bps, vector.max_win_multiplier), vector.crash_hundredths);
+    const found = await verifyRound(roundOf(vector), vector.server_seed_hash);
+    assert.ok(found.hashMatches && found.crashMatches && found.commitmentMatches);
+  }
+});
+
+test("a round that was tampered with is found out", async () => {
+  const round = roundOf(rounds[0]);
+  assert.equal((await verifyRound({ ...round, crashHundredths: round.crashHundredths + 1 })).crashMatches, false);
+  assert.equal((await verifyRound({ ...round, serverSeed: rounds[1].server_seed })).hashMatches, false);
+  assert.equal((await verifyRound(round, rounds[1].server_seed_hash)).commitmentMatches, false);
+  assert.equal((await verifyRound(round)).commitmentMatches, null);
+});
+
+test("the crash point stays between 1.00 and the largest multiplier", () => {
+  assert.equal(crashHundredths("0".repeat(64), 9600, 2000), 100);
+  assert.equal(crashHundredths("f".repeat(64), 9600, 2000), 200_000);
+});
+
+test("client seeds are what the server takes", () => {
+  for (const good of ["a", "A-z_9", "x".repeat(64)]) assert.ok(isClientSeed(good));
+  for (const bad of ["", " ", "a b", "ä", "x".repeat(65), "a\n"]) assert.ok(!isClientSeed(bad));
+  const seeds = new Set(Array.from({ length: 50 }, () => randomClientSeed()));
+  assert.equal(seeds.size, 50);
+  for (const seed of seeds) assert.ok(isClientSeed(seed) && seed.length === 20);
+});
+
+const hasTools = ["openssl", "bc", "bash"].every((tool) => {
+  try {
+    execFileSync("sh", ["-c", `command -v ${tool}`]);
+    return true;
+  } catch {
+    return false;
+  }
+});
+
+test("the shell lines print the hash, the digest and the crash point", { skip: !hasTools && "needs openssl, bc and bash" }, () => {
+  const bash = (line) => execFileSync("bash", ["-c", line], { encoding: "utf8" }).trim();
+  for (const vector of rounds.slice(0, 3)) {
+    const [hash, digest, crash] = shellLines(roundOf(vector));
+    assert.ok(bash(hash).endsWith(vector.server_seed_hash));
+    const first = bash(digest).match(/[0-9a-f]{64}$/)[0].slice(0, 13);
+    assert.equal(Math.max(100, Number(bash(crash.replace("FIRST_13_HEX_DIGITS", first)))), vector.crash_hundredths);
+  }
+});

@@ -1,0 +1,202 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Connection, TIMING, backoffMs, streamUrl } from "../../../static/protocol.js";
+
+class FakeSocket {
+  constructor() {
+    this.readyState = 0;
+    this.sent = [];
+  }
+
+  send(text) {
+    this.sent.push(JSON.parse(text));
+  }
+
+  close() {
+    this.readyState = 3;
+  }
+
+  open() {
+    this.readyState = 1;
+    this.onopen();
+  }
+
+  receive(frame) {
+    this.onmessage({ data: typeof frame === "string" ? frame : JSON.stringify(frame) });
+  }
+
+  fall() {
+    this.readyState = 3;
+    this.onclose();
+  }
+}
+
+class World {
+  constructor() {
+    this.nowMs = 0;
+    this.sockets = [];
+    this.timers = new Map();
+    this.frames = [];
+    this.statuses = [];
+    this.connection = new Connection({
+      url: "ws://here/stream",
+      token: "secret",
+      onFrame: (frame) => this.frames.push(frame),
+      onStatus: (status) => this.statuses.push(status),
+      environment: {
+        openSocket: () => {
+          this.sockets.push(new FakeSocket());
+          return this.sockets.at(-1);
+        },
+        now: () => this.nowMs,
+        random: () => 1,
+        setTimer: (callback, ms) => {
+          const key = Symbol("timer");
+          this.timers.set(key, { at: this.nowMs + ms, callback });
+          return key;
+        },
+        clearTimer: (key) => this.timers.delete(key),
+      },
+    });
+  }
+
+  get socket() {
+    return this.sockets.at(-1);
+  }
+
+  get status() {
+    return this.statuses.at(-1).status;
+  }
+
+  pass(ms) {
+    const until = this.nowMs + ms;
+    for (;;) {
+      const due = [...this.timers].filter(([, timer]) => timer.at <= until).sort((a, b) => a[1].at - b[1].at)[0];
+      if (due === undefined) break;
+      this.timers.delete(due[0]);
+      this.nowMs = due[1].at;
+      due[1].callback();
+    }
+    this.nowMs = until;
+  }
+
+  welcomed() {
+    this.connection.connect();
+    this.socket.open();
+    this.socket.receive({ type: "welcome" });
+    return this;
+  }
+}
+
+test("hello with the token comes first and nothing is sent before the welcome", () => {
+  const world = new World();
+  world.connection.connect();
+  world.socket.open();
+  assert.equal(world.connection.send("bet", { amount_minor: 1 }), null);
+  assert.deepEqual(world.socket.sent, [{ type: "hello", session: "secret" }]);
+  world.socket.receive({ type: "welcome" });
+  assert.equal(world.status, "open");
+  assert.equal(world.connection.send("bet", { amount_minor: 1 }), "bet-1");
+  assert.deepEqual(world.socket.sent.at(-1), { type: "bet", id: "bet-1", amount_minor: 1 });
+});
+
+test("the address of the stream follows the page", () => {
+  assert.equal(streamUrl("https://rgs.example/play?session=abc"), "wss://rgs.example/stream");
+  assert.equal(streamUrl("http://127.0.0.1:8080/play?session=abc#x"), "ws://127.0.0.1:8080/stream");
+});
+
+test("pings go on every few seconds", () => {
+  const world = new World().welcomed();
+  const pings = () => world.socket.sent.filter((frame) => frame.type === "ping");
+  for (let second = 0; second < 60; second += 1) {
+    world.pass(1000);
+    world.socket.receive({ type: "pong", t: 0, server_time: 0 });
+  }
+  assert.ok(pings().length >= 20 && pings().length <= 30);
+  assert.ok(pings().every((frame) => typeof frame.t === "number"));
+});
+
+test("a lost socket is followed by another, later and later, and a welcome starts afresh", () => {
+  const world = new World().welcomed();
+  const waits = [];
+  for (let round = 0; round < 8; round += 1) {
+    world.socket.fall();
+    assert.equal(world.status, "lost");
+    waits.push(world.statuses.at(-1).retryMs);
+    world.pass(waits.at(-1));
+    assert.equal(world.status, "connecting");
+  }
+  assert.deepEqual(waits, [500, 1000, 2000, 4000, 8000, 15_000, 15_000, 15_000]);
+  world.socket.open();
+  world.socket.receive({ type: "welcome" });
+  world.socket.fall();
+  assert.equal(world.statuses.at(-1).retryMs, 500);
+});
+
+test("jitter spreads the attempts over the upper half", () => {
+  assert.equal(backoffMs(0, 0), 250);
+  assert.equal(backoffMs(0, 1), 500);
+  assert.equal(backoffMs(100, 0), 7500);
+});
+
+test("a silent line is given up", () => {
+  const world = new World().welcomed();
+  world.pass(TIMING.silenceMsMax);
+  assert.equal(world.statuses.some(({ status }) => status === "lost"), true);
+});
+
+test("a socket that never welcomes is given up", () => {
+  const world = new World();
+  world.connection.connect();
+  world.socket.open();
+  world.pass(TIMING.openMsMax);
+  assert.equal(world.status, "lost");
+});
+
+for (const frame of [
+  { type: "session_ended", reason: "expired" },
+  { type: "session_ended", reason: "replaced" },
+  { type: "session_ended", reason: "operator_suspended" },
+  { type: "error", code: "unauthorized" },
+  { type: "error", code: "session_expired" },
+]) {
+  test(`${frame.reason ?? frame.code} is final`, () => {
+    const world = new World().welcomed();
+    world.socket.receive(frame);
+    world.socket.fall();
+    assert.equal(world.status, "closed");
+    world.pass(100_000);
+    assert.equal(world.sockets.length, 1);
+  });
+}
+
+for (const frame of [
+  { type: "session_ended", reason: "shutdown" },
+  { type: "error", code: "draining" },
+  { type: "error", code: "rate_limited" },
+]) {
+  test(`${frame.reason ?? frame.code} is tried again, with more patience`, () => {
+    const world = new World().welcomed();
+    world.socket.receive(frame);
+    world.socket.fall();
+    assert.equal(world.status, "lost");
+    assert.equal(world.statuses.at(-1).retryMs, TIMING.refusedBackoffMs);
+  });
+}
+
+test("what an old socket still says is not heard", () => {
+  const world = new World().welcomed();
+  const old = world.socket;
+  world.connection.connect();
+  old.receive({ type: "tick", e: 1, x: 1 });
+  old.onclose();
+  assert.deepEqual(world.frames.map((frame) => frame.type), ["welcome"]);
+  assert.equal(world.status, "connecting");
+});
+
+test("frames that are none are passed over", () => {
+  const world = new World().welcomed();
+  for (const text of ["", "null", "[]", "{}", '{"type":1}', "{"]) world.socket.receive(text);
+  assert.equal(world.frames.length, 1);
+});
