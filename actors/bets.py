@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from actors.operators import limits_for
 from actors.protocol import BetIn
 from actors.records import Commitment, LiveRound, Operator, RoundStatus, RoundTerms, SessionRecord
 from actors.rules import fairness
@@ -15,6 +16,15 @@ class Table:
 
     operator: Operator
     limits: BetLimits
+
+
+def table_of(services: Services, session: SessionRecord) -> Table | None:
+    """The session's table; ``None`` if its operator or its currency has been taken away."""
+    operator = services.operators.find(session.operator_id)
+    if operator is None:
+        return None
+    limits = limits_for(operator, session.currency, services.settings.bet_limits)
+    return None if limits is None else Table(operator=operator, limits=limits)
 
 
 def bet_error(bet: BetIn, table: Table, balance_minor: int) -> str | None:

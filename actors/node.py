@@ -53,6 +53,7 @@ class Node:
     services: Services
     lobby: Lobby
     desk: WalletDesk
+    heartbeat: Heartbeat
     fenced: trio.Event
 
     async def drain(self) -> None:
@@ -115,11 +116,12 @@ async def open_node(name: str, settings: GameSettings, clock: ServerClock, ports
         lobby = Lobby(services, sessions, rounds, desk)
         foundation.start(services.ledger, Policy.RESTART)
         foundation.start(directory, Policy.RESTART)
-        foundation.start(Heartbeat(services, fenced.set), Policy.RESTART)
+        heartbeat = Heartbeat(services, fenced.set)
+        foundation.start(heartbeat, Policy.RESTART)
         rounds.start(services.metronome, Policy.RESTART)
         rounds.start(lobby.sweeper, Policy.RESTART)
         wallets.start(DeliveryResumer(services, desk), Policy.RESTART)
-        yield Node(services=services, lobby=lobby, desk=desk, fenced=fenced)
+        yield Node(services=services, lobby=lobby, desk=desk, heartbeat=heartbeat, fenced=fenced)
 
 
 @asynccontextmanager

@@ -20,6 +20,9 @@ from actors.transitions import Applied
 
 log = logging.getLogger("getaway.recovery")
 
+BEATS_MISSED_MAX = 3
+"""A node that could not record more beats than these is not ready for new players."""
+
 
 def interrupted(services: Services, live: LiveRound, last_alive_ms: int) -> endings.Ending:
     """The right end of a round that was interrupted at ``last_alive_ms``.
@@ -119,12 +122,20 @@ class Heartbeat(Actor[None]):
         super().__init__("heartbeat", 1)
         self._services = services
         self._fenced = fenced
+        self._recorded_at = trio.current_time()
+
+    @property
+    def is_recent(self) -> bool:
+        """Whether the ledger has recorded a beat lately: it can be written."""
+        silent_ms = (trio.current_time() - self._recorded_at) * 1000
+        return silent_ms <= BEATS_MISSED_MAX * self._services.settings.heartbeat_ms
 
     async def run(self) -> None:
         """Beat until fenced."""
         while True:
             try:
                 alive = await self._services.reads.heartbeat(self._services.owner, self._services.clock.now_ms())
+                self._recorded_at = trio.current_time()
             except LedgerUnavailableError as error:
                 log.warning("the heartbeat was not recorded", extra={"error": str(error)})
                 alive = True

@@ -10,8 +10,9 @@ from typing import assert_never
 import trio
 
 from actors.actor import Actor
-from actors.bets import Table, bet_error, new_round, next_commitment
+from actors.bets import Table, bet_error, new_round, next_commitment, table_of
 from actors.errors import ActorError, MailboxFullError
+from actors.history import HistoryReader
 from actors.messages import (
     Attach,
     BetNotStored,
@@ -29,7 +30,6 @@ from actors.messages import (
     SessionMessage,
     WalletNews,
 )
-from actors.operators import limits_for
 from actors.ports import LedgerUnavailableError, PlayerSink
 from actors.protocol import (
     HISTORY_WELCOME,
@@ -40,7 +40,6 @@ from actors.protocol import (
     encode,
     error_frame,
     finished_fields,
-    history_fields,
     next_fields,
     round_fields,
     session_ended_frame,
@@ -87,7 +86,7 @@ class SessionActor(Actor[SessionMessage]):
         self._last: FinishedRound | None = None
         self._bet: BetIn | None = None
         self._bet_waits_until: float | None = None
-        self._reading_history = False
+        self._history = HistoryReader(services, session, self._show)
 
     # What others may do without waiting.
 
@@ -182,7 +181,10 @@ class SessionActor(Actor[SessionMessage]):
     def _end_reason(self) -> str | None:
         if self._services.clock.now_ms() >= self.record.expires_at_ms:
             return "expired"
-        if not self._services.operators.is_active(self.record.operator_id):
+        if (
+            not self._services.operators.is_active(self.record.operator_id)
+            or table_of(self._services, self.record) is None
+        ):
             return "operator_suspended"
         return "shutdown" if self._draining() else None
 
@@ -217,7 +219,7 @@ class SessionActor(Actor[SessionMessage]):
             case ClientSeedIn():
                 await self._change_client_seed(frame)
             case HistoryIn():
-                self._start_history(frame, nursery)
+                self._history.start(frame, nursery)
 
     def _show(self, frame: bytes) -> None:
         if self._sink is not None:
@@ -231,13 +233,15 @@ class SessionActor(Actor[SessionMessage]):
     def _attach(self, attach: Attach) -> None:
         self._end_socket("replaced")
         self._sink = attach.sink
-        self._show(self._welcome(attach))
+        table = table_of(self._services, self.record)
+        if table is None:  # its currency was taken away while a round flies, which lands without being watched
+            self._end_socket("operator_suspended")
+            return
+        self._show(self._welcome(attach, table))
         if self._round is not None and self._round.is_stored and self._flying is None:
             self._send_bet_pending(self._round.placed, None)
 
-    def _welcome(self, attach: Attach) -> bytes:
-        table = self._table()
-        assert table is not None, "a session without an active operator has ended"
+    def _welcome(self, attach: Attach, table: Table) -> bytes:
         history = attach.history
         if self._last is not None and all(self._last.round_id != finished.round_id for finished in history):
             history = [self._last, *history][:HISTORY_WELCOME]
@@ -252,15 +256,6 @@ class SessionActor(Actor[SessionMessage]):
             flying=self._flying,
             history=history,
         )
-
-    def _table(self) -> Table | None:
-        operator = self._services.operators.find(self.record.operator_id)
-        if operator is None:
-            return None
-        limits = limits_for(operator, self.record.currency, self._services.settings.bet_limits)
-        return None if limits is None else Table(operator=operator, limits=limits)
-
-    # Client seeds and history.
 
     async def _change_client_seed(self, change: ClientSeedIn) -> None:
         """Store the seed, then answer. Bets behind it in the mailbox find it in force."""
@@ -285,30 +280,10 @@ class SessionActor(Actor[SessionMessage]):
         self._next = Commitment(old.server_seed, old.server_seed_hash, change.value, old.nonce)
         self._show(encode("client_seed", change.frame_id, next=next_fields(self._next)))
 
-    def _start_history(self, request: HistoryIn, nursery: trio.Nursery) -> None:
-        if self._reading_history:
-            self._refuse("rate_limited", request.frame_id)
-            return
-        self._reading_history = True
-        nursery.start_soon(self._send_history, request)
-
-    async def _send_history(self, request: HistoryIn) -> None:
-        session = self.record
-        try:
-            rounds, more = await self._services.reads.history(
-                session.operator_id, session.operator_player_id, request.before, request.limit
-            )
-        except LedgerUnavailableError:
-            self._refuse("wallet_unavailable", request.frame_id, "The history could not be read. Try again.")
-        else:
-            self._show(encode("history", request.frame_id, rounds=history_fields(rounds), more=more))
-        finally:
-            self._reading_history = False
-
     # Bets and rounds.
 
     def _judge_bet(self, bet: BetIn) -> None:
-        table = self._table()
+        table = table_of(self._services, self.record)
         code = self._bet_error(bet, table)
         if code is not None:
             self._refuse(code, bet.frame_id)

@@ -48,7 +48,6 @@ class Metrics:
     def _declare_game(self) -> None:
         self._sessions_open = Gauge("getaway_sessions_open", "Sessions with a player.", registry=self.registry)
         self._rounds_live = Gauge("getaway_rounds_live", "Rounds in betting or flying.", registry=self.registry)
-        self._bets = Counter("getaway_bets", "Bets by what became of them.", ["outcome"], registry=self.registry)
         self._rounds_ended = Counter("getaway_rounds_ended", "Rounds by end.", ["result"], registry=self.registry)
         self._wallet_calls = Counter(
             "getaway_wallet_calls", "Attempts at wallet calls.", ["kind", "outcome"], registry=self.registry
@@ -98,10 +97,6 @@ class Metrics:
     def rounds_live(self, count: int) -> None:
         """How many rounds are in betting or flying now."""
         self._rounds_live.set(count)
-
-    def bet(self, outcome: str) -> None:
-        """A bet: ``started``, ``declined``, ``unknown`` or the error code of a refusal."""
-        self._bets.labels(outcome).inc()
 
     def round_ended(self, result: str) -> None:
         """A round's end: ``cashout``, ``max_win``, ``crash``, ``void`` or ``refunded``."""

@@ -208,6 +208,18 @@ async def test_a_suspension_ends_sessions_within_five_seconds_and_rounds_end_fir
         assert len(game.wallet.sent(CallKind.WIN)) == 1
 
 
+async def test_taking_a_currency_away_ends_its_sessions_and_their_rounds_end_first(autojump_clock):
+    async with open_game() as game:
+        idle, flying = await game.play(), await game.play(300)
+        flying.say("bet", amount_minor=1_000, auto_cashout=2)
+        await flying.until("round_started")
+        game.ledger.operators[0] = replace(game.ledger.operators[0], bet_limits={"EUR": None})
+        with trio.fail_after(5):
+            assert (await idle.until("session_ended"))["reason"] == "operator_suspended"
+        assert (await flying.until("round_ended"))["payout_minor"] == 2_000
+        assert (await flying.until("session_ended"))["reason"] == "operator_suspended"
+
+
 async def test_draining_lets_rounds_end_refuses_bets_and_closes_sessions(autojump_clock):
     async with open_game() as game:
         idle, flying = await game.play(), await game.play(300)

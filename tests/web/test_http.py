@@ -253,7 +253,6 @@ async def test_requests_are_measured(casino, world):
 async def test_the_private_port_shows_metrics_only(world, start):
     log = world.services().log
     port = await start(create_metrics_app(world.metrics.registry, log))
-    world.metrics.bet("started")
     world.metrics.round_ended("crash")
     world.metrics.wallet_call("bet", "acknowledged", 0.02)
     world.metrics.ledger_group(17, 0.003)

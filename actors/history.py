@@ -1,0 +1,43 @@
+"""A session's finished rounds, read a page at a time beside the session's own work."""
+
+from collections.abc import Callable
+
+import trio
+
+from actors.ports import LedgerUnavailableError
+from actors.protocol import HistoryIn, encode, error_frame, history_fields
+from actors.records import SessionRecord
+from actors.services import Services
+from actors.words import words
+
+
+class HistoryReader:
+    """Answers ``history`` through ``show``. One read at a time; another one meanwhile is refused (``rate_limited``)."""
+
+    def __init__(self, services: Services, session: SessionRecord, show: Callable[[bytes], None]) -> None:
+        self._services = services
+        self._session = session
+        self._show = show
+        self._is_reading = False
+
+    def start(self, request: HistoryIn, nursery: trio.Nursery) -> None:
+        """Read and answer as a task of ``nursery``."""
+        if self._is_reading:
+            self._show(error_frame("rate_limited", words("rate_limited"), request.frame_id))
+            return
+        self._is_reading = True
+        nursery.start_soon(self._answer, request)
+
+    async def _answer(self, request: HistoryIn) -> None:
+        session = self._session
+        try:
+            rounds, more = await self._services.reads.history(
+                session.operator_id, session.operator_player_id, request.before, request.limit
+            )
+        except LedgerUnavailableError:
+            message = "The history could not be read. Try again."
+            self._show(error_frame("wallet_unavailable", message, request.frame_id))
+        else:
+            self._show(encode("history", request.frame_id, rounds=history_fields(rounds), more=more))
+        finally:
+            self._is_reading = False
