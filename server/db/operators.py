@@ -88,7 +88,7 @@ class PostgresOperatorStore:
                 return None
             old = await self._read(connection, operator_id)
 
-            def kept(name: str) -> Any:
+            def kept(name: str) -> Any:  # noqa: ANN401 - as many types as columns
                 value = getattr(change, name)
                 return old[name] if value is None else value
 

@@ -1,8 +1,8 @@
 """From rows to records, and the contexts that sealed seeds are bound to."""
 
-from collections.abc import Mapping
-from typing import Any
 from uuid import UUID
+
+import asyncpg
 
 from actors.records import (
     CallKind,
@@ -19,7 +19,7 @@ from actors.rules.fairness import Outcome
 from actors.rules.settlement import Result
 from server.vault import Vault
 
-Row = Mapping[str, Any]
+Row = asyncpg.Record
 
 ROUND_COLUMNS = """
     r.operator_id, r.round_id, r.session_id, r.operator_player_id, r.currency, r.amount_minor, r.auto_cashout_hundredths,

@@ -1,0 +1,21 @@
+"""Fixtures that many folders of tests share."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.helpers.postgres import PostgresServer, postgres_server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A real PostgreSQL server, started when the first test asks for it."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture
+def database_url(postgres: PostgresServer) -> Iterator[str]:
+    """A fresh database with the schema in place."""
+    with postgres.database() as url:
+        yield url

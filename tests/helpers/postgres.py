@@ -1,0 +1,72 @@
+"""A real PostgreSQL for the tests: one server for all, and for each test a fresh database with the schema in place."""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import trio
+
+from server.db.database import open_database
+from server.db.embedded import embedded_server
+from server.db.migrate import migrate
+
+TEMPLATE = "getaway_template"
+
+
+class PostgresServer:
+    """Makes databases and drops them. Not for use inside trio: its methods run an asyncio loop of their own."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def url_of(self, database: str) -> str:
+        head, _, options = self._url.partition("?")
+        return f"{head.rsplit('/', 1)[0]}/{database}?{options}"
+
+    def execute(self, *statements: str) -> None:
+        async def run() -> None:
+            connection = await asyncpg.connect(self._url)
+            try:
+                for statement in statements:
+                    await connection.execute(statement)
+            finally:
+                await connection.close()
+
+        asyncio.run(run())
+
+    def make_template(self) -> None:
+        self.execute(f"CREATE DATABASE {TEMPLATE}")
+
+        async def fill() -> None:
+            async with open_database(self.url_of(TEMPLATE), Path()) as database:
+                await migrate(database)
+
+        trio.run(fill)
+
+    @contextmanager
+    def database(self, *, template: str = TEMPLATE) -> Iterator[str]:
+        """The URL of a new database, dropped in the end whoever is still connected to it."""
+        name = f"test_{uuid4().hex}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        try:
+            yield self.url_of(name)
+        finally:
+            self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextmanager
+def postgres_server() -> Iterator[PostgresServer]:
+    """A server in a folder of its own. A short path: it holds the server's socket, whose name is limited."""
+    folder = Path(tempfile.mkdtemp(prefix="getaway-pg-"))
+    try:
+        with embedded_server(folder / "postgres") as url:
+            server = PostgresServer(url)
+            server.make_template()
+            yield server
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,127 @@
+"""The real server as a process of its own: started, asked, told to stop, killed."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+START_S_MAX = 30
+STOP_S_MAX = 30
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+class ServerProcess:
+    """``getaway serve`` on ``database_url``. The log goes to ``folder/server.log``."""
+
+    def __init__(self, database_url: str, folder: Path, **variables: str) -> None:
+        self.port, self.metrics_port = free_ports(2)
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.metrics_url = f"http://127.0.0.1:{self.metrics_port}"
+        self.log_path = folder / "server.log"
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("GETAWAY_")}
+        self.environ = clean | {
+            "PYTHONPATH": str(ROOT),
+            "GETAWAY_MASTER_KEY": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+            "GETAWAY_SERVER_PORT": str(self.port),
+            "GETAWAY_SERVER_METRICS_PORT": str(self.metrics_port),
+            "GETAWAY_SERVER_NODE": "test-node",
+            "GETAWAY_DATABASE_URL": database_url,
+            "GETAWAY_DATABASE_DATA_DIR": str(folder / "data"),
+            "GETAWAY_WALLET_ALLOW_INSECURE_CALLBACKS": "true",
+            **variables,
+        }
+
+    def getaway(self, *arguments: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
+        """Run the command line beside the server, with the same settings."""
+        return subprocess.run(
+            [sys.executable, "-m", "server.cli", *arguments],
+            cwd=self._folder,
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+
+    def create_operator(self, wallet_url: str, *options: str, currency: str = "USD") -> dict[str, str]:
+        """Provision an operator: ``operator_id``, ``api_key``, ``hmac_secret``."""
+        done = self.getaway(
+            "operator",
+            "create",
+            "--name",
+            "Casino",
+            "--wallet-url",
+            wallet_url,
+            "--currency",
+            currency,
+            *options,
+            "--json",
+        )
+        assert done.returncode == 0, done.stderr
+        created: dict[str, str] = json.loads(done.stdout)
+        return created
+
+    def start(self) -> "ServerProcess":
+        with self.log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "server.cli", "serve"],
+                cwd=self._folder,
+                env=self.environ,
+                stdout=log,
+                stderr=log,
+            )
+        self._wait_until_ready()
+        return self
+
+    def _wait_until_ready(self) -> None:
+        assert self._process is not None
+        deadline = time.monotonic() + START_S_MAX
+        while time.monotonic() < deadline:
+            assert self._process.poll() is None, f"the server ended:\n{self.log()}"
+            if self.is_ready():
+                return
+            time.sleep(0.05)
+        raise AssertionError(f"the server is not ready:\n{self.log()}")
+
+    def is_ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/readyz", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def tell_to_stop(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+
+    def wait(self) -> int:
+        assert self._process is not None
+        return self._process.wait(STOP_S_MAX)
+
+    def kill(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait(STOP_S_MAX)
+
+    def log(self) -> str:
+        return self.log_path.read_text(encoding="utf-8", errors="replace")
+
+    def errors(self) -> list[str]:
+        """Lines of the log that a person would be woken for."""
+        return [line for line in self.log().splitlines() if '"level": "error"' in line or "Traceback" in line]
