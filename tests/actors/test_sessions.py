@@ -34,20 +34,20 @@ async def test_the_welcome_says_everything(autojump_clock):
 
 
 @pytest.mark.parametrize(
-    ("hello", "code"),
+    "hello",
     [
-        (b"not json", "bad_message"),
-        (b"[]", "bad_message"),
-        (b'{"type":"bet","amount_minor":1}', "bad_message"),
-        (b'{"type":"hello"}', "bad_message"),
-        (b'{"type":"hello","session":"no-such-token"}', "unauthorized"),
-        ('{"type":"hello","session":"\\ud800"}'.encode(), "unauthorized"),
+        b"not json",
+        b"[]",
+        b'{"type":"bet","amount_minor":1}',
+        b'{"type":"hello"}',
+        b'{"type":"hello","session":"no-such-token"}',
+        b'{"type":"hello","session":"\\ud800"}',
     ],
 )
-async def test_who_may_not_enter_is_told_why_and_shown_out(autojump_clock, hello, code):
+async def test_who_may_not_enter_is_told_so_and_shown_out(autojump_clock, hello):
     async with open_game() as game:
         player = await enter_with(game, hello)
-        assert [frame["code"] for frame in player.frames] == [code]
+        assert [frame["code"] for frame in player.frames] == ["unauthorized"]
         assert player.closed
 
 

@@ -60,7 +60,10 @@ class ServerProcess:
         )
 
     def create_operator(self, wallet_url: str, *options: str, currency: str = "USD") -> dict[str, str]:
-        """Provision an operator: ``operator_id``, ``api_key``, ``hmac_secret``."""
+        """Provision an operator: ``operator_id``, ``api_key``, ``hmac_secret``.
+
+        A server that runs already knows it within a few seconds.
+        """
         done = self.getaway(
             "operator",
             "create",
