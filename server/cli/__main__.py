@@ -1,0 +1,5 @@
+"""``python -m server.cli`` is ``getaway``."""
+
+from server.cli.program import main
+
+main()

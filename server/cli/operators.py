@@ -1,0 +1,206 @@
+"""``getaway operator``: provisioning. An operator's secrets are printed when it is created and never again."""
+
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+from uuid import UUID
+
+import click
+
+from actors.records import Operator, OperatorStatus
+from server.cli.context import config_option, environ_of, json_option, loaded_config
+from server.cli.kinds import IDENTIFIER
+from server.cli.output import print_fields, print_json, print_table
+from server.cli.problems import CommandError
+from server.cli.terms import (
+    GivenTerms,
+    check_wallet_url,
+    chosen_frame_origins,
+    chosen_limits,
+    terms_document,
+    terms_fields,
+    terms_options,
+)
+from server.config import Config
+from server.reports import NewOperator, OperatorChange, OperatorStore
+
+Value = TypeVar("Value")
+
+id_argument = click.argument("operator_id", type=IDENTIFIER)
+
+
+@click.group()
+@config_option
+def operator() -> None:
+    """Provision the operators (casinos) that this server serves."""
+
+
+@operator.command()
+@terms_options(is_new=True)
+@json_option
+@config_option
+@click.pass_context
+def create(context: click.Context, /, as_json: bool, **options: Any) -> None:
+    """Provision an operator. Its api_key and hmac_secret are shown this once."""
+    given, config = GivenTerms(**options), loaded_config(context)
+    assert given.name is not None and given.wallet_url is not None, "they are required"
+    assert given.rtp_bps is not None and given.max_win is not None and given.rev_share_bps is not None
+    wallet_url = check_wallet_url(given.wallet_url, config)
+    new = NewOperator(
+        name=given.name,
+        wallet_callback_url=wallet_url,
+        rtp_bps=given.rtp_bps,
+        max_win_multiplier=given.max_win,
+        rev_share_bps=given.rev_share_bps,
+        bet_limits=chosen_limits(given, config, present={}),
+        allow_cidrs=tuple(dict.fromkeys(given.allow_cidrs)),
+        frame_origins=chosen_frame_origins(given, wallet_url),
+        api_key=f"gk_{secrets.token_urlsafe(32)}",
+        hmac_secret=f"gs_{secrets.token_urlsafe(32)}",
+    )
+
+    async def create_beside_others(store: OperatorStore) -> Operator:
+        # Secrets sealed with another key than the others' would be found out only by the server that can't open them.
+        await store.load_operators()
+        return await store.create_operator(new, _now_ms())
+
+    created = _on_operators(context, config, create_beside_others)
+    credentials: dict[str, object] = {"api_key": created.api_key, "hmac_secret": created.hmac_secret}
+    if as_json:
+        print_json(terms_document(created, config) | credentials)
+        return
+    print_fields(terms_fields(created, config))
+    click.echo("\nShown this once, so keep them now:")
+    print_fields(credentials)
+
+
+@operator.command("list")
+@json_option
+@config_option
+@click.pass_context
+def list_operators(context: click.Context, as_json: bool) -> None:
+    """List all operators, the oldest first."""
+    config = loaded_config(context)
+    operators = _on_operators(context, config, lambda store: store.load_operators())
+    if as_json:
+        print_json([terms_document(found, config) for found in operators])
+    elif operators:
+        rows = [
+            (str(found.operator_id), found.status.value, ",".join(sorted(found.bet_limits)), found.name)
+            for found in operators
+        ]
+        print_table(("operator_id", "status", "currencies", "name"), rows)
+    else:
+        click.echo("there are no operators", err=True)
+
+
+@operator.command()
+@id_argument
+@json_option
+@config_option
+@click.pass_context
+def show(context: click.Context, operator_id: UUID, as_json: bool) -> None:
+    """Show one operator's terms, and the bet limits in force."""
+    config = loaded_config(context)
+    _print(_on_operators(context, config, lambda store: _find(store, operator_id)), config, as_json)
+
+
+@operator.command()
+@id_argument
+@terms_options(is_new=False)
+@click.option("--allow-any-ip", is_flag=True, help="Empty the list of --allow-ip.")
+@json_option
+@config_option
+@click.pass_context
+def update(context: click.Context, /, operator_id: UUID, allow_any_ip: bool, as_json: bool, **options: Any) -> None:
+    """Change an operator's terms; what is not named stays. Rounds keep the terms that they started under."""
+    given, config = GivenTerms(**options), loaded_config(context)
+    if allow_any_ip and given.allow_cidrs:
+        raise click.UsageError("--allow-ip and --allow-any-ip exclude each other.", context)
+    if not allow_any_ip and not any(value not in {None, ()} for value in options.values()):
+        raise click.UsageError("Nothing to change: give an option.", context)
+    if given.wallet_url is not None:
+        check_wallet_url(given.wallet_url, config)
+
+    async def change(store: OperatorStore) -> Operator:
+        present = await _find(store, operator_id)
+        concerns_limits = bool(given.currencies or given.limits)
+        return await _changed(
+            store,
+            operator_id,
+            OperatorChange(
+                name=given.name,
+                wallet_callback_url=given.wallet_url,
+                rtp_bps=given.rtp_bps,
+                max_win_multiplier=given.max_win,
+                rev_share_bps=given.rev_share_bps,
+                bet_limits=chosen_limits(given, config, present.bet_limits) if concerns_limits else None,
+                allow_cidrs=() if allow_any_ip else tuple(dict.fromkeys(given.allow_cidrs)) or None,
+                frame_origins=tuple(dict.fromkeys(given.frame_origins)) or None,
+            ),
+        )
+
+    _print(_on_operators(context, config, change), config, as_json)
+
+
+@operator.command()
+@id_argument
+@json_option
+@config_option
+@click.pass_context
+def suspend(context: click.Context, operator_id: UUID, as_json: bool) -> None:
+    """Let an operator launch nothing and its players bet no more. Rounds that fly end as ever; wins are paid."""
+    _set_status(context, operator_id, OperatorStatus.SUSPENDED, as_json)
+
+
+@operator.command()
+@id_argument
+@json_option
+@config_option
+@click.pass_context
+def resume(context: click.Context, operator_id: UUID, as_json: bool) -> None:
+    """Let a suspended operator go on."""
+    _set_status(context, operator_id, OperatorStatus.ACTIVE, as_json)
+
+
+def _set_status(context: click.Context, operator_id: UUID, status: OperatorStatus, as_json: bool) -> None:
+    config = loaded_config(context)
+    change = OperatorChange(status=status)
+    changed = _on_operators(context, config, lambda store: _changed(store, operator_id, change))
+    _print(changed, config, as_json)
+
+
+def _print(found: Operator, config: Config, as_json: bool) -> None:
+    if as_json:
+        print_json(terms_document(found, config))
+    else:
+        print_fields(terms_fields(found, config))
+
+
+async def _find(store: OperatorStore, operator_id: UUID) -> Operator:
+    for found in await store.load_operators():
+        if found.operator_id == operator_id:
+            return found
+    raise _no_such(operator_id)
+
+
+async def _changed(store: OperatorStore, operator_id: UUID, change: OperatorChange) -> Operator:
+    changed = await store.change_operator(operator_id, change, _now_ms())
+    if changed is None:
+        raise _no_such(operator_id)
+    return changed
+
+
+def _no_such(operator_id: UUID) -> CommandError:
+    return CommandError(f"there is no operator {operator_id}")
+
+
+def _on_operators(context: click.Context, config: Config, work: Callable[[OperatorStore], Awaitable[Value]]) -> Value:
+    from server.cli.stores import run_on_operators  # noqa: PLC0415 - a database, only when it is needed
+
+    return run_on_operators(config, environ_of(context), work)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

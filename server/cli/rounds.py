@@ -1,0 +1,184 @@
+"""``getaway round show``: one round and its money, step by step."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+import click
+
+from actors.records import CallKind, CallStatus
+from actors.rules.money import multiplier_number
+from server.cli.context import config_option, json_option, loaded_config
+from server.cli.kinds import IDENTIFIER
+from server.cli.output import multiplier_text, print_fields, print_json, print_table, time_text
+from server.cli.problems import CommandError
+from server.currencies import format_minor
+from server.reports import CallReport, RoundReport
+
+_SIGNS = {CallKind.BET: -1, CallKind.WIN: 1, CallKind.REFUND: 1}
+
+
+@click.group("round")
+@config_option
+def round_group() -> None:
+    """Look at rounds."""
+
+
+@round_group.command()
+@click.argument("round_id", type=IDENTIFIER)
+@json_option
+@config_option
+@click.pass_context
+def show(context: click.Context, round_id: UUID, as_json: bool) -> None:
+    """Show one round of any operator: its terms, its fairness and its money, step by step.
+
+    Seeds and outcome are shown once the round has ended.
+    """
+    from server.cli.stores import run_on_reports  # noqa: PLC0415 - a database, only when it is needed
+
+    report = run_on_reports(loaded_config(context), lambda reports: reports.find_round(round_id))
+    if report is None:
+        raise CommandError(f"there is no round {round_id}")
+    if as_json:
+        print_json(report_document(report))
+    else:
+        _print(report)
+
+
+def report_document(report: RoundReport) -> dict[str, object]:
+    """What operators read of the round, and beside it what only the house knows."""
+    from server.web.reads import round_document  # noqa: PLC0415 - a web server, only when it is needed
+
+    document = round_document(report)
+    del document["ok"]
+    transactions = [
+        {
+            "operator_tx_id": call.operator_tx_id,
+            "kind": call.kind.value,
+            "amount_minor": call.amount_minor,
+            "status": call.status.value,
+            "attempts": call.attempts,
+            "created_at": time_text(call.created_at_ms),
+            "acknowledged_at": time_text(call.acknowledged_at_ms),
+            "next_attempt_at": time_text(call.next_attempt_at_ms),
+            "last_error": call.last_error,
+        }
+        for call in report.calls
+    ]
+    identity = {"round_id": str(report.round_id), "operator_id": str(report.operator_id)}
+    extra = {
+        "reason": report.reason,
+        "auto_cashout": _multiplier(report.auto_cashout_hundredths),
+        "rev_share": multiplier_number(report.rev_share_bps),
+        "created_at": time_text(report.created_at_ms),
+        "transactions": transactions,
+    }
+    return {**identity, **document, **extra}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One moment of a round; ``moved_minor`` is what the player's wallet certainly gained by it."""
+
+    at_ms: int
+    what: str
+    moved_minor: int = 0
+
+
+def timeline(report: RoundReport) -> list[Step]:
+    """The round's moments in order; of the same millisecond, in the order of a round's life."""
+    steps = [Step(report.created_at_ms, f"stake of {_money(report, report.amount_minor)} accepted, bet call stored")]
+    bets = [call for call in report.calls if call.kind == CallKind.BET]
+    for call in bets:
+        steps += _answered(report, call)
+    if report.started_at_ms is not None:
+        steps.append(Step(report.started_at_ms, "flight started"))
+    if report.settled_at_ms is not None:
+        steps.append(Step(report.settled_at_ms, _end(report)))
+    for call in report.calls:
+        if call.kind != CallKind.BET:
+            steps.append(Step(call.created_at_ms, f"{call.kind.value} of {_money(report, call.amount_minor)} stored"))
+            steps += _answered(report, call)
+    return sorted(steps, key=lambda step: step.at_ms)
+
+
+def _answered(report: RoundReport, call: CallReport) -> list[Step]:
+    if call.acknowledged_at_ms is None:
+        return []
+    is_paid = call.status == CallStatus.ACKNOWLEDGED
+    moved_minor = _SIGNS[call.kind] * call.amount_minor if is_paid else 0
+    return [Step(call.acknowledged_at_ms, f"{call.kind.value} {call.status.value} by the wallet", moved_minor)]
+
+
+def _end(report: RoundReport) -> str:
+    if report.result is None:
+        why = f" ({report.reason})" if report.reason else ""
+        return f"{report.status.value}{why}"
+    if report.payout_minor == 0 or report.realized_hundredths is None:
+        return f"settled: {report.result.value}"
+    return (
+        f"settled: {report.result.value} at {multiplier_text(report.realized_hundredths)}, "
+        f"pays {_money(report, report.payout_minor)}"
+    )
+
+
+def _print(report: RoundReport) -> None:
+    document = report_document(report)
+    outcome = report.outcome if document["outcome"] is not None else None
+    hidden = "not before the end"
+    print_fields(
+        {
+            "round": report.round_id,
+            "operator": report.operator_id,
+            "session": report.session_id,
+            "player": report.operator_player_id,
+            "status": report.status.value if report.result is None else f"{report.status.value}, {report.result.value}",
+            "stake": _money(report, report.amount_minor),
+            "payout": _money(report, report.payout_minor),
+            "auto cash-out": _shown_multiplier(report.auto_cashout_hundredths, "none"),
+            "terms": f"rtp {document['rtp_target']} %, max win {report.max_win_multiplier}x, "
+            f"revenue share {document['rev_share']} %",
+            "seed hash": report.server_seed_hash,
+            "server seed": document["server_seed"] or hidden,
+            "client seed": report.client_seed,
+            "nonce": report.nonce,
+            "crash point": hidden if outcome is None else multiplier_text(outcome.crash_hundredths),
+        }
+    )
+    click.echo()
+    net_minor = 0
+    rows = []
+    for step in timeline(report):
+        net_minor += step.moved_minor
+        rows.append((time_text(step.at_ms) or "", step.what, _signed(report, net_minor)))
+    print_table(("time (UTC)", "step", "player's net"), rows)
+    click.echo()
+    calls = [
+        (call.operator_tx_id, _money(report, call.amount_minor), call.status.value, str(call.attempts), _pending(call))
+        for call in report.calls
+    ]
+    print_table(("wallet call", "amount", "status", "attempts", "remark"), calls)
+
+
+def _pending(call: CallReport) -> str:
+    remarks = []
+    if call.last_error and call.status != CallStatus.ACKNOWLEDGED:
+        remarks.append(f"last error: {call.last_error}")
+    if call.status == CallStatus.PENDING and call.next_attempt_at_ms is not None:
+        remarks.append(f"next attempt {time_text(call.next_attempt_at_ms)}")
+    return ", ".join(remarks)
+
+
+def _money(report: RoundReport, amount_minor: int) -> str:
+    return format_minor(amount_minor, report.currency)
+
+
+def _signed(report: RoundReport, amount_minor: int) -> str:
+    return ("+" if amount_minor > 0 else "") + _money(report, amount_minor)
+
+
+def _multiplier(hundredths: int | None) -> int | float | None:
+    return None if hundredths is None else multiplier_number(hundredths)
+
+
+def _shown_multiplier(hundredths: int | None, absent: str) -> str:
+    return absent if hundredths is None else multiplier_text(hundredths)

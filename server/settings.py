@@ -1,0 +1,40 @@
+"""From the configuration to the settings of each part."""
+
+from actors.settings import GameSettings
+from server.config import Config
+from server.places import static_dir
+from server.wallet_gateway import WalletGatewaySettings
+from server.web.services import WebSettings
+
+
+def game_settings(config: Config) -> GameSettings:
+    """Of the actors."""
+    wallet = config.wallet
+    return GameSettings(
+        growth_rate_per_ms=config.game.growth_rate_per_ms,
+        tick_ms=config.game.tick_ms,
+        bet_limits=config.currencies,
+        bet_timeout_ms=wallet.bet_timeout_ms,
+        delivery_timeout_ms=wallet.delivery_timeout_ms,
+        pending_wait_ms=wallet.pending_wait_ms,
+        retry_first_ms=wallet.retry_first_ms,
+        retry_max_ms=wallet.retry_max_ms,
+        retry_period_ms=wallet.retry_period_ms,
+        drain_ms_max=config.server.drain_ms_max,
+    )
+
+
+def gateway_settings(config: Config) -> WalletGatewaySettings:
+    """Of the wallet calls."""
+    return WalletGatewaySettings(allow_insecure_callbacks=config.wallet.allow_insecure_callbacks)
+
+
+def web_settings(config: Config) -> WebSettings:
+    """Of the operator API and the player's page."""
+    return WebSettings(
+        public_url=config.server.public_url,
+        static_dir=static_dir(),
+        trusted_proxies=config.server.trusted_proxies,
+        requests_per_second=config.limits.requests_per_second,
+        requests_burst=config.limits.requests_burst,
+    )

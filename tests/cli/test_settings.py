@@ -1,0 +1,56 @@
+"""Each configured value arrives in the settings of the part that it is for."""
+
+from decimal import Decimal
+from pathlib import Path
+
+from server.config import load_config
+from server.settings import game_settings, gateway_settings, web_settings
+
+FILE = """
+[server]
+public_url = "https://play.example"
+trusted_proxies = ["10.0.0.0/8"]
+drain_ms_max = 1
+
+[game]
+growth_rate_per_ms = 0.00007
+tick_ms = 20
+
+[wallet]
+bet_timeout_ms = 103
+delivery_timeout_ms = 104
+pending_wait_ms = 105
+retry_first_ms = 106
+retry_max_ms = 107
+retry_period_ms = 273_600_108
+allow_insecure_callbacks = true
+
+[limits]
+requests_per_second = 9
+requests_burst = 10
+
+[currencies.JPY]
+min_bet_minor = 1
+max_bet_minor = 5
+bet_step_minor = 1
+max_payout_minor = 50
+"""
+
+
+def test_the_parts_get_what_is_configured(tmp_path):
+    path: Path = tmp_path / "getaway.toml"
+    path.write_text(FILE)
+    config = load_config(path, {})
+
+    game = game_settings(config)
+    assert (game.growth_rate_per_ms, game.tick_ms, game.drain_ms_max) == (Decimal("0.00007"), 20, 1)
+    assert (game.bet_timeout_ms, game.delivery_timeout_ms, game.pending_wait_ms) == (103, 104, 105)
+    assert (game.retry_first_ms, game.retry_max_ms, game.retry_period_ms) == (106, 107, 273_600_108)
+    assert {code: limits.max_bet_minor for code, limits in game.bet_limits.items()} == {"JPY": 5}
+
+    assert gateway_settings(config).allow_insecure_callbacks is True
+
+    web = web_settings(config)
+    assert (web.public_url, web.requests_per_second, web.requests_burst) == ("https://play.example", 9, 10)
+    assert web.trusted_proxies == config.server.trusted_proxies != ()
+    assert (web.static_dir / "index.html").is_file()
