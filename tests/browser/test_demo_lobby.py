@@ -7,8 +7,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,16 +25,16 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
-def wait_for_answer(url: str, process: subprocess.Popen, log: Path) -> None:
+def wait_for_address(url: str, process: subprocess.Popen, log: Path) -> None:
+    """Until the demo prints where to go: then everything answers."""
     give_up_at = time.monotonic() + START_S_MAX
     while time.monotonic() < give_up_at:
-        assert process.poll() is None, f"the demo has ended:\n{log.read_text()[-4000:]}"
-        try:
-            with urllib.request.urlopen(url, timeout=2):
-                return
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            time.sleep(0.2)
-    pytest.fail(f"the demo did not answer:\n{log.read_text()[-4000:]}")
+        text = log.read_text()
+        if f"The lobby:  {url}" in text:
+            return
+        assert process.poll() is None, f"the demo has ended:\n{text[-4000:]}"
+        time.sleep(0.05)
+    pytest.fail(f"the demo printed no address:\n{log.read_text()[-4000:]}")
 
 
 @pytest.fixture
@@ -46,6 +44,7 @@ def lobby_url(browser, tmp_path) -> Iterator[str]:
     environment = os.environ | {
         "GETAWAY_SERVER_PORT": str(free_port()),
         "GETAWAY_SERVER_METRICS_PORT": str(free_port()),
+        "GETAWAY_GAME_GROWTH_RATE_PER_MS": "0.0003",
         "GETAWAY_DATABASE_DATA_DIR": str(tmp_path / "data"),
     }
     log = tmp_path / "demo.log"
@@ -60,7 +59,7 @@ def lobby_url(browser, tmp_path) -> Iterator[str]:
         )
     try:
         url = f"http://127.0.0.1:{lobby_port}/"
-        wait_for_answer(url, process, log)
+        wait_for_address(url, process, log)
         yield url
     finally:
         process.send_signal(signal.SIGTERM)
@@ -96,7 +95,7 @@ def wait_for_end(game: FrameLocator, rounds: int) -> None:
     expect(game.locator("#stage")).to_have_attribute("data-scene", re.compile("won|lost"))
 
 
-def test_a_player_plays_in_the_lobby(page, lobby_url):
+def test_a_player_plays_in_the_lobby(lobby_url, page):  # in this order: the page goes before what it talks to
     page.goto(lobby_url)
     game = page.frame_locator("#game")
     expect(game.locator("#action")).to_have_attribute("data-state", "bet", timeout=15_000)

@@ -14,6 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 START_S_MAX = 30
 STOP_S_MAX = 30
+KNOWN_S_MAX = 5
 
 
 def free_ports(count: int) -> list[int]:
@@ -60,10 +61,7 @@ class ServerProcess:
         )
 
     def create_operator(self, wallet_url: str, *options: str, currency: str = "USD") -> dict[str, str]:
-        """Provision an operator: ``operator_id``, ``api_key``, ``hmac_secret``.
-
-        A server that runs already knows it within a few seconds.
-        """
+        """Provision an operator: ``operator_id``, ``api_key``, ``hmac_secret``. A running server knows it afterwards."""
         done = self.getaway(
             "operator",
             "create",
@@ -78,7 +76,28 @@ class ServerProcess:
         )
         assert done.returncode == 0, done.stderr
         created: dict[str, str] = json.loads(done.stdout)
+        if self._process is not None and self._process.poll() is None:
+            self._wait_until_known(created)
         return created
+
+    def _wait_until_known(self, created: dict[str, str]) -> None:
+        """A wrong signature is only told to an operator whose id and key are right."""
+        deadline = time.monotonic() + KNOWN_S_MAX
+        while time.monotonic() < deadline:
+            headers = {
+                "X-Operator-Id": created["operator_id"],
+                "X-Operator-Key": created["api_key"],
+                "X-Timestamp": str(int(time.time())),
+                "X-Signature": "0" * 64,
+            }
+            request = urllib.request.Request(f"{self.url}/api/public/rgs/revenue", headers=headers)
+            try:
+                urllib.request.urlopen(request, timeout=5)
+            except urllib.error.HTTPError as refusal:
+                if json.load(refusal)["error"]["code"] == "bad_signature":
+                    return
+            time.sleep(0.1)
+        raise AssertionError(f"the running server does not know its new operator after {KNOWN_S_MAX} s")
 
     def start(self) -> "ServerProcess":
         with self.log_path.open("ab") as log:
