@@ -1,0 +1,57 @@
+# Getaway: `make` alone lists what there is.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test lint format lock clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/runtime ## the server, its database and a demo casino; prints the address to open
+	@$(BIN)/getaway demo
+
+serve: $(VENV)/runtime ## the server alone, on the embedded database
+	@$(BIN)/getaway serve
+
+test: lint ## every check and every test
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/development ## style, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/development ## put the code into its style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: $(VENV)/development ## renew the lock files from pyproject.toml
+	$(BIN)/pip-compile $(LOCK) --extra build --output-file requirements.txt pyproject.toml
+	$(BIN)/pip-compile $(LOCK) --extra build --extra dev --output-file requirements-dev.txt pyproject.toml
+
+LOCK := --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-trusted-host --no-header
+
+clean: ## remove what was built; databases in var/ stay
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	  || { echo "make: Python 3.11 or newer is needed; name one with PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+	  || { rm -rf $(VENV); echo "make: this Python makes no virtual environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
+
+# Everything comes from the lock, checked by hash; the project itself is built with what the lock brought.
+$(VENV)/runtime: requirements.txt pyproject.toml | $(VENV)/bin/python
+	@echo "setting up $(VENV)"
+	@$(PIP) install --require-hashes --requirement requirements.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/development: requirements-dev.txt $(VENV)/runtime
+	@echo "adding what tests need to $(VENV)"
+	@$(PIP) install --require-hashes --requirement requirements-dev.txt
+	@touch $@
