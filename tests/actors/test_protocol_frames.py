@@ -15,10 +15,7 @@ json_values = st.recursive(
 )
 frames = st.fixed_dictionaries(
     {"type": st.sampled_from(["hello", "bet", "cashout", "client_seed", "history", "ping"]) | json_values},
-    optional={
-        name: json_values
-        for name in ("id", "session", "amount_minor", "auto_cashout", "client_seed", "round_id", "value", "before")
-    }
+    optional=dict.fromkeys(("id", "session", "amount_minor", "auto_cashout", "client_seed", "round_id", "value", "before"), json_values)
     | {"limit": json_values, "t": json_values},
 )
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from actors.rules.growth import GrowthCurve
 from server.currencies import CURRENCY_EXPONENTS
+from tests.helpers.vectors import VECTORS_PATH
 
 HERE = Path(__file__).resolve().parent
-VECTORS = HERE.parents[2] / "shared" / "spec" / "vectors.json"
 RATES = ["0.00006", "0.0001", "0.000017"]
 MOMENTS = [101, 102, 110, 150, 200, 201, 333, 999, 1_000, 12_345, 100_000, 199_999, 200_000]
 
@@ -31,7 +31,7 @@ def server_curve() -> dict:
 def test_the_pure_modules_pass_their_own_tests(node, tmp_path):
     facts = tmp_path / "facts.json"
     facts.write_text(json.dumps({"growth": server_curve(), "exponents": dict(CURRENCY_EXPONENTS)}))
-    environment = os.environ | {"GETAWAY_SERVER_FACTS": str(facts), "GETAWAY_VECTORS": str(VECTORS)}
+    environment = os.environ | {"GETAWAY_SERVER_FACTS": str(facts), "GETAWAY_VECTORS": str(VECTORS_PATH)}
     files = sorted(str(path) for path in (HERE / "unit").glob("*.test.js"))
     ran = subprocess.run(
         [node, "--test", "--test-reporter=tap", *files],

@@ -1,13 +1,11 @@
 """``getaway verify`` against the customer's vectors."""
 
-import json
-from pathlib import Path
-
 import pytest
 
+from tests.helpers import vectors
 from tests.helpers.command_line import CommandLine
 
-VECTORS = json.loads((Path(__file__).parents[3] / "shared/spec/vectors.json").read_text())["rounds"]
+VECTORS = vectors.VECTORS["rounds"]
 SEED = VECTORS[0]["server_seed"]
 getaway = CommandLine({})
 

@@ -2,15 +2,19 @@
 
 import json
 from fractions import Fraction
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.rules import fairness
+from tests.helpers.vectors import ORIGINAL_PATH, VECTORS
 
-VECTORS = json.loads((Path(__file__).parents[3] / "shared/spec/vectors.json").read_text())
+
+def test_the_vectors_are_the_customers():
+    if ORIGINAL_PATH.exists():
+        assert json.loads(ORIGINAL_PATH.read_text(encoding="utf-8")) == VECTORS
+    assert len(VECTORS["rounds"]) >= 10
 
 
 @pytest.mark.parametrize("vector", VECTORS["rounds"], ids=lambda vector: vector["server_seed"][:8])

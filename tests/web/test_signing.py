@@ -1,12 +1,9 @@
-import json
-from pathlib import Path
-
 import pytest
 
 from server.signing import sign, string_to_sign
-from tests.helpers import independent_signer
+from tests.helpers import independent_signer, vectors
 
-VECTORS = json.loads((Path(__file__).parents[3] / "shared" / "spec" / "vectors.json").read_text())["signatures"]
+VECTORS = vectors.VECTORS["signatures"]
 
 
 def test_there_are_vectors():
