@@ -15,8 +15,10 @@ json_values = st.recursive(
 )
 frames = st.fixed_dictionaries(
     {"type": st.sampled_from(["hello", "bet", "cashout", "client_seed", "history", "ping"]) | json_values},
-    optional=dict.fromkeys(("id", "session", "amount_minor", "auto_cashout", "client_seed", "round_id", "value", "before"), json_values)
-    | {"limit": json_values, "t": json_values},
+    optional=dict.fromkeys(
+        ["id", "session", "amount_minor", "auto_cashout", "client_seed", "round_id", "value", "before", "limit", "t"],
+        json_values,
+    ),
 )
 
 

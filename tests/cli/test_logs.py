@@ -131,6 +131,7 @@ def test_the_level_is_that_of_our_own_events(level):
     assert [event["event"] for event in events(stream)] == expected
 
 
+@pytest.mark.filterwarnings("default")  # in the tests, warnings are errors
 def test_other_libraries_are_heard_from_warnings_up_whatever_level_they_set():
     with log("json", "debug") as stream:
         for name in ("hypercorn.error", "asyncpg", "quart.app", "getaways", "library.of.tests"):

@@ -61,19 +61,9 @@ class ServerProcess:
         )
 
     def create_operator(self, wallet_url: str, *options: str, currency: str = "USD") -> dict[str, str]:
-        """Provision an operator: ``operator_id``, ``api_key``, ``hmac_secret``. A running server knows it afterwards."""
-        done = self.getaway(
-            "operator",
-            "create",
-            "--name",
-            "Casino",
-            "--wallet-url",
-            wallet_url,
-            "--currency",
-            currency,
-            *options,
-            "--json",
-        )
+        """Provision an operator: ``operator_id``, ``api_key``, ``hmac_secret``. A running server then knows it."""
+        terms = ("--name", "Casino", "--wallet-url", wallet_url, "--currency", currency, *options)
+        done = self.getaway("operator", "create", *terms, "--json")
         assert done.returncode == 0, done.stderr
         created: dict[str, str] = json.loads(done.stdout)
         if self._process is not None and self._process.poll() is None:

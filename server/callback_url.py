@@ -1,0 +1,67 @@
+"""Which wallet callback URLs an operator may be provisioned with. Pure."""
+
+import re
+from ipaddress import ip_address
+from urllib.parse import SplitResult, urlsplit
+
+URL_LENGTH_MAX = 2048
+# What a URI path may hold as it is: anything else would be rewritten on its way to the wire, and the path is signed.
+_PATH = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")
+_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+# Such a name is an address to some and a name to others.
+_NUMERIC_END = re.compile(r"(?:.*\.)?[0-9]+")
+
+
+def callback_url_error(url: str, allow_insecure: bool) -> str | None:
+    """Why ``url`` can't be a ``wallet_callback_url``, as a clause that follows the field's name; ``None`` if it can.
+
+    https with a plain ASCII host and path, no user info, query or fragment. With ``allow_insecure`` http is accepted,
+    but only on loopback (``localhost``, ``127.0.0.0/8``, ``[::1]``).
+    """
+    if not 0 < len(url) <= URL_LENGTH_MAX:
+        return f"must have 1 to {URL_LENGTH_MAX} characters"
+    if not url.isascii() or any(not "!" <= character <= "~" for character in url):
+        return "must be printable ASCII without spaces (use punycode and percent-encoding)"
+    for mark, part in (("?", "a query"), ("#", "a fragment"), ("\\", "a backslash")):
+        if mark in url:
+            return f"must not have {part}"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return "is not a valid URL"
+    if port == 0 or parts.netloc.endswith(":"):
+        return "has an invalid port"
+    return _part_error(parts, allow_insecure)
+
+
+def _part_error(parts: SplitResult, allow_insecure: bool) -> str | None:
+    if parts.scheme not in {"https", "http"}:
+        return "must begin with https://"
+    if "@" in parts.netloc:
+        return "must not have user info"
+    host = parts.hostname
+    if not host or not _is_host(host):
+        return "must name a host"
+    if not _PATH.fullmatch(parts.path):
+        return "has a path with characters that must be percent-encoded"
+    if any(segment in {".", ".."} for segment in parts.path.split("/")):
+        return "must not have . or .. in its path"
+    if parts.scheme == "http" and not (allow_insecure and _is_loopback(host)):
+        return "must be https" if not allow_insecure else "must be https, or http on loopback"
+    return None
+
+
+def _is_host(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return _HOST.fullmatch(host) is not None and ".." not in host and not _NUMERIC_END.fullmatch(host)
+    return "%" not in host
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,186 @@
+"""Signed calls to operators' wallets: one attempt in, one of three answers out, and never an exception.
+
+How an answer is classified (what is not listed is ``Unclear``, the careful choice: a bet is then refunded, a win or a
+refund is sent again, and both are idempotent by ``operator_tx_id``)::
+
+    200, ok true, balance_minor an integer from 0 to 10^15   Acknowledged
+    200, ok false                                            Declined
+    4xx but 408, 425 and 429                                 Declined
+    a callback URL that policy forbids (nothing was sent)    Declined
+    408, 425, 429, 5xx, 3xx, 1xx, any other 2xx              Unclear
+    200 that can't be read, or is too large                  Unclear
+    no connection, connection lost, no answer in time        Unclear
+"""
+
+import json
+import logging
+import ssl
+from contextlib import aclosing
+from dataclasses import dataclass
+from functools import lru_cache
+from types import TracebackType
+from typing import Final, Never, Protocol, Self
+
+import httpx
+import trio
+
+from actors.ports import Acknowledged, Declined, Unclear, WalletAnswer
+from actors.records import CallKind, Operator, WalletCall
+from server.callback_url import callback_url_error
+from server.signing import sign, string_to_sign
+from server.wallet_connection import Resolver, StaleConnectionError, WalletConnectionError
+from server.wallet_transport import TransportSettings, WalletTransport
+
+log = logging.getLogger("getaway.wallet")
+
+BALANCE_MINOR_MAX: Final = 10**15
+_UNCLEAR_4XX: Final = frozenset({408, 425, 429})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalletGatewaySettings(TransportSettings):
+    """Bounds of the gateway; ``allow_insecure_callbacks`` lets a callback URL be http on loopback."""
+
+    allow_insecure_callbacks: bool = False
+
+
+class Clock(Protocol):
+    """The server's clock."""
+
+    def now_ms(self) -> int:
+        """Unix milliseconds."""
+        ...
+
+
+class HttpxWalletGateway:
+    """Implements ``actors.ports.WalletGateway`` over HTTP/1.1. A context manager: leaving it closes idle connections.
+
+    Each operator has connections of its own. Nothing comes from the environment or from an earlier answer: no proxies,
+    no redirects, no cookies.
+    """
+
+    def __init__(
+        self,
+        settings: WalletGatewaySettings,
+        clock: Clock,
+        ssl_context: ssl.SSLContext | None = None,
+        resolver: Resolver | None = None,
+    ) -> None:
+        """``ssl_context``: in place of one that verifies against the system's authorities."""
+        self._allow_insecure = settings.allow_insecure_callbacks
+        self._clock = clock
+        self._transport = WalletTransport(
+            settings,
+            ssl_context or ssl.create_default_context(),
+            resolver or Resolver(settings.resolver_threads_max),
+        )
+        self._client = httpx.AsyncClient(transport=self._transport, trust_env=False, follow_redirects=False)
+        # It would write every call's URL into the log.
+        logging.getLogger("httpx").setLevel(logging.WARNING)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the idle connections and keep no more; calls in flight go on. To be called inside trio."""
+        self._transport.close()
+
+    async def send(self, operator: Operator, call: WalletCall, timeout_ms: int) -> WalletAnswer:
+        """One attempt, from the resolution of the host's name to the answer's last byte within ``timeout_ms``."""
+        problem = _url_problem(operator.wallet_callback_url, self._allow_insecure)
+        if problem is not None:
+            return Declined(f"not sent: the wallet callback URL {problem}")
+        with trio.move_on_after(timeout_ms / 1000):
+            try:
+                return await self._exchange(operator, call)
+            except WalletConnectionError as error:
+                return Unclear(str(error))
+            except Exception as error:  # a call must end in an answer, and an unknown fate is the careful one
+                # Only the type is logged: a message may quote a header.
+                log.error("a wallet call failed unexpectedly", extra={"error": type(error).__name__})  # noqa: TRY400
+                return Unclear("the call failed unexpectedly")
+        return Unclear("no answer in time")
+
+    async def _exchange(self, operator: Operator, call: WalletCall) -> WalletAnswer:
+        try:
+            return await self._exchange_once(operator, call, may_reuse=True)
+        except StaleConnectionError:
+            # The wallet closed it just as the call went out; a connection of the call's own can't be stale.
+            return await self._exchange_once(operator, call, may_reuse=False)
+
+    async def _exchange_once(self, operator: Operator, call: WalletCall, *, may_reuse: bool) -> WalletAnswer:
+        request = self._signed_request(operator, call, may_reuse)
+        # As a stream: read otherwise, a body would be decoded, and a small one may decode to a huge one.
+        async with aclosing(await self._client.send(request, stream=True)) as response:
+            if response.status_code != 200:
+                is_refusal = 400 <= response.status_code <= 499 and response.status_code not in _UNCLEAR_4XX
+                return (Declined if is_refusal else Unclear)(f"the wallet answered {response.status_code}")
+            if response.headers.get("Content-Encoding", "identity") != "identity":
+                return Unclear("the answer is compressed, which was not asked for")
+            return classify_body(await response.aread())
+
+    def _signed_request(self, operator: Operator, call: WalletCall, may_reuse: bool) -> httpx.Request:
+        # Built apart from the client, which would add headers of its own. What is signed is the target that is sent.
+        url = _call_url(operator.wallet_callback_url, call.kind)
+        timestamp = str(self._clock.now_ms() // 1000)
+        text = string_to_sign(timestamp, "POST", url.raw_path.decode("ascii"), call.body)
+        headers = {
+            "User-Agent": "getaway",
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            "Content-Type": "application/json",
+            "X-Operator-Id": str(operator.operator_id),
+            "X-Operator-Key": operator.api_key,
+            "X-Timestamp": timestamp,
+            "X-Signature": sign(operator.hmac_secret, text),
+        }
+        extensions = WalletTransport.extensions(operator.operator_id, may_reuse=may_reuse)
+        return httpx.Request("POST", url, headers=headers, content=call.body, extensions=extensions)
+
+
+def classify_body(body: bytes) -> WalletAnswer:
+    """What the body of a 200 says. Anything that two readers could understand differently is ``Unclear``."""
+    try:
+        answer = json.loads(body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse)
+    except (ValueError, RecursionError):  # not UTF-8, not JSON, a repeated key, or digits without end
+        return Unclear("the answer is not valid JSON")
+    if not isinstance(answer, dict):
+        return Unclear("the answer is not a JSON object")
+    accepted = answer.get("ok")
+    if accepted is False:
+        return Declined("the wallet answered 200 with ok false")
+    if accepted is not True:
+        return Unclear("the answer has no boolean ok")
+    balance_minor = answer.get("balance_minor")
+    if type(balance_minor) is not int:
+        return Unclear("the answer has no integer balance_minor")
+    if not 0 <= balance_minor <= BALANCE_MINOR_MAX:
+        return Unclear("the answer's balance_minor is out of range")
+    return Acknowledged(balance_minor)
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        raise ValueError("a key appears twice")
+    return document
+
+
+def _refuse(constant: str) -> Never:
+    raise ValueError(f"{constant} is not JSON")
+
+
+@lru_cache(maxsize=1024)
+def _url_problem(url: str, allow_insecure: bool) -> str | None:
+    # The policy is pure, and a call is sent far more often than a URL changes.
+    return callback_url_error(url, allow_insecure)
+
+
+@lru_cache(maxsize=4096)
+def _call_url(base: str, kind: CallKind) -> httpx.URL:
+    return httpx.URL(f"{base.rstrip('/')}/{kind.value}")

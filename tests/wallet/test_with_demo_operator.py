@@ -1,0 +1,113 @@
+"""The gateway and the demo operator's wallet, each by its own reading of the contract, over a real socket."""
+
+import threading
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+
+from actors.ports import Acknowledged, Declined
+from actors.records import CallKind, Operator, OperatorStatus, WalletCall
+from actors.rules.wallet_bodies import bet_tx_id, call_body
+from server.sandbox.getaway_client import GetawayClient
+from server.sandbox.operator import OperatorServer
+from server.sandbox.signatures import Credentials
+from server.sandbox.site import OperatorSite
+from server.sandbox.wallet_book import WalletBook
+from server.wallet_gateway import HttpxWalletGateway, WalletGatewaySettings
+
+CREDENTIALS = Credentials(str(UUID(int=7)), "the-key", "the-secret")
+NOW_S = 1_782_864_001
+
+
+class FrozenClock:
+    def now_ms(self):
+        return NOW_S * 1000
+
+
+@pytest.fixture
+def lines():
+    return []
+
+
+@pytest.fixture
+def operator(tmp_path, lines):
+    server = OperatorServer(("127.0.0.1", 0))
+    book = WalletBook(tmp_path / "wallet.sqlite")
+    book.open_account("ada", "USD", NOW_S * 1000)
+    client = GetawayClient("http://127.0.0.1:1", CREDENTIALS)
+    server.site = OperatorSite(book, client, CREDENTIALS, origins=[], say=lines.append, now_s=lambda: NOW_S)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield Operator(
+        operator_id=UUID(CREDENTIALS.operator_id),
+        name="Demo",
+        api_key=CREDENTIALS.api_key,
+        hmac_secret=CREDENTIALS.hmac_secret,
+        wallet_callback_url=f"http://127.0.0.1:{server.server_port}/wallet",
+        rtp_bps=9600,
+        max_win_multiplier=2000,
+        rev_share_bps=1500,
+        status=OperatorStatus.ACTIVE,
+        bet_limits={"USD": None},
+        allow_cidrs=(),
+        frame_origins=(),
+    )
+    server.shutdown()
+    server.server_close()
+    book.close()
+
+
+@pytest.fixture
+async def gateway():
+    with HttpxWalletGateway(WalletGatewaySettings(allow_insecure_callbacks=True), FrozenClock()) as gateway:
+        yield gateway
+
+
+def call(kind: CallKind, number: int, amount_minor: int) -> WalletCall:
+    round_id, session_id = UUID(int=number), UUID(int=1)
+    tx_id = f"{kind.value}-{round_id}"
+    return WalletCall(
+        operator_id=UUID(CREDENTIALS.operator_id),
+        session_id=session_id,
+        round_id=round_id,
+        operator_tx_id=tx_id,
+        kind=kind,
+        amount_minor=amount_minor,
+        body=call_body(
+            operator_tx_id=tx_id,
+            operator_player_id="ada",
+            session_id=session_id,
+            round_id=round_id,
+            currency="USD",
+            amount_minor=amount_minor,
+            multiplier_hundredths=250 if kind is CallKind.WIN else None,
+            bet_tx_id=None if kind is CallKind.BET else bet_tx_id(round_id),
+        ),
+        position=2,
+        created_at_ms=0,
+        next_attempt_at_ms=0,
+    )
+
+
+async def test_rounds_move_the_operators_money(operator, gateway, lines):
+    bet, win = call(CallKind.BET, 1, 10_000), call(CallKind.WIN, 1, 25_000)
+    assert await gateway.send(operator, bet, 2000) == Acknowledged(490_000)
+    assert await gateway.send(operator, win, 2000) == Acknowledged(515_000)
+    assert await gateway.send(operator, win, 2000) == Acknowledged(515_000)
+    assert await gateway.send(operator, call(CallKind.BET, 2, 600_000), 2000) == Declined("the wallet answered 402")
+    assert await gateway.send(operator, call(CallKind.REFUND, 3, 5), 2000) == Acknowledged(515_000)
+    assert await gateway.send(operator, call(CallKind.BET, 3, 5), 2000) == Declined("the wallet answered 409")
+    assert [line.split()[-1] for line in lines] == [
+        "accepted",
+        "accepted",
+        "repeated",
+        "insufficient_funds",
+        "accepted",
+        "bet_cancelled",
+    ]
+
+
+async def test_another_secret_is_refused(operator, gateway):
+    stranger = replace(operator, hmac_secret="another")
+    assert await gateway.send(stranger, call(CallKind.BET, 1, 10), 2000) == Declined("the wallet answered 401")
+    assert await gateway.send(operator, call(CallKind.REFUND, 1, 10), 2000) == Acknowledged(500_000)
