@@ -2,6 +2,7 @@
 
 from actors.settings import GameSettings
 from server.config import Config
+from server.edge.settings import EdgeSettings
 from server.places import static_dir
 from server.wallet_gateway import WalletGatewaySettings
 from server.web.services import WebSettings
@@ -38,3 +39,23 @@ def web_settings(config: Config) -> WebSettings:
         requests_per_second=config.limits.requests_per_second,
         requests_burst=config.limits.requests_burst,
     )
+
+
+def edge_settings(config: Config) -> EdgeSettings:
+    """Of the public port. Pages of other origins than our own may not open the players' websocket."""
+    server, limits = config.server, config.limits
+    return EdgeSettings(
+        host=server.host,
+        port=server.port,
+        tls_certificate_file=server.tls_certificate_file,
+        tls_key_file=server.tls_key_file,
+        origins=frozenset({server.public_url}),
+        connections_max=server.connections_max,
+        messages_per_second=limits.messages_per_second,
+        messages_burst=limits.messages_burst,
+    )
+
+
+def metrics_edge_settings(config: Config) -> EdgeSettings:
+    """Of the private port."""
+    return EdgeSettings(host=config.server.metrics_host, port=config.server.metrics_port, connections_max=100)

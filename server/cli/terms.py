@@ -28,6 +28,7 @@ from server.currencies import format_minor
 from server.origins import origin_of
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+Option = Callable[[Any], Any]
 
 RTP_BPS: Final = 9_600
 MAX_WIN_MULTIPLIER: Final = 2_000
@@ -51,8 +52,20 @@ class GivenTerms:
 
 def terms_options(*, is_new: bool) -> Callable[[Command], Command]:
     """The options of ``GivenTerms``; for a new operator some are required and the others have defaults."""
+    options = (*_money_options(is_new), *_access_options(is_new))
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def _money_options(is_new: bool) -> tuple[Option, ...]:
+    """Who it is, and the terms of its money."""
     replaces = "" if is_new else " Replaces the whole list."
-    options = (
+    return (
         click.option("--name", type=NAME, required=is_new, help="The casino's name."),
         click.option(
             "--wallet-url",
@@ -88,6 +101,13 @@ def terms_options(*, is_new: bool) -> Callable[[Command], Command]:
         _percent(
             "--rev-share", "rev_share_bps", PERCENT_OF_SHARE, "15" if is_new else None, "The house's percent of GGR."
         ),
+    )
+
+
+def _access_options(is_new: bool) -> tuple[Option, ...]:
+    """Who may call the API, and which pages may embed the game."""
+    replaces = "" if is_new else " Replaces the whole list."
+    return (
         click.option(
             "--allow-ip",
             "allow_cidrs",
@@ -104,13 +124,6 @@ def terms_options(*, is_new: bool) -> Callable[[Command], Command]:
             + (" Default: the wallet URL's origin." if is_new else replaces),
         ),
     )
-
-    def decorate(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
 
 
 def check_wallet_url(url: str, config: Config) -> str:

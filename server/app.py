@@ -1,0 +1,209 @@
+"""The wiring of a server process, and its life: open, serve, drain, close. The nesting is the shutdown order.
+
+::
+
+    database, schema, master key           what must be there before anything is served
+      wallet gateway, node (the actors)    drained first when told to stop: live rounds end, sessions are told
+        metrics port, public port          closed after the drain, so that players read how their rounds ended
+"""
+
+import logging
+import signal
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Final
+
+import structlog
+import trio
+
+from actors.clock import ServerClock
+from actors.node import Node, Ports, open_node
+from actors.ports import LedgerUnavailableError
+from server.config import Config
+from server.db.database import EMBEDDED, Database, open_database
+from server.db.errors import DatabaseError
+from server.db.ledger import PostgresLedger
+from server.db.migrate import migrate
+from server.db.operators import PostgresOperatorStore
+from server.db.reports import PostgresReports
+from server.edge.listener import Edge, serve_edge
+from server.entropy import SystemEntropy
+from server.metrics import Metrics
+from server.observer import MetricsObserver
+from server.settings import edge_settings, game_settings, gateway_settings, metrics_edge_settings, web_settings
+from server.vault import MasterKeyError, Vault, VaultError, load_master_key
+from server.wallet_gateway import HttpxWalletGateway
+from server.web.app import create_app
+from server.web.metrics_app import create_metrics_app
+from server.web.services import WebServices
+from server.web.static_files import StaticFilesError
+
+log = logging.getLogger("getaway.server")
+
+EXIT_OK: Final = 0
+EXIT_FAILED: Final = 1
+EXIT_CONFIGURATION: Final = 2
+EXIT_DATABASE: Final = 3
+GAUGES_INTERVAL_S: Final = 1
+"""How often the gauges of sessions and rounds are set."""
+
+
+class StoppedAtOnceError(Exception):
+    """A second signal came before the first one's drain was over."""
+
+
+_EXITS: Final[tuple[tuple[type[Exception], int], ...]] = (
+    (MasterKeyError, EXIT_CONFIGURATION),
+    (StaticFilesError, EXIT_CONFIGURATION),
+    (LedgerUnavailableError, EXIT_DATABASE),
+    (DatabaseError, EXIT_DATABASE),
+    (VaultError, EXIT_CONFIGURATION),
+    (StoppedAtOnceError, EXIT_FAILED),
+    (OSError, EXIT_FAILED),
+)
+"""What may prevent or end the run, each with a text for a person, and the exit status that says so."""
+
+
+def run(config: Config, environ: Mapping[str, str]) -> int:
+    """Serve until SIGTERM or SIGINT; the exit status. Whatever prevents the start is one line in the log."""
+    try:
+        return trio.run(_serve, config, environ)
+    except Exception as error:
+        cause = _leaf(error)
+        for kind, status in _EXITS:
+            if isinstance(cause, kind):
+                log.error("the server can't run: %s", " ".join(str(cause).split()))  # noqa: TRY400 - a line, no trace
+                return status
+        log.exception("the server failed")
+        return EXIT_FAILED
+
+
+def _leaf(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+async def _serve(config: Config, environ: Mapping[str, str]) -> int:
+    database_config = config.database
+    key = load_master_key(environ, database_config.data_dir, may_create=database_config.url == EMBEDDED)
+    async with (
+        _told_to_stop() as told,
+        open_database(
+            database_config.url,
+            database_config.data_dir,
+            pool_size=database_config.pool_size,
+            command_timeout_ms=database_config.command_timeout_ms,
+        ) as database,
+    ):
+        for name in await migrate(database):
+            log.info("a migration was applied", extra={"migration": name})
+        return await _serve_node(config, database, Vault(key), told)
+
+
+@asynccontextmanager
+async def _told_to_stop() -> AsyncIterator[trio.Event]:
+    """Set by the first SIGTERM or SIGINT. Raises ``StoppedAtOnceError`` at a second one."""
+    told = trio.Event()
+    async with trio.open_nursery() as nursery:
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+
+            async def watch() -> None:
+                async for number in signals:
+                    if told.is_set():
+                        raise StoppedAtOnceError("stopped at once, as told twice; the next start ends its rounds")
+                    log.info("told to stop", extra={"signal": signal.Signals(number).name})
+                    told.set()
+
+            nursery.start_soon(watch)
+            yield told
+            nursery.cancel_scope.cancel()
+
+
+async def _serve_node(config: Config, database: Database, vault: Vault, told: trio.Event) -> int:
+    metrics, clock, entropy = Metrics(), ServerClock(time.time() * 1000), SystemEntropy()
+    settings = game_settings(config)
+    with HttpxWalletGateway(gateway_settings(config), clock) as gateway:
+        ports = Ports(
+            ledger=PostgresLedger(database, vault),
+            operators=PostgresOperatorStore(database, vault),
+            gateway=gateway,
+            entropy=entropy,
+            observer=MetricsObserver(metrics),
+        )
+        async with open_node(config.server.node, settings, clock, ports) as node, trio.open_nursery() as nursery:
+            web = _web_services(config, database, node, metrics)
+            serve_metrics = partial(serve_edge, metrics_edge_settings(config), lobby=None, clock=clock)
+            private: Edge = await nursery.start(serve_metrics, create_metrics_app(metrics.registry, web.log))
+            serve_public = partial(serve_edge, edge_settings(config), lobby=node.lobby, clock=clock)
+            public: Edge = await nursery.start(serve_public, create_app(web))
+            nursery.start_soon(_set_gauges, metrics, node)
+            _announce(config, public, private)
+            await _until_either(told, node.fenced)
+            await _stop(node, public, private)
+            nursery.cancel_scope.cancel()
+        return EXIT_FAILED if node.fenced.is_set() else EXIT_OK
+
+
+def _web_services(config: Config, database: Database, node: Node, metrics: Metrics) -> WebServices:
+    reports = PostgresReports(database)
+    return WebServices(
+        ledger=node.services.ledger,
+        operators=node.services.operators,
+        sessions=reports,
+        reports=reports,
+        limits=node.lobby,
+        entropy=node.services.entropy,
+        clock=node.services.clock,
+        metrics=metrics,
+        log=structlog.get_logger("getaway.web"),
+        settings=web_settings(config),
+        is_draining=lambda: node.lobby.draining,
+        is_ready=lambda: node.heartbeat.is_recent,
+    )
+
+
+def _announce(config: Config, public: Edge, private: Edge) -> None:
+    log.info(
+        "serving",
+        extra={
+            "public_url": config.server.public_url,
+            "address": f"{public.host}:{public.port}",
+            "metrics": f"http://{private.host}:{private.port}/metrics",
+            "database": "embedded" if config.database.url == EMBEDDED else "external",
+            "node": config.server.node,
+        },
+    )
+
+
+async def _until_either(one: trio.Event, other: trio.Event) -> None:
+    async with trio.open_nursery() as nursery:
+
+        async def wait(event: trio.Event) -> None:
+            await event.wait()
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(wait, one)
+        nursery.start_soon(wait, other)
+
+
+async def _stop(node: Node, public: Edge, private: Edge) -> None:
+    """In order: no new bets, rounds end, sessions are told, requests in flight are answered, sockets close.
+
+    A fenced node has lost its rounds to a newer process: it has nothing to end.
+    """
+    if not node.fenced.is_set():
+        log.info("draining", extra={"rounds": node.lobby.rounds_live, "sessions": node.lobby.sessions_open})
+        await node.drain()
+    await public.stop()
+    await private.stop()
+    log.info("stopped")
+
+
+async def _set_gauges(metrics: Metrics, node: Node) -> None:
+    while True:
+        metrics.sessions_open(node.lobby.sessions_open)
+        metrics.rounds_live(node.lobby.rounds_live)
+        await trio.sleep(GAUGES_INTERVAL_S)

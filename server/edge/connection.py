@@ -1,0 +1,178 @@
+"""One accepted connection: TLS, the first request's head, and then a player's socket or HTTP."""
+
+import ssl
+from dataclasses import dataclass
+from typing import Protocol
+
+import trio
+from hypercorn.typing import ASGIFramework
+
+from actors.clock import ServerClock
+from actors.lobby import Lobby
+from server.edge.frame_meter import FrameMeter
+from server.edge.http_connection import HttpServer, HttpStream, TlsHttpStream
+from server.edge.player_sink import TickFrames
+from server.edge.player_socket import PlayerSocket
+from server.edge.player_stream import PlayerStream
+from server.edge.refusals import refusal_bytes
+from server.edge.settings import EdgeSettings
+from server.edge.transport import Transport
+from server.edge.upgrade import head_length, is_upgrade
+from server.web.errors import ApiError
+
+
+class EdgeObserver(Protocol):
+    """Who counts what the edge does. Labels are of closed sets."""
+
+    def connection_refused(self) -> None:
+        """A connection beyond ``connections_max``."""
+        ...
+
+    def player_ended(self, end: str) -> None:
+        """A player's socket ended: ``closed`` (by the game), ``left``, ``shutdown``, ``handshake``, ``no_hello``,
+        ``enter_timeout``, ``binary``, ``too_large``, ``flood``, ``overflow`` or ``no_pong``."""
+        ...
+
+
+class NoObserver:
+    """Counts nothing."""
+
+    def connection_refused(self) -> None:
+        """See ``EdgeObserver``."""
+
+    def player_ended(self, end: str) -> None:
+        """See ``EdgeObserver``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """What all connections of a port share."""
+
+    settings: EdgeSettings
+    http: HttpServer
+    lobby: Lobby | None
+    clock: ServerClock
+    observer: EdgeObserver
+    tick_frames: TickFrames
+    tls: ssl.SSLContext | None
+
+    @classmethod
+    def of(
+        cls,
+        settings: EdgeSettings,
+        app: ASGIFramework,
+        lobby: Lobby | None,
+        clock: ServerClock,
+        observer: EdgeObserver,
+    ) -> "Port":
+        """Raises ``OSError`` (``ssl.SSLError`` is one) if the TLS files can't be used."""
+        http = HttpServer(app, settings)
+        return cls(settings, http, lobby, clock, observer, TickFrames(), tls_context(settings))
+
+
+def tls_context(settings: EdgeSettings) -> ssl.SSLContext | None:
+    """TLS 1.2 or newer, HTTP/1.1 only; ``None`` for plain TCP. Raises ``OSError`` if the files can't be used."""
+    if settings.tls_certificate_file is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    context.set_alpn_protocols(["http/1.1"])
+    context.load_cert_chain(settings.tls_certificate_file, settings.tls_key_file)
+    return context
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A connection whose first head came. ``upgrade_bytes``: the head's length, if it opens a player's socket."""
+
+    below: trio.abc.Stream
+    data: bytes
+    upgrade_bytes: int | None
+
+
+class Connection:
+    """``run`` serves it to its end; the other methods end it from outside."""
+
+    def __init__(self, transport: Transport, port: Port) -> None:
+        self._transport = transport
+        self._port = port
+        self._opening = trio.CancelScope()
+        self._player: PlayerSocket | None = None
+
+    @property
+    def is_player(self) -> bool:
+        """Whether it has become a player's socket."""
+        return self._player is not None
+
+    def finish(self) -> None:
+        """End it unless a request is in flight, which HTTP sees to itself; a player's socket is closed politely."""
+        self._opening.cancel()
+        if self._player is not None:
+            self._player.go_away()
+
+    def cut(self) -> None:
+        """End it at once."""
+        self._transport.cut()
+
+    async def run(self) -> None:
+        """Serve it. Raises whatever it makes the libraries raise, alone or in groups."""
+        opened: _Opened | None = None
+        with self._opening:
+            opened = await self._open()
+        if opened is None:
+            return
+        if opened.upgrade_bytes is not None and self._port.lobby is not None:
+            await self._serve_player(opened, opened.upgrade_bytes, self._port.lobby)
+        else:
+            kind = HttpStream if self._port.tls is None else TlsHttpStream
+            await self._port.http.serve(kind(self._transport, opened.below, opened.data))
+
+    async def _open(self) -> "_Opened | None":
+        """Up to the knowledge what this connection is for; ``None`` if it is for nothing."""
+        below = await self._secured()
+        data = await self._first_head(below)
+        if data is None:
+            return None
+        length = head_length(data) if self._port.lobby is not None else None
+        try:
+            if length is None or not is_upgrade(data[:length], self._port.settings.origins):
+                return _Opened(below, data, None)
+        except ApiError as error:
+            await below.send_all(refusal_bytes(error))
+            await self._transport.linger(self._port.settings.refusal_timeout_ms / 1000)
+            return None
+        return _Opened(below, data, length)
+
+    async def _secured(self) -> trio.abc.Stream:
+        if self._port.tls is None:
+            return self._transport
+        stream = trio.SSLStream(self._transport, self._port.tls, server_side=True, https_compatible=True)
+        with trio.fail_after(self._port.settings.tls_handshake_timeout_ms / 1000):
+            await stream.do_handshake()
+        return stream
+
+    async def _first_head(self, below: trio.abc.Stream) -> bytes | None:
+        """All bytes up to a head's end at least, or as many as a head may have; ``None`` if they do not come."""
+        data = b""
+        with trio.move_on_after(self._port.settings.head_timeout_ms / 1000):
+            while head_length(data) is None and len(data) <= self._port.settings.head_bytes_max:
+                received = await below.receive_some(self._port.settings.head_bytes_max)
+                if not received:
+                    break
+                data += bytes(received)
+            return data or None
+        return None
+
+    async def _serve_player(self, opened: _Opened, head_bytes: int, lobby: Lobby) -> None:
+        port, settings = self._port, self._port.settings
+        frames = settings.frames_per_message
+        meter = FrameMeter(settings.messages_per_second * frames, settings.messages_burst * frames)
+        self._transport.keep_little_unsent(settings.unsent_bytes_max)
+        head, early = opened.data[:head_bytes], opened.data[head_bytes:]
+        stream = PlayerStream(self._transport, opened.below, head=head, early=early, clock=port.clock, meter=meter)
+        self._player = PlayerSocket(stream, lobby, port.clock, settings, port.tick_frames)
+        try:
+            await self._player.run()
+        finally:
+            port.observer.player_ended(self._player.end)

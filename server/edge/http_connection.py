@@ -1,0 +1,123 @@
+"""HTTP/1.1 connections: hypercorn's server of one connection, on a stream whose first bytes were read already.
+
+hypercorn would turn any request into HTTP/2 that asks for it. Nothing is upgraded on these connections, so whoever
+writes watches for that and ends the connection instead.
+"""
+
+import logging
+
+import trio
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.config import Config
+from hypercorn.events import Event, RawData
+from hypercorn.logging import Logger
+from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ASGIFramework
+
+from server.edge.refusals import http2, refusal_bytes
+from server.edge.settings import EdgeSettings
+from server.edge.transport import Transport
+
+log = logging.getLogger("getaway.edge")
+
+_SWITCHING = b"HTTP/1.1 101 "
+
+
+class ProtocolSwitchError(Exception):
+    """A request would have switched the connection to another protocol, and was refused."""
+
+
+class _QuietLogger(Logger):
+    """The application answers and logs its own failures; what is left for hypercorn to tell is about clients."""
+
+    async def exception(self, message: str, *args: object, **kwargs: object) -> None:
+        """One line at most: the text of an exception may quote the client."""
+        log.warning("an exchange failed behind the application")
+
+
+class HttpStream(trio.abc.Stream):
+    """``below`` is the transport itself or TLS over it; ``replay`` what was read of it already."""
+
+    def __init__(self, transport: Transport, below: trio.abc.Stream, replay: bytes) -> None:
+        self._transport = transport
+        self._below = below
+        self._replay = replay
+
+    @property
+    def socket(self) -> trio.socket.SocketType:
+        """Whom hypercorn asks for addresses."""
+        return self._transport.socket
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """What was read already, then what comes."""
+        if self._replay:
+            data, self._replay = self._replay, b""
+            await trio.lowlevel.checkpoint()
+            return data
+        return bytes(await self._below.receive_some(max_bytes))
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Write all."""
+        await self._below.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Wait for room."""
+        await self._below.wait_send_all_might_not_block()
+
+    async def aclose(self) -> None:
+        """Close."""
+        await self._below.aclose()
+
+
+class TlsHttpStream(HttpStream):
+    """With what hypercorn asks of TLS streams, so that it knows the scheme."""
+
+    async def do_handshake(self) -> None:
+        """It is over."""
+        await trio.lowlevel.checkpoint()
+
+    def selected_alpn_protocol(self) -> str:
+        """The only one that is offered."""
+        return "http/1.1"
+
+    @property
+    def transport_stream(self) -> Transport:
+        """Whom hypercorn asks for addresses."""
+        return self._transport
+
+
+class _Connection(TCPServer):
+    """Ends a connection that hypercorn is about to switch to another protocol."""
+
+    async def protocol_send(self, event: Event) -> None:
+        """Write for the protocol."""
+        if isinstance(event, RawData):
+            switches = event.data.startswith(_SWITCHING) or not isinstance(self.protocol.protocol, H11Protocol)
+            if switches:
+                await self.stream.send_all(refusal_bytes(http2()))
+                raise ProtocolSwitchError
+        await super().protocol_send(event)
+
+
+class HttpServer:
+    """What all HTTP connections of a port share."""
+
+    def __init__(self, app: ASGIFramework, settings: EdgeSettings) -> None:
+        self._app = ASGIWrapper(app)
+        self._context = WorkerContext(None)
+        self._config = Config()
+        self._config.logger_class = _QuietLogger
+        self._config.errorlog = None
+        self._config.h11_max_incomplete_size = settings.head_bytes_max
+        self._config.keep_alive_timeout = settings.keep_alive_ms / 1000
+        self._config.include_server_header = False
+
+    async def finish(self) -> None:
+        """Close idle connections now, the others after the answer that they are at."""
+        await self._context.terminated.set()
+
+    async def serve(self, stream: HttpStream) -> None:
+        """Serve one connection to its end. Raises, in groups, what a broken client makes hypercorn raise."""
+        await _Connection(self._app, self._config, self._context, {}, stream)  # type: ignore[arg-type]

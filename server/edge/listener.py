@@ -1,0 +1,215 @@
+"""The listener: accepts connections, contains each of them, and ends them in order.
+
+Whatever a client sends, what it makes the libraries raise ends at ``_contained``: the connection is cut, at most one
+line is logged, and nobody else notices.
+"""
+
+import errno
+import logging
+import socket
+from pathlib import PurePath
+from typing import Final
+
+import trio
+from hypercorn.typing import ASGIFramework
+
+from actors.clock import ServerClock
+from actors.lobby import Lobby
+from server.edge.connection import Connection, EdgeObserver, NoObserver, Port
+from server.edge.http_connection import ProtocolSwitchError
+from server.edge.refusals import full, refusal_bytes
+from server.edge.settings import EdgeSettings
+from server.edge.transport import Transport
+
+log = logging.getLogger("getaway.edge")
+
+_CLIENT_GONE: Final = (
+    errno.ECONNABORTED,
+    errno.ECONNRESET,
+    errno.EPERM,
+    errno.EPROTO,
+    errno.ENETDOWN,
+    errno.EHOSTDOWN,
+    errno.EHOSTUNREACH,
+    errno.ENETUNREACH,
+    errno.ETIMEDOUT,
+)
+"""What ``accept`` may report of a connection that has ended already: the next one is not concerned."""
+_ORDINARY: Final = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError, ProtocolSwitchError)
+"""How connections end that are lost, cut or refused."""
+
+
+class Edge:
+    """A port that is served. ``host`` and ``port`` are where it listens."""
+
+    def __init__(self, listener: socket.socket, shared: Port, nursery: trio.Nursery) -> None:
+        self.host: str
+        self.port: int
+        self.host, self.port = listener.getsockname()[:2]
+        self._listener = listener
+        self._shared = shared
+        self._settings = shared.settings
+        self._nursery = nursery
+        self._connections: set[Connection] = set()
+        self._refusals: set[Transport] = set()
+        self._accepting = trio.CancelScope()
+        self._quiet = trio.Event()
+        self._is_stopping = False
+
+    @property
+    def connections_open(self) -> int:
+        """Connections that are served, players' sockets among them."""
+        return len(self._connections)
+
+    @property
+    def players_open(self) -> int:
+        """Players' sockets."""
+        return sum(connection.is_player for connection in self._connections)
+
+    async def accept(self) -> None:
+        """Accept connections until ``stop``; whatever ends this, no connection holds it up."""
+        try:
+            with self._accepting, self._listener:
+                while True:
+                    await self._accept_one()
+        except BaseException:
+            self._cut_all()  # hypercorn's writes are shielded: only this ends them
+            raise
+
+    async def _accept_one(self) -> None:
+        try:
+            raw, _ = self._listener.accept()
+        except BlockingIOError:
+            await trio.lowlevel.wait_readable(self._listener)
+            return
+        except OSError as error:
+            if error.errno not in _CLIENT_GONE:
+                log.warning("no connection can be accepted", extra={"error": _name(error)})
+                await trio.sleep(self._settings.accept_pause_ms / 1000)
+            await trio.lowlevel.checkpoint()
+            return
+        try:
+            raw.setblocking(False)
+            transport = Transport(
+                raw,
+                send_timeout_s=self._settings.send_timeout_ms / 1000,
+                send_bytes_per_second_min=self._settings.send_bytes_per_second_min,
+            )
+        except OSError:
+            raw.close()
+        else:
+            self._admit(transport)
+        await trio.lowlevel.checkpoint()  # however many there are to accept, others get their turn
+
+    def _admit(self, transport: Transport) -> None:
+        if len(self._connections) < self._settings.connections_max:
+            connection = Connection(transport, self._shared)
+            self._connections.add(connection)
+            self._nursery.start_soon(self._contained, connection)
+            return
+        self._shared.observer.connection_refused()
+        if self._shared.tls is None and len(self._refusals) < self._settings.refusals_max:
+            self._refusals.add(transport)
+            self._nursery.start_soon(self._refuse, transport)
+        else:
+            transport.cut()
+
+    async def _contained(self, connection: Connection) -> None:
+        try:
+            await connection.run()
+        except* _ORDINARY:
+            pass
+        except* Exception as group:
+            log.warning("a connection failed", extra={"error": _where(group)})
+        finally:
+            connection.cut()
+            self._connections.discard(connection)
+            self._note_quiet()
+
+    async def _refuse(self, transport: Transport) -> None:
+        try:
+            with trio.move_on_after(self._settings.refusal_timeout_ms / 1000):
+                await transport.send_all(refusal_bytes(full()))
+                await transport.linger(self._settings.refusal_timeout_ms / 1000)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass
+        finally:
+            transport.cut()
+            self._refusals.discard(transport)
+            self._note_quiet()
+
+    def _note_quiet(self) -> None:
+        if not self._connections and not self._refusals:
+            self._quiet.set()
+
+    async def stop(self) -> None:
+        """Accept nothing more, close what is idle, give the rest ``shutdown_timeout_ms``, then cut it.
+
+        Whoever calls it again, meanwhile or later, waits until it is over.
+        """
+        if not self._is_stopping:
+            self._is_stopping = True
+            self._accepting.cancel()
+            self._note_quiet()
+            await self._shared.http.finish()
+            for connection in list(self._connections):
+                connection.finish()
+        with trio.move_on_after(self._settings.shutdown_timeout_ms / 1000):
+            await self._quiet.wait()
+        self._cut_all()
+        self._nursery.cancel_scope.cancel()
+
+    def _cut_all(self) -> None:
+        for connection in list(self._connections):
+            connection.cut()
+        for transport in list(self._refusals):
+            transport.cut()
+
+
+async def serve_edge(
+    settings: EdgeSettings,
+    app: ASGIFramework,
+    *,
+    lobby: Lobby | None,
+    clock: ServerClock,
+    observer: EdgeObserver | None = None,
+    task_status: trio.TaskStatus[Edge] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve ``app``, and players if there is a ``lobby``, until the ``Edge`` that is reported is stopped.
+
+    Raises ``OSError`` if the address can't be listened on or the TLS files can't be used.
+    """
+    shared = Port.of(settings, app, lobby, clock, observer or NoObserver())
+    listener = await _listen(settings)
+    async with trio.open_nursery() as nursery:
+        edge = Edge(listener, shared, nursery)
+        nursery.start_soon(edge.accept)
+        task_status.started(edge)
+
+
+async def _listen(settings: EdgeSettings) -> socket.socket:
+    found = await trio.socket.getaddrinfo(
+        settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV
+    )
+    family, _, _, _, address = found[0]
+    takes_both = settings.host == "::" and socket.has_dualstack_ipv6()
+    listener = socket.create_server(
+        (str(address[0]), int(address[1])), family=family, backlog=settings.backlog, dualstack_ipv6=takes_both
+    )
+    listener.setblocking(False)
+    return listener
+
+
+def _name(error: OSError) -> str:
+    return errno.errorcode.get(error.errno or 0, type(error).__name__)
+
+
+def _where(error: BaseException) -> str:
+    """The kind of the first error and the line that raised it; never its text, which may quote the client."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = "" if trace is None else f" at {PurePath(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
+    return type(error).__name__ + place

@@ -1,0 +1,165 @@
+"""The life of a player's socket: handshake, first frame, frames and pings, farewell."""
+
+import logging
+
+import trio
+from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
+
+from actors.clock import ServerClock
+from actors.lobby import Door, Lobby
+from actors.protocol import error_frame
+from actors.words import words
+from server.edge.budgets import Budget
+from server.edge.player_sink import (
+    CLOSE_GOING_AWAY,
+    CLOSE_NOT_TEXT,
+    CLOSE_POLICY,
+    CLOSE_TOO_LARGE,
+    CLOSE_TRY_AGAIN,
+    SocketSink,
+    TickFrames,
+)
+from server.edge.player_stream import CLOSE_PROTOCOL_ERROR, PlayerStream
+from server.edge.settings import EdgeSettings
+
+log = logging.getLogger("getaway.edge")
+
+ABUSE_BURSTS = 10
+"""So many bursts of refused messages close the socket."""
+RECEIVE_BYTES = 4_096
+_FAILURES = frozenset({1002, 1003, 1007, 1009})
+
+
+class PlayerSocket:
+    """One player's socket on a stream whose unread bytes begin with the upgrade request, already judged."""
+
+    def __init__(
+        self, stream: PlayerStream, lobby: Lobby, clock: ServerClock, settings: EdgeSettings, tick_frames: TickFrames
+    ) -> None:
+        self._stream = stream
+        self._lobby = lobby
+        self._clock = clock
+        self._settings = settings
+        self._sink = SocketSink(stream, tick_frames, settings)
+        self._messages = Budget(settings.messages_per_second, settings.messages_burst)
+        self._refusals = Budget(settings.messages_per_second, settings.messages_burst * ABUSE_BURSTS)
+
+    @property
+    def end(self) -> str:
+        """Why the socket ended, one of a few words."""
+        return self._sink.end
+
+    def go_away(self) -> None:
+        """The server stops: close the socket after what is queued was written."""
+        self._sink.close(CLOSE_GOING_AWAY, "shutdown")
+
+    async def run(self) -> None:
+        """Serve the socket to its end. Raises, in groups, what a broken client makes the library raise."""
+        try:
+            async with trio.open_nursery() as nursery:
+                websocket = await self._shake_hands(nursery)
+                if websocket is not None:
+                    self._stream.when_closed(self._sink.lost)
+                    nursery.start_soon(self._read, websocket)
+                    await self._sink.write()
+                    await self._say_goodbye(websocket)
+                nursery.cancel_scope.cancel()
+        finally:
+            with trio.CancelScope(shield=True):
+                await self._stream.linger(self._settings.close_timeout_ms / 1000 if self._sink.is_closing else 0)
+
+    async def _shake_hands(self, nursery: trio.Nursery) -> WebSocketConnection | None:
+        with trio.move_on_after(self._settings.hello_timeout_ms / 1000) as scope:
+            # The library tells nobody when it refuses a handshake, it only closes the stream.
+            self._stream.when_closed(scope.cancel)
+            request = await wrap_server_stream(
+                nursery, self._stream, 1, self._settings.message_bytes_max, RECEIVE_BYTES
+            )
+            websocket = await request.accept()
+            self._stream.open(lambda: _failure_code(websocket))
+            return websocket
+        self._sink.end = "handshake"
+        return None
+
+    async def _say_goodbye(self, websocket: WebSocketConnection) -> None:
+        if not self._stream.is_closed:
+            with trio.move_on_after(self._settings.close_timeout_ms / 1000):
+                await websocket.aclose(self._sink.close_code)
+
+    async def _read(self, websocket: WebSocketConnection) -> None:
+        """Everything that the player says, until it or the server closes."""
+        door: Door | None = None
+        try:
+            door = await self._enter(websocket)
+            if door is not None:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._ping, websocket)
+                    await self._deliver_all(websocket, door)
+                    nursery.cancel_scope.cancel()
+            while True:  # the closing handshake is read behind whatever the player still says
+                await websocket.get_message()
+        except* ConnectionClosed:
+            self._sink.lost()
+        finally:
+            if door is not None:
+                door.leave()
+
+    async def _enter(self, websocket: WebSocketConnection) -> Door | None:
+        hello: bytes | None = None
+        with trio.move_on_after(self._settings.hello_timeout_ms / 1000) as waiting:
+            hello = self._text(await websocket.get_message())
+        if waiting.cancelled_caught:
+            message = "The first frame must be `hello`, and it did not come in time."
+            self._refuse("unauthorized", message, CLOSE_POLICY, "no_hello")
+        if hello is None:
+            return None
+        with trio.move_on_after(self._settings.enter_timeout_ms / 1000):
+            return await self._lobby.enter(hello, self._sink)
+        log.warning("the lobby did not answer a socket in time")
+        self._sink.close(CLOSE_TRY_AGAIN, "enter_timeout")
+        return None
+
+    async def _deliver_all(self, websocket: WebSocketConnection, door: Door) -> None:
+        while not self._sink.is_closing:
+            text = self._text(await websocket.get_message())
+            # As of the bytes: the library may have kept the message waiting while others ran.
+            received_at_ms = self._stream.received_at_ms
+            if text is None or self._sink.is_closing:
+                continue
+            if self._messages.take():
+                door.deliver(text, received_at_ms)
+            elif self._refusals.take():
+                self._sink.send(error_frame("rate_limited", words("rate_limited")))
+            else:
+                self._refuse("rate_limited", words("rate_limited"), CLOSE_POLICY, "flood")
+
+    def _text(self, message: str | bytes) -> bytes | None:
+        """The message as UTF-8, unless it closes the socket."""
+        if isinstance(message, bytes):
+            self._refuse("bad_message", "Messages are JSON text, not binary.", CLOSE_NOT_TEXT, "binary")
+            return None
+        text = message.encode("utf-8")
+        if len(text) > self._settings.message_bytes_max:  # the library counts characters
+            self._sink.close(CLOSE_TOO_LARGE, "too_large")
+            return None
+        return text
+
+    def _refuse(self, code: str, message: str, close_code: int, end: str) -> None:
+        self._sink.send(error_frame(code, message))
+        self._sink.close(close_code, end)
+
+    async def _ping(self, websocket: WebSocketConnection) -> None:
+        while True:
+            await trio.sleep(self._settings.ping_interval_ms / 1000)
+            with trio.move_on_after(self._settings.ping_timeout_ms / 1000) as waiting:
+                await websocket.ping()
+            if waiting.cancelled_caught:
+                self._sink.end = "no_pong"
+                self._stream.cut()
+                return
+
+
+def _failure_code(websocket: WebSocketConnection) -> int:
+    """What the library found wrong with the client's frames."""
+    found = websocket.closed
+    return found.code if found is not None and found.code in _FAILURES else CLOSE_PROTOCOL_ERROR

@@ -1,0 +1,161 @@
+"""The writing side of a player's socket, and the reading side as trio-websocket reads it.
+
+Frames are written here whole and one after the other. Ticks are offered: a ready-made frame goes to the kernel at once
+or is skipped, and what the kernel left over of one goes out before anything else, so no two frames are ever mixed.
+"""
+
+import contextlib
+import struct
+from collections.abc import Callable
+
+import trio
+
+from actors.clock import ServerClock
+from server.edge.frame_meter import FrameMeter
+from server.edge.transport import Transport
+
+_TEXT = b"\x81"
+_CLOSE_OPCODE = 0x88
+CLOSE_PROTOCOL_ERROR = 1002
+
+
+def text_frame(text: bytes) -> bytes:
+    """A whole, unmasked websocket frame with this text (UTF-8), as servers send it."""
+    length = len(text)
+    if length < 126:
+        return _TEXT + bytes((length,)) + text
+    if length < 65_536:
+        return _TEXT + struct.pack("!BH", 126, length) + text
+    return _TEXT + struct.pack("!BQ", 127, length) + text
+
+
+class PlayerStream(trio.abc.Stream):
+    """``below`` is the transport itself or TLS over it; ``head`` and ``early`` were read of it already: the request's
+    head and what came after it."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        below: trio.abc.Stream,
+        *,
+        head: bytes,
+        early: bytes,
+        clock: ServerClock,
+        meter: FrameMeter,
+    ) -> None:
+        self._transport = transport
+        self._below = below
+        self._head = head
+        self._early = early
+        self._clock = clock
+        self._meter = meter
+        self._writing = trio.StrictFIFOLock()
+        self._rest = b""
+        self._handshake_is_over = trio.Event()
+        self._is_open = False
+        self._failure_code: Callable[[], int] = lambda: CLOSE_PROTOCOL_ERROR
+        meter.wait_s(early)
+        self.offers_at_once = below is transport
+        """Whether ``offer`` can do anything: a TLS record can't be made without waiting for the one before."""
+        self.received_at_ms = clock.now_ms()
+        """When the last bytes came, in unix milliseconds."""
+
+    def open(self, failure_code: Callable[[], int]) -> None:
+        """The handshake is over: from now on there are frames only.
+
+        ``failure_code`` tells what was wrong with them when the library closes the stream without a close frame.
+        """
+        self._is_open = True
+        self._failure_code = failure_code
+        self._handshake_is_over.set()
+
+    def when_closed(self, callback: Callable[[], object]) -> None:
+        """See ``Transport.when_closed``."""
+        self._transport.when_closed(callback)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing can be written any more."""
+        return self._transport.is_closed
+
+    @property
+    def has_rest(self) -> bool:
+        """Whether a part of a tick waits for ``finish_tick``."""
+        return bool(self._rest)
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """The head, then frames. A client that sends more of them than it may is read more slowly."""
+        if self._head:
+            head, self._head = self._head, b""
+            await trio.lowlevel.checkpoint()
+            return head
+        # The library forgets frames that come before it has accepted, so it does not get them before.
+        await self._handshake_is_over.wait()
+        if self._early:
+            early, self._early = self._early, b""
+            return early
+        data = bytes(await self._below.receive_some(max_bytes))
+        self.received_at_ms = self._clock.now_ms()
+        wait_s = self._meter.wait_s(data)
+        if wait_s:
+            await trio.sleep(wait_s)
+        return data
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Write whole frames, after what is left of a tick."""
+        async with self._writing:
+            if not data:
+                return
+            rest, self._rest = self._rest, b""
+            if data[0] == _CLOSE_OPCODE:
+                self._is_open = False
+            await self._below.send_all(rest + bytes(data) if rest else data)
+
+    async def send_frames(self, frames: bytes) -> None:
+        """The same, unless a close frame has gone out: then raises ``trio.ClosedResourceError``."""
+        async with self._writing:
+            if not self._is_open:
+                raise trio.ClosedResourceError("the close frame has gone out")
+            rest, self._rest = self._rest, b""
+            await self._below.send_all(rest + frames if rest else frames)
+
+    async def finish_tick(self) -> None:
+        """Write what is left of a tick."""
+        async with self._writing:
+            rest, self._rest = self._rest, b""
+            if rest:
+                await self._below.send_all(rest)
+
+    def offer(self, frame: bytes) -> bool:
+        """Write a frame at once or skip it; whether the kernel took its beginning. Never waits.
+
+        If ``has_rest`` then, the caller sees to ``finish_tick``.
+        """
+        if self._rest or not self._is_open or self._writing.locked():
+            return False
+        sent = self._transport.send_now(frame)
+        if 0 < sent < len(frame):
+            self._rest = frame[sent:]
+        return sent > 0
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Wait for room."""
+        await self._below.wait_send_all_might_not_block()
+
+    async def aclose(self) -> None:
+        """Close: a client that broke the protocol is told so, which the library does not."""
+        if self._is_open:
+            code = self._failure_code()
+            with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                await self.send_all(bytes((_CLOSE_OPCODE, 2)) + code.to_bytes(2, "big"))
+        await self._below.aclose()
+
+    async def linger(self, timeout_s: float) -> None:
+        """Close once the other side has left, or after ``timeout_s``."""
+        self._is_open = False
+        await self._transport.linger(timeout_s)
+
+    def cut(self) -> None:
+        """Close at once."""
+        self._is_open = False
+        self._transport.cut()

@@ -1,0 +1,124 @@
+"""A TCP connection as a trio stream whose writes have a deadline of their own.
+
+hypercorn shields its writes from every cancellation, so the one who writes must itself give up on a reader that stalls.
+"""
+
+import contextlib
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import trio
+
+_READ_BYTES: Final = 65_536
+_DRAINED_BYTES_MAX: Final = 1_048_576
+_TCP_NOTSENT_LOWAT: Final = 25
+"""Linux's number; the ``socket`` module knows the name from Python 3.12 on."""
+
+
+class Transport(trio.abc.Stream):
+    """Owns an accepted, non-blocking socket. Everything on it raises ``trio.BrokenResourceError`` once it is broken and
+    ``trio.ClosedResourceError`` once it is closed."""
+
+    def __init__(self, raw: socket.socket, *, send_timeout_s: float, send_bytes_per_second_min: int) -> None:
+        self._raw = raw
+        self.socket = trio.socket.from_stdlib_socket(raw)
+        self._send_timeout_s = send_timeout_s
+        self._send_bytes_per_second_min = send_bytes_per_second_min
+        self._when_closed: Callable[[], object] | None = None
+        self.is_closed = False
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def when_closed(self, callback: Callable[[], object]) -> None:
+        """Call this, instead of what was to be called before, as soon as the connection is closed."""
+        self._when_closed = callback
+        if self.is_closed:
+            callback()
+
+    def keep_little_unsent(self, bytes_max: int) -> None:
+        """Let the kernel take no more once so many bytes wait for the network, where it can do that."""
+        if sys.platform == "linux":
+            with contextlib.suppress(OSError):
+                self._raw.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, bytes_max)
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """What has come; nothing at the end."""
+        with self._trio_errors():
+            return await self.socket.recv(max_bytes or _READ_BYTES)
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Write all. Whatever ends it early, a deadline or a cancellation, cuts the connection: a part may be out."""
+        started = trio.current_time()
+        sent = 0
+        try:
+            with memoryview(data) as view, self._trio_errors():
+                while sent < len(view):
+                    behind_at = started + sent / self._send_bytes_per_second_min
+                    deadline = min(trio.current_time(), behind_at) + self._send_timeout_s
+                    sent += await self._send_some(view[sent:], deadline)
+        except BaseException:
+            self.cut()
+            raise
+        if not data:
+            await trio.lowlevel.checkpoint()
+
+    async def _send_some(self, data: memoryview, deadline: float) -> int:
+        with trio.move_on_at(deadline):
+            return await self.socket.send(data)
+        raise trio.BrokenResourceError("the other side does not read")
+
+    def send_now(self, data: bytes) -> int:
+        """Write as much as the kernel takes now: how many bytes that was."""
+        try:
+            return self._raw.send(data)
+        except OSError:
+            return 0  # full, or broken: then whoever reads learns it
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Wait for room."""
+        with self._trio_errors():
+            await trio.lowlevel.wait_writable(self._raw)
+
+    async def linger(self, timeout_s: float) -> None:
+        """Say that no more will come, then read until the other side has left too: to close over unread bytes would
+        take back what it has not read yet."""
+        left = _DRAINED_BYTES_MAX
+        with trio.move_on_after(timeout_s), contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            self._shut_down_writing()
+            while left > 0:
+                data = await self.receive_some()
+                left -= len(data) or left
+        self.cut()
+
+    def _shut_down_writing(self) -> None:
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_WR)
+
+    async def aclose(self) -> None:
+        """Close, after reading what has come already: see ``linger``."""
+        if not self.is_closed:
+            self._shut_down_writing()
+            with contextlib.suppress(OSError):
+                for _ in range(_DRAINED_BYTES_MAX // _READ_BYTES):
+                    if not self._raw.recv(_READ_BYTES):
+                        break
+            self.cut()
+        await trio.lowlevel.checkpoint()
+
+    def cut(self) -> None:
+        """Close at once; whoever reads or writes is told. Twice is harmless."""
+        if not self.is_closed:
+            self.is_closed = True
+            self.socket.close()
+            if self._when_closed is not None:
+                self._when_closed()
+
+    @contextlib.contextmanager
+    def _trio_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if self.is_closed:
+                raise trio.ClosedResourceError("the connection was closed") from None
+            raise trio.BrokenResourceError("the connection is broken") from error

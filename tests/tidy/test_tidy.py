@@ -1,0 +1,110 @@
+"""The code's own shape. Each check is first shown to complain about what it is there for."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.tidy import checks
+
+ROOT = Path(__file__).resolve().parents[2]
+ENTRY_POINTS = {"server.cli.__main__", "server.sandbox.operator", "server.cli.program"}
+
+
+def texts(*patterns: str) -> dict[str, str]:
+    """The text of the project's files by path."""
+    files = sorted(path for pattern in patterns for path in ROOT.glob(pattern) if path.is_file())
+    found = {str(path.relative_to(ROOT)): path for path in files if "__pycache__" not in path.parts}
+    assert found, f"nothing matches {patterns}"
+    return {name: path.read_text(encoding="utf-8") for name, path in found.items()}
+
+
+CODE = texts("actors/**/*.py", "server/**/*.py")
+
+BAD = [
+    (checks.wrong_direction, "actors/session.py", "from server.web import app"),
+    (checks.wrong_direction, "actors/session.py", "import server"),
+    (checks.wrong_direction, "actors/rules/money.py", "from actors.records import Owner"),
+    (checks.wrong_direction, "actors/rules/money.py", "def f():\n    from actors import records"),
+    (checks.impure_rules, "actors/rules/money.py", "import trio"),
+    (checks.unknown_libraries, "server/app.py", "import asyncpg"),
+    (checks.unknown_libraries, "actors/wallet.py", "from httpx import AsyncClient"),
+    (checks.unknown_libraries, "server/web/app.py", "import trio_websocket"),
+    (checks.libraries_of_actors, "actors/wallet.py", "import os"),
+    (checks.too_long, "server/app.py", "\n" * 401),
+    (checks.too_long, "server/app.py", "def f():\n" + "    pass\n" * 60),
+    (checks.clocks_read, "actors/round.py", "import time\ntime.time()"),
+    (checks.clocks_read, "server/db/reports.py", "datetime.now(UTC)"),
+    (checks.printed, "server/app.py", "print(1)"),
+    (checks.leftovers, "server/app.py", "# TO" + "DO: later"),
+    (checks.leftovers, "docs/a.md", "see /ho" + "me/me/x"),
+    (checks.loaded_from_elsewhere, "static/index.html", '<script src="https://cdn.example/x.js">'),
+    (checks.loaded_from_elsewhere, "static/style.css", "@import url(x.css)"),
+    (checks.loaded_from_elsewhere, "static/style.css", "background: url(//cdn.example/x.png)"),
+]
+GOOD = [
+    (checks.wrong_direction, "actors/session.py", "from actors.rules import money"),
+    (checks.wrong_direction, "server/app.py", "from actors import node"),
+    (checks.unknown_libraries, "server/db/bridge.py", "import asyncio"),
+    (checks.too_long, "server/app.py", "def f():\n" + "    pass\n" * 59),
+    (checks.clocks_read, "server/app.py", "time.time()"),
+    (checks.loaded_from_elsewhere, "static/icon.svg", '<svg xmlns="http://www.w3.org/2000/svg">'),
+]
+
+
+@pytest.mark.parametrize(("check", "path", "source"), BAD, ids=lambda value: getattr(value, "__name__", None))
+def test_a_check_complains_about_what_is_bad(check, path, source):
+    assert check(path, source) != []
+
+
+@pytest.mark.parametrize(("check", "path", "source"), GOOD, ids=lambda value: getattr(value, "__name__", None))
+def test_a_check_is_content_with_what_is_good(check, path, source):
+    assert check(path, source) == []
+
+
+def test_migrations_out_of_order_and_unused_modules_are_found():
+    assert checks.unnumbered(["0001_books.sql", "0003_more.sql"]) == ["0003_more.sql should begin with 0002_"]
+    sources = {"server/a.py": "from server import b", "server/b.py": "", "server/c.py": ""}
+    assert checks.unused_modules(sources, {"server.a"}) == ["server/c.py is imported by nobody"]
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        checks.wrong_direction,
+        checks.impure_rules,
+        checks.unknown_libraries,
+        checks.libraries_of_actors,
+        checks.too_long,
+        checks.clocks_read,
+        checks.printed,
+    ],
+    ids=lambda check: check.__name__,
+)
+def test_the_code(check):
+    assert [complaint for path, source in CODE.items() for complaint in check(path, source)] == []
+
+
+def test_no_file_is_too_long_to_read():
+    read = texts("tests/**/*.py", "tests/**/*.js", "static/*.js", "static/*.css", "server/sandbox/pages/*")
+    long = {path: text.count("\n") for path, text in read.items() if text.count("\n") > checks.FILE_LINES_MAX}
+    assert long == {}
+
+
+def test_nothing_is_left_over():
+    read = CODE | texts(
+        "static/*", "server/db/migrations/*", "docs/*", "README.md", "config.toml", "Makefile", ".ci/run"
+    )
+    assert [complaint for path, text in read.items() for complaint in checks.leftovers(path, text)] == []
+
+
+def test_pages_load_nothing_from_elsewhere():
+    read = texts("static/*", "server/sandbox/pages/*")
+    assert [complaint for path, text in read.items() for complaint in checks.loaded_from_elsewhere(path, text)] == []
+
+
+def test_migrations_are_numbered():
+    assert checks.unnumbered(path.name for path in (ROOT / "server/db/migrations").glob("*.sql")) == []
+
+
+def test_every_module_is_used():
+    assert checks.unused_modules(CODE, ENTRY_POINTS) == []

@@ -1,0 +1,310 @@
+"""Deadlines, kept connections, name servers."""
+
+import threading
+import time
+
+import pytest
+import trio
+import trio.testing
+
+from actors.ports import Acknowledged, Declined
+from server.wallet_connection import Resolver
+from server.wallet_gateway import HttpxWalletGateway, WalletGatewaySettings
+from tests.helpers.raw_http import always, raw_server, reset, response
+from tests.helpers.wallet_calls import (
+    GOOD,
+    FrozenClock,
+    answer_to,
+    assert_unclear,
+    call,
+    gateway,
+    operator,
+    signature_by_hand,
+)
+
+# Deadlines
+
+
+async def within(limit_s, behaviour, timeout_ms=100):
+    began_at = time.monotonic()
+    answer = await answer_to(behaviour, timeout_ms)
+    assert time.monotonic() - began_at < limit_s
+    return answer
+
+
+async def test_silence_ends_at_the_deadline():
+    async def silent(stream, request):
+        await trio.sleep_forever()
+
+    assert_unclear(await within(0.4, silent), "in time")
+
+
+@pytest.mark.parametrize("raw", [response(GOOD), response(GOOD).replace(b"Content-Length: 34\r\n", b"")])
+async def test_a_slow_drip_ends_at_the_deadline(raw):
+    async def drip(stream, request):
+        for byte in raw:
+            await stream.send_all(bytes([byte]))
+            await trio.sleep(0.01)
+        await trio.sleep_forever()
+
+    assert_unclear(await within(0.4, drip), "in time")
+
+
+async def test_endless_interim_answers_end_at_the_deadline():
+    async def interim(stream, request):
+        while True:
+            await stream.send_all(b"HTTP/1.1 102 Processing\r\n\r\n")
+            await trio.sleep(0.005)
+
+    assert_unclear(await within(0.4, interim), "in time")
+
+
+async def test_a_refusal_whose_body_stalls_is_still_a_refusal():
+    async def stall(stream, request):
+        await stream.send_all(b"HTTP/1.1 402 Payment Required\r\nContent-Length: 100\r\n\r\n{")
+        await trio.sleep_forever()
+
+    assert isinstance(await answer_to(stall, 2000, drain_ms_max=20), Declined)
+
+
+async def test_a_host_that_accepts_nothing_ends_at_the_deadline():
+    listener = trio.socket.socket()
+    await listener.bind(("127.0.0.1", 0))
+    listener.listen(0)
+    held = [trio.socket.socket() for _ in range(4)]
+    with listener:
+        async with trio.open_nursery() as nursery:
+            for client in held:  # fill the backlog, so that the next connection isn't answered
+                nursery.start_soon(client.connect, listener.getsockname())
+            await trio.sleep(0.01)
+            async with gateway() as wallet:
+                url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+                assert_unclear(await wallet.send(operator(url), call(), 60), "in time")
+            nursery.cancel_scope.cancel()
+    for client in held:
+        client.close()
+
+
+async def test_a_refused_connection_is_unclear():
+    async with raw_server(always(b"")) as server:
+        pass
+    async with gateway() as wallet:
+        assert_unclear(await wallet.send(operator(server.url), call(), 1000), "no connection")
+
+
+async def test_cancelling_the_caller_cancels_the_call():
+    async def silent(stream, request):
+        await trio.sleep_forever()
+
+    async with raw_server(silent) as server, gateway() as wallet:
+        with trio.move_on_after(0.05) as scope:
+            await wallet.send(operator(server.url), call(), 60_000)
+        assert scope.cancelled_caught
+
+
+async def test_calls_that_ended_badly_leave_no_connection_behind():
+    open_now = 0
+
+    async def silent(stream, request):
+        nonlocal open_now
+        open_now += 1
+        try:
+            assert await stream.receive_some(1) == b""
+        finally:
+            open_now -= 1
+        return False
+
+    async with raw_server(silent) as server, gateway() as wallet:
+        async with trio.open_nursery() as nursery:
+            for _ in range(10):
+                nursery.start_soon(wallet.send, operator(server.url), call(), 50)
+        await trio.testing.wait_all_tasks_blocked(0.02)
+        assert (server.connections, open_now) == (10, 0)
+
+
+# Kept connections
+
+
+async def test_a_connection_is_kept_and_used_again():
+    async with raw_server(always(response(GOOD))) as server, gateway() as wallet:
+        for _ in range(3):
+            await wallet.send(operator(server.url), call(), 2000)
+    assert [request.connection for request in server.requests] == [1, 1, 1]
+
+
+async def test_a_refusal_keeps_the_connection():
+    async with raw_server(always(response(b'{"ok":false}', "402 No"))) as server, gateway() as wallet:
+        for _ in range(2):
+            await wallet.send(operator(server.url), call(), 2000)
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("abrupt", [False, True])
+async def test_a_kept_connection_that_closes_under_the_call_is_tried_once_more(abrupt):
+    async def answer(stream, request):
+        if request.connection == 1 and len(server.requests) == 2:
+            if abrupt:
+                reset(stream)
+            return False
+        await stream.send_all(response(GOOD))
+        return True
+
+    async with raw_server(answer) as server, gateway() as wallet:
+        for _ in range(2):
+            assert await wallet.send(operator(server.url), call(), 2000) == Acknowledged(490_000)
+    assert [request.connection for request in server.requests] == [1, 1, 2]
+    lost, again = server.requests[1:]
+    assert lost.body == again.body
+    assert again.header("X-Signature") == signature_by_hand("1782864001", "/bet", again.body)
+
+
+async def test_the_second_try_is_the_last():
+    async def answer(stream, request):
+        if len(server.requests) == 1:
+            await stream.send_all(response(GOOD))
+            return True
+        return False
+
+    async with raw_server(answer) as server, gateway() as wallet:
+        await wallet.send(operator(server.url), call(), 2000)
+        assert_unclear(await wallet.send(operator(server.url), call(), 2000), "lost")
+    assert len(server.requests) == 3
+
+
+async def test_a_new_connection_that_closes_unanswered_is_not_tried_again():
+    async with raw_server(always(b"", keep=False)) as server, gateway() as wallet:
+        assert_unclear(await wallet.send(operator(server.url), call(), 2000), "lost")
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("raw", [b"garbage\r\n\r\n", response(GOOD)[:-5]])
+async def test_a_bad_answer_on_a_kept_connection_is_not_tried_again(raw):
+    answers = [response(GOOD), raw]
+
+    async def answer(stream, request):
+        await stream.send_all(answers.pop(0))
+        return bool(answers)
+
+    async with raw_server(answer) as server, gateway() as wallet:
+        await wallet.send(operator(server.url), call(), 2000)
+        assert_unclear(await wallet.send(operator(server.url), call(), 2000))
+    assert len(server.requests) == 2
+
+
+async def test_a_connection_that_closed_while_idle_is_not_used():
+    async with raw_server(always(response(GOOD), keep=False)) as server, gateway() as wallet:
+        for _ in range(2):
+            assert await wallet.send(operator(server.url), call(), 2000) == Acknowledged(490_000)
+            await trio.sleep(0.01)
+    assert [request.connection for request in server.requests] == [1, 2]
+
+
+@pytest.mark.parametrize("extra", [0, 1, 9])
+async def test_idle_connections_are_bounded(extra):
+    gate = trio.Event()
+
+    async def together(stream, request):
+        if len(server.requests) == 4 + extra:
+            gate.set()
+        await gate.wait()
+        await stream.send_all(response(GOOD))
+        with trio.move_on_after(0.05):
+            assert await stream.receive_some(1) == b""
+            closed.append(stream)
+        return True
+
+    closed = []
+    async with raw_server(together) as server, gateway(idle_connections_max=4) as wallet:
+        async with trio.open_nursery() as nursery:
+            for _ in range(4 + extra):
+                nursery.start_soon(wallet.send, operator(server.url), call(), 2000)
+        await trio.sleep(0.06)
+        assert len(closed) == extra
+
+
+async def test_a_connection_that_was_idle_too_long_is_not_used():
+    async with raw_server(always(response(GOOD))) as server, gateway(idle_ms_max=10) as wallet:
+        await wallet.send(operator(server.url), call(), 2000)
+        await trio.sleep(0.015)
+        await wallet.send(operator(server.url), call(), 2000)
+    assert server.connections == 2
+
+
+async def test_a_changed_url_gets_a_connection_of_its_own():
+    good = always(response(GOOD))
+    async with raw_server(good) as old, raw_server(good) as new, gateway() as wallet:
+        await wallet.send(operator(old.url), call(), 2000)
+        await wallet.send(operator(new.url), call(), 2000)
+    assert (len(old.requests), len(new.requests)) == (1, 1)
+
+
+async def test_a_stray_second_answer_is_never_taken_for_the_next_call():
+    async def answer(stream, request):
+        await stream.send_all(response(b'{"ok":false}') + response(GOOD))
+        return True
+
+    async with raw_server(answer) as server, gateway() as wallet:
+        for _ in range(3):
+            assert isinstance(await wallet.send(operator(server.url), call(), 2000), Declined)
+
+
+async def test_a_slow_operator_delays_no_other():
+    async def silent(stream, request):
+        await trio.sleep_forever()
+
+    async with (
+        raw_server(silent) as slow,
+        raw_server(always(response(GOOD))) as quick,
+        gateway() as wallet,
+        trio.open_nursery() as nursery,
+    ):
+        for _ in range(40):
+            nursery.start_soon(wallet.send, operator(slow.url, 1), call(), 60_000)
+        await trio.testing.wait_all_tasks_blocked(0.02)
+        with trio.fail_after(1):
+            answer = await wallet.send(operator(quick.url, 2), call(), 1000)
+        nursery.cancel_scope.cancel()
+    assert answer == Acknowledged(490_000)
+
+
+def named(port):
+    """What a resolver answers for a name: an address that refuses, and one that accepts."""
+    return [(2, 1, 6, "", ("127.0.0.2", port)), (2, 1, 6, "", ("127.0.0.1", port))]
+
+
+async def test_a_stuck_name_server_delays_no_other_operator():
+    stuck = threading.Event()
+
+    def lookup(host, port, **_):
+        if host == "stuck.example":
+            stuck.wait(5)
+        return named(server.port)
+
+    settings = WalletGatewaySettings(allow_insecure_callbacks=True)
+    async with raw_server(always(response(GOOD))) as server, trio.open_nursery() as nursery:
+        # Plain HTTP to a name is against policy but for localhost, which is looked up like any other name.
+        with HttpxWalletGateway(settings, FrozenClock(), resolver=Resolver(4, lookup)) as wallet:
+            for _ in range(100):
+                nursery.start_soon(wallet.send, operator("https://stuck.example", 1), call(), 60_000)
+            await trio.testing.wait_all_tasks_blocked(0.02)
+            answer = await wallet.send(operator(f"http://localhost:{server.port}", 2), call(), 1000)
+        stuck.set()
+        nursery.cancel_scope.cancel()
+    assert answer == Acknowledged(490_000)
+
+
+@pytest.mark.parametrize("error", [OSError("no such host"), UnicodeError("label too long")])
+async def test_an_unknown_host_is_unclear(error):
+    def lookup(*_, **__):
+        raise error
+
+    with HttpxWalletGateway(WalletGatewaySettings(), FrozenClock(), resolver=Resolver(4, lookup)) as wallet:
+        assert_unclear(await wallet.send(operator("https://wallet.example"), call(), 1000), "not found")
+
+
+async def test_a_slow_name_server_ends_at_the_deadline():
+    stuck = threading.Event()
+    resolver = Resolver(4, lambda *_, **__: stuck.wait(5))
+    with HttpxWalletGateway(WalletGatewaySettings(), FrozenClock(), resolver=resolver) as wallet:
+        assert_unclear(await wallet.send(operator("https://wallet.example"), call(), 50), "in time")
+    stuck.set()
