@@ -1,13 +1,12 @@
 """A headless Chromium for the page's tests, and the game server that obeys them."""
 
-import os
-import shutil
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.fake_server import FakeGame, running
+from tests.helpers.programs import needed
 
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
@@ -20,25 +19,15 @@ CHROMIUM_ARGUMENTS = [
 ]
 
 
-def needs(program: str | None, what: str) -> str:
-    """The program's path. Without it the test is skipped, or fails where a browser is required."""
-    if program is not None:
-        return program
-    message = f"needs {what}"
-    if os.environ.get("GETAWAY_REQUIRE_BROWSER") == "1":
-        pytest.fail(message)
-    pytest.skip(message)
-
-
 @pytest.fixture(scope="session")
 def node() -> str:
-    return needs(shutil.which("node"), "node")
+    return needed("node")
 
 
 # Not for the whole run: Playwright keeps an event loop in this thread for as long as the browser lives.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    path = needs(shutil.which("chromium") or shutil.which("chromium-browser"), "chromium")
+    path = needed("chromium", "chromium-browser")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
         yield browser

@@ -44,8 +44,9 @@ class Demo:
         self._reader.start()
 
     def _read(self):
-        for line in self.process.stdout:
-            self.lines.append(line.rstrip("\n"))
+        with self.process.stdout as output:
+            for line in output:
+                self.lines.append(line.rstrip("\n"))
 
     def wait_for_line(self, part, within_s=START_S_MAX):
         give_up_at = time.monotonic() + within_s

@@ -5,22 +5,16 @@ import socket
 import ssl
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 import pytest
 import trio
 import trio.testing
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from actors.ports import Acknowledged, Declined, Unclear
 from server.wallet_gateway import HttpxWalletGateway, WalletGatewaySettings
+from tests.helpers.certificates import make_certificate
 from tests.helpers.raw_http import always, raw_server, response
 from tests.helpers.wallet_calls import GOOD, KEY, SECRET, FrozenClock, assert_unclear, call, gateway, operator
-
-# Policy, TLS, and what is told
 
 
 @pytest.mark.parametrize(
@@ -43,19 +37,8 @@ async def test_plain_http_needs_the_setting():
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
     """A self-signed certificate of localhost, key and certificate in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    signed = (
-        x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(days=1), now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    encoding, plain = serialization.Encoding.PEM, serialization.NoEncryption()
     path = tmp_path_factory.mktemp("tls") / "localhost.pem"
-    pem_key = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, plain)
-    path.write_bytes(pem_key + signed.public_bytes(encoding))
+    make_certificate(path, path)
     return path
 
 

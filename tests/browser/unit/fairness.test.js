@@ -65,6 +65,7 @@ test("client seeds are what the server takes", () => {
   for (const seed of seeds) assert.ok(isClientSeed(seed) && seed.length === 20);
 });
 
+const mustRun = process.env.GETAWAY_REQUIRE_PROGRAMS === "1";
 const hasTools = ["openssl", "bc", "bash"].every((tool) => {
   try {
     execFileSync("sh", ["-c", `command -v ${tool}`]);
@@ -74,7 +75,7 @@ const hasTools = ["openssl", "bc", "bash"].every((tool) => {
   }
 });
 
-test("the shell lines print the hash, the digest and the crash point", { skip: !hasTools && "needs openssl, bc and bash" }, () => {
+test("the shell lines print the hash, the digest and the crash point", { skip: !hasTools && !mustRun && "needs openssl, bc and bash" }, () => {
   const bash = (line) => execFileSync("bash", ["-c", line], { encoding: "utf8" }).trim();
   for (const vector of rounds.slice(0, 3)) {
     const [hash, digest, crash] = shellLines(roundOf(vector));
