@@ -57,15 +57,16 @@ def load_master_key(environ: Mapping[str, str], data_dir: Path, *, may_create: b
     if text is not None:
         return _decode(text, KEY_VARIABLE)
     path = data_dir / KEY_FILE
-    if may_create:
-        _create(path)
     try:
+        if may_create:
+            _create(path)
         mode = path.stat().st_mode & 0o777
         text = path.read_text(encoding="ascii")
     except FileNotFoundError:
         raise MasterKeyError(f"set {KEY_VARIABLE} to 32 random bytes in base64 (there is no {path})") from None
     except (OSError, ValueError) as error:
-        raise MasterKeyError(f"{path} can't be read: {type(error).__name__}") from error
+        # The error of a text that is no ASCII holds the text.
+        raise MasterKeyError(f"{path} can't be read: {type(error).__name__}") from None
     if mode != 0o600:
         raise MasterKeyError(f"{path} must have the mode 0600, and has {mode:04o}")
     return _decode(text, str(path))
@@ -96,6 +97,12 @@ def _create(path: Path) -> None:
     try:
         os.link(draft, path)
     except FileExistsError:
-        return
+        pass
     finally:
         draft.unlink()
+    # Nothing sealed may outlive the key: the name, too, must be on the disk before the first use.
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

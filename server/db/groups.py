@@ -1,4 +1,8 @@
-"""Committing a group of transitions: one statement for each kind that is in it, all in one transaction."""
+"""Committing a group of transitions: one statement for each kind that is in it, all in one transaction.
+
+The group's sessions are locked first, in one order for all: two groups never wait for each other in a circle, and what
+a statement sees of a session stays so until the commit.
+"""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
@@ -37,6 +41,44 @@ _END_STATUS = {SettleRound: RoundStatus.SETTLED, VoidRound: RoundStatus.VOID, Re
 
 async def commit_group(connection: Connection, vault: Vault, transitions: Sequence[Transition]) -> list[Answer]:
     """Apply all transitions within the caller's transaction; one answer for each, in order."""
+    sessions = [_session_key(transition) for transition in transitions]
+    await connection.execute(sql.LOCK_SESSIONS, *map(list, zip(*sorted(set(sessions)), strict=True)))
+    answers: dict[int, Answer] = {}
+    for places in _waves(transitions):
+        wave = await _commit_wave(connection, vault, [transitions[place] for place in places])
+        answers.update(zip(places, wave, strict=True))
+    launches = [transition.created_at_ms for transition in transitions if isinstance(transition, CreateSession)]
+    if launches:
+        await connection.execute(sql.FORGET_LAUNCHES, min(launches))
+    return [answers[place] for place in range(len(transitions))]
+
+
+def _session_key(transition: Transition) -> tuple[UUID, UUID]:
+    changed = transition.round if isinstance(transition, PlaceBet) else transition
+    return changed.operator_id, changed.session_id
+
+
+def _waves(transitions: Sequence[Transition]) -> list[list[int]]:
+    """The places of a group's transitions, split so that none depends on another one of its wave.
+
+    What changes the same session, or launches with the same signature, goes wave after wave in the order of the group.
+    Groups are made to need one wave.
+    """
+    waves: list[list[int]] = []
+    after: dict[tuple[UUID, object], int] = {}
+    for place, transition in enumerate(transitions):
+        keys: list[tuple[UUID, object]] = [_session_key(transition)]
+        if isinstance(transition, CreateSession):
+            keys.append((transition.operator_id, transition.signature_digest))
+        wave = max(after.get(key, 0) for key in keys)
+        after.update(dict.fromkeys(keys, wave + 1))
+        if wave == len(waves):
+            waves.append([])
+        waves[wave].append(place)
+    return waves
+
+
+async def _commit_wave(connection: Connection, vault: Vault, transitions: Sequence[Transition]) -> list[Answer]:
     answers: dict[int, Answer] = {}
     handlers: list[tuple[type[Any] | tuple[type[Any], ...], Callable[..., Awaitable[list[Answer]]]]] = [
         (CreateSession, _create_sessions),
@@ -82,24 +124,27 @@ async def _create_sessions(connection: Connection, vault: Vault, new: list[Creat
         for each in new
     ]
     created = await _keys(connection, sql.CREATE_SESSIONS, rows)
-    await connection.execute(sql.FORGET_LAUNCHES, min(each.created_at_ms for each in new))
-    firsts = {each.session_id: each for each in new if each.session_id in created}
     repeated = [each for each in new if each.session_id not in created]
     replays = {}
     if repeated:
         found = await connection.fetch(
             sql.READ_LAUNCHES, [each.operator_id for each in repeated], [each.signature_digest for each in repeated]
         )
-        replays = {bytes(row["signature_digest"]): row for row in found}
-    answers: list[Answer] = []
-    for each in new:
-        if each.session_id in firsts:
-            answers.append(Launched(each.session_id, each.expires_at_ms, each.sealed_token, replayed=False))
-        else:
-            row = replays[each.signature_digest]
-            sealed_token = bytes(row["sealed_token"])
-            answers.append(Launched(row["session_id"], row["expires_at_ms"], sealed_token, replayed=True))
-    return answers
+        replays = {(row["operator_id"], bytes(row["signature_digest"])): row for row in found}
+
+    def answer(each: CreateSession) -> Answer:
+        if each.session_id in created:
+            return Launched(each.session_id, each.expires_at_ms, each.sealed_token, replayed=False)
+        row = replays.get((each.operator_id, each.signature_digest))
+        if row is None:
+            # Another group forgot this old launch between the two statements.
+            return Rejected()
+        first_id = row["session_id"]
+        return Launched(
+            first_id, row["expires_at_ms"], bytes(row["sealed_token"]), replayed=first_id != each.session_id
+        )
+
+    return [answer(each) for each in new]
 
 
 async def _place_bets(connection: Connection, vault: Vault, bets: list[PlaceBet]) -> list[Answer]:
@@ -290,6 +335,7 @@ async def _postpone(connection: Connection, _vault: Vault, facts: list[PostponeC
     rows = [
         (
             fact.operator_id,
+            fact.session_id,
             fact.operator_tx_id,
             fact.attempts,
             fact.next_attempt_at_ms,
@@ -307,9 +353,8 @@ async def _answer_facts(
 ) -> list[Answer]:
     missing = [fact for fact in facts if fact.operator_tx_id not in applied]
     if missing:
-        found = await connection.fetch(
-            sql.READ_CALLS, [fact.operator_id for fact in missing], [fact.operator_tx_id for fact in missing]
-        )
+        keys = [(fact.operator_id, fact.session_id, fact.operator_tx_id) for fact in missing]
+        found = await connection.fetch(sql.READ_CALLS, *map(list, zip(*keys, strict=True)))
         parked_or_not = {fact.operator_tx_id for fact in missing if not isinstance(fact, PostponeCall) or fact.parked}
         applied |= {row["operator_tx_id"] for row in found if row["status"] == repeated} & parked_or_not
     return [Applied() if fact.operator_tx_id in applied else Rejected() for fact in facts]

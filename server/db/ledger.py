@@ -4,12 +4,10 @@ import logging
 from collections.abc import Sequence
 from uuid import UUID
 
-import asyncpg
-
 from actors.ports import SessionElsewhereError
 from actors.records import FinishedRound, LiveRound, OpenedSession, Owner, WalletCall
 from actors.transitions import Answer, Rejected, Transition
-from server.db.database import Connection, Database
+from server.db.database import REFUSALS, Connection, Database
 from server.db.groups import commit_group
 from server.db.rows import CALL_COLUMNS, ROUND_COLUMNS, finished_round, live_round, session_record, wallet_call
 from server.vault import Vault
@@ -31,7 +29,7 @@ SELECT EXISTS (SELECT FROM nodes WHERE node = $1 AND epoch = $2 AND heartbeat_at
     AND NOT EXISTS (SELECT FROM nodes n WHERE n.node = $1 AND n.epoch > $2))
 """
 
-_SESSION = "SELECT * FROM sessions WHERE token_digest = $1 FOR UPDATE"
+_SESSION = "SELECT * FROM sessions WHERE token_digest = $1 FOR NO KEY UPDATE"
 
 _OWN_SESSION = "UPDATE sessions SET owner_node = $3, owner_epoch = $4 WHERE operator_id = $1 AND session_id = $2"
 
@@ -49,22 +47,28 @@ _ONE_ROUND = f"SELECT {ROUND_COLUMNS} FROM rounds r WHERE operator_id = $1 AND r
 _HISTORY = f"""
 SELECT {ROUND_COLUMNS} FROM rounds r
 WHERE operator_id = $1 AND operator_player_id = $2 AND settled_at_ms IS NOT NULL
-    AND ($3::uuid IS NULL OR (settled_at_ms, round_id) < (
-        SELECT b.settled_at_ms, b.round_id FROM rounds b
-        WHERE b.operator_id = $1 AND b.round_id = $3 AND b.operator_player_id = $2))
-ORDER BY settled_at_ms DESC, round_id DESC LIMIT $4
+ORDER BY settled_at_ms DESC, round_id DESC LIMIT $3
+"""
+
+_HISTORY_BEFORE = f"""
+SELECT {ROUND_COLUMNS} FROM rounds r
+WHERE operator_id = $1 AND operator_player_id = $2 AND settled_at_ms IS NOT NULL
+    AND (settled_at_ms, round_id) < ((
+        SELECT b.settled_at_ms FROM rounds b
+        WHERE b.operator_id = $1 AND b.round_id = $4 AND b.operator_player_id = $2), $4)
+ORDER BY settled_at_ms DESC, round_id DESC LIMIT $3
 """
 
 _ORPHANS = f"""
 WITH living AS (
-    SELECT DISTINCT ON (node) node, epoch FROM nodes ORDER BY node, epoch DESC
+    SELECT DISTINCT ON (node) node, epoch, heartbeat_at_ms FROM nodes ORDER BY node, epoch DESC
 ), orphans AS (
-    SELECT r.operator_id, r.round_id, n.heartbeat_at_ms
-    FROM rounds r JOIN nodes n ON n.node = r.owner_node AND n.epoch = r.owner_epoch
-    LEFT JOIN living l ON l.node = n.node AND l.epoch = n.epoch
+    SELECT r.operator_id, r.round_id, coalesce(n.heartbeat_at_ms, 0) AS heartbeat_at_ms
+    FROM rounds r LEFT JOIN nodes n ON n.node = r.owner_node AND n.epoch = r.owner_epoch
     WHERE r.status IN ('betting', 'flying') AND (r.owner_node, r.owner_epoch) <> ($1, $2)
-        AND (l.node IS NULL OR n.heartbeat_at_ms <= $3)
-    ORDER BY r.created_at_ms LIMIT $4 FOR UPDATE OF r SKIP LOCKED
+        AND NOT EXISTS (SELECT FROM living l
+                        WHERE l.node = r.owner_node AND l.epoch = r.owner_epoch AND l.heartbeat_at_ms > $3)
+    ORDER BY r.created_at_ms, r.round_id LIMIT $4 FOR UPDATE OF r SKIP LOCKED
 )
 UPDATE rounds r SET owner_node = $1, owner_epoch = $2
 FROM orphans o WHERE r.operator_id = o.operator_id AND r.round_id = o.round_id
@@ -72,8 +76,11 @@ RETURNING {ROUND_COLUMNS}, o.heartbeat_at_ms
 """
 
 _SESSIONS_OWED = """
-SELECT operator_id, session_id FROM transactions
-WHERE status = 'pending' AND kind <> 'bet' GROUP BY operator_id, session_id ORDER BY min(created_at_ms) LIMIT $1
+SELECT operator_id, session_id FROM (
+    SELECT operator_id, session_id, min(created_at_ms) AS since FROM transactions
+    WHERE status = 'pending' AND kind <> 'bet' GROUP BY operator_id, session_id
+) owed
+ORDER BY row_number() OVER (PARTITION BY operator_id ORDER BY since, session_id), since, session_id LIMIT $1
 """
 
 
@@ -88,20 +95,29 @@ class PostgresLedger:
         """All transitions in one transaction; see the port.
 
         Should the database refuse one of them outright, a defect, each is committed by itself, so that it stands alone.
+        The log names what refused it and none of the values: they tell of players and of seeds.
         """
         try:
             return await self._commit(transitions)
-        except asyncpg.PostgresError as error:
-            if len(transitions) == 1:
-                log.exception("a transition was refused by the schema", extra={"kind": type(transitions[0]).__name__})
-                return [Rejected()]
-            log.error("a group was refused and is committed one by one", extra={"error": type(error).__name__})  # noqa: TRY400
+        except REFUSALS as error:
+            refusal = {
+                "error": type(error).__name__,
+                "table": error.table_name,
+                "constraint": error.constraint_name,
+                "kinds": sorted({type(transition).__name__ for transition in transitions}),
+            }
+        if len(transitions) == 1:
+            log.error("a transition was refused by the schema", extra=refusal)
+            return [Rejected()]
+        log.error("a group was refused and is committed one by one", extra=refusal)
         answers: list[Answer] = []
         for transition in transitions:
             answers += await self.commit([transition])
         return answers
 
     async def _commit(self, transitions: Sequence[Transition]) -> list[Answer]:
+        if not transitions:
+            return []
         return await self._database.in_transaction(
             lambda connection: commit_group(connection, self._vault, transitions)
         )
@@ -147,8 +163,9 @@ class PostgresLedger:
         self, operator_id: UUID, operator_player_id: str, before: UUID | None, limit: int
     ) -> tuple[list[FinishedRound], bool]:
         """A page and whether there are more."""
+        statement, *edge = (_HISTORY,) if before is None else (_HISTORY_BEFORE, before)
         rows = await self._database.run(
-            lambda connection: connection.fetch(_HISTORY, operator_id, operator_player_id, before, limit + 1)
+            lambda connection: connection.fetch(statement, operator_id, operator_player_id, limit + 1, *edge)
         )
         return [finished_round(row) for row in rows[:limit]], len(rows) > limit
 
@@ -168,7 +185,7 @@ class PostgresLedger:
             lambda connection: connection.fetch(_ORPHANS, owner.node, owner.epoch, now_ms - lease_ms, limit)
         )
         taken = [(live_round(self._vault, row), int(row["heartbeat_at_ms"])) for row in rows]
-        return sorted(taken, key=lambda orphan: orphan[0].created_at_ms)
+        return sorted(taken, key=lambda orphan: (orphan[0].created_at_ms, orphan[0].round_id))
 
     async def pending_calls(self, operator_id: UUID, session_id: UUID) -> list[WalletCall]:
         """What the session is owed, in order."""
@@ -176,6 +193,6 @@ class PostgresLedger:
         return [wallet_call(row) for row in rows]
 
     async def sessions_with_pending_calls(self, owner: Owner, limit: int) -> list[tuple[UUID, UUID]]:
-        """Who is owed something, the longest waiting first."""
+        """Who is owed something: of each operator the longest waiting first, so that none fills the list alone."""
         rows = await self._database.run(lambda connection: connection.fetch(_SESSIONS_OWED, limit))
         return [(row["operator_id"], row["session_id"]) for row in rows]

@@ -3,11 +3,16 @@
 import hashlib
 from importlib.resources import files
 
+import asyncpg
+
 from server.db.database import Connection, Database
 from server.db.errors import MigrationError
 
 _LOCK = 0x6765_7461_7761_79
 """The advisory lock that lets one process migrate at a time: "getaway" as a number."""
+
+MIGRATION_TIMEOUT_MS = 600_000
+"""How long the migrations may take together, the wait for another process that runs them included."""
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS migrations (
@@ -28,23 +33,33 @@ def shipped() -> dict[str, str]:
 async def migrate(database: Database, migrations: dict[str, str] | None = None) -> list[str]:
     """Bring the schema up to date; the names of what was applied now.
 
-    Raises ``MigrationError`` if what was applied before is not what this version ships, and ``LedgerUnavailableError``.
+    All in one transaction. Raises ``MigrationError`` if what was applied before is not what this version ships, or if
+    one fails, and ``LedgerUnavailableError``.
     """
     ordered = shipped() if migrations is None else migrations
 
     async def apply(connection: Connection) -> list[str]:
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK, timeout=MIGRATION_TIMEOUT_MS / 1000)
         await connection.execute(_TABLE)
         rows = await connection.fetch("SELECT name, checksum FROM migrations ORDER BY name")
         todo = _todo({row["name"]: row["checksum"] for row in rows}, ordered)
         for name in todo:
-            await connection.execute(ordered[name])
+            await _run(connection, name, ordered[name])
             await connection.execute(
                 "INSERT INTO migrations (name, checksum) VALUES ($1, $2)", name, _sum(ordered[name])
             )
         return todo
 
-    return await database.in_transaction(apply)
+    return await database.in_transaction(apply, timeout_ms=MIGRATION_TIMEOUT_MS)
+
+
+async def _run(connection: Connection, name: str, sql: str) -> None:
+    try:
+        await connection.execute(sql, timeout=MIGRATION_TIMEOUT_MS / 1000)
+    except asyncpg.PostgresError as error:
+        if isinstance(error, (asyncpg.OperatorInterventionError, asyncpg.PostgresConnectionError)):
+            raise
+        raise MigrationError(f"migration {name} failed: {str(error).splitlines()[0]}") from error
 
 
 def _sum(sql: str) -> str:

@@ -83,7 +83,7 @@ class PostgresOperatorStore:
 
         async def apply(connection: Connection) -> Row | None:
             if not await connection.fetchval(
-                "SELECT true FROM operators WHERE operator_id = $1 FOR UPDATE", operator_id
+                "SELECT true FROM operators WHERE operator_id = $1 FOR NO KEY UPDATE", operator_id
             ):
                 return None
             old = await self._read(connection, operator_id)

@@ -44,7 +44,7 @@ class PostgresReports:
         async def read(connection: Connection) -> RoundReport | None:
             return await _report(connection, await connection.fetchrow(_ROUND, operator_id, round_id))
 
-        return await self._database.run(read)
+        return await self._database.in_snapshot(read)
 
     async def find_round(self, round_id: UUID) -> RoundReport | None:
         """Any operator's round."""
@@ -52,7 +52,7 @@ class PostgresReports:
         async def read(connection: Connection) -> RoundReport | None:
             return await _report(connection, await connection.fetchrow(_FIND, round_id))
 
-        return await self._database.run(read)
+        return await self._database.in_snapshot(read)
 
     async def revenue(self, operator_id: UUID, first_day: date, last_day: date) -> list[RevenueRow]:
         """Settled rounds by day and currency; the share is rounded for each group of equal share."""

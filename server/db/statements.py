@@ -1,7 +1,13 @@
 """One statement for all transitions of a kind in a group: arrays in, the keys of what was applied out.
 
-Each statement checks in SQL what its transition requires. A key that does not come back was not applied now; ``REPEATS`` finds
-those that had been applied before, so that a repeated transition answers as it did the first time.
+Each statement checks in SQL what its transition requires. A key that does not come back was not applied now; the
+``READ_`` statements find those that had been applied before, so that a repeated transition answers as it did the first
+time.
+"""
+
+LOCK_SESSIONS = """
+SELECT FROM sessions s JOIN unnest($1::uuid[], $2::uuid[]) AS i (operator_id, session_id) USING (operator_id, session_id)
+ORDER BY s.operator_id, s.session_id FOR NO KEY UPDATE OF s
 """
 
 CREATE_SESSIONS = """
@@ -29,7 +35,7 @@ RETURNING session_id AS key
 """
 
 READ_LAUNCHES = """
-SELECT l.signature_digest, l.session_id, l.expires_at_ms, l.sealed_token
+SELECT l.operator_id, l.signature_digest, l.session_id, l.expires_at_ms, l.sealed_token
 FROM unnest($1::uuid[], $2::bytea[]) AS i (operator_id, signature_digest)
 JOIN launch_replays l USING (operator_id, signature_digest)
 """
@@ -53,13 +59,13 @@ WITH input AS (
     SELECT s.operator_id, s.session_id, s.server_seed_sealed
     FROM sessions s JOIN input i USING (operator_id, session_id)
     WHERE s.owner_node = i.owner_node AND s.owner_epoch = i.owner_epoch
+        AND s.operator_player_id = i.operator_player_id AND s.currency = i.currency
         AND s.nonce = i.nonce AND s.server_seed_hash = i.server_seed_hash
         AND s.expires_at_ms > i.created_at_ms
         AND NOT EXISTS (SELECT FROM rounds r WHERE r.operator_id = s.operator_id AND r.session_id = s.session_id
                         AND r.status IN ('betting', 'flying'))
         AND NOT EXISTS (SELECT FROM transactions t WHERE t.operator_id = s.operator_id AND t.session_id = s.session_id
                         AND t.status = 'pending' AND t.kind <> 'bet')
-    FOR UPDATE OF s
 ), advanced AS (
     UPDATE sessions s
     SET nonce = i.nonce + 1, client_seed = i.client_seed, server_seed_hash = i.next_hash, server_seed_sealed = i.next_sealed
@@ -151,7 +157,8 @@ WITH input AS (
     UPDATE transactions t
     SET status = 'acknowledged', attempts = i.attempts, acknowledged_at_ms = i.acknowledged_at_ms, last_error = NULL
     FROM input i
-    WHERE t.operator_id = i.operator_id AND t.operator_tx_id = i.operator_tx_id AND t.status = 'pending' AND t.kind <> 'bet'
+    WHERE t.operator_id = i.operator_id AND t.session_id = i.session_id AND t.operator_tx_id = i.operator_tx_id
+        AND t.status = 'pending' AND t.kind <> 'bet'
     RETURNING t.operator_id, t.session_id, t.operator_tx_id, i.balance_minor
 )
 UPDATE sessions s SET balance_minor = a.balance_minor
@@ -163,9 +170,10 @@ POSTPONE = """
 UPDATE transactions t
 SET attempts = i.attempts, next_attempt_at_ms = i.next_attempt_at_ms, last_error = i.last_error,
     status = CASE WHEN i.parked THEN 'parked' ELSE t.status END
-FROM unnest($1::uuid[], $2::text[], $3::int[], $4::bigint[], $5::text[], $6::bool[])
-AS i (operator_id, operator_tx_id, attempts, next_attempt_at_ms, last_error, parked)
-WHERE t.operator_id = i.operator_id AND t.operator_tx_id = i.operator_tx_id AND t.status = 'pending' AND t.kind <> 'bet'
+FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::bigint[], $6::text[], $7::bool[])
+AS i (operator_id, session_id, operator_tx_id, attempts, next_attempt_at_ms, last_error, parked)
+WHERE t.operator_id = i.operator_id AND t.session_id = i.session_id AND t.operator_tx_id = i.operator_tx_id
+    AND t.status = 'pending' AND t.kind <> 'bet'
 RETURNING t.operator_tx_id AS key
 """
 
@@ -187,6 +195,7 @@ JOIN transactions t ON t.operator_id = r.operator_id AND t.operator_tx_id = 'bet
 """
 
 READ_CALLS = """
-SELECT t.operator_tx_id, t.status FROM unnest($1::uuid[], $2::text[]) AS i (operator_id, operator_tx_id)
-JOIN transactions t USING (operator_id, operator_tx_id)
+SELECT t.operator_tx_id, t.status
+FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS i (operator_id, session_id, operator_tx_id)
+JOIN transactions t USING (operator_id, session_id, operator_tx_id) WHERE t.kind <> 'bet'
 """

@@ -1,6 +1,7 @@
 """The ledger's in-memory twin: the same rules as the SQL, on dictionaries. It passes the same tests."""
 
 import copy
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
@@ -39,8 +40,7 @@ from actors.transitions import (
     Transition,
     VoidRound,
 )
-
-LIVE = {RoundStatus.BETTING, RoundStatus.FLYING}
+from tests.helpers.memory_rules import finish, refuses_bet, refuses_end, refuses_session, same_end
 
 
 @dataclass
@@ -68,8 +68,8 @@ class StoredSession:
 class MemoryLedger:
     """Trouble on demand.
 
-    ``unavailable``: every call fails before its effect. ``loses_commits``: only commits do. ``lose_answer_once``: the next
-    commit has its effect, then fails.
+    ``unavailable``: every call fails before its effect. ``loses_commits``: only commits do. ``lose_answer_once``: the
+    next commit has its effect, then fails.
     """
 
     def __init__(self) -> None:
@@ -106,6 +106,7 @@ class MemoryLedger:
         if self.loses_commits:
             raise LedgerUnavailableError("the twin was told to take no commits")
         answers = [self._apply(transition) for transition in transitions]
+        self._forget_launches([each.created_at_ms for each in transitions if isinstance(each, CreateSession)])
         if self.lose_answer_once:
             self.lose_answer_once = False
             raise LedgerUnavailableError("the twin was told to lose this answer")
@@ -128,10 +129,18 @@ class MemoryLedger:
             case ChangeClientSeed():
                 return self._change_client_seed(transition)
 
+    def _forget_launches(self, now_ms: Sequence[int]) -> None:
+        if now_ms:
+            kept = [(key, old) for key, old in self.launches.items() if old[1] >= min(now_ms)]
+            self.launches = dict(kept)
+
     def _create_session(self, new: CreateSession) -> Answer:
         key = (new.operator_id, new.signature_digest)
-        if key in self.launches and self.launches[key][1] > new.created_at_ms:
-            return replace(self.launches[key][0], replayed=True)
+        if key in self.launches:
+            first = self.launches[key][0]
+            return replace(first, replayed=first.session_id != new.session_id)
+        if new.session_id in self.sessions or refuses_session(new):
+            return Rejected()
         commitment = Commitment(new.server_seed, fairness.commitment(new.server_seed), new.client_seed, 1)
         self.sessions[new.session_id] = StoredSession(
             SessionRecord(
@@ -154,15 +163,18 @@ class MemoryLedger:
         live = bet.round
         stored = self.rounds.get(live.round_id)
         if stored is not None:
-            same = stored.live.status is RoundStatus.BETTING and stored.owner == bet.owner
-            return Applied() if same else Rejected()
-        session = self.sessions.get(live.session_id)
+            same = stored.live.operator_id == live.operator_id and stored.owner == bet.owner
+            is_live = stored.finished is None and stored.live.status is RoundStatus.BETTING
+            return Applied() if same and is_live else Rejected()
+        session = self._session(live.operator_id, live.session_id)
         if session is None or session.owner != bet.owner or live.created_at_ms >= session.record.expires_at_ms:
             return Rejected()
         promised = session.record.next
         if (promised.nonce, promised.server_seed_hash) != (live.commitment.nonce, live.commitment.server_seed_hash):
             return Rejected()
-        if self._live_round_of(live.session_id) or self._pending(live.session_id):
+        if (session.record.operator_player_id, session.record.currency) != (live.operator_player_id, live.currency):
+            return Rejected()
+        if self._live_round_of(live.session_id) or self._pending(live.session_id) or refuses_bet(bet):
             return Rejected()
         seed = bet.next_server_seed
         after = Commitment(seed, fairness.commitment(seed), live.commitment.client_seed, promised.nonce + 1)
@@ -171,11 +183,21 @@ class MemoryLedger:
         self.calls[bet.call.operator_tx_id] = StoredCall(bet.call, CallStatus.PENDING)
         return Applied()
 
+    def _session(self, operator_id: UUID, session_id: UUID) -> StoredSession | None:
+        session = self.sessions.get(session_id)
+        return session if session is not None and session.record.operator_id == operator_id else None
+
+    def _round(self, operator_id: UUID, round_id: UUID) -> StoredRound | None:
+        stored = self.rounds.get(round_id)
+        return stored if stored is not None and stored.live.operator_id == operator_id else None
+
     def _start_round(self, start: StartRound) -> Answer:
-        stored = self.rounds.get(start.round_id)
-        if stored is None or stored.owner != start.owner or stored.live.status not in LIVE:
+        stored = self._round(start.operator_id, start.round_id)
+        if stored is None or stored.owner != start.owner or stored.finished is not None:
             return Rejected()
         if stored.live.status is RoundStatus.BETTING:
+            if start.balance_minor < 0:
+                return Rejected()
             stored.live = replace(stored.live, status=RoundStatus.FLYING, started_at_ms=start.started_at_ms)
             self._end_bet(start.round_id, CallStatus.ACKNOWLEDGED, 1)
             self._set_balance(start.session_id, start.balance_minor)
@@ -191,34 +213,43 @@ class MemoryLedger:
         session.record = replace(session.record, balance_minor=balance_minor)
 
     def _end_round(self, end: VoidRound | SettleRound | RefundRound) -> Answer:
-        stored = self.rounds.get(end.round_id)
+        stored = self._round(end.operator_id, end.round_id)
         if stored is None or stored.owner != end.owner:
             return Rejected()
         if stored.finished is not None:
-            return Applied() if stored.ended_by is not None and _same_end(stored.ended_by, end) else Rejected()
+            return Applied() if stored.ended_by is not None and same_end(stored.ended_by, end) else Rejected()
         wanted = RoundStatus.BETTING if isinstance(end, VoidRound) else RoundStatus.FLYING
-        if stored.live.status is not wanted:
+        if stored.live.status is not wanted or refuses_end(stored.live, end):
             return Rejected()
-        stored.finished, stored.ended_by = _finish(stored.live, end), end
+        stored.finished, stored.ended_by = finish(stored.live, end), end
         if isinstance(end, VoidRound):
             self._end_bet(end.round_id, end.bet_status, end.attempts)
         owed = end.win if isinstance(end, SettleRound) else end.refund
         if owed is not None:
-            assert owed.amount_minor > 0 and owed.kind is not CallKind.BET
             assert not {f"win-{end.round_id}", f"refund-{end.round_id}"} & self.calls.keys(), "never both, never twice"
             self.calls[owed.operator_tx_id] = StoredCall(owed, CallStatus.PENDING)
         return Applied()
 
-    def _acknowledge(self, fact: AcknowledgeCall) -> Answer:
+    def _owed_call(self, fact: AcknowledgeCall | PostponeCall) -> StoredCall | None:
         stored = self.calls.get(fact.operator_tx_id)
+        if stored is None or stored.call.kind is CallKind.BET:
+            return None
+        same = (stored.call.operator_id, stored.call.session_id) == (fact.operator_id, fact.session_id)
+        return stored if same else None
+
+    def _acknowledge(self, fact: AcknowledgeCall) -> Answer:
+        stored = self._owed_call(fact)
         if stored is None or stored.status is not CallStatus.PENDING:
             return Applied() if stored is not None and stored.status is CallStatus.ACKNOWLEDGED else Rejected()
+        if fact.balance_minor < 0:
+            return Rejected()
         stored.status, stored.call = CallStatus.ACKNOWLEDGED, replace(stored.call, attempts=fact.attempts)
+        stored.last_error = None
         self._set_balance(fact.session_id, fact.balance_minor)
         return Applied()
 
     def _postpone(self, fact: PostponeCall) -> Answer:
-        stored = self.calls.get(fact.operator_tx_id)
+        stored = self._owed_call(fact)
         if stored is None or stored.status is not CallStatus.PENDING:
             same = stored is not None and fact.parked and stored.status is CallStatus.PARKED
             return Applied() if same else Rejected()
@@ -229,8 +260,9 @@ class MemoryLedger:
         return Applied()
 
     def _change_client_seed(self, change: ChangeClientSeed) -> Answer:
-        session = self.sessions.get(change.session_id)
-        if session is None or session.owner != change.owner:
+        session = self._session(change.operator_id, change.session_id)
+        known = fairness.is_client_seed(change.client_seed)
+        if session is None or session.owner != change.owner or not known:
             return Rejected()
         after = replace(session.record.next, client_seed=change.client_seed)
         session.record = replace(session.record, next=after)
@@ -246,7 +278,7 @@ class MemoryLedger:
 
     async def heartbeat(self, owner: Owner, now_ms: int) -> bool:
         await self._cross()
-        if self._is_superseded(owner):
+        if owner not in self.heartbeats_ms or self._is_superseded(owner):
             return False
         self.heartbeats_ms[owner] = now_ms
         return True
@@ -277,7 +309,9 @@ class MemoryLedger:
     async def take_orphans(self, owner: Owner, lease_ms: int, now_ms: int, limit: int) -> list[tuple[LiveRound, int]]:
         await self._cross()
         taken: list[tuple[LiveRound, int]] = []
-        for stored in sorted(self.rounds.values(), key=lambda stored: stored.live.created_at_ms):
+        for stored in sorted(
+            self.rounds.values(), key=lambda stored: (stored.live.created_at_ms, stored.live.round_id)
+        ):
             dead = stored.owner != owner and not self._is_alive(stored.owner, lease_ms, now_ms)
             if stored.finished is None and dead and len(taken) < limit:
                 heartbeat_at_ms = self.heartbeats_ms.get(stored.owner, 0)
@@ -324,17 +358,17 @@ class MemoryLedger:
 
     async def live_round(self, operator_id: UUID, round_id: UUID) -> LiveRound | None:
         await self._cross()
-        stored = self.rounds.get(round_id)
+        stored = self._round(operator_id, round_id)
         return stored.live if stored is not None and stored.finished is None else None
 
     async def finished_round(self, operator_id: UUID, round_id: UUID) -> FinishedRound | None:
         await self._cross()
-        stored = self.rounds.get(round_id)
+        stored = self._round(operator_id, round_id)
         return None if stored is None else stored.finished
 
     async def pending_calls(self, operator_id: UUID, session_id: UUID) -> list[WalletCall]:
         await self._cross()
-        return self._pending(session_id)
+        return [call for call in self._pending(session_id) if call.operator_id == operator_id]
 
     async def sessions_with_pending_calls(self, owner: Owner, limit: int) -> list[tuple[UUID, UUID]]:
         await self._cross()
@@ -343,52 +377,15 @@ class MemoryLedger:
             for stored in self.calls.values()
             if stored.status is CallStatus.PENDING and stored.call.kind is not CallKind.BET
         ]
-        pending.sort(key=lambda call: call.created_at_ms)
-        return list(dict.fromkeys((call.operator_id, call.session_id) for call in pending))[:limit]
+        pending.sort(key=lambda call: (call.created_at_ms, call.session_id))
+        since = {(call.operator_id, call.session_id): call.created_at_ms for call in reversed(pending)}
+        turns = Counter[UUID]()
+        queue = []
+        for operator_id, session_id in sorted(since, key=lambda key: (since[key], key[1])):
+            queue.append((turns[operator_id], since[operator_id, session_id], session_id, operator_id))
+            turns[operator_id] += 1
+        return [(operator_id, session_id) for _, _, session_id, operator_id in sorted(queue)][:limit]
 
 
 def _age(finished: FinishedRound) -> tuple[int, UUID]:
     return finished.settled_at_ms, finished.round_id
-
-
-def _same_end(one: Transition, other: Transition) -> bool:
-    """Whether two ends say the same, whenever they were decided."""
-    return _timeless(one) == _timeless(other)
-
-
-def _timeless(end: Transition) -> tuple[object, ...]:
-    match end:
-        case SettleRound():
-            return (SettleRound, end.result, end.realized_hundredths, end.payout_minor)
-        case VoidRound():
-            return (VoidRound, end.reason, end.bet_status)
-        case RefundRound():
-            return (RefundRound, end.reason)
-        case _:
-            raise AssertionError("not an end")
-
-
-def _finish(live: LiveRound, end: VoidRound | SettleRound | RefundRound) -> FinishedRound:
-    settled = end if isinstance(end, SettleRound) else None
-    statuses = {SettleRound: RoundStatus.SETTLED, VoidRound: RoundStatus.VOID, RefundRound: RoundStatus.REFUNDED}
-    return FinishedRound(
-        round_id=live.round_id,
-        session_id=live.session_id,
-        status=statuses[type(end)],
-        result=settled and settled.result,
-        reason=None if isinstance(end, SettleRound) else end.reason,
-        currency=live.currency,
-        amount_minor=live.amount_minor,
-        auto_cashout_hundredths=live.auto_cashout_hundredths,
-        realized_hundredths=settled.realized_hundredths if settled else 0,
-        payout_minor=settled.payout_minor if settled else 0,
-        server_seed=end.server_seed,
-        server_seed_hash=live.commitment.server_seed_hash,
-        client_seed=live.commitment.client_seed,
-        nonce=live.commitment.nonce,
-        rtp_bps=live.terms.rtp_bps,
-        max_win_multiplier=live.terms.max_win_multiplier,
-        outcome=end.outcome,
-        started_at_ms=live.started_at_ms,
-        settled_at_ms=end.settled_at_ms,
-    )

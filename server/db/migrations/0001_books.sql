@@ -50,9 +50,9 @@ CREATE TABLE sessions (
     created_at_ms bigint NOT NULL,
     expires_at_ms bigint NOT NULL CHECK (expires_at_ms > created_at_ms),
     -- The promise for the next round: sealed until that round has ended.
-    client_seed text NOT NULL,
+    client_seed text NOT NULL CHECK (client_seed ~ '^[A-Za-z0-9_-]{1,64}$'),
     nonce bigint NOT NULL CHECK (nonce >= 1),
-    server_seed_hash text NOT NULL,
+    server_seed_hash text NOT NULL CHECK (server_seed_hash ~ '^[0-9a-f]{64}$'),
     server_seed_sealed bytea NOT NULL,
     owner_node text,
     owner_epoch bigint,
@@ -82,15 +82,15 @@ CREATE TABLE rounds (
     currency text NOT NULL,
     amount_minor bigint NOT NULL CHECK (amount_minor > 0),
     auto_cashout_hundredths integer CHECK (auto_cashout_hundredths >= 101),
-    client_seed text NOT NULL,
+    client_seed text NOT NULL CHECK (client_seed ~ '^[A-Za-z0-9_-]{1,64}$'),
     nonce bigint NOT NULL CHECK (nonce >= 1),
-    server_seed_hash text NOT NULL,
+    server_seed_hash text NOT NULL CHECK (server_seed_hash ~ '^[0-9a-f]{64}$'),
     server_seed_sealed bytea NOT NULL,
     -- The terms as they were at the start: changing an operator's never rewrites history.
-    rtp_bps integer NOT NULL,
-    max_win_multiplier integer NOT NULL,
+    rtp_bps integer NOT NULL CHECK (rtp_bps BETWEEN 1 AND 10000),
+    max_win_multiplier integer NOT NULL CHECK (max_win_multiplier >= 2),
     rev_share_bps integer NOT NULL CHECK (rev_share_bps BETWEEN 0 AND 10000),
-    max_payout_minor bigint NOT NULL,
+    max_payout_minor bigint NOT NULL CHECK (max_payout_minor >= 1),
     growth_rate_per_ms numeric NOT NULL CHECK (growth_rate_per_ms > 0),
     status text NOT NULL CHECK (status IN ('betting', 'flying', 'settled', 'void', 'refunded')),
     owner_node text NOT NULL,
@@ -116,6 +116,9 @@ CREATE TABLE rounds (
         CASE WHEN status IN ('betting', 'flying')
         THEN num_nonnulls(settled_at_ms, server_seed, crash_hundredths, map_seed, loot_seed, guard_seed) = 0
         ELSE num_nulls(settled_at_ms, server_seed, crash_hundredths, map_seed, loot_seed, guard_seed) = 0 END),
+    CONSTRAINT seed_as_promised CHECK (
+        server_seed IS NULL OR encode(sha256(server_seed::bytea), 'hex') = server_seed_hash),
+    CONSTRAINT crash_within_the_terms CHECK (crash_hundredths <= 100 * max_win_multiplier::bigint),
     CONSTRAINT start_of_a_flight CHECK (
         CASE WHEN status IN ('betting', 'void') THEN started_at_ms IS NULL ELSE started_at_ms IS NOT NULL END),
     CONSTRAINT end_and_payout CHECK (
@@ -124,7 +127,7 @@ CREATE TABLE rounds (
             AND (result = 'crash') = (payout_minor = 0) AND (result = 'crash') = (realized_hundredths = 0)
             AND payout_minor = div(amount_minor::numeric * realized_hundredths, 100)
             AND payout_minor <= max_payout_minor
-            AND realized_hundredths <= crash_hundredths
+            AND (result = 'crash' OR realized_hundredths BETWEEN 101 AND crash_hundredths)
         ELSE result IS NULL AND payout_minor = 0 AND realized_hundredths = 0
             AND (reason IS NOT NULL) = (status IN ('void', 'refunded')) END)
 );
@@ -171,6 +174,8 @@ CREATE TRIGGER rounds_are_never_deleted BEFORE DELETE ON rounds
     FOR EACH ROW EXECUTE FUNCTION refuse_change('rounds are kept');
 CREATE TRIGGER rounds_are_never_truncated BEFORE TRUNCATE ON rounds
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change('rounds are kept');
+CREATE TRIGGER rounds_begin_with_a_bet BEFORE INSERT ON rounds FOR EACH ROW
+    WHEN (NEW.status <> 'betting') EXECUTE FUNCTION refuse_change('a round begins in betting');
 CREATE TRIGGER ended_rounds_never_change BEFORE UPDATE ON rounds FOR EACH ROW
     WHEN (OLD.status IN ('settled', 'void', 'refunded'))
     EXECUTE FUNCTION refuse_change('the round has ended');
@@ -180,11 +185,11 @@ CREATE TRIGGER rounds_move_forward BEFORE UPDATE ON rounds FOR EACH ROW
     EXECUTE FUNCTION refuse_change('a round does not move that way');
 CREATE TRIGGER terms_never_change BEFORE UPDATE ON rounds FOR EACH ROW
     WHEN ((OLD.operator_id, OLD.round_id, OLD.session_id, OLD.operator_player_id, OLD.currency, OLD.amount_minor,
-           OLD.auto_cashout_hundredths, OLD.client_seed, OLD.nonce, OLD.server_seed_hash, OLD.rtp_bps, OLD.max_win_multiplier,
+           OLD.auto_cashout_hundredths, OLD.client_seed, OLD.nonce, OLD.server_seed_hash, OLD.server_seed_sealed, OLD.rtp_bps, OLD.max_win_multiplier,
            OLD.rev_share_bps, OLD.max_payout_minor, OLD.growth_rate_per_ms, OLD.created_at_ms)
         IS DISTINCT FROM
           (NEW.operator_id, NEW.round_id, NEW.session_id, NEW.operator_player_id, NEW.currency, NEW.amount_minor,
-           NEW.auto_cashout_hundredths, NEW.client_seed, NEW.nonce, NEW.server_seed_hash, NEW.rtp_bps, NEW.max_win_multiplier,
+           NEW.auto_cashout_hundredths, NEW.client_seed, NEW.nonce, NEW.server_seed_hash, NEW.server_seed_sealed, NEW.rtp_bps, NEW.max_win_multiplier,
            NEW.rev_share_bps, NEW.max_payout_minor, NEW.growth_rate_per_ms, NEW.created_at_ms)
         OR (OLD.started_at_ms IS NOT NULL AND OLD.started_at_ms <> NEW.started_at_ms))
     EXECUTE FUNCTION refuse_change('a round keeps its stake, its seeds and its terms');
@@ -204,20 +209,47 @@ CREATE TRIGGER transactions_move_forward BEFORE UPDATE ON transactions FOR EACH 
     WHEN (OLD.status <> NEW.status AND OLD.status NOT IN ('pending', 'parked'))
     EXECUTE FUNCTION refuse_change('the transaction has ended');
 
--- A win pays what its round says and a refund gives back the stake; no other round owes anything.
+-- A bet takes its round's stake, a win pays what its round says and a refund gives back the stake; nothing else is owed.
 CREATE FUNCTION check_owed() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    owed rounds%ROWTYPE;
+    played rounds%ROWTYPE;
 BEGIN
-    SELECT * INTO owed FROM rounds WHERE operator_id = NEW.operator_id AND round_id = NEW.round_id;
-    IF NEW.kind = 'win' AND owed.status = 'settled' AND owed.payout_minor = NEW.amount_minor THEN
-        RETURN NEW;
-    END IF;
-    IF NEW.kind = 'refund' AND owed.status IN ('void', 'refunded') AND owed.amount_minor = NEW.amount_minor THEN
+    SELECT * INTO played FROM rounds WHERE operator_id = NEW.operator_id AND round_id = NEW.round_id;
+    IF (NEW.status = 'pending' AND NEW.session_id = played.session_id
+        AND NEW.position = 2 * played.nonce + CASE NEW.kind WHEN 'bet' THEN 0 ELSE 1 END
+        AND CASE NEW.kind
+            WHEN 'bet' THEN played.status = 'betting' AND played.amount_minor = NEW.amount_minor
+            WHEN 'win' THEN played.status = 'settled' AND played.payout_minor = NEW.amount_minor
+            ELSE played.status IN ('void', 'refunded') AND played.amount_minor = NEW.amount_minor END)
+    THEN
         RETURN NEW;
     END IF;
     RAISE EXCEPTION 'a % of % is not what its round owes', NEW.kind, NEW.amount_minor
         USING ERRCODE = 'integrity_constraint_violation';
 END $$;
-CREATE TRIGGER only_what_is_owed BEFORE INSERT ON transactions FOR EACH ROW
-    WHEN (NEW.kind <> 'bet') EXECUTE FUNCTION check_owed();
+CREATE TRIGGER only_what_is_owed BEFORE INSERT ON transactions FOR EACH ROW EXECUTE FUNCTION check_owed();
+
+-- Nothing that is owed is left out: a round and its bet, an end and its win or refund, are committed together.
+CREATE FUNCTION check_complete() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    bet_status text;
+    owes_kind text;
+BEGIN
+    SELECT status INTO bet_status FROM transactions
+    WHERE operator_id = NEW.operator_id AND round_id = NEW.round_id AND kind = 'bet';
+    SELECT kind INTO owes_kind FROM transactions
+    WHERE operator_id = NEW.operator_id AND round_id = NEW.round_id AND kind <> 'bet';
+    IF (CASE NEW.status
+        WHEN 'betting' THEN bet_status IS NOT NULL
+        WHEN 'flying' THEN bet_status = 'acknowledged'
+        WHEN 'settled' THEN (owes_kind IS NOT NULL) = (NEW.payout_minor > 0)
+        WHEN 'void' THEN bet_status = CASE WHEN owes_kind IS NULL THEN 'declined' ELSE 'unknown' END
+        ELSE owes_kind = 'refund' END)
+    THEN
+        RETURN NULL;
+    END IF;
+    RAISE EXCEPTION 'a % round lacks a transaction, or has one too many', NEW.status
+        USING ERRCODE = 'integrity_constraint_violation';
+END $$;
+CREATE CONSTRAINT TRIGGER everything_that_is_owed AFTER INSERT OR UPDATE OF status ON rounds
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION check_complete();

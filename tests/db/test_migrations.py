@@ -1,0 +1,90 @@
+"""Migrations: applied once, in order, whoever else is at it, and only what is known."""
+
+from pathlib import Path
+
+import pytest
+import trio
+
+from server.db.database import open_database
+from server.db.errors import MigrationError
+from server.db.migrate import migrate, shipped
+
+FIRST = {"0001_a.sql": "CREATE TABLE a (x int); INSERT INTO a VALUES (1)"}
+SECOND = {"0002_b.sql": "ALTER TABLE a ADD y int"}
+THIRD = {"0003_c.sql": "CREATE TABLE c ()"}
+
+
+@pytest.fixture
+async def empty(postgres_url):
+    async with open_database(postgres_url, Path(), pool_size=4) as database:
+        yield database
+
+
+@pytest.fixture
+def postgres_url(postgres):
+    with postgres.database(template="template1") as url:
+        yield url
+
+
+async def names(database):
+    return [
+        row["name"] for row in await database.run(lambda connection: connection.fetch("SELECT name FROM migrations"))
+    ]
+
+
+async def test_what_is_shipped_makes_a_schema_and_again_nothing(empty):
+    assert await migrate(empty) == list(shipped())
+    assert await migrate(empty) == []
+    assert await empty.run(lambda connection: connection.fetchval("SELECT count(*) FROM rounds")) == 0
+
+
+async def test_only_what_is_new_is_applied_in_order(empty):
+    assert await migrate(empty, FIRST) == ["0001_a.sql"]
+    assert await migrate(empty, FIRST | SECOND | THIRD) == ["0002_b.sql", "0003_c.sql"]
+    assert await names(empty) == ["0001_a.sql", "0002_b.sql", "0003_c.sql"]
+
+    refusals = {
+        "0001_a.sql": {**FIRST, "0001_a.sql": "CREATE TABLE a (z int)"} | SECOND | THIRD,
+        "0003_c.sql": FIRST | SECOND,
+    }
+    for name, migrations in refusals.items():
+        with pytest.raises(MigrationError, match=name) as caught:
+            await migrate(empty, migrations)
+        assert len(str(caught.value).splitlines()) == 1
+    assert await names(empty) == ["0001_a.sql", "0002_b.sql", "0003_c.sql"]
+
+
+async def test_a_gap_is_not_filled(empty):
+    await migrate(empty, FIRST | THIRD)
+    with pytest.raises(MigrationError, match=r"0002_b\.sql is missing"):
+        await migrate(empty, FIRST | SECOND | THIRD)
+
+
+async def test_a_migration_that_fails_leaves_nothing_behind(empty):
+    with pytest.raises(MigrationError, match=r"0002_b\.sql failed: .*nonsense") as caught:
+        await migrate(empty, FIRST | {"0002_b.sql": "CREATE TABLE b (); nonsense;"})
+    assert len(str(caught.value).splitlines()) == 1
+    found = await empty.run(lambda connection: connection.fetchval("SELECT to_regclass('a')::text"))
+    assert found is None
+    assert await migrate(empty, FIRST | SECOND) == ["0001_a.sql", "0002_b.sql"]
+
+
+async def test_of_two_at_once_one_migrates_and_the_other_waits(empty, postgres_url):
+    slow = {"0001_a.sql": FIRST["0001_a.sql"] + "; SELECT pg_sleep(0.2)"}
+    applied = []
+    async with open_database(postgres_url, Path()) as second:
+
+        async def apply(database):
+            applied.append(await migrate(database, slow))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(apply, empty)
+            nursery.start_soon(apply, second)
+    assert sorted(applied) == [[], ["0001_a.sql"]]
+
+
+async def test_a_migration_may_take_longer_than_a_command(postgres_url):
+    async with open_database(postgres_url, Path(), command_timeout_ms=100) as database:
+        assert await migrate(database, {"0001_a.sql": "SELECT pg_sleep(0.3)"}) == ["0001_a.sql"]
+        timeout = await database.run(lambda connection: connection.fetchval("SHOW statement_timeout"))
+        assert timeout == "100ms", "only the migrations had more time"

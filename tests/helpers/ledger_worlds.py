@@ -1,0 +1,109 @@
+"""The ledger under test, the in-memory twin or PostgreSQL, behind one face."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import UUID, uuid4
+
+from actors.ports import Ledger
+from actors.records import CallStatus, LiveRound, Operator, Owner
+from actors.transitions import Answer, CreateSession, Transition
+from server.db.database import open_database
+from server.db.ledger import PostgresLedger
+from server.db.reports import PostgresReports
+from server.vault import Vault
+from tests.helpers import books
+from tests.helpers.game import operator
+from tests.helpers.memory_ledger import MemoryLedger
+
+ADD_OPERATOR = """
+INSERT INTO operators
+    (operator_id, name, api_key_sealed, hmac_secret_sealed, wallet_callback_url, rtp_bps, max_win_multiplier,
+     rev_share_bps, status, allow_cidrs, frame_origins, created_at_ms, changed_at_ms)
+VALUES ($1, 'Casino', '', '', 'https://wallet.example', 9600, 2000, 1500, 'active', '{}', '{}', 0, 0)
+"""
+
+
+class World:
+    """A ledger, and how the tests look at what the port does not show."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+
+    async def add_operator(self, operator_id: UUID | None = None) -> Operator:
+        raise NotImplementedError
+
+    async def call_states(self, live: LiveRound) -> dict[str, tuple[CallStatus, int, str | None]]:
+        """A round's calls by kind: status, attempts, last error."""
+        raise NotImplementedError
+
+    async def commit(self, transition: Transition) -> Answer:
+        (answer,) = await self.ledger.commit([transition])
+        return answer
+
+    async def launched(self, name: object = 1, *, operator: Operator | None = None, **changes) -> CreateSession:
+        """A session of its own or of a given operator, stored."""
+        created = books.new_session(operator or await self.add_operator(), name, **changes)
+        await self.commit(created)
+        return created
+
+    async def owned(self, owner: Owner, name: object = 1, **changes) -> CreateSession:
+        """A stored session that belongs to ``owner``."""
+        created = await self.launched(name, **changes)
+        await books.opened(self.ledger, created, owner)
+        return created
+
+    async def bet(self, owner: Owner, created: CreateSession, nonce: int = 1, **changes) -> LiveRound:
+        live = books.new_round(created, nonce, **changes)
+        await self.ledger.commit([books.place(owner, live)])
+        assert await self.ledger.live_round(live.operator_id, live.round_id) == live
+        return live
+
+    async def fly(self, owner: Owner, created: CreateSession, nonce: int = 1, **changes) -> LiveRound:
+        live = await self.bet(owner, created, nonce, **changes)
+        await self.ledger.commit([books.start(owner, live)])
+        live = books.flying(live)
+        assert await self.ledger.live_round(live.operator_id, live.round_id) == live
+        return live
+
+
+class MemoryWorld(World):
+    ledger: MemoryLedger
+
+    async def add_operator(self, operator_id=None):
+        added = operator(operator_id=operator_id or uuid4())
+        self.ledger.operators.append(added)
+        return added
+
+    async def call_states(self, live):
+        return {
+            stored.call.kind.value: (stored.status, stored.call.attempts, stored.last_error)
+            for stored in self.ledger.calls.values()
+            if stored.call.round_id == live.round_id
+        }
+
+
+class PostgresWorld(World):
+    def __init__(self, database, vault: Vault) -> None:
+        super().__init__(PostgresLedger(database, vault))
+        self._database = database
+        self._reports = PostgresReports(database)
+
+    async def add_operator(self, operator_id=None):
+        added = operator(operator_id=operator_id or uuid4())
+        await self._database.run(lambda connection: connection.execute(ADD_OPERATOR, added.operator_id))
+        return added
+
+    async def call_states(self, live):
+        report = await self._reports.round_report(live.operator_id, live.round_id)
+        return {call.kind.value: (call.status, call.attempts, call.last_error) for call in report.calls}
+
+
+@asynccontextmanager
+async def open_world(database_url: str | None) -> AsyncIterator[World]:
+    """On PostgreSQL, or on the twin when there is no URL."""
+    if database_url is None:
+        yield MemoryWorld(MemoryLedger())
+        return
+    async with open_database(database_url, Path()) as database:
+        yield PostgresWorld(database, Vault(bytes(32)))

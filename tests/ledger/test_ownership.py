@@ -1,0 +1,168 @@
+"""Who may write: sessions and live rounds belong to one life of one node, and pass on only from the dead."""
+
+import pytest
+import trio
+
+from actors.ports import SessionElsewhereError
+from actors.records import CallStatus, Owner
+from actors.transitions import Applied, Rejected, Started
+from tests.helpers import books
+from tests.helpers.books import LEASE_MS, NOON_MS
+
+
+async def open_at(world, created, owner, now_ms=NOON_MS):
+    return await world.ledger.open_session(created.token_digest, owner, LEASE_MS, now_ms)
+
+
+async def test_no_token_no_session(world, owner):
+    assert await world.ledger.open_session(bytes(32), owner, LEASE_MS, NOON_MS) is None
+
+
+async def test_an_expired_session_is_returned(world, owner):
+    created = await world.launched()
+    opened = await open_at(world, created, owner, created.expires_at_ms + 1)
+    assert opened.session.expires_at_ms == created.expires_at_ms
+
+
+async def test_a_living_owner_keeps_its_session(world, owner, other):
+    created = await world.owned(owner)
+    with pytest.raises(SessionElsewhereError):
+        await open_at(world, created, other)
+    assert await open_at(world, created, owner) is not None
+    assert await world.commit(books.place(owner, books.new_round(created))) == Applied()
+
+
+async def test_the_lease_ends_to_the_millisecond(world, owner, other):
+    created = await world.owned(owner)
+    with pytest.raises(SessionElsewhereError):
+        await open_at(world, created, other, NOON_MS + LEASE_MS - 1)
+    assert await open_at(world, created, other, NOON_MS + LEASE_MS) is not None
+    live = books.new_round(created)
+    assert await world.commit(books.place(owner, live)) == Rejected()
+    assert await world.commit(books.place(other, live)) == Applied()
+
+
+async def test_a_heartbeat_prolongs_the_lease(world, owner, other):
+    created = await world.owned(owner)
+    assert await world.ledger.heartbeat(owner, NOON_MS + LEASE_MS)
+    with pytest.raises(SessionElsewhereError):
+        await open_at(world, created, other, NOON_MS + 2 * LEASE_MS - 1)
+    assert await open_at(world, created, other, NOON_MS + 2 * LEASE_MS) is not None
+
+
+async def test_a_new_life_of_the_node_takes_over_at_once(world, owner):
+    created = await world.owned(owner)
+    reborn = await world.ledger.register_node(owner.node, NOON_MS)
+    assert reborn.epoch > owner.epoch
+    assert await open_at(world, created, reborn) is not None
+    assert await world.commit(books.place(owner, books.new_round(created))) == Rejected()
+
+
+async def test_of_two_nodes_at_the_same_moment_one_gets_the_session(world, owner, other):
+    created = await world.launched()
+    outcomes = []
+
+    async def take(node):
+        try:
+            outcomes.append(await open_at(world, created, node))
+        except SessionElsewhereError as error:
+            outcomes.append(error)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(take, owner)
+        nursery.start_soon(take, other)
+    assert sorted(isinstance(each, SessionElsewhereError) for each in outcomes) == [False, True]
+
+
+async def test_epochs_grow_across_all_nodes(world):
+    lives = [await world.ledger.register_node(name, NOON_MS) for name in ("a", "b", "a", "c")]
+    epochs = [life.epoch for life in lives]
+    assert epochs == sorted(set(epochs))
+    assert [life.node for life in lives] == ["a", "b", "a", "c"]
+
+
+async def test_only_the_newest_life_beats(world, owner):
+    assert await world.ledger.heartbeat(owner, NOON_MS + 1) is True
+    reborn = await world.ledger.register_node(owner.node, NOON_MS + 2)
+    assert await world.ledger.heartbeat(owner, NOON_MS + 3) is False
+    assert await world.ledger.heartbeat(reborn, NOON_MS + 3) is True
+    assert await world.ledger.heartbeat(Owner("never-registered", 1), NOON_MS) is False
+
+
+async def test_the_client_seed_is_changed_by_the_owner_only(world, owner, other):
+    created = await world.owned(owner)
+
+    def change(by, client_seed="a-new-one"):
+        return books.change_client_seed(by, created, client_seed)
+
+    assert await world.commit(change(other)) == Rejected()
+    assert await world.commit(change(owner, "not a seed")) == Rejected()
+    assert (await books.opened(world.ledger, created, owner)).session.next.client_seed == books.CLIENT_SEED
+    for _ in range(2):
+        assert await world.commit(change(owner)) == Applied()
+    assert (await books.opened(world.ledger, created, owner)).session.next.client_seed == "a-new-one"
+
+
+# Orphans.
+
+
+async def test_the_living_have_no_orphans(world, owner, other):
+    await world.fly(owner, await world.owned(owner))
+    assert await world.ledger.take_orphans(other, LEASE_MS, NOON_MS + LEASE_MS - 1, 10) == []
+    assert await world.ledger.take_orphans(owner, LEASE_MS, NOON_MS + LEASE_MS, 10) == [], "nobody orphans itself"
+
+
+async def test_rounds_of_a_silent_node_are_taken_oldest_first(world, owner, other):
+    operator = await world.add_operator()
+    sessions = [await world.owned(owner, name, operator=operator) for name in range(4)]
+    rounds = [
+        await world.bet(owner, created, created_at_ms=NOON_MS + 10 * (4 - number))
+        for number, created in enumerate(sessions)
+    ]
+    await world.commit(books.start(owner, rounds[0]))
+    rounds[0] = books.flying(rounds[0])
+    await world.commit(books.void(owner, rounds[1]))
+    await world.ledger.heartbeat(owner, NOON_MS + 50)
+    now_ms = NOON_MS + 50 + LEASE_MS
+    await world.ledger.heartbeat(other, now_ms)
+    first = await world.ledger.take_orphans(other, LEASE_MS, now_ms, 2)
+    assert first == [(rounds[3], NOON_MS + 50), (rounds[2], NOON_MS + 50)]
+    assert await world.ledger.take_orphans(other, LEASE_MS, now_ms, 2) == [(rounds[0], NOON_MS + 50)]
+    assert await world.ledger.take_orphans(other, LEASE_MS, now_ms, 2) == []
+
+
+async def test_a_taken_round_is_ended_by_its_new_owner_only(world, owner):
+    live = await world.fly(owner, await world.owned(owner))
+    reborn = await world.ledger.register_node(owner.node, NOON_MS + 7)
+    assert await world.ledger.take_orphans(reborn, LEASE_MS, NOON_MS + 7, 10) == [(live, NOON_MS)]
+    assert await world.commit(books.cash_out(owner, live)) == Rejected()
+    assert await world.commit(books.start(owner, live)) == Rejected()
+    assert await world.commit(books.refund(reborn, live)) == Applied()
+    assert (await world.call_states(live))["refund"] == (CallStatus.PENDING, 0, None)
+
+
+async def test_a_taken_bet_can_be_started_or_void_by_its_new_owner(world, owner):
+    first = await world.bet(owner, await world.owned(owner, "first"))
+    second = await world.bet(owner, await world.owned(owner, "second"))
+    reborn = await world.ledger.register_node(owner.node, NOON_MS)
+    assert len(await world.ledger.take_orphans(reborn, LEASE_MS, NOON_MS, 10)) == 2
+    assert await world.commit(books.start(reborn, first)) == Started(first.created_at_ms + 10)
+    assert await world.commit(books.void(reborn, second, CallStatus.UNKNOWN)) == Applied()
+
+
+async def test_of_two_sweepers_each_round_has_one(world, owner, other):
+    operator = await world.add_operator()
+    rounds = {(await world.bet(owner, await world.owned(owner, name, operator=operator))).round_id for name in range(6)}
+    now_ms = NOON_MS + LEASE_MS
+    await world.ledger.heartbeat(other, now_ms)
+    third = await world.ledger.register_node("node-c", now_ms)
+    taken = []
+
+    async def sweep(node):
+        while batch := await world.ledger.take_orphans(node, LEASE_MS, now_ms, 2):
+            taken.extend(live.round_id for live, _heartbeat in batch)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(sweep, other)
+        nursery.start_soon(sweep, third)
+    assert sorted(taken) == sorted(rounds)
