@@ -87,9 +87,10 @@ class OperatorSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """The wallet answered 200 with ``ok: true`` and an integer ``balance_minor``."""
+    """The wallet answered 200 with ``ok: true`` and an integer ``balance_minor``. ``sends``: see the gateway."""
 
     balance_minor: int
+    sends: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,7 @@ class Declined:
     """A plain refusal: another 4xx, or 200 with ``ok: false``. The player was certainly not debited."""
 
     detail: str
+    sends: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +106,18 @@ class Unclear:
     """Unknown whether the call had its effect: no answer in time, a lost connection, 408, 425, 429, 5xx, garbage."""
 
     detail: str
+    sends: int = 1
 
 
 WalletAnswer = Acknowledged | Declined | Unclear
 
 
 class WalletGateway(Protocol):
-    """One attempt at a signed call to an operator's wallet."""
+    """One attempt at a signed call to an operator's wallet.
+
+    A connection that was kept from an earlier call may be closed just as the next one goes out. Then the same bytes are
+    sent once more on a new one, and ``sends`` of the answer is 2.
+    """
 
     async def send(self, operator: Operator, call: WalletCall, timeout_ms: int) -> WalletAnswer:
         """Sign the frozen body with a fresh timestamp, send it, classify the answer within ``timeout_ms``. Never raises

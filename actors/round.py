@@ -97,13 +97,13 @@ class RoundActor(Actor[Cashout | Interrupt]):
         self.report(BetStored())
         answer = await self._ask_wallet()
         if isinstance(answer, Acknowledged):
-            live = await self._start(answer.balance_minor)
+            live = await self._start(answer)
             if live is not None:
                 await self._fly(live, answer.balance_minor)
         elif isinstance(answer, Declined):
-            await self._end(self._void("bet_declined", CallStatus.DECLINED, attempts=1))
+            await self._end(self._void("bet_declined", CallStatus.DECLINED, attempts=answer.sends))
         else:
-            await self._end(self._void("wallet_unavailable", CallStatus.UNKNOWN, attempts=1))
+            await self._end(self._void("wallet_unavailable", CallStatus.UNKNOWN, attempts=answer.sends))
 
     async def _place_bet(self) -> bool:
         intent = PlaceBet(
@@ -146,7 +146,7 @@ class RoundActor(Actor[Cashout | Interrupt]):
         except (ActorError, trio.TooSlowError):
             return Unclear("the wallet actor did not answer")
 
-    async def _start(self, balance_minor: int) -> LiveRound | None:
+    async def _start(self, taken: Acknowledged) -> LiveRound | None:
         async def start() -> Answer:
             return await self._services.ledger.commit(
                 StartRound(
@@ -155,7 +155,8 @@ class RoundActor(Actor[Cashout | Interrupt]):
                     session_id=self.placed.session_id,
                     round_id=self.placed.round_id,
                     started_at_ms=self._services.metronome.next_beat_ms(),
-                    balance_minor=balance_minor,
+                    balance_minor=taken.balance_minor,
+                    attempts=taken.sends,
                 )
             )
 

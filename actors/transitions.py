@@ -55,7 +55,10 @@ class PlaceBet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartRound:
-    """``betting -> flying``: the operator took the stake. Answered by ``Started`` with the stored start."""
+    """``betting -> flying``: the operator took the stake. Answered by ``Started`` with the stored start.
+
+    ``attempts`` is how often the bet was sent.
+    """
 
     owner: Owner
     operator_id: UUID
@@ -63,13 +66,14 @@ class StartRound:
     round_id: UUID
     started_at_ms: int
     balance_minor: int
+    attempts: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoidRound:
     """``betting -> void``, revealed. ``bet_status`` is ``declined``, or ``unknown`` with a refund queued.
 
-    ``attempts`` is how often the bet was sent: 1, or 0 when it never left.
+    ``attempts`` is how often the bet was sent: 0 when it never left.
     """
 
     owner: Owner

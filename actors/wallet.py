@@ -101,7 +101,7 @@ class WalletActor(Actor[SendBet | Deliver]):
 
     async def _deliver(self, call: WalletCall) -> None:
         answer = await self._attempt(call, self._services.settings.delivery_timeout_ms)
-        attempts = call.attempts + 1
+        attempts = call.attempts + answer.sends
         if isinstance(answer, Acknowledged):
             await commit_until_known(self._services, self._acknowledged(call, attempts, answer.balance_minor))
             self._pending.pop(0)

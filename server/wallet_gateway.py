@@ -16,7 +16,7 @@ import json
 import logging
 import ssl
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import TracebackType
 from typing import Final, Never, Protocol, Self
@@ -95,25 +95,31 @@ class HttpxWalletGateway:
         problem = _url_problem(operator.wallet_callback_url, self._allow_insecure)
         if problem is not None:
             return Declined(f"not sent: the wallet callback URL {problem}")
-        with trio.move_on_after(timeout_ms / 1000):
+        with trio.move_on_after(timeout_ms / 1000) as deadline:
             try:
-                return await self._exchange(operator, call)
-            except WalletConnectionError as error:
-                return Unclear(str(error))
-            except Exception as error:  # a call must end in an answer, and an unknown fate is the careful one
-                # Only the type is logged: a message may quote a header.
-                log.error("a wallet call failed unexpectedly", extra={"error": type(error).__name__})  # noqa: TRY400
-                return Unclear("the call failed unexpectedly")
-        return Unclear("no answer in time")
+                return await self._answer(operator, call, may_reuse=True)
+            except StaleConnectionError:
+                pass  # the wallet closed it just as the call went out; a connection of the call's own can't be stale
+        if deadline.cancelled_caught:
+            return Unclear("no answer in time")
+        with trio.move_on_at(deadline.deadline):
+            return replace(await self._answer(operator, call, may_reuse=False), sends=2)
+        return Unclear("no answer in time", sends=2)
 
-    async def _exchange(self, operator: Operator, call: WalletCall) -> WalletAnswer:
+    async def _answer(self, operator: Operator, call: WalletCall, *, may_reuse: bool) -> WalletAnswer:
+        """Raises ``StaleConnectionError``, if it may reuse a connection, and nothing else."""
         try:
-            return await self._exchange_once(operator, call, may_reuse=True)
+            return await self._exchange(operator, call, may_reuse=may_reuse)
         except StaleConnectionError:
-            # The wallet closed it just as the call went out; a connection of the call's own can't be stale.
-            return await self._exchange_once(operator, call, may_reuse=False)
+            raise
+        except WalletConnectionError as error:
+            return Unclear(str(error))
+        except Exception as error:  # a call must end in an answer, and an unknown fate is the careful one
+            # Only the type is logged: a message may quote a header.
+            log.error("a wallet call failed unexpectedly", extra={"error": type(error).__name__})  # noqa: TRY400
+            return Unclear("the call failed unexpectedly")
 
-    async def _exchange_once(self, operator: Operator, call: WalletCall, *, may_reuse: bool) -> WalletAnswer:
+    async def _exchange(self, operator: Operator, call: WalletCall, *, may_reuse: bool) -> WalletAnswer:
         request = self._signed_request(operator, call, may_reuse)
         # As a stream: read otherwise, a body would be decoded, and a small one may decode to a huge one.
         async with aclosing(await self._client.send(request, stream=True)) as response:

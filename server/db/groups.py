@@ -213,6 +213,7 @@ async def _start_rounds(connection: Connection, _vault: Vault, starts: list[Star
             start.round_id,
             start.started_at_ms,
             start.balance_minor,
+            start.attempts,
             start.owner.node,
             start.owner.epoch,
         )

@@ -94,16 +94,17 @@ RETURNING round_id AS key
 
 START_ROUNDS = """
 WITH input AS (
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bigint[], $6::text[], $7::bigint[])
-    AS i (operator_id, session_id, round_id, started_at_ms, balance_minor, owner_node, owner_epoch)
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bigint[], $6::int[], $7::text[],
+        $8::bigint[])
+    AS i (operator_id, session_id, round_id, started_at_ms, balance_minor, attempts, owner_node, owner_epoch)
 ), started AS (
     UPDATE rounds r SET status = 'flying', started_at_ms = i.started_at_ms
     FROM input i
     WHERE r.operator_id = i.operator_id AND r.round_id = i.round_id AND r.status = 'betting'
         AND r.owner_node = i.owner_node AND r.owner_epoch = i.owner_epoch
-    RETURNING r.operator_id, r.session_id, r.round_id, r.started_at_ms, i.balance_minor
+    RETURNING r.operator_id, r.session_id, r.round_id, r.started_at_ms, i.balance_minor, i.attempts
 ), bets AS (
-    UPDATE transactions t SET status = 'acknowledged', attempts = 1, acknowledged_at_ms = s.started_at_ms
+    UPDATE transactions t SET status = 'acknowledged', attempts = s.attempts, acknowledged_at_ms = s.started_at_ms
     FROM started s
     WHERE t.operator_id = s.operator_id AND t.operator_tx_id = 'bet-' || s.round_id
 )

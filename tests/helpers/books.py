@@ -128,7 +128,9 @@ def place(owner: Owner, live: LiveRound, next_server_seed: str | None = None) ->
     return PlaceBet(owner=owner, round=live, call=bet_call(live), next_server_seed=following)
 
 
-def start(owner: Owner, live: LiveRound, at_ms: int | None = None, balance_minor: int = 9_900) -> StartRound:
+def start(
+    owner: Owner, live: LiveRound, at_ms: int | None = None, balance_minor: int = 9_900, attempts: int = 1
+) -> StartRound:
     return StartRound(
         owner=owner,
         operator_id=live.operator_id,
@@ -136,6 +138,7 @@ def start(owner: Owner, live: LiveRound, at_ms: int | None = None, balance_minor
         round_id=live.round_id,
         started_at_ms=live.created_at_ms + 10 if at_ms is None else at_ms,
         balance_minor=balance_minor,
+        attempts=attempts,
     )
 
 

@@ -199,7 +199,7 @@ class MemoryLedger:
             if start.balance_minor < 0:
                 return Rejected()
             stored.live = replace(stored.live, status=RoundStatus.FLYING, started_at_ms=start.started_at_ms)
-            self._end_bet(start.round_id, CallStatus.ACKNOWLEDGED, 1)
+            self._end_bet(start.round_id, CallStatus.ACKNOWLEDGED, start.attempts)
             self._set_balance(start.session_id, start.balance_minor)
         assert stored.live.started_at_ms is not None
         return Started(stored.live.started_at_ms)

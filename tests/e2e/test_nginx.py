@@ -1,0 +1,116 @@
+"""The documented nginx example, as it stands but for its addresses and paths, in front of the real server."""
+
+import json
+import ssl
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+import trio
+from trio_websocket import open_websocket_url
+
+from tests.e2e.casino import LAUNCH, signature
+from tests.helpers.certificates import make_certificate
+from tests.helpers.programs import needed
+from tests.helpers.server_process import ROOT, ServerProcess, free_ports
+
+START_S_MAX = 10
+
+
+def example(folder: Path, tls_port: int, server_port: int) -> str:
+    text = (ROOT / "docs" / "nginx.conf").read_text(encoding="utf-8")
+    for documented, here in {
+        "/etc/ssl/game.example.com": str(folder),
+        "/var/log/nginx": str(folder),
+        "listen 443 ssl": f"listen 127.0.0.1:{tls_port} ssl",
+        "127.0.0.1:8080": f"127.0.0.1:{server_port}",
+        "game.example.com": "localhost",
+    }.items():
+        assert documented in text, documented
+        text = text.replace(documented, here)
+    return text
+
+
+@pytest.fixture
+def behind_nginx(postgres, tmp_path):
+    """The server, its origin behind nginx, and what trusts that origin's certificate."""
+    nginx = needed("nginx", "/usr/sbin/nginx")
+    (tls_port,) = free_ports(1)
+    make_certificate(tmp_path / "fullchain.pem", tmp_path / "privkey.pem")
+    origin = f"https://localhost:{tls_port}"
+    with postgres.database() as database_url:
+        server = ServerProcess(
+            database_url,
+            tmp_path,
+            GETAWAY_SERVER_PUBLIC_URL=origin,
+            GETAWAY_SERVER_TRUSTED_PROXIES="127.0.0.1/32",
+        )
+        (tmp_path / "site.conf").write_text(example(tmp_path, tls_port, server.port))
+        (tmp_path / "nginx.conf").write_text(
+            f"daemon off; pid {tmp_path}/pid; error_log {tmp_path}/error.log; events {{}}\n"
+            f"http {{ include {tmp_path}/site.conf; }}\n"
+        )
+        proxy = subprocess.Popen([nginx, "-c", str(tmp_path / "nginx.conf"), "-e", str(tmp_path / "error.log")])
+        try:
+            yield server, origin, ssl.create_default_context(cafile=str(tmp_path / "fullchain.pem"))
+        finally:
+            proxy.terminate()
+            proxy.wait(START_S_MAX)
+            server.kill()
+
+
+def wait_for(origin: str, context: ssl.SSLContext) -> None:
+    give_up_at = time.monotonic() + START_S_MAX
+    while time.monotonic() < give_up_at:
+        try:
+            with urllib.request.urlopen(f"{origin}/readyz", context=context, timeout=5):
+                return
+        except urllib.error.URLError:
+            time.sleep(0.05)
+    pytest.fail("nginx does not answer")
+
+
+def read(url: str, context: ssl.SSLContext) -> bytes:
+    with urllib.request.urlopen(url, context=context, timeout=10) as answer:
+        return answer.read()
+
+
+def signed_launch(origin: str, operator: dict[str, str], context: ssl.SSLContext) -> dict:
+    body = b'{"operator_player_id":"player-42","currency":"USD","balance_minor":500000,"ttl_seconds":3600}'
+    timestamp = str(int(time.time()))
+    headers = {
+        "Content-Type": "application/json",
+        "X-Operator-Id": operator["operator_id"],
+        "X-Operator-Key": operator["api_key"],
+        "X-Timestamp": timestamp,
+        "X-Signature": signature(operator["hmac_secret"], timestamp, "POST", LAUNCH, body),
+        "X-Forwarded-For": "198.51.100.1",
+    }
+    request = urllib.request.Request(origin + LAUNCH, data=body, headers=headers)
+    with urllib.request.urlopen(request, context=context, timeout=10) as answer:
+        return json.load(answer)
+
+
+async def test_the_example_serves_the_api_the_page_and_the_players(behind_nginx):
+    server, origin, context = behind_nginx
+    # nginx alone says who the client is: what the client says itself would be refused here.
+    operator = server.create_operator("http://127.0.0.1:9", "--allow-ip", "127.0.0.1")
+    server.start()
+    wait_for(origin, context)
+
+    launched = signed_launch(origin, operator, context)
+    assert launched["launch_url"].startswith(f"{origin}/play?session=")
+    assert b"Getaway" in read(launched["launch_url"], context)
+
+    token = launched["launch_url"].partition("session=")[2]
+    socket_url = origin.replace("https", "wss") + "/stream"
+    with trio.fail_after(20):
+        async with open_websocket_url(socket_url, context, extra_headers=[("origin", origin)]) as websocket:
+            await websocket.send_message(json.dumps({"type": "hello", "session": token}))
+            assert json.loads(await websocket.get_message())["type"] == "welcome"
+    log = (server.log_path.parent / "getaway.log").read_text()
+    assert '"GET /play" 200' in log
+    assert token not in log + server.log()
