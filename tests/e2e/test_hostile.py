@@ -273,7 +273,7 @@ async def eventually_launched(operator):
 async def test_hostile_requests_leave_no_trace(house):
     rng = random.Random(SEED)
     split = urlsplit(house.url)
-    address, operator, pid = (split.hostname, split.port), house.operator, house.server._process.pid
+    address, operator, pid = (split.hostname, split.port), house.operator, house.server.pid
     tokens = [(await trio.to_thread.run_sync(operator.session)).token for _ in range(5)]
     payloads = hostile_payloads(rng, operator, tokens)
     assert len(payloads) + SLOW > 1000

@@ -111,6 +111,11 @@ class ServerProcess:
             time.sleep(0.05)
         raise AssertionError(f"the server is not ready:\n{self.log()}")
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def is_ready(self) -> bool:
         try:
             with urllib.request.urlopen(f"{self.url}/readyz", timeout=2) as answer:
