@@ -137,9 +137,9 @@ async def _serve_node(config: Config, database: Database, vault: Vault, told: tr
             web = _web_services(config, database, node, metrics)
             serve_metrics = partial(serve_edge, metrics_edge_settings(config), lobby=None, clock=clock)
             private: Edge = await nursery.start(serve_metrics, create_metrics_app(metrics.registry, web.log))
-            serve_public = partial(serve_edge, edge_settings(config), lobby=node.lobby, clock=clock)
+            serve_public = partial(serve_edge, edge_settings(config), lobby=node.lobby, clock=clock, observer=metrics)
             public: Edge = await nursery.start(serve_public, create_app(web))
-            nursery.start_soon(_set_gauges, metrics, node)
+            nursery.start_soon(_set_gauges, metrics, node, public)
             _announce(config, public, private)
             await _until_either(told, node.fenced)
             await _stop(node, public, private)
@@ -202,8 +202,9 @@ async def _stop(node: Node, public: Edge, private: Edge) -> None:
     log.info("stopped")
 
 
-async def _set_gauges(metrics: Metrics, node: Node) -> None:
+async def _set_gauges(metrics: Metrics, node: Node, public: Edge) -> None:
     while True:
+        metrics.connections_open(public.connections_open, public.players_open)
         metrics.sessions_open(node.lobby.sessions_open)
         metrics.rounds_live(node.lobby.rounds_live)
         await trio.sleep(GAUGES_INTERVAL_S)

@@ -45,6 +45,17 @@ class Metrics:
             registry=self.registry,
         )
 
+        self._connections_open = Gauge(
+            "getaway_connections_open", "Connections of the public port.", registry=self.registry
+        )
+        self._connections_refused = Counter(
+            "getaway_connections_refused", "Connections beyond connections_max.", registry=self.registry
+        )
+        self._sockets_open = Gauge("getaway_player_sockets_open", "Players' websockets.", registry=self.registry)
+        self._sockets_ended = Counter(
+            "getaway_player_sockets_ended", "Players' websockets by how they ended.", ["end"], registry=self.registry
+        )
+
     def _declare_game(self) -> None:
         self._sessions_open = Gauge("getaway_sessions_open", "Sessions with a player.", registry=self.registry)
         self._rounds_live = Gauge("getaway_rounds_live", "Rounds in betting or flying.", registry=self.registry)
@@ -89,6 +100,19 @@ class Metrics:
     def hmac_header_seen(self, operator_id: str) -> None:
         """A request carried the secret itself. ``operator_id`` is ``unknown`` unless the id and key were right."""
         self._hmac_headers.labels(operator_id).inc()
+
+    def connections_open(self, count: int, players: int) -> None:
+        """How many connections the public port has now, and how many of them are players' websockets."""
+        self._connections_open.set(count)
+        self._sockets_open.set(players)
+
+    def connection_refused(self) -> None:
+        """A connection beyond ``connections_max``."""
+        self._connections_refused.inc()
+
+    def player_ended(self, end: str) -> None:
+        """A player's websocket ended; ``end`` is one of a few words."""
+        self._sockets_ended.labels(end).inc()
 
     def sessions_open(self, count: int) -> None:
         """How many sessions have a player now."""

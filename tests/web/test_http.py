@@ -260,6 +260,9 @@ async def test_the_private_port_shows_metrics_only(world, start):
     world.metrics.actor_failed("round")
     world.metrics.sessions_open(4)
     world.metrics.rounds_live(3)
+    world.metrics.connections_open(9, players=7)
+    world.metrics.connection_refused()
+    world.metrics.player_ended("no_pong")
     answer = await send(port, "GET", "/metrics")
     assert answer.status == 200
     assert answer.headers["content-type"].startswith("text/plain")
@@ -272,6 +275,10 @@ async def test_the_private_port_shows_metrics_only(world, start):
         'getaway_actor_failures_total{actor="round"} 1.0',
         "getaway_sessions_open 4.0",
         "getaway_rounds_live 3.0",
+        "getaway_connections_open 9.0",
+        "getaway_player_sockets_open 7.0",
+        "getaway_connections_refused_total 1.0",
+        'getaway_player_sockets_ended_total{end="no_pong"} 1.0',
     ):
         assert line in lines
     assert (await send(port, "GET", "/livez")).status == 200
