@@ -20,6 +20,8 @@ from server.edge.transport import Transport
 from server.edge.upgrade import head_length, is_upgrade
 from server.web.errors import ApiError
 
+_SPACE = 0x20
+
 
 class EdgeObserver(Protocol):
     """Who counts what the edge does. Labels are of closed sets."""
@@ -91,6 +93,10 @@ class _Opened:
     upgrade_bytes: int | None
 
 
+def _begins_no_head(data: bytes) -> bool:
+    return bool(data) and data[0] <= _SPACE
+
+
 class Connection:
     """``run`` serves it to its end; the other methods end it from outside."""
 
@@ -126,7 +132,12 @@ class Connection:
             await self._serve_player(opened, opened.upgrade_bytes, self._port.lobby)
         else:
             kind = HttpStream if self._port.tls is None else TlsHttpStream
-            await self._port.http.serve(kind(self._transport, opened.below, opened.data))
+            bytes_max = self._port.settings.head_bytes_max
+            stream = kind(self._transport, opened.below, opened.data, receive_bytes_max=bytes_max)
+            with trio.CancelScope() as serving:
+                # hypercorn would keep a connection that was cut while it wrote until it is too long idle.
+                self._transport.when_closed(serving.cancel)
+                await self._port.http.serve(stream)
 
     async def _open(self) -> "_Opened | None":
         """Up to the knowledge what this connection is for; ``None`` if it is for nothing."""
@@ -153,11 +164,13 @@ class Connection:
         return stream
 
     async def _first_head(self, below: trio.abc.Stream) -> bytes | None:
-        """All bytes up to a head's end at least, or as many as a head may have; ``None`` if they do not come."""
+        """All bytes up to a head's end at least, or as many as make it too large, or what begins no head; ``None`` if
+        they do not come."""
         data = b""
+        bytes_max = self._port.settings.head_bytes_max
         with trio.move_on_after(self._port.settings.head_timeout_ms / 1000):
-            while head_length(data) is None and len(data) <= self._port.settings.head_bytes_max:
-                received = await below.receive_some(self._port.settings.head_bytes_max)
+            while head_length(data) is None and len(data) <= bytes_max and not _begins_no_head(data):
+                received = await below.receive_some(bytes_max + 1 - len(data))
                 if not received:
                     break
                 data += bytes(received)

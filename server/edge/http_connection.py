@@ -5,6 +5,7 @@ writes watches for that and ends the connection instead.
 """
 
 import logging
+import sys
 
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
@@ -16,6 +17,7 @@ from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ASGIFramework
 
+from server.edge.failures import where
 from server.edge.refusals import http2, refusal_bytes
 from server.edge.settings import EdgeSettings
 from server.edge.transport import Transport
@@ -34,16 +36,17 @@ class _QuietLogger(Logger):
 
     async def exception(self, message: str, *args: object, **kwargs: object) -> None:
         """One line at most: the text of an exception may quote the client."""
-        log.warning("an exchange failed behind the application")
+        log.warning("an exchange failed behind the application", extra={"error": where(sys.exception())})
 
 
 class HttpStream(trio.abc.Stream):
     """``below`` is the transport itself or TLS over it; ``replay`` what was read of it already."""
 
-    def __init__(self, transport: Transport, below: trio.abc.Stream, replay: bytes) -> None:
+    def __init__(self, transport: Transport, below: trio.abc.Stream, replay: bytes, *, receive_bytes_max: int) -> None:
         self._transport = transport
         self._below = below
         self._replay = replay
+        self._receive_bytes_max = receive_bytes_max
 
     @property
     def socket(self) -> trio.socket.SocketType:
@@ -56,7 +59,8 @@ class HttpStream(trio.abc.Stream):
             data, self._replay = self._replay, b""
             await trio.lowlevel.checkpoint()
             return data
-        return bytes(await self._below.receive_some(max_bytes))
+        # Not more than a head may have: hypercorn measures a head only if it does not come at once.
+        return bytes(await self._below.receive_some(self._receive_bytes_max))
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Write all."""
@@ -112,6 +116,8 @@ class HttpServer:
         self._config.errorlog = None
         self._config.h11_max_incomplete_size = settings.head_bytes_max
         self._config.keep_alive_timeout = settings.keep_alive_ms / 1000
+        # A safety net under idle connections: hypercorn forgets one whose websocket it refused by itself.
+        self._config.read_timeout = settings.keep_alive_ms / 1000  # type: ignore[assignment]  # any number will do
         self._config.include_server_header = False
 
     async def finish(self) -> None:

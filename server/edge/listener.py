@@ -7,7 +7,6 @@ line is logged, and nobody else notices.
 import errno
 import logging
 import socket
-from pathlib import PurePath
 from typing import Final
 
 import trio
@@ -16,6 +15,7 @@ from hypercorn.typing import ASGIFramework
 from actors.clock import ServerClock
 from actors.lobby import Lobby
 from server.edge.connection import Connection, EdgeObserver, NoObserver, Port
+from server.edge.failures import where
 from server.edge.http_connection import ProtocolSwitchError
 from server.edge.refusals import full, refusal_bytes
 from server.edge.settings import EdgeSettings
@@ -37,6 +37,9 @@ _CLIENT_GONE: Final = (
 """What ``accept`` may report of a connection that has ended already: the next one is not concerned."""
 _ORDINARY: Final = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError, ProtocolSwitchError)
 """How connections end that are lost, cut or refused."""
+
+_CUT_TIMEOUT_S: Final = 1
+"""For tasks to notice that their connection was cut."""
 
 
 class Edge:
@@ -120,7 +123,7 @@ class Edge:
         except* _ORDINARY:
             pass
         except* Exception as group:
-            log.warning("a connection failed", extra={"error": _where(group)})
+            log.warning("a connection failed", extra={"error": where(group)})
         finally:
             connection.cut()
             self._connections.discard(connection)
@@ -150,6 +153,7 @@ class Edge:
         if not self._is_stopping:
             self._is_stopping = True
             self._accepting.cancel()
+            self._quiet = trio.Event()
             self._note_quiet()
             await self._shared.http.finish()
             for connection in list(self._connections):
@@ -158,6 +162,8 @@ class Edge:
             await self._quiet.wait()
         self._cut_all()
         self._nursery.cancel_scope.cancel()
+        with trio.move_on_after(_CUT_TIMEOUT_S):
+            await self._quiet.wait()
 
     def _cut_all(self) -> None:
         for connection in list(self._connections):
@@ -202,14 +208,3 @@ async def _listen(settings: EdgeSettings) -> socket.socket:
 
 def _name(error: OSError) -> str:
     return errno.errorcode.get(error.errno or 0, type(error).__name__)
-
-
-def _where(error: BaseException) -> str:
-    """The kind of the first error and the line that raised it; never its text, which may quote the client."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    place = "" if trace is None else f" at {PurePath(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
-    return type(error).__name__ + place

@@ -14,12 +14,13 @@ from server.edge.player_sink import (
     CLOSE_GOING_AWAY,
     CLOSE_NOT_TEXT,
     CLOSE_POLICY,
+    CLOSE_PROTOCOL_ERROR,
     CLOSE_TOO_LARGE,
     CLOSE_TRY_AGAIN,
     SocketSink,
     TickFrames,
 )
-from server.edge.player_stream import CLOSE_PROTOCOL_ERROR, PlayerStream
+from server.edge.player_stream import CLOSE_INTERNAL_ERROR, PlayerStream
 from server.edge.settings import EdgeSettings
 
 log = logging.getLogger("getaway.edge")
@@ -27,7 +28,7 @@ log = logging.getLogger("getaway.edge")
 ABUSE_BURSTS = 10
 """So many bursts of refused messages close the socket."""
 RECEIVE_BYTES = 4_096
-_FAILURES = frozenset({1002, 1003, 1007, 1009})
+_FAILURES = frozenset({1003, 1007, 1009})
 
 
 class PlayerSocket:
@@ -66,7 +67,7 @@ class PlayerSocket:
                 nursery.cancel_scope.cancel()
         finally:
             with trio.CancelScope(shield=True):
-                await self._stream.linger(self._settings.close_timeout_ms / 1000 if self._sink.is_closing else 0)
+                await self._stream.linger(self._settings.close_timeout_ms / 1000)
 
     async def _shake_hands(self, nursery: trio.Nursery) -> WebSocketConnection | None:
         with trio.move_on_after(self._settings.hello_timeout_ms / 1000) as scope:
@@ -160,6 +161,8 @@ class PlayerSocket:
 
 
 def _failure_code(websocket: WebSocketConnection) -> int:
-    """What the library found wrong with the client's frames."""
+    """What the library found wrong with the client's frames; else something is wrong on our side."""
     found = websocket.closed
-    return found.code if found is not None and found.code in _FAILURES else CLOSE_PROTOCOL_ERROR
+    if found is None:
+        return CLOSE_INTERNAL_ERROR
+    return found.code if found.code in _FAILURES else CLOSE_PROTOCOL_ERROR

@@ -16,7 +16,7 @@ from server.edge.transport import Transport
 
 _TEXT = b"\x81"
 _CLOSE_OPCODE = 0x88
-CLOSE_PROTOCOL_ERROR = 1002
+CLOSE_INTERNAL_ERROR = 1011
 
 
 def text_frame(text: bytes) -> bytes:
@@ -53,7 +53,7 @@ class PlayerStream(trio.abc.Stream):
         self._rest = b""
         self._handshake_is_over = trio.Event()
         self._is_open = False
-        self._failure_code: Callable[[], int] = lambda: CLOSE_PROTOCOL_ERROR
+        self._failure_code: Callable[[], int] = lambda: CLOSE_INTERNAL_ERROR
         meter.wait_s(early)
         self.offers_at_once = below is transport
         """Whether ``offer`` can do anything: a TLS record can't be made without waiting for the one before."""
@@ -143,17 +143,27 @@ class PlayerStream(trio.abc.Stream):
         await self._below.wait_send_all_might_not_block()
 
     async def aclose(self) -> None:
-        """Close: a client that broke the protocol is told so, which the library does not."""
-        if self._is_open:
-            code = self._failure_code()
-            with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-                await self.send_all(bytes((_CLOSE_OPCODE, 2)) + code.to_bytes(2, "big"))
-        await self._below.aclose()
+        """Close; a client that was sent no close frame gets one."""
+        with trio.CancelScope(shield=True):  # the transport's own deadlines hold
+            await self._close_frame()
+            await self._below.aclose()
 
     async def linger(self, timeout_s: float) -> None:
-        """Close once the other side has left, or after ``timeout_s``."""
-        self._is_open = False
+        """The same, but close when the other side has left, or after ``timeout_s``."""
+        with trio.move_on_after(timeout_s):
+            await self._close_frame()
         await self._transport.linger(timeout_s)
+
+    async def _close_frame(self) -> None:
+        """Say what was wrong: the library just closes the stream when frames are."""
+        async with self._writing:
+            if not self._is_open or self.is_closed:
+                return
+            self._is_open = False
+            rest, self._rest = self._rest, b""
+            frame = bytes((_CLOSE_OPCODE, 2)) + self._failure_code().to_bytes(2, "big")
+            with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                await self._below.send_all(rest + frame)
 
     def cut(self) -> None:
         """Close at once."""

@@ -1,0 +1,291 @@
+import json
+
+import pytest
+import trio
+from wsproto.frame_protocol import Opcode
+
+from tests.helpers.edge_fakes import client_frame, open_edge, read_all, split_answer, until, upgrade_request
+
+
+async def test_frames_go_both_ways_in_order():
+    async with open_edge() as world:
+        client = await world.player()
+        door = world.lobby.doors[0]
+        door.echoes = True
+        before_ms = world.clock.now_ms()
+        for number in range(20):
+            await client.say(f'{{"n":{number}}}')
+        assert [(await client.frame())[1] for _ in range(20)] == [f'{{"n":{number}}}' for number in range(20)]
+        times = [received_at_ms for _, received_at_ms in door.delivered]
+        assert times == sorted(times) and before_ms <= times[0] and times[-1] <= world.clock.now_ms()
+
+
+@pytest.mark.parametrize("length", [0, 1, 125, 126, 65_535, 65_536])
+async def test_frames_of_every_length_arrive_whole(length):
+    async with open_edge() as world:
+        client = await world.player()
+        world.lobby.doors[0].sink.send(b"x" * length)
+        assert await client.frame() == (Opcode.TEXT, "x" * length)
+
+
+async def test_a_query_is_allowed_and_a_message_may_come_with_the_handshake():
+    async with open_edge() as world:
+        async with await world.connect() as stream:
+            hello = client_frame(Opcode.TEXT, b'{"type":"hello"}')
+            await stream.send_all(upgrade_request("/stream?v=1"))
+            await stream.send_all(hello)
+            await until(lambda: world.lobby.doors)
+        await world.lobby.doors[0].left.wait()
+
+
+async def test_the_door_is_left_when_the_client_closes():
+    async with open_edge() as world:
+        client = await world.player()
+        await client.send(Opcode.CLOSE, (1000).to_bytes(2, "big"))
+        assert await client.until_close() == ([], 1000)
+        with trio.fail_after(10):
+            await world.lobby.doors[0].left.wait()
+        await until(lambda: world.observer.ends == ["left"])
+
+
+async def test_the_door_is_left_when_the_client_vanishes():
+    async with open_edge() as world:
+        client = await world.player()
+        await client.stream.aclose()
+        with trio.fail_after(10):
+            await world.lobby.doors[0].left.wait()
+
+
+async def test_a_close_comes_after_what_was_queued():
+    async with open_edge() as world:
+        client = await world.player()
+        sink = world.lobby.doors[0].sink
+        for number in range(50):
+            sink.send(b"%d" % number)
+        sink.close()
+        sink.send(b"too late")
+        texts, code = await client.until_close()
+        assert (texts, code) == ([str(number) for number in range(50)], 1000)
+        await client.send(Opcode.CLOSE, (1000).to_bytes(2, "big"))
+        assert await client.frame() is None
+        await until(lambda: world.observer.ends == ["closed"])
+
+
+async def test_a_client_that_does_not_answer_the_close_is_cut():
+    async with open_edge(close_timeout_ms=50) as world:
+        client = await world.player()
+        world.lobby.doors[0].sink.close()
+        assert (await client.until_close())[1] == 1000
+        await until(lambda: world.edge.connections_open == 0)
+
+
+async def test_no_hello_in_time():
+    async with open_edge(hello_timeout_ms=100) as world:
+        client = await world.player(hello=False)
+        texts, code = await client.until_close()
+        assert code == 1008 and [json.loads(text)["code"] for text in texts] == ["unauthorized"]
+        assert world.lobby.hellos == []
+
+
+async def test_no_handshake_in_time_after_a_head_that_never_ends():
+    async with open_edge(head_timeout_ms=100) as world, await world.connect() as stream:
+        await stream.send_all(upgrade_request()[:-2])
+        assert await read_all(stream) == b""
+
+
+async def test_pings_do_not_replace_the_hello():
+    async with open_edge(hello_timeout_ms=200) as world:
+        client = await world.player(hello=False)
+        await client.send(Opcode.PING, b"there?")
+        assert await client.frame() == (Opcode.PONG, b"there?")
+        assert (await client.until_close())[1] == 1008
+
+
+async def test_a_refused_hello_is_told_and_closed():
+    async with open_edge() as world:
+        client = await world.player(hello=False)
+        await client.say('{"type":"bet"}')
+        texts, code = await client.until_close()
+        assert code == 1000 and json.loads(texts[0])["code"] == "unauthorized"
+
+
+async def test_a_lobby_that_does_not_answer():
+    async with open_edge(enter_timeout_ms=50) as world:
+        world.lobby.gate = trio.Event()
+        client = await world.player(hello=False)
+        await client.say("hello")
+        assert (await client.until_close()) == ([], 1013)
+
+
+async def test_a_lobby_that_fails_ends_one_socket_only(caplog):
+    async with open_edge() as world:
+        other = await world.player()
+        world.lobby.failure = ZeroDivisionError("secret text")
+        client = await world.player(hello=False)
+        await client.say("hello")
+        assert await client.until_close() == ([], 1011)
+        world.lobby.doors[0].sink.send(b"still here")
+        assert await other.frame() == (Opcode.TEXT, "still here")
+        await client.stream.aclose()
+        await until(lambda: "a connection failed" in caplog.text)
+        assert "secret text" not in caplog.text
+        failed = [record for record in caplog.records if record.getMessage() == "a connection failed"]
+        assert failed[0].error.startswith("ZeroDivisionError at edge_fakes.py:")
+
+
+@pytest.mark.parametrize("after_hello", [False, True])
+async def test_binary_is_refused(after_hello):
+    async with open_edge() as world:
+        client = await world.player(hello=after_hello)
+        await client.send(Opcode.BINARY, b"{}")
+        texts, code = await client.until_close()
+        assert code == 1003 and json.loads(texts[0])["code"] == "bad_message"
+        assert not world.lobby.doors or world.lobby.doors[0].delivered == []
+
+
+@pytest.mark.parametrize(
+    "text", ["x" * 4_097, "\u20ac" * 1_366, "\U0001f697" * 1_025], ids=["ascii", "three bytes each", "four bytes each"]
+)
+async def test_more_than_4_kib_is_refused_in_bytes(text):
+    async with open_edge() as world:
+        client = await world.player()
+        await client.say(text)
+        assert await client.until_close() == ([], 1009)
+        assert world.lobby.doors[0].delivered == []
+
+
+async def test_4_kib_are_taken_whole_or_in_pieces():
+    async with open_edge() as world:
+        client = await world.player()
+        door = world.lobby.doors[0]
+        await client.say("x" * 4_096)
+        await client.send(Opcode.TEXT, b"y" * 4_000, fin=False)
+        await client.send(Opcode.CONTINUATION, b"y" * 96)
+        await until(lambda: len(door.delivered) == 2)
+        assert [text for text, _ in door.delivered] == [b"x" * 4_096, b"y" * 4_096]
+
+
+async def test_pieces_that_grow_too_large():
+    async with open_edge() as world:
+        client = await world.player()
+        await client.send(Opcode.TEXT, b"y" * 4_000, fin=False)
+        await client.send(Opcode.CONTINUATION, b"y" * 97, fin=False)
+        assert await client.until_close() == ([], 1009)
+
+
+async def test_messages_beyond_the_rate_are_dropped_and_told():
+    async with open_edge(messages_per_second=1, messages_burst=3) as world:
+        client = await world.player()
+        for number in range(6):
+            await client.say(str(number))
+        refused = [json.loads((await client.frame())[1])["code"] for _ in range(3)]
+        assert refused == ["rate_limited"] * 3
+        assert [text for text, _ in world.lobby.doors[0].delivered] == [b"0", b"1", b"2"]
+
+
+async def test_the_rate_recovers():
+    async with open_edge(messages_per_second=50, messages_burst=1) as world:
+        client = await world.player()
+        door = world.lobby.doors[0]
+        with trio.fail_after(20):
+            while len(door.delivered) < 3:
+                await client.say("again")
+                await trio.sleep(0.03)
+
+
+async def test_a_flood_of_messages_is_closed():
+    async with open_edge(messages_per_second=1, messages_burst=2) as world:
+        client = await world.player()
+        await client.stream.send_all(client_frame(Opcode.TEXT, b"flood") * 30)
+        texts, code = await client.until_close()
+        assert code == 1008
+        assert [json.loads(text)["code"] for text in texts] == ["rate_limited"] * 21
+        assert len(world.lobby.doors[0].delivered) == 2
+        await client.stream.aclose()
+        await until(lambda: world.observer.ends == ["flood"])
+
+
+@pytest.mark.parametrize("frame", [client_frame(Opcode.PING), client_frame(Opcode.CONTINUATION, fin=False)])
+async def test_a_flood_of_other_frames_is_read_slowly(frame):
+    async with open_edge(messages_per_second=1, messages_burst=2, frames_per_message=20) as world:
+        client = await world.player()
+        if frame[0] == int(Opcode.CONTINUATION):
+            await client.send(Opcode.TEXT, b"begun", fin=False)
+        flood = frame * 500_000
+        with trio.move_on_after(0.5) as patience:
+            await client.stream.send_all(flood)
+        assert patience.cancelled_caught, "three megabytes of frames were read at once"
+        assert await world.is_well()
+
+
+async def test_a_client_that_pongs_stays():
+    async with open_edge(ping_interval_ms=20, ping_timeout_ms=5_000) as world:
+        client = await world.player()
+        for _ in range(5):
+            opcode, payload = await client.frame()
+            assert opcode is Opcode.PING
+            await client.send(Opcode.PONG, payload)
+        world.lobby.doors[0].sink.send(b"still here")
+        while (frame := await client.frame())[0] is Opcode.PING:
+            await client.send(Opcode.PONG, frame[1])
+        assert frame[1] == "still here"
+
+
+async def test_a_client_that_does_not_pong_is_dropped():
+    async with open_edge(ping_interval_ms=20, ping_timeout_ms=100) as world:
+        client = await world.player()
+        assert (await client.frame())[0] is Opcode.PING
+        assert await client.frame() is None
+        await until(lambda: world.observer.ends == ["no_pong"])
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        (None, 101),
+        ("https://game.test", 101),
+        ("https://evil.test", 403),
+        ("http://game.test", 403),
+        ("https://game.test.evil.test", 403),
+        ("https://game.test:444", 403),
+        ("null", 403),
+        ("", 403),
+    ],
+)
+async def test_only_pages_of_our_own_origin_may_open_a_socket(origin, status):
+    async with open_edge() as world:
+        async with await world.connect() as stream:
+            await stream.send_all(upgrade_request(Origin=origin))
+            if status == 101:
+                assert (await stream.receive_some()).startswith(b"HTTP/1.1 101 ")
+                return
+            answer, body = split_answer(await read_all(stream))
+        document = json.loads(body)
+        assert (answer, document["ok"], document["error"]["code"]) == (403, False, "origin_not_allowed")
+        assert document["request_id"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"Sec_WebSocket_Version": "8"}, 426),
+        ({"Sec_WebSocket_Version": None}, 426),
+        ({"Sec_WebSocket_Key": None}, 400),
+        ({"Sec_WebSocket_Key": "short"}, 400),
+        ({"Sec_WebSocket_Key": "!" * 24}, 400),
+        ({"Sec_WebSocket_Extensions": "permessage-deflate; \xff"}, 400),
+        ({"Cookie": "\xe4"}, 400),
+        ({"Content_Length": "5"}, 400),
+        ({"Transfer_Encoding": "chunked"}, 400),
+        ({"Upgrade": "h3"}, 404),
+        ({"Connection": "close"}, 404),
+    ],
+)
+async def test_an_upgrade_that_is_not_right_is_refused_in_words(changes, status):
+    async with open_edge() as world:
+        async with await world.connect() as stream:
+            await stream.send_all(upgrade_request(**{"Connection": "upgrade"} | changes))
+            with trio.fail_after(20):
+                data = await stream.receive_some()
+        assert split_answer(data)[0] == status
+        assert world.lobby.hellos == []

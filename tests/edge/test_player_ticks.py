@@ -1,0 +1,137 @@
+from itertools import pairwise
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+from wsproto.frame_protocol import Opcode
+
+from tests.helpers.edge_fakes import open_edge, until
+
+BUSY_BYTES = 30_000
+
+
+async def test_ticks_arrive_and_do_not_pass_frames():
+    async with open_edge() as world:
+        client = await world.player()
+        sink = world.lobby.doors[0].sink
+        await wait_all_tasks_blocked()
+        sink.offer_tick(0, b'{"e":0}')
+        sink.send(b"ended")
+        sink.offer_tick(1, b'{"e":50}')
+        assert await client.frame() == (Opcode.TEXT, '{"e":0}')
+        assert await client.frame() == (Opcode.TEXT, "ended")
+        await wait_all_tasks_blocked()
+        sink.offer_tick(2, b'{"e":100}')
+        sink.send(b"last")
+        assert [(await client.frame())[1] for _ in range(2)] == ['{"e":100}', "last"]
+
+
+async def test_a_slow_reader_gets_whole_frames_in_order_and_skips_ticks():
+    async with open_edge(unsent_bytes_max=2_048, outgoing_frames_max=1_000) as world:
+        client = await world.player(receive_buffer=4_096)
+        sink = world.lobby.doors[0].sink
+        offered = sent = 0
+        for step in range(400):
+            for _ in range(50):
+                sink.offer_tick(offered, b"tick %d %s" % (offered, b"t" * (offered % 90)))
+                offered += 1
+            if step % 4 == 0:
+                sink.send(b"frame %d %s" % (sent, b"f" * (sent * 7 % 900)))
+                sent += 1
+            await trio.lowlevel.checkpoint()
+        sink.send(b"end")
+        ticks, frames = [], []
+        while (text := (await client.frame(bytes_max=977))[1]) != "end":
+            kind, number, _ = text.split(" ")
+            (ticks if kind == "tick" else frames).append(int(number))
+        assert frames == list(range(sent))
+        assert all(earlier < later for earlier, later in pairwise(ticks))
+        assert 0 < len(ticks) < offered, "the newest ticks win; a busy socket skips some"
+
+
+@pytest.mark.parametrize("frames", [0, 3])
+async def test_what_the_kernel_left_over_of_a_tick_goes_first(frames):
+    huge = b"t" * 20_000_000
+    async with open_edge() as world:
+        client = await world.player(receive_buffer=4_096)
+        sink = world.lobby.doors[0].sink
+        await wait_all_tasks_blocked()
+        sink.offer_tick(0, huge)
+        sink.offer_tick(1, b"skipped: the socket is busy")
+        for number in range(frames):
+            sink.send(b"frame %d" % number)
+        assert await client.frame() == (Opcode.TEXT, huge.decode())
+        assert [(await client.frame())[1] for _ in range(frames)] == [f"frame {number}" for number in range(frames)]
+        await wait_all_tasks_blocked()
+        sink.offer_tick(2, b"next")
+        assert await client.frame() == (Opcode.TEXT, "next")
+
+
+async def test_a_pong_does_not_tear_a_tick():
+    huge = b"t" * 20_000_000
+    async with open_edge() as world:
+        client = await world.player(receive_buffer=4_096)
+        await wait_all_tasks_blocked()
+        world.lobby.doors[0].sink.offer_tick(0, huge)
+        await client.send(Opcode.PING, b"there?")
+        assert await client.frame() == (Opcode.TEXT, huge.decode())
+        assert await client.frame() == (Opcode.PONG, b"there?")
+
+
+async def test_a_player_stalled_within_a_tick_is_dropped():
+    async with open_edge(send_timeout_ms=150) as world:
+        await world.player(receive_buffer=4_096)
+        await wait_all_tasks_blocked()
+        world.lobby.doors[0].sink.offer_tick(0, b"t" * 20_000_000)
+        with trio.fail_after(20):
+            await world.lobby.doors[0].left.wait()
+
+
+async def test_a_stalled_player_is_dropped():
+    async with open_edge(send_timeout_ms=150, outgoing_frames_max=100_000) as world:
+        await world.player(receive_buffer=4_096)
+        sink = world.lobby.doors[0].sink
+        other = await world.player()
+        for _ in range(2_000):
+            sink.send(b"x" * BUSY_BYTES)
+        with trio.fail_after(20):
+            await world.lobby.doors[0].left.wait()
+        world.lobby.doors[1].sink.send(b"not concerned")
+        assert await other.frame() == (Opcode.TEXT, "not concerned")
+
+
+async def test_a_player_whose_queue_is_full_is_dropped():
+    async with open_edge(outgoing_frames_max=4) as world:
+        client = await world.player()
+        sink = world.lobby.doors[0].sink
+        for _ in range(5):
+            sink.send(b"x")
+        assert await client.frame() is None
+        await until(lambda: world.observer.ends == ["overflow"])
+
+
+async def test_ticks_to_a_player_who_left_are_harmless():
+    async with open_edge() as world:
+        client = await world.player()
+        sink = world.lobby.doors[0].sink
+        await client.stream.aclose()
+        for number in range(200):
+            sink.offer_tick(number, b"tick")
+            sink.send(b"frame")
+            await trio.lowlevel.checkpoint()
+        await until(lambda: world.edge.connections_open == 0)
+        sink.offer_tick(201, b"tick")
+        sink.send(b"frame")
+        sink.close()
+
+
+async def test_no_tick_follows_the_close_frame():
+    async with open_edge() as world:
+        client = await world.player()
+        sink = world.lobby.doors[0].sink
+        await client.send(Opcode.PING, b"x" * 126)
+        codes = []
+        while (frame := await client.frame()) is not None:
+            codes.append(frame[0])
+            sink.offer_tick(0, b"tick")
+        assert codes.count(Opcode.CLOSE) == 1 and codes[-1] is Opcode.CLOSE
