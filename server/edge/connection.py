@@ -32,7 +32,7 @@ class EdgeObserver(Protocol):
 
     def player_ended(self, end: str) -> None:
         """A player's socket ended: ``closed`` (by the game), ``left``, ``shutdown``, ``handshake``, ``no_hello``,
-        ``enter_timeout``, ``binary``, ``too_large``, ``flood``, ``overflow`` or ``no_pong``."""
+        ``enter_timeout``, ``too_large``, ``flood``, ``overflow`` or ``no_pong``."""
         ...
 
 
@@ -126,18 +126,31 @@ class Connection:
         opened: _Opened | None = None
         with self._opening:
             opened = await self._open()
-        if opened is None:
-            return
-        if opened.upgrade_bytes is not None and self._port.lobby is not None:
+        if opened is not None and opened.upgrade_bytes is None:
+            opened = await self._serve_http(opened)
+        if opened is not None and opened.upgrade_bytes is not None and self._port.lobby is not None:
             await self._serve_player(opened, opened.upgrade_bytes, self._port.lobby)
-        else:
-            kind = HttpStream if self._port.tls is None else TlsHttpStream
-            bytes_max = self._port.settings.head_bytes_max
-            stream = kind(self._transport, opened.below, opened.data, receive_bytes_max=bytes_max)
-            with trio.CancelScope() as serving:
-                # hypercorn would keep a connection that was cut while it wrote until it is too long idle.
-                self._transport.when_closed(serving.cancel)
-                await self._port.http.serve(stream)
+
+    async def _serve_http(self, opened: _Opened) -> _Opened | None:
+        """Serve requests until there are no more, or until one opens a player's socket, which is returned."""
+        serving = trio.CancelScope()
+        kind = HttpStream if self._port.tls is None else TlsHttpStream
+        stream = kind(
+            self._transport,
+            opened.below,
+            opened.data,
+            receive_bytes_max=self._port.settings.head_bytes_max,
+            is_player=self._is_player,
+            when_taken=serving.cancel,
+        )
+        with serving:
+            # hypercorn would keep a connection that was cut while it wrote until it is too long idle.
+            self._transport.when_closed(serving.cancel)
+            await self._port.http.serve(stream)
+        return None if stream.taken is None else _Opened(opened.below, stream.taken, head_length(stream.taken))
+
+    def _is_player(self, head: bytes) -> bool:
+        return self._port.lobby is not None and is_upgrade(head, self._port.settings.origins)
 
     async def _open(self) -> "_Opened | None":
         """Up to the knowledge what this connection is for; ``None`` if it is for nothing."""
@@ -145,9 +158,9 @@ class Connection:
         data = await self._first_head(below)
         if data is None:
             return None
-        length = head_length(data) if self._port.lobby is not None else None
+        length = head_length(data)
         try:
-            if length is None or not is_upgrade(data[:length], self._port.settings.origins):
+            if length is None or not self._is_player(data[:length]):
                 return _Opened(below, data, None)
         except ApiError as error:
             await below.send_all(refusal_bytes(error))

@@ -6,6 +6,7 @@ writes watches for that and ends the connection instead.
 
 import logging
 import sys
+from collections.abc import Callable
 
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
@@ -15,12 +16,14 @@ from hypercorn.logging import Logger
 from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import ASGIFramework
+from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
 
 from server.edge.failures import where
 from server.edge.refusals import http2, refusal_bytes
 from server.edge.settings import EdgeSettings
 from server.edge.transport import Transport
+from server.edge.upgrade import head_length, may_be_stream
+from server.web.errors import ApiError
 
 log = logging.getLogger("getaway.edge")
 
@@ -40,13 +43,51 @@ class _QuietLogger(Logger):
 
 
 class HttpStream(trio.abc.Stream):
-    """``below`` is the transport itself or TLS over it; ``replay`` what was read of it already."""
+    """``below`` is the transport itself or TLS over it; ``replay`` what was read of it already.
 
-    def __init__(self, transport: Transport, below: trio.abc.Stream, replay: bytes, *, receive_bytes_max: int) -> None:
+    Proxies keep connections, so a player's upgrade may come behind other requests. ``is_player`` judges a complete head
+    (and raises ``ApiError`` for an upgrade that is refused); what it accepts is never shown to hypercorn: it is
+    ``taken``, and ``when_taken`` is called.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        below: trio.abc.Stream,
+        replay: bytes,
+        *,
+        receive_bytes_max: int,
+        is_player: Callable[[bytes], bool],
+        when_taken: Callable[[], object],
+    ) -> None:
         self._transport = transport
         self._below = below
         self._replay = replay
         self._receive_bytes_max = receive_bytes_max
+        self._is_player = is_player
+        self._when_taken = when_taken
+        self._begun = self._ended = self._ended_before = 0
+        self.taken: bytes | None = None
+        """What was read of a player's upgrade: its head at least."""
+
+    def counted(self, app: ASGIFramework) -> ASGIFramework:
+        """``app``, its requests counted: when they begin, and when the last bytes of their answers go out."""
+
+        async def count(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+            self._begun += 1
+            begun = self._begun
+
+            async def send_counted(message: ASGISendEvent) -> None:
+                if message["type"] == "http.response.body" and not message.get("more_body", False):
+                    self._ended = begun
+                await send(message)
+
+            try:
+                await app(scope, receive, send_counted)
+            finally:
+                self._ended = begun
+
+        return count
 
     @property
     def socket(self) -> trio.socket.SocketType:
@@ -60,7 +101,37 @@ class HttpStream(trio.abc.Stream):
             await trio.lowlevel.checkpoint()
             return data
         # Not more than a head may have: hypercorn measures a head only if it does not come at once.
-        return bytes(await self._below.receive_some(self._receive_bytes_max))
+        data = bytes(await self._below.receive_some(self._receive_bytes_max))
+        if self._is_between_requests() and may_be_stream(data):
+            data = await self._judge(data)
+        self._ended_before = self._ended
+        return data
+
+    def _is_between_requests(self) -> bool:
+        """Whether bytes that come now begin a request: what was handed over before has been answered.
+
+        hypercorn reads ahead, so this is asked when bytes have come, not when they are waited for. Should it be wrong,
+        a client that sends the beginning of a request in a body gets a websocket that it did not ask for.
+        """
+        return self._begun == self._ended != self._ended_before
+
+    async def _judge(self, data: bytes) -> bytes:
+        """Read on to the end of a head, and keep it from hypercorn if it is a player's upgrade."""
+        while head_length(data) is None and 0 < len(data) <= self._receive_bytes_max:
+            more = bytes(await self._below.receive_some(self._receive_bytes_max + 1 - len(data)))
+            if not more:
+                return data
+            data += more
+        length = head_length(data)
+        try:
+            if length is None or not self._is_player(data[:length]):
+                return data
+        except ApiError as error:
+            await self._below.send_all(refusal_bytes(error))
+            raise ProtocolSwitchError from None
+        self.taken = data
+        self._when_taken()
+        return b""
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Write all."""
@@ -71,8 +142,9 @@ class HttpStream(trio.abc.Stream):
         await self._below.wait_send_all_might_not_block()
 
     async def aclose(self) -> None:
-        """Close."""
-        await self._below.aclose()
+        """Close, unless the connection goes on as a player's."""
+        if self.taken is None:
+            await self._below.aclose()
 
 
 class TlsHttpStream(HttpStream):
@@ -109,7 +181,7 @@ class HttpServer:
     """What all HTTP connections of a port share."""
 
     def __init__(self, app: ASGIFramework, settings: EdgeSettings) -> None:
-        self._app = ASGIWrapper(app)
+        self._app = app
         self._context = WorkerContext(None)
         self._config = Config()
         self._config.logger_class = _QuietLogger
@@ -126,4 +198,5 @@ class HttpServer:
 
     async def serve(self, stream: HttpStream) -> None:
         """Serve one connection to its end. Raises, in groups, what a broken client makes hypercorn raise."""
-        await _Connection(self._app, self._config, self._context, {}, stream)  # type: ignore[arg-type]
+        app = ASGIWrapper(stream.counted(self._app))
+        await _Connection(app, self._config, self._context, {}, stream)  # type: ignore[arg-type]

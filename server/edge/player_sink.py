@@ -11,7 +11,6 @@ from server.edge.settings import EdgeSettings
 CLOSE_NORMAL: Final = 1000
 CLOSE_GOING_AWAY: Final = 1001
 CLOSE_PROTOCOL_ERROR: Final = 1002
-CLOSE_NOT_TEXT: Final = 1003
 CLOSE_POLICY: Final = 1008
 CLOSE_TOO_LARGE: Final = 1009
 CLOSE_TRY_AGAIN: Final = 1013

@@ -12,7 +12,6 @@ from actors.words import words
 from server.edge.budgets import Budget
 from server.edge.player_sink import (
     CLOSE_GOING_AWAY,
-    CLOSE_NOT_TEXT,
     CLOSE_POLICY,
     CLOSE_PROTOCOL_ERROR,
     CLOSE_TOO_LARGE,
@@ -109,10 +108,10 @@ class PlayerSocket:
         hello: bytes | None = None
         with trio.move_on_after(self._settings.hello_timeout_ms / 1000) as waiting:
             hello = self._text(await websocket.get_message())
-        if waiting.cancelled_caught:
-            message = "The first frame must be `hello`, and it did not come in time."
-            self._refuse("unauthorized", message, CLOSE_POLICY, "no_hello")
         if hello is None:
+            if not self._sink.is_closing:
+                message = "The first frame must be `hello`, as text and in time."
+                self._refuse("unauthorized", message, CLOSE_POLICY, "no_hello")
             return None
         with trio.move_on_after(self._settings.enter_timeout_ms / 1000):
             return await self._lobby.enter(hello, self._sink)
@@ -125,19 +124,21 @@ class PlayerSocket:
             text = self._text(await websocket.get_message())
             # As of the bytes: the library may have kept the message waiting while others ran.
             received_at_ms = self._stream.received_at_ms
-            if text is None or self._sink.is_closing:
+            if self._sink.is_closing:
                 continue
             if self._messages.take():
-                door.deliver(text, received_at_ms)
+                if text is None:
+                    self._sink.send(error_frame("bad_message", "Messages are JSON text, not binary."))
+                else:
+                    door.deliver(text, received_at_ms)
             elif self._refusals.take():
                 self._sink.send(error_frame("rate_limited", words("rate_limited")))
             else:
                 self._refuse("rate_limited", words("rate_limited"), CLOSE_POLICY, "flood")
 
     def _text(self, message: str | bytes) -> bytes | None:
-        """The message as UTF-8, unless it closes the socket."""
+        """The message as UTF-8; ``None`` if it is none, or closes the socket."""
         if isinstance(message, bytes):
-            self._refuse("bad_message", "Messages are JSON text, not binary.", CLOSE_NOT_TEXT, "binary")
             return None
         text = message.encode("utf-8")
         if len(text) > self._settings.message_bytes_max:  # the library counts characters

@@ -33,7 +33,7 @@ def create_app(services: WebServices) -> QuartTrio:
         metrics=services.metrics,
         log=services.log,
         limits=BodyLimits(settings.discard_bytes_max, settings.discard_timeout_ms),
-        read_address=lambda peer, forwarded_for: client_address(peer, forwarded_for, trusted) if trusted else peer,
+        read_address=lambda peer, forwarded_for: client_address(peer, forwarded_for, trusted),
     )
     return DispatchedApp(__name__, dispatcher)
 

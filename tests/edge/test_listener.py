@@ -12,6 +12,7 @@ from actors.clock import ServerClock
 from server.edge.listener import serve_edge
 from tests.helpers.edge_fakes import (
     PATIENCE_S,
+    Client,
     open_edge,
     read_all,
     settings,
@@ -41,6 +42,33 @@ async def test_a_connection_is_kept_for_more_requests():
             assert await one_answer(stream) == (200, b'{"scheme": "http"}')
         await stream.send_all(LIVE + LIVE)
         assert (await one_answer(stream))[0] == 200
+
+
+@pytest.mark.parametrize("piece_bytes", [1_000, 60, 3])
+async def test_a_player_may_come_on_a_connection_that_a_proxy_kept(piece_bytes):
+    async with open_edge() as world, await world.connect() as stream:
+        for _ in range(2):
+            await stream.send_all(LIVE)
+            assert (await one_answer(stream))[0] == 200
+        request = upgrade_request()
+        for start in range(0, len(request), piece_bytes):
+            await stream.send_all(request[start : start + piece_bytes])
+            await trio.sleep(0.001)
+        client = Client(stream)
+        await client.shake_hands()
+        await client.say('{"type":"hello"}')
+        assert (await client.frame())[1] == '{"type":"welcome"}'
+        assert world.edge.players_open == 1
+        assert await world.is_well()
+
+
+async def test_a_refused_upgrade_on_a_kept_connection_says_why():
+    async with open_edge(origins=frozenset({"https://game.test"})) as world, await world.connect() as stream:
+        await stream.send_all(LIVE)
+        assert (await one_answer(stream))[0] == 200
+        await stream.send_all(upgrade_request(origin="https://evil.test"))
+        status, body = split_answer(await read_all(stream))
+        assert (status, json.loads(body)["error"]["code"]) == (403, "origin_not_allowed")
 
 
 async def test_nothing_is_told_about_the_server():

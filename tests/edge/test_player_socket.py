@@ -133,14 +133,22 @@ async def test_a_lobby_that_fails_ends_one_socket_only(caplog):
         assert failed[0].error.startswith("ZeroDivisionError at edge_fakes.py:")
 
 
-@pytest.mark.parametrize("after_hello", [False, True])
-async def test_binary_is_refused(after_hello):
+async def test_a_binary_first_frame_is_unauthorized():
     async with open_edge() as world:
-        client = await world.player(hello=after_hello)
+        client = await world.player(hello=False)
         await client.send(Opcode.BINARY, b"{}")
         texts, code = await client.until_close()
-        assert code == 1003 and json.loads(texts[0])["code"] == "bad_message"
-        assert not world.lobby.doors or world.lobby.doors[0].delivered == []
+        assert code == 1008 and json.loads(texts[0])["code"] == "unauthorized"
+        assert not world.lobby.doors
+
+
+async def test_a_binary_frame_is_refused_and_leaves_the_session_open():
+    async with open_edge() as world:
+        client = await world.player()
+        await client.send(Opcode.BINARY, b"{}")
+        assert json.loads((await client.frame())[1])["code"] == "bad_message"
+        await client.say("text")
+        await until(lambda: [text for text, _ in world.lobby.doors[0].delivered] == [b"text"])
 
 
 @pytest.mark.parametrize(
