@@ -33,7 +33,7 @@ lock: $(VENV)/development ## renew the lock files from pyproject.toml
 	$(BIN)/pip-compile $(LOCK) --extra build --output-file requirements.txt pyproject.toml
 	$(BIN)/pip-compile $(LOCK) --extra build --extra dev --output-file requirements-dev.txt pyproject.toml
 
-LOCK := --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-trusted-host --no-header
+LOCK := --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header
 
 clean: ## remove what was built; databases in var/ stay
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

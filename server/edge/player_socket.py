@@ -106,7 +106,7 @@ class PlayerSocket:
 
     async def _enter(self, websocket: WebSocketConnection) -> Door | None:
         hello: bytes | None = None
-        with trio.move_on_after(self._settings.hello_timeout_ms / 1000) as waiting:
+        with trio.move_on_after(self._settings.hello_timeout_ms / 1000):
             hello = self._text(await websocket.get_message())
         if hello is None:
             if not self._sink.is_closing:

@@ -10,13 +10,13 @@ import trio
 
 from actors.clock import ServerClock
 from actors.node import Ports, open_node
-from actors.ports import Acknowledged, WalletAnswer
-from actors.records import CallKind, Operator, OperatorStatus, WalletCall
+from actors.records import CallKind, Operator, OperatorStatus
 from actors.rules import fairness
 from actors.rules.limits import BetLimits
 from actors.settings import GameSettings
 from actors.transitions import CreateSession, Launched
 from tests.helpers.memory_ledger import MemoryLedger
+from tests.helpers.scripted_wallet import ScriptedWallet
 
 NOON_MS = 1_782_864_000_000
 LIMITS = BetLimits(min_bet_minor=10, max_bet_minor=100_000, bet_step_minor=10, max_payout_minor=10_000_000)
@@ -75,37 +75,6 @@ class ScriptedEntropy:
 
     def fraction(self) -> float:
         return 0.5
-
-
-class ScriptedWallet:
-    """An operator's wallet: keeps a balance and every call; ``script`` answers come before its own."""
-
-    def __init__(self, balance_minor: int) -> None:
-        self.balance_minor = balance_minor
-        self.calls: list[WalletCall] = []
-        self.script: dict[CallKind, deque[WalletAnswer]] = {kind: deque() for kind in CallKind}
-        self.failures: deque[Exception] = deque()
-        self.delay_s = 0.0
-        self.in_flight = 0
-        self.in_flight_max = 0
-
-    async def send(self, operator: Operator, call: WalletCall, timeout_ms: int) -> WalletAnswer:
-        self.calls.append(call)
-        if self.failures:
-            raise self.failures.popleft()
-        self.in_flight += 1
-        self.in_flight_max = max(self.in_flight_max, self.in_flight)
-        try:
-            await trio.sleep(self.delay_s)
-        finally:
-            self.in_flight -= 1
-        if self.script[call.kind]:
-            return self.script[call.kind].popleft()
-        self.balance_minor += -call.amount_minor if call.kind is CallKind.BET else call.amount_minor
-        return Acknowledged(self.balance_minor)
-
-    def sent(self, kind: CallKind) -> list[WalletCall]:
-        return [call for call in self.calls if call.kind is kind]
 
 
 class CountingObserver:

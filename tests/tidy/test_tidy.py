@@ -29,17 +29,31 @@ BAD = [
     (checks.unknown_libraries, "server/app.py", "import asyncpg"),
     (checks.unknown_libraries, "actors/wallet.py", "from httpx import AsyncClient"),
     (checks.unknown_libraries, "server/web/app.py", "import trio_websocket"),
+    (checks.unknown_libraries, "server/app.py", "from anyio import from_thread"),
+    (checks.unknown_libraries, "server/web/app.py", "import random"),
     (checks.libraries_of_actors, "actors/wallet.py", "import os"),
+    (checks.libraries_of_actors, "actors/wallet.py", "from structlog.stdlib import get_logger"),
     (checks.too_long, "server/app.py", "\n" * 401),
     (checks.too_long, "server/app.py", "def f():\n" + "    pass\n" * 60),
     (checks.clocks_read, "actors/round.py", "import time\ntime.time()"),
+    (checks.clocks_read, "actors/round.py", "from time import time_ns"),
+    (checks.clocks_read, "actors/round.py", "def f(now=time.time): ..."),
     (checks.clocks_read, "server/db/reports.py", "datetime.now(UTC)"),
+    (checks.clocks_read, "server/db/reports.py", "datetime.datetime.now(UTC)"),
+    (checks.dice_thrown, "actors/round.py", "from uuid import UUID, uuid4"),
+    (checks.dice_thrown, "server/app.py", "secrets.token_hex(16)"),
     (checks.printed, "server/app.py", "print(1)"),
     (checks.leftovers, "server/app.py", "# TO" + "DO: later"),
+    (checks.leftovers, "server/app.py", "# XX" + "X: really?"),
+    (checks.leftovers, "server/db/migrations/0001_books.sql", "-- XX" + "X"),
     (checks.leftovers, "docs/a.md", "see /ho" + "me/me/x"),
     (checks.loaded_from_elsewhere, "static/index.html", '<script src="https://cdn.example/x.js">'),
     (checks.loaded_from_elsewhere, "static/style.css", "@import url(x.css)"),
     (checks.loaded_from_elsewhere, "static/style.css", "background: url(//cdn.example/x.png)"),
+    (checks.loaded_from_elsewhere, "static/main.js", "fetch(`https://cdn.example/x`)"),
+    (checks.loaded_from_elsewhere, "static/main.js", 'new WebSocket("wss://cdn.example")'),
+    (checks.loaded_from_elsewhere, "static/main.js", 'import x from "//cdn.example/x.js"'),
+    (checks.loaded_from_elsewhere, "static/index.html", "<img src=//cdn.example/x.png>"),
 ]
 GOOD = [
     (checks.wrong_direction, "actors/session.py", "from actors.rules import money"),
@@ -47,7 +61,13 @@ GOOD = [
     (checks.unknown_libraries, "server/db/bridge.py", "import asyncio"),
     (checks.too_long, "server/app.py", "def f():\n" + "    pass\n" * 59),
     (checks.clocks_read, "server/app.py", "time.time()"),
+    (checks.libraries_of_actors, "actors/round.py", "import logging\nimport trio"),
+    (checks.clocks_read, "server/edge/listener.py", "trio.current_time()"),
+    (checks.dice_thrown, "actors/round.py", "from uuid import UUID"),
+    (checks.dice_thrown, "server/web/authentication.py", "secrets.compare_digest(a, b)"),
+    (checks.leftovers, "tests/cli/test_config.py", '(7, "XXX", "7 minor XXX")'),
     (checks.loaded_from_elsewhere, "static/icon.svg", '<svg xmlns="http://www.w3.org/2000/svg">'),
+    (checks.loaded_from_elsewhere, "static/main.js", "const x = 1; // a remark"),
 ]
 
 
@@ -63,8 +83,16 @@ def test_a_check_is_content_with_what_is_good(check, path, source):
 
 def test_migrations_out_of_order_and_unused_modules_are_found():
     assert checks.unnumbered(["0001_books.sql", "0003_more.sql"]) == ["0003_more.sql should begin with 0002_"]
-    sources = {"server/a.py": "from server import b", "server/b.py": "", "server/c.py": ""}
-    assert checks.unused_modules(sources, {"server.a"}) == ["server/c.py is imported by nobody"]
+    sources = {
+        "server/a.py": "def f():\n    from server import b",
+        "server/b.py": "",
+        "server/c.py": "import server.d",
+        "server/d.py": "import server.c",
+    }
+    assert checks.unused_modules(sources, {"server.a"}) == [
+        "server/c.py is reached from no entry point",
+        "server/d.py is reached from no entry point",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -76,6 +104,7 @@ def test_migrations_out_of_order_and_unused_modules_are_found():
         checks.libraries_of_actors,
         checks.too_long,
         checks.clocks_read,
+        checks.dice_thrown,
         checks.printed,
     ],
     ids=lambda check: check.__name__,
@@ -92,7 +121,8 @@ def test_no_file_is_too_long_to_read():
 
 def test_nothing_is_left_over():
     read = CODE | texts(
-        "static/*", "server/db/migrations/*", "docs/*", "README.md", "config.toml", "Makefile", ".ci/run"
+        *("static/*", "server/db/migrations/*", "server/sandbox/pages/*", "tests/**/*.py", "tests/**/*.js"),
+        *("docs/*.md", "docs/*.conf", "*.md", "*.toml", "*.txt", "Makefile", ".ci/run"),
     )
     assert [complaint for path, text in read.items() for complaint in checks.leftovers(path, text)] == []
 

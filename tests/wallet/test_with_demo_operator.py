@@ -1,12 +1,15 @@
-"""The gateway and the demo operator's wallet, each by its own reading of the contract, over a real socket."""
+"""One suite for the gateway before the demo operator's wallet, over a real socket, and for the actors' twin of both."""
 
+import sqlite3
 import threading
+from contextlib import closing
 from dataclasses import replace
 from uuid import UUID
 
 import pytest
+import trio
 
-from actors.ports import Acknowledged, Declined
+from actors.ports import Acknowledged, Declined, Unclear
 from actors.records import CallKind, Operator, OperatorStatus, WalletCall
 from actors.rules.wallet_bodies import bet_tx_id, call_body
 from server.sandbox.getaway_client import GetawayClient
@@ -15,6 +18,7 @@ from server.sandbox.signatures import Credentials
 from server.sandbox.site import OperatorSite
 from server.sandbox.wallet_book import WalletBook
 from server.wallet_gateway import HttpxWalletGateway, WalletGatewaySettings
+from tests.helpers.scripted_wallet import ScriptedWallet
 
 CREDENTIALS = Credentials(str(UUID(int=7)), "the-key", "the-secret")
 NOW_S = 1_782_864_001
@@ -89,22 +93,62 @@ def call(kind: CallKind, number: int, amount_minor: int) -> WalletCall:
     )
 
 
-async def test_rounds_move_the_operators_money(operator, gateway, lines):
+@pytest.fixture(params=["real", "twin"])
+async def wallet(request, gateway):
+    """A gateway to a wallet with 5,000.00: over HTTP to the demo operator's, or the twin of the actors' tests."""
+    return gateway if request.param == "real" else ScriptedWallet(500_000)
+
+
+async def test_a_bet_and_its_win_move_the_money_once(operator, wallet):
     bet, win = call(CallKind.BET, 1, 10_000), call(CallKind.WIN, 1, 25_000)
-    assert await gateway.send(operator, bet, 2000) == Acknowledged(490_000)
-    assert await gateway.send(operator, win, 2000) == Acknowledged(515_000)
-    assert await gateway.send(operator, win, 2000) == Acknowledged(515_000)
-    assert await gateway.send(operator, call(CallKind.BET, 2, 600_000), 2000) == Declined("the wallet answered 402")
-    assert await gateway.send(operator, call(CallKind.REFUND, 3, 5), 2000) == Acknowledged(515_000)
-    assert await gateway.send(operator, call(CallKind.BET, 3, 5), 2000) == Declined("the wallet answered 409")
-    assert [line.split()[-1] for line in lines] == [
-        "accepted",
-        "accepted",
-        "repeated",
-        "insufficient_funds",
-        "accepted",
-        "bet_cancelled",
-    ]
+    assert await wallet.send(operator, bet, 2000) == Acknowledged(490_000)
+    assert await wallet.send(operator, bet, 2000) == Acknowledged(490_000)
+    assert await wallet.send(operator, win, 2000) == Acknowledged(515_000)
+    assert await wallet.send(operator, win, 2000) == Acknowledged(515_000)
+
+
+async def test_a_bet_that_is_not_covered_is_declined(operator, wallet):
+    assert await wallet.send(operator, call(CallKind.BET, 2, 600_000), 2000) == Declined("the wallet answered 402")
+    assert await wallet.send(operator, call(CallKind.BET, 3, 500_000), 2000) == Acknowledged(0)
+
+
+async def test_a_refund_gives_a_bet_back_once(operator, wallet):
+    assert await wallet.send(operator, call(CallKind.BET, 1, 10_000), 2000) == Acknowledged(490_000)
+    for _ in range(2):
+        assert await wallet.send(operator, call(CallKind.REFUND, 1, 10_000), 2000) == Acknowledged(500_000)
+
+
+async def test_a_refund_of_a_bet_that_never_came_cancels_it(operator, wallet):
+    assert await wallet.send(operator, call(CallKind.REFUND, 3, 5), 2000) == Acknowledged(500_000)
+    assert await wallet.send(operator, call(CallKind.BET, 3, 5), 2000) == Declined("the wallet answered 409")
+    assert await wallet.send(operator, call(CallKind.BET, 4, 5), 2000) == Acknowledged(499_995)
+
+
+async def test_calls_of_several_rounds_may_be_in_flight(operator, wallet):
+    answers = []
+
+    async def bet(number):
+        answers.append(await wallet.send(operator, call(CallKind.BET, number, 100), 5000))
+
+    async with trio.open_nursery() as nursery:
+        for number in range(1, 9):
+            nursery.start_soon(bet, number)
+    assert sorted(answer.balance_minor for answer in answers) == [500_000 - 100 * count for count in range(8, 0, -1)]
+
+
+async def test_no_answer_in_time_is_unclear(operator, wallet, tmp_path):
+    if isinstance(wallet, ScriptedWallet):
+        wallet.delay_s = 10
+    with closing(sqlite3.connect(tmp_path / "wallet.sqlite", isolation_level=None)) as another_user:
+        another_user.execute("BEGIN IMMEDIATE")
+        assert await wallet.send(operator, call(CallKind.BET, 1, 10), 100) == Unclear("no answer in time")
+        another_user.execute("ROLLBACK")
+
+
+async def test_the_demo_operator_says_what_it_did(operator, gateway, lines):
+    for one in (call(CallKind.BET, 1, 10), call(CallKind.BET, 1, 10), call(CallKind.BET, 2, 600_000)):
+        await gateway.send(operator, one, 2000)
+    assert [line.split()[-1] for line in lines] == ["accepted", "repeated", "insufficient_funds"]
 
 
 async def test_another_secret_is_refused(operator, gateway):

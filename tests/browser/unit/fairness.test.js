@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { webcrypto } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
@@ -13,6 +14,9 @@ import {
   shellLines,
   verifyRound,
 } from "../../../static/fairness.js";
+
+// A browser always has it; Node only from version 20 on.
+globalThis.crypto ??= webcrypto;
 
 const { rounds } = JSON.parse(readFileSync(process.env.GETAWAY_VECTORS, "utf8"));
 
