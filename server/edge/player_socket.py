@@ -19,7 +19,7 @@ from server.edge.player_sink import (
     SocketSink,
     TickFrames,
 )
-from server.edge.player_stream import CLOSE_INTERNAL_ERROR, PlayerStream
+from server.edge.player_stream import CLOSE_INTERNAL_ERROR, PING_FRAME, PlayerStream
 from server.edge.settings import EdgeSettings
 
 log = logging.getLogger("getaway.edge")
@@ -93,7 +93,7 @@ class PlayerSocket:
             door = await self._enter(websocket)
             if door is not None:
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._ping, websocket)
+                    nursery.start_soon(self._ping)
                     await self._deliver_all(websocket, door)
                     nursery.cancel_scope.cancel()
             while True:  # the closing handshake is read behind whatever the player still says
@@ -150,11 +150,17 @@ class PlayerSocket:
         self._sink.send(error_frame(code, message))
         self._sink.close(close_code, end)
 
-    async def _ping(self, websocket: WebSocketConnection) -> None:
+    async def _ping(self) -> None:
+        """Ping for ever. A client from which nothing comes then, a pong or anything else, is gone."""
         while True:
             await trio.sleep(self._settings.ping_interval_ms / 1000)
+            sign_of_life = self._stream.next_sign_of_life()
+            try:
+                await self._stream.send_frames(PING_FRAME)
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                return  # the reader is about to learn it
             with trio.move_on_after(self._settings.ping_timeout_ms / 1000) as waiting:
-                await websocket.ping()
+                await sign_of_life.wait()
             if waiting.cancelled_caught:
                 self._sink.end = "no_pong"
                 self._stream.cut()

@@ -19,6 +19,10 @@ _CLOSE_OPCODE = 0x88
 CLOSE_INTERNAL_ERROR = 1011
 
 
+PING_FRAME = b"\x89\x00"
+"""Without a payload: a client that forgets to send one back is alive all the same."""
+
+
 def text_frame(text: bytes) -> bytes:
     """A whole, unmasked websocket frame with this text (UTF-8), as servers send it."""
     length = len(text)
@@ -59,6 +63,7 @@ class PlayerStream(trio.abc.Stream):
         """Whether ``offer`` can do anything: a TLS record can't be made without waiting for the one before."""
         self.received_at_ms = clock.now_ms()
         """When the last bytes came, in unix milliseconds."""
+        self._heard = trio.Event()
 
     def open(self, failure_code: Callable[[], int]) -> None:
         """The handshake is over: from now on there are frames only.
@@ -78,6 +83,11 @@ class PlayerStream(trio.abc.Stream):
         """Whether nothing can be written any more."""
         return self._transport.is_closed
 
+    def next_sign_of_life(self) -> trio.Event:
+        """Set when bytes come after this."""
+        self._heard = trio.Event()
+        return self._heard
+
     @property
     def has_rest(self) -> bool:
         """Whether a part of a tick waits for ``finish_tick``."""
@@ -96,6 +106,7 @@ class PlayerStream(trio.abc.Stream):
             return early
         data = bytes(await self._below.receive_some(max_bytes))
         self.received_at_ms = self._clock.now_ms()
+        self._heard.set()
         wait_s = self._meter.wait_s(data)
         if wait_s:
             await trio.sleep(wait_s)

@@ -64,7 +64,7 @@ class EdgeSettings:
     """Frames that wait to be written to a player. Overflow: the player is dropped; ``welcome`` tells it again."""
     ping_interval_ms: int = 20_000
     ping_timeout_ms: int = 10_000
-    """For the pong. Overflow: the player is dropped."""
+    """For the pong, or anything else. Overflow: the player is dropped."""
     close_timeout_ms: int = 3_000
     """To write out what is queued, and again for the closing handshake, and again for the other side to leave.
     Overflow: cut."""

@@ -239,6 +239,16 @@ async def test_a_client_that_pongs_stays():
         assert frame[1] == "still here"
 
 
+async def test_a_client_that_says_anything_is_alive():
+    async with open_edge(ping_interval_ms=20, ping_timeout_ms=5_000) as world:
+        client = await world.player()
+        for _ in range(3):
+            opcode, payload = await client.frame()
+            assert (opcode, payload) == (Opcode.PING, b"")
+            await client.send(Opcode.PONG, b"something else")
+        assert world.observer.ends == []
+
+
 async def test_a_client_that_does_not_pong_is_dropped():
     async with open_edge(ping_interval_ms=20, ping_timeout_ms=100) as world:
         client = await world.player()
