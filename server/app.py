@@ -9,9 +9,10 @@
 
 import logging
 import signal
+import ssl
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import Final
 
@@ -54,6 +55,14 @@ class StoppedAtOnceError(Exception):
     """A second signal came before the first one's drain was over."""
 
 
+class TlsFilesError(Exception):
+    """The configured TLS files are no good; the text is one line for a person."""
+
+
+class PortError(Exception):
+    """A port can't be served as configured; the text is one line for a person."""
+
+
 _EXITS: Final[tuple[tuple[type[Exception], int], ...]] = (
     (MasterKeyError, EXIT_CONFIGURATION),
     (StaticFilesError, EXIT_CONFIGURATION),
@@ -61,6 +70,8 @@ _EXITS: Final[tuple[tuple[type[Exception], int], ...]] = (
     (DatabaseError, EXIT_DATABASE),
     (VaultError, EXIT_CONFIGURATION),
     (StoppedAtOnceError, EXIT_FAILED),
+    (TlsFilesError, EXIT_CONFIGURATION),
+    (PortError, EXIT_FAILED),
     (OSError, EXIT_FAILED),
 )
 """What may prevent or end the run, each with a text for a person, and the exit status that says so."""
@@ -135,16 +146,35 @@ async def _serve_node(config: Config, database: Database, vault: Vault, told: tr
         )
         async with open_node(config.server.node, settings, clock, ports) as node, trio.open_nursery() as nursery:
             web = _web_services(config, database, node, metrics)
-            serve_metrics = partial(serve_edge, metrics_edge_settings(config), lobby=None, clock=clock)
-            private: Edge = await nursery.start(serve_metrics, create_metrics_app(metrics.registry, web.log))
-            serve_public = partial(serve_edge, edge_settings(config), lobby=node.lobby, clock=clock, observer=metrics)
-            public: Edge = await nursery.start(serve_public, create_app(web))
+            with _port_can_be_served("metrics_port", config.server.metrics_port):
+                serve_metrics = partial(serve_edge, metrics_edge_settings(config), lobby=None, clock=clock)
+                private: Edge = await nursery.start(serve_metrics, create_metrics_app(metrics.registry, web.log))
+            with _port_can_be_served("port", config.server.port):
+                settings_of_edge = edge_settings(config)
+                serve_public = partial(serve_edge, settings_of_edge, lobby=node.lobby, clock=clock, observer=metrics)
+                public: Edge = await nursery.start(serve_public, create_app(web))
             nursery.start_soon(_set_gauges, metrics, node, public)
             _announce(config, public, private)
             await _until_either(told, node.fenced)
             await _stop(node, public, private)
             nursery.cancel_scope.cancel()
         return EXIT_FAILED if node.fenced.is_set() else EXIT_OK
+
+
+@contextmanager
+def _port_can_be_served(key: str, port: int) -> Iterator[None]:
+    try:
+        yield
+    except ssl.SSLError as error:
+        message = "[server] tls_certificate_file and tls_key_file can't be used: are both PEM, and a pair?"
+        raise TlsFilesError(message) from error
+    except OSError as error:
+        if error.filename is not None:
+            message = (
+                f"[server] tls_certificate_file or tls_key_file can't be read: {error.strerror} ({error.filename})"
+            )
+            raise TlsFilesError(message) from error
+        raise PortError(f"[server] {key} {port} can't be served: {error.strerror}") from error
 
 
 def _web_services(config: Config, database: Database, node: Node, metrics: Metrics) -> WebServices:

@@ -80,6 +80,9 @@ def tls_context(settings: EdgeSettings) -> ssl.SSLContext | None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols(["http/1.1"])
+    for path in (settings.tls_certificate_file, settings.tls_key_file):
+        if path is not None:
+            path.open("rb").close()  # the error of what follows would not name the file
     context.load_cert_chain(settings.tls_certificate_file, settings.tls_key_file)
     return context
 

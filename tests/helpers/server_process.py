@@ -90,6 +90,12 @@ class ServerProcess:
         raise AssertionError(f"the running server does not know its new operator after {KNOWN_S_MAX} s")
 
     def start(self) -> "ServerProcess":
+        self.spawn()
+        self._wait_until_ready()
+        return self
+
+    def spawn(self) -> None:
+        """Start without waiting: it may end by itself."""
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "server.cli", "serve"],
@@ -98,8 +104,6 @@ class ServerProcess:
                 stdout=log,
                 stderr=log,
             )
-        self._wait_until_ready()
-        return self
 
     def _wait_until_ready(self) -> None:
         assert self._process is not None
