@@ -79,9 +79,9 @@ export class Controls {
 
   /** Hundredths, null for none, undefined for a text that is no multiplier. */
   autoHundredths() {
-    const text = this.auto.value.replace(/[×xX]\s*$/, "").trim();
+    const text = this.auto.value.trim();
     if (text === "") return null;
-    return parseDecimal(text, 2, this.money?.decimalMark) ?? undefined;
+    return parseDecimal(text.replace(/\s*[×xX]$/, ""), 2, this.money?.decimalMark) ?? undefined;
   }
 
   setEnabled(isEnabled) {

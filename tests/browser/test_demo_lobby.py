@@ -122,3 +122,13 @@ def test_a_player_plays_in_the_lobby(lobby_url, page):  # in this order: the pag
     game.locator("#history [data-round-id] button").last.click()
     expect(game.locator("[data-fact=server-seed-hash]")).to_have_text(commitment)
     expect(game.locator("#sheet-checks .ok")).to_have_count(3)
+    page.keyboard.press("Escape")
+
+    # A lobby that is loaded again goes on with its session, whose client seed is nobody else's.
+    seed = game.locator("#client-seed").input_value()
+    before = page.locator("#balance").inner_text()
+    bet(page, game, "10", "3")
+    expect(page.locator("#balance")).not_to_have_text(before, timeout=15_000)
+    page.reload()
+    expect(game.locator("#history [data-round-id]")).to_have_count(3, timeout=ROUND_MS_MAX)
+    expect(game.locator("#client-seed")).to_have_value(seed)

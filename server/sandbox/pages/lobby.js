@@ -9,6 +9,7 @@ const launchButton = document.getElementById("launch");
 const DEPOSIT_MINOR = 100_000;
 const POLL_MS = 1000;
 const LAUNCH_ATTEMPTS_MAX = 20;
+const SESSION_KEY = `session/${player}/${currency}`;
 let lastBalanceMinor = null;
 
 async function call(path, document_) {
@@ -88,13 +89,24 @@ async function launchWhenReady() {
   }
 }
 
-async function launch() {
+// A page that is loaded again goes on with its session: a round may be flying in it.
+function sessionOfThisTab() {
+  const { launch_url, expires_at } = JSON.parse(sessionStorage.getItem(SESSION_KEY) ?? "{}");
+  return Date.parse(expires_at) > Date.now() ? launch_url : null;
+}
+
+async function newSession() {
+  const launched = await launchWhenReady();
+  sessionStorage.setItem(SESSION_KEY, JSON.stringify(launched));
+  return launched.launch_url;
+}
+
+async function open(isNew) {
   launchButton.disabled = true;
   game.hidden = true;
   notice.textContent = "Opening the game…";
   try {
-    const { launch_url } = await launchWhenReady();
-    game.src = launch_url;
+    game.src = (isNew ? null : sessionOfThisTab()) ?? await newSession();
     game.hidden = false;
     notice.textContent = "";
   } catch (error) {
@@ -103,7 +115,7 @@ async function launch() {
   launchButton.disabled = false;
 }
 
-launchButton.addEventListener("click", launch);
+launchButton.addEventListener("click", () => open(true));
 document.getElementById("deposit").addEventListener("click", async () => {
   try {
     showBalance(await call("/api/deposit", { amount_minor: DEPOSIT_MINOR }));
@@ -113,4 +125,4 @@ document.getElementById("deposit").addEventListener("click", async () => {
 });
 document.querySelector("select").addEventListener("change", (event) => event.target.form.submit());
 poll();
-launch();
+open(false);
