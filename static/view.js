@@ -180,7 +180,8 @@ function chipText(round, isWon) {
 function sumText(round, money) {
   const format = round.currency === money.currency ? money : new MoneyFormat(round.currency);
   if (round.status !== "settled") return format.text(0);
-  return round.payoutMinor > 0 ? `+${format.text(round.payoutMinor)}` : `−${format.text(round.amountMinor)}`;
+  const netMinor = round.payoutMinor - round.amountMinor;
+  return `${netMinor > 0 ? "+" : netMinor < 0 ? "−" : ""}${format.text(Math.abs(netMinor))}`;
 }
 
 function span(className, text) {

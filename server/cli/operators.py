@@ -73,6 +73,7 @@ def create(context: click.Context, /, as_json: bool, **options: Any) -> None:
     print_fields(terms_fields(created, config))
     click.echo("\nShown this once, so keep them now:")
     print_fields(credentials)
+    click.echo("\nA server that runs knows this operator within 5 seconds.")
 
 
 @operator.command("list")
