@@ -27,6 +27,17 @@ def table_of(services: Services, session: SessionRecord) -> Table | None:
     return None if limits is None else Table(operator=operator, limits=limits)
 
 
+def place_error(services: Services, session: SessionRecord, *, is_busy: bool, is_draining: bool) -> str | None:
+    """The protocol's error code for any bet at this moment, or ``None``. ``is_busy``: another one is under way."""
+    if is_busy:
+        return "round_in_progress"
+    if is_draining:
+        return "draining"
+    if services.clock.now_ms() >= session.expires_at_ms:
+        return "session_expired"
+    return None if services.operators.is_active(session.operator_id) else "bet_declined"
+
+
 def bet_error(bet: BetIn, table: Table, balance_minor: int) -> str | None:
     """The protocol's error code for a bet that breaks the limits or exceeds the known balance, or ``None``."""
     auto = bet.auto_cashout_hundredths

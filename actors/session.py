@@ -10,7 +10,8 @@ from typing import assert_never
 import trio
 
 from actors.actor import Actor
-from actors.bets import Table, bet_error, new_round, next_commitment, table_of
+from actors.bets import Table, bet_error, new_round, next_commitment, place_error, table_of
+from actors.client_seeds import store_client_seed
 from actors.errors import ActorError, MailboxFullError
 from actors.history import HistoryReader
 from actors.messages import (
@@ -32,7 +33,6 @@ from actors.messages import (
 )
 from actors.ports import LedgerUnavailableError, PlayerSink
 from actors.protocol import (
-    HISTORY_WELCOME,
     BetIn,
     CashoutIn,
     ClientSeedIn,
@@ -47,9 +47,8 @@ from actors.protocol import (
 from actors.records import Commitment, FinishedRound, LiveRound, RoundStatus, SessionRecord
 from actors.round import RoundActor
 from actors.services import Services
-from actors.transitions import Applied, ChangeClientSeed
 from actors.wallet import WalletDesk
-from actors.welcome import welcome_frame
+from actors.welcome import welcome_frame, with_newest
 from actors.words import WORDS, words
 
 log = logging.getLogger("getaway.session")
@@ -86,6 +85,7 @@ class SessionActor(Actor[SessionMessage]):
         self._last: FinishedRound | None = None
         self._bet: BetIn | None = None
         self._bet_waits_until: float | None = None
+        self._ends_at: float | None = None
         self._history = HistoryReader(services, session, self._show)
 
     # What others may do without waiting.
@@ -152,7 +152,11 @@ class SessionActor(Actor[SessionMessage]):
             self._end_socket("shutdown")
 
     def _wakes_at(self) -> float:
-        wakes_at = self._services.clock.trio_time(self.record.expires_at_ms) if self._round is None else float("inf")
+        wakes_at = float("inf")
+        if self._ends_at is not None:
+            wakes_at = self._ends_at
+        elif self._round is None:
+            wakes_at = self._services.clock.trio_time(self.record.expires_at_ms)
         if self._bet_waits_until is not None:
             wakes_at = min(wakes_at, self._bet_waits_until)
         if self._sink is None and self._round is None:
@@ -166,7 +170,9 @@ class SessionActor(Actor[SessionMessage]):
         if self._round is not None:
             return False
         reason = self._end_reason()
-        if reason is not None:
+        if reason is None:
+            self._ends_at = None
+        elif not self._shows_a_payment(now):
             if self._bet is not None:
                 self._drop_waiting_bet("draining" if reason == "shutdown" else "session_expired")
             self._end_socket(reason)
@@ -177,6 +183,14 @@ class SessionActor(Actor[SessionMessage]):
         return (
             self._sink is None and self._bet is None and alone_for >= self._services.settings.session_linger_ms / 1000
         )
+
+    def _shows_a_payment(self, now: float) -> bool:
+        """Whether the player may still see a win or a refund arrive, for ``pending_wait_ms`` at most."""
+        if not self._pending_minor or self._sink is None:
+            return False
+        if self._ends_at is None:
+            self._ends_at = now + self._services.settings.pending_wait_ms / 1000
+        return now < self._ends_at
 
     def _end_reason(self) -> str | None:
         if self._services.clock.now_ms() >= self.record.expires_at_ms:
@@ -242,9 +256,6 @@ class SessionActor(Actor[SessionMessage]):
             self._send_bet_pending(self._round.placed, None)
 
     def _welcome(self, attach: Attach, table: Table) -> bytes:
-        history = attach.history
-        if self._last is not None and all(self._last.round_id != finished.round_id for finished in history):
-            history = [self._last, *history][:HISTORY_WELCOME]
         return welcome_frame(
             self._services,
             attach.frame_id,
@@ -254,7 +265,7 @@ class SessionActor(Actor[SessionMessage]):
             pending_minor=self._pending_minor,
             promised=self._next,
             flying=self._flying,
-            history=history,
+            history=with_newest(self._last, attach.history),
         )
 
     async def _change_client_seed(self, change: ClientSeedIn) -> None:
@@ -262,18 +273,12 @@ class SessionActor(Actor[SessionMessage]):
         if self._round is not None and not self._round.is_stored:
             self._refuse("round_in_progress", change.frame_id, "A bet is being placed. Change the seed after it.")
             return
-        request = ChangeClientSeed(
-            owner=self._services.owner,
-            operator_id=self.record.operator_id,
-            session_id=self.session_id,
-            client_seed=change.value,
-        )
         try:
-            answer = await self._services.ledger.commit(request)
+            is_stored = await store_client_seed(self._services, self.record, change.value)
         except LedgerUnavailableError:
             self._refuse("wallet_unavailable", change.frame_id, "The client seed could not be stored. Try again.")
             return
-        if not isinstance(answer, Applied):
+        if not is_stored:
             self._lose()
             return
         old = self._next
@@ -284,7 +289,10 @@ class SessionActor(Actor[SessionMessage]):
 
     def _judge_bet(self, bet: BetIn) -> None:
         table = table_of(self._services, self.record)
-        code = self._bet_error(bet, table)
+        is_busy = self._round is not None or self._bet is not None
+        code = place_error(self._services, self.record, is_busy=is_busy, is_draining=self._draining())
+        if code is None:
+            code = "bet_declined" if table is None else bet_error(bet, table, self._balance_minor)
         if code is not None:
             self._refuse(code, bet.frame_id)
             return
@@ -294,17 +302,6 @@ class SessionActor(Actor[SessionMessage]):
             self._bet_waits_until = trio.current_time() + self._services.settings.pending_wait_ms / 1000
         else:
             self._place(bet, table)
-
-    def _bet_error(self, bet: BetIn, table: Table | None) -> str | None:
-        if self._round is not None or self._bet is not None:
-            return "round_in_progress"
-        if self._draining():
-            return "draining"
-        if self._services.clock.now_ms() >= self.record.expires_at_ms:
-            return "session_expired"
-        if table is None or not self._services.operators.is_active(self.record.operator_id):
-            return "bet_declined"
-        return bet_error(bet, table, self._balance_minor)
 
     def _drop_waiting_bet(self, code: str) -> None:
         assert self._bet is not None

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from actors.bets import Table
 from actors.protocol import (
+    HISTORY_WELCOME,
     PROTOCOL_VERSION,
     encode,
     history_fields,
@@ -14,6 +15,13 @@ from actors.protocol import (
 from actors.records import Commitment, FinishedRound, LiveRound, SessionRecord
 from actors.rules.money import multiplier_number
 from actors.services import Services
+
+
+def with_newest(newest: FinishedRound | None, stored: Sequence[FinishedRound]) -> Sequence[FinishedRound]:
+    """A welcome's history, whose reading may have missed the round that has just ended."""
+    if newest is None or any(newest.round_id == finished.round_id for finished in stored):
+        return stored
+    return [newest, *stored][:HISTORY_WELCOME]
 
 
 def welcome_frame(

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import trio
 
+from actors.ports import Unclear
 from actors.records import CallKind, OperatorStatus
 from actors.settings import GameSettings
 from tests.helpers.game import LIMITS, Player, open_game
@@ -206,6 +207,33 @@ async def test_a_suspension_ends_sessions_within_five_seconds_and_rounds_end_fir
         assert (await flying.until("session_ended"))["reason"] == "operator_suspended"
         await trio.sleep(60)
         assert len(game.wallet.sent(CallKind.WIN)) == 1
+
+
+async def test_a_session_that_ends_first_shows_that_the_win_has_arrived(autojump_clock):
+    async with open_game() as game:
+        player = await game.play(300)
+        player.say("bet", amount_minor=1_000, auto_cashout=2)
+        await player.until("round_started")
+        game.wallet.delay_s = 1
+        game.ledger.operators[0] = replace(game.ledger.operators[0], status=OperatorStatus.SUSPENDED)
+        await player.until("round_ended")
+        assert (await player.until("balance"))["pending_minor"] == 2_000
+        paid = await player.until("balance")
+        assert (paid["pending_minor"], paid["balance_minor"]) == (0, 11_000)
+        assert (await player.until("session_ended"))["reason"] == "operator_suspended"
+
+
+async def test_a_session_does_not_wait_for_ever_for_a_win_to_arrive(autojump_clock):
+    async with open_game() as game:
+        player = await game.play(300)
+        player.say("bet", amount_minor=1_000, auto_cashout=2)
+        await player.until("round_started")
+        game.wallet.script[CallKind.WIN].extend([Unclear("500")] * 20)
+        game.ledger.operators[0] = replace(game.ledger.operators[0], status=OperatorStatus.SUSPENDED)
+        await player.until("round_ended")
+        ended_at = trio.current_time()
+        assert (await player.until("session_ended"))["reason"] == "operator_suspended"
+        assert trio.current_time() - ended_at == pytest.approx(3, abs=0.2)
 
 
 async def test_taking_a_currency_away_ends_its_sessions_and_their_rounds_end_first(autojump_clock):
