@@ -2,7 +2,7 @@
 
 ::
 
-    database, schema, master key           what must be there before anything is served
+    master key, ports, database, schema    what must be there before anything is served
       wallet gateway, node (the actors)    drained first when told to stop: live rounds end, sessions are told
         metrics port, public port          closed after the drain, so that players read how their rounds ended
 """
@@ -11,10 +11,10 @@ import logging
 import signal
 import ssl
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 import trio
@@ -29,7 +29,8 @@ from server.db.ledger import PostgresLedger
 from server.db.migrate import migrate
 from server.db.operators import PostgresOperatorStore
 from server.db.reports import PostgresReports
-from server.edge.listener import Edge, serve_edge
+from server.edge.listener import Edge, Listening, listen, serve_edge
+from server.edge.settings import EdgeSettings
 from server.entropy import SystemEntropy
 from server.metrics import Metrics
 from server.observer import MetricsObserver
@@ -97,21 +98,33 @@ def _leaf(error: BaseException) -> BaseException:
     return error
 
 
+class TakenPorts(NamedTuple):
+    """The ports of this process, not yet served."""
+
+    private: Listening
+    public: Listening
+
+
 async def _serve(config: Config, environ: Mapping[str, str]) -> int:
     database_config = config.database
     key = load_master_key(environ, database_config.data_dir, may_create=database_config.url == EMBEDDED)
-    async with (
-        _told_to_stop() as told,
-        open_database(
-            database_config.url,
-            database_config.data_dir,
-            pool_size=database_config.pool_size,
-            command_timeout_ms=database_config.command_timeout_ms,
-        ) as database,
+    # The ports come before the node: who can't have them must not take its name from the process that has them.
+    with (
+        await _take_port("metrics_port", metrics_edge_settings(config)) as private_port,
+        await _take_port("port", edge_settings(config)) as public_port,
     ):
-        for name in await migrate(database):
-            log.info("a migration was applied", extra={"migration": name})
-        return await _serve_node(config, database, Vault(key), told)
+        async with (
+            _told_to_stop() as told,
+            open_database(
+                database_config.url,
+                database_config.data_dir,
+                pool_size=database_config.pool_size,
+                command_timeout_ms=database_config.command_timeout_ms,
+            ) as database,
+        ):
+            for name in await migrate(database):
+                log.info("a migration was applied", extra={"migration": name})
+            return await _serve_node(config, database, Vault(key), told, TakenPorts(private_port, public_port))
 
 
 @asynccontextmanager
@@ -133,7 +146,13 @@ async def _told_to_stop() -> AsyncIterator[trio.Event]:
             nursery.cancel_scope.cancel()
 
 
-async def _serve_node(config: Config, database: Database, vault: Vault, told: trio.Event) -> int:
+async def _serve_node(
+    config: Config,
+    database: Database,
+    vault: Vault,
+    told: trio.Event,
+    taken: TakenPorts,
+) -> int:
     metrics, clock, entropy = Metrics(), ServerClock(time.time() * 1000), SystemEntropy()
     settings = game_settings(config)
     with HttpxWalletGateway(gateway_settings(config), clock) as gateway:
@@ -146,13 +165,10 @@ async def _serve_node(config: Config, database: Database, vault: Vault, told: tr
         )
         async with open_node(config.server.node, settings, clock, ports) as node, trio.open_nursery() as nursery:
             web = _web_services(config, database, node, metrics)
-            with _port_can_be_served("metrics_port", config.server.metrics_port):
-                serve_metrics = partial(serve_edge, metrics_edge_settings(config), lobby=None, clock=clock)
-                private: Edge = await nursery.start(serve_metrics, create_metrics_app(metrics.registry, web.log))
-            with _port_can_be_served("port", config.server.port):
-                settings_of_edge = edge_settings(config)
-                serve_public = partial(serve_edge, settings_of_edge, lobby=node.lobby, clock=clock, observer=metrics)
-                public: Edge = await nursery.start(serve_public, create_app(web))
+            serve_metrics = partial(serve_edge, taken.private, lobby=None, clock=clock)
+            private: Edge = await nursery.start(serve_metrics, create_metrics_app(metrics.registry, web.log))
+            serve_public = partial(serve_edge, taken.public, lobby=node.lobby, clock=clock, observer=metrics)
+            public: Edge = await nursery.start(serve_public, create_app(web))
             nursery.start_soon(_set_gauges, metrics, node, public)
             _announce(config, public, private)
             await _until_either(told, node.fenced)
@@ -161,20 +177,17 @@ async def _serve_node(config: Config, database: Database, vault: Vault, told: tr
         return EXIT_FAILED if node.fenced.is_set() else EXIT_OK
 
 
-@contextmanager
-def _port_can_be_served(key: str, port: int) -> Iterator[None]:
+async def _take_port(key: str, settings: EdgeSettings) -> Listening:
     try:
-        yield
+        return await listen(settings)
     except ssl.SSLError as error:
         message = "[server] tls_certificate_file and tls_key_file can't be used: are both PEM, and a pair?"
         raise TlsFilesError(message) from error
     except OSError as error:
         if error.filename is not None:
-            message = (
-                f"[server] tls_certificate_file or tls_key_file can't be read: {error.strerror} ({error.filename})"
-            )
+            message = f"[server] the TLS file {error.filename} can't be read: {error.strerror}"
             raise TlsFilesError(message) from error
-        raise PortError(f"[server] {key} {port} can't be served: {error.strerror}") from error
+        raise PortError(f"[server] {key} {settings.port} can't be served: {error.strerror}") from error
 
 
 def _web_services(config: Config, database: Database, node: Node, metrics: Metrics) -> WebServices:

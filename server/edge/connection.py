@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import trio
-from hypercorn.typing import ASGIFramework
 
 from actors.clock import ServerClock
 from actors.lobby import Lobby
@@ -46,7 +45,7 @@ class NoObserver:
         """See ``EdgeObserver``."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Port:
     """What all connections of a port share."""
 
@@ -57,19 +56,6 @@ class Port:
     observer: EdgeObserver
     tick_frames: TickFrames
     tls: ssl.SSLContext | None
-
-    @classmethod
-    def of(
-        cls,
-        settings: EdgeSettings,
-        app: ASGIFramework,
-        lobby: Lobby | None,
-        clock: ServerClock,
-        observer: EdgeObserver,
-    ) -> "Port":
-        """Raises ``OSError`` (``ssl.SSLError`` is one) if the TLS files can't be used."""
-        http = HttpServer(app, settings)
-        return cls(settings, http, lobby, clock, observer, TickFrames(), tls_context(settings))
 
 
 def tls_context(settings: EdgeSettings) -> ssl.SSLContext | None:

@@ -7,16 +7,20 @@ line is logged, and nobody else notices.
 import errno
 import logging
 import socket
-from typing import Final
+import ssl
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Self
 
 import trio
 from hypercorn.typing import ASGIFramework
 
 from actors.clock import ServerClock
 from actors.lobby import Lobby
-from server.edge.connection import Connection, EdgeObserver, NoObserver, Port
+from server.edge.connection import Connection, EdgeObserver, NoObserver, Port, tls_context
 from server.edge.failures import where
-from server.edge.http_connection import ProtocolSwitchError
+from server.edge.http_connection import HttpServer, ProtocolSwitchError
+from server.edge.player_sink import TickFrames
 from server.edge.refusals import full, refusal_bytes
 from server.edge.settings import EdgeSettings
 from server.edge.transport import Transport
@@ -172,8 +176,31 @@ class Edge:
             transport.cut()
 
 
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """A port that is ours, whose connections wait until it is served. A context manager: leaving it closes the port."""
+
+    settings: EdgeSettings
+    listener: socket.socket
+    tls: ssl.SSLContext | None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.listener.close()
+
+
+async def listen(settings: EdgeSettings) -> Listening:
+    """Take the port. Raises ``OSError`` if it can't be listened on or the TLS files can't be used."""
+    tls = tls_context(settings)
+    return Listening(settings, await _bound(settings), tls)
+
+
 async def serve_edge(
-    settings: EdgeSettings,
+    listening: Listening,
     app: ASGIFramework,
     *,
     lobby: Lobby | None,
@@ -181,19 +208,23 @@ async def serve_edge(
     observer: EdgeObserver | None = None,
     task_status: trio.TaskStatus[Edge] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve ``app``, and players if there is a ``lobby``, until the ``Edge`` that is reported is stopped.
-
-    Raises ``OSError`` if the address can't be listened on or the TLS files can't be used.
-    """
-    shared = Port.of(settings, app, lobby, clock, observer or NoObserver())
-    listener = await _listen(settings)
+    """Serve ``app``, and players if there is a ``lobby``, until the ``Edge`` that is reported is stopped."""
+    shared = Port(
+        settings=listening.settings,
+        http=HttpServer(app, listening.settings),
+        lobby=lobby,
+        clock=clock,
+        observer=observer or NoObserver(),
+        tick_frames=TickFrames(),
+        tls=listening.tls,
+    )
     async with trio.open_nursery() as nursery:
-        edge = Edge(listener, shared, nursery)
+        edge = Edge(listening.listener, shared, nursery)
         nursery.start_soon(edge.accept)
         task_status.started(edge)
 
 
-async def _listen(settings: EdgeSettings) -> socket.socket:
+async def _bound(settings: EdgeSettings) -> socket.socket:
     found = await trio.socket.getaddrinfo(
         settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV
     )

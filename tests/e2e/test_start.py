@@ -76,6 +76,15 @@ def test_another_master_key_than_the_databases(made):
     assert "master key" in last_words(server)
 
 
+def test_a_process_that_has_no_port_takes_no_name_from_the_one_that_has(made):
+    older = made().start()
+    newer = made(GETAWAY_SERVER_PORT=str(older.port))
+    newer.spawn()
+    assert newer.wait() == 1
+    assert not older.has_ended(within_s=3)
+    assert older.is_ready()
+
+
 def test_a_newer_process_of_the_same_name_takes_over(made):
     older, newer = made().start(), made()
     newer.start()

@@ -2,21 +2,18 @@ import json
 import os
 import resource
 import socket
-from functools import partial
 
 import pytest
 import trio
 from wsproto.frame_protocol import Opcode
 
-from actors.clock import ServerClock
-from server.edge.listener import serve_edge
+from server.edge.listener import listen
 from tests.helpers.edge_fakes import (
     PATIENCE_S,
     Client,
     open_edge,
     read_all,
     settings,
-    small_app,
     split_answer,
     until,
     upgrade_request,
@@ -145,9 +142,8 @@ async def test_a_port_without_players_is_http_only():
 async def test_the_port_is_told_and_can_be_taken_only_once():
     async with open_edge() as world:
         assert world.edge.host == "127.0.0.1" and world.edge.port > 0
-        clock = ServerClock(0)
         with pytest.raises(OSError, match="in use"):
-            await serve_edge(settings(port=world.edge.port), small_app, lobby=None, clock=clock)
+            await listen(settings(port=world.edge.port))
 
 
 async def test_all_addresses_of_both_families():
@@ -267,7 +263,7 @@ async def test_what_is_open_is_counted():
 
 async def test_no_address_to_listen_on():
     with pytest.raises(OSError, match=r"."):
-        await serve_edge(settings(host="203.0.113.77"), small_app, lobby=None, clock=ServerClock(0))
+        await listen(settings(host="203.0.113.77"))
 
 
 @pytest.mark.parametrize("content", [None, b"no certificate"])
@@ -277,4 +273,4 @@ async def test_tls_files_that_can_not_be_used(tmp_path, content):
         path.write_bytes(content)
     chosen = settings(tls_certificate_file=path, tls_key_file=path)
     with pytest.raises(OSError, match=r"."):
-        await partial(serve_edge, lobby=None, clock=ServerClock(0))(chosen, small_app)
+        await listen(chosen)

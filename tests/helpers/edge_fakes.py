@@ -9,7 +9,7 @@ import trio
 from wsproto.frame_protocol import FrameProtocol, Opcode
 
 from actors.clock import ServerClock
-from server.edge.listener import serve_edge
+from server.edge.listener import listen, serve_edge
 from server.edge.settings import EdgeSettings
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -249,7 +249,9 @@ async def open_edge(app=small_app, *, with_lobby=True, **changes):
 
     async def serve(task_status):
         chosen = settings(**changes)
-        await serve_edge(chosen, app, lobby=lobby, clock=clock, observer=observer, task_status=task_status)
+        await serve_edge(
+            await listen(chosen), app, lobby=lobby, clock=clock, observer=observer, task_status=task_status
+        )
 
     world = None
     try:

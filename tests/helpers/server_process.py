@@ -135,6 +135,14 @@ class ServerProcess:
         assert self._process is not None
         return self._process.wait(STOP_S_MAX)
 
+    def has_ended(self, within_s: float) -> bool:
+        assert self._process is not None
+        try:
+            self._process.wait(within_s)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
     def kill(self) -> None:
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
