@@ -8,6 +8,7 @@ from actors.rules.settlement import Result, Settlement
 from actors.transitions import RefundRound, SettleRound, VoidRound
 
 INTERRUPTED = "interrupted"
+SHUTDOWN = "shutdown"
 """The reason of a round that a failure of ours ended."""
 
 
@@ -47,7 +48,16 @@ def settled(live: LiveRound, owner: Owner, settlement: Settlement, now_ms: int) 
     return Ending(transition, finished, settlement.payout_minor)
 
 
-def void(live: LiveRound, owner: Owner, reason: str, *, bet_status: CallStatus, attempts: int, now_ms: int) -> Ending:
+def void(
+    live: LiveRound,
+    owner: Owner,
+    reason: str,
+    *,
+    bet_status: CallStatus,
+    attempts: int,
+    now_ms: int,
+    detail: str | None = None,
+) -> Ending:
     """``betting -> void``: with a refund queued unless it is certain that the player was not debited."""
     assert bet_status in {CallStatus.DECLINED, CallStatus.UNKNOWN}
     refund = refund_call(live, now_ms) if bet_status is CallStatus.UNKNOWN else None
@@ -59,6 +69,7 @@ def void(live: LiveRound, owner: Owner, reason: str, *, bet_status: CallStatus, 
         reason=reason,
         bet_status=bet_status,
         attempts=attempts,
+        detail=detail,
         refund=refund,
         outcome=live.outcome,
         server_seed=live.commitment.server_seed,

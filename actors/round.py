@@ -100,10 +100,17 @@ class RoundActor(Actor[Cashout | Interrupt]):
             live = await self._start(answer)
             if live is not None:
                 await self._fly(live, answer.balance_minor)
-        elif isinstance(answer, Declined):
-            await self._end(self._void("bet_declined", CallStatus.DECLINED, attempts=answer.sends))
         else:
-            await self._end(self._void("wallet_unavailable", CallStatus.UNKNOWN, attempts=answer.sends))
+            await self._end(self._not_taken(answer))
+
+    def _not_taken(self, answer: Declined | Unclear) -> endings.Ending:
+        if isinstance(answer, Declined):
+            return self._void("bet_declined", CallStatus.DECLINED, answer.sends, answer.detail)
+        log.warning(
+            "a bet has no clear answer and is refunded",
+            extra={"round_id": str(self.placed.round_id), "detail": answer.detail, "attempts": answer.sends},
+        )
+        return self._void("wallet_unavailable", CallStatus.UNKNOWN, answer.sends, answer.detail)
 
     async def _place_bet(self) -> bool:
         intent = PlaceBet(
@@ -125,16 +132,21 @@ class RoundActor(Actor[Cashout | Interrupt]):
 
     async def _take_back(self) -> None:
         """Void the intent if it was stored after all; the operator was never asked, so nothing is owed."""
-        ending = self._void("wallet_unavailable", CallStatus.DECLINED, attempts=0)
+        ending = self._void("wallet_unavailable", CallStatus.DECLINED, 0, "not sent: it could not be stored")
         if isinstance(await commit_until_known(self._services, ending.transition), Applied):
             self._over(ending, None)
         else:
             self.report(BetNotStored(refused=False))
 
-    def _void(self, reason: str, bet_status: CallStatus, *, attempts: int) -> endings.Ending:
-        now_ms = self._services.clock.now_ms()
+    def _void(self, reason: str, bet_status: CallStatus, attempts: int, detail: str) -> endings.Ending:
         return endings.void(
-            self.placed, self._services.owner, reason, bet_status=bet_status, attempts=attempts, now_ms=now_ms
+            self.placed,
+            self._services.owner,
+            reason,
+            bet_status=bet_status,
+            attempts=attempts,
+            now_ms=self._services.clock.now_ms(),
+            detail=detail,
         )
 
     async def _ask_wallet(self) -> WalletAnswer:
@@ -192,7 +204,7 @@ class RoundActor(Actor[Cashout | Interrupt]):
             self._services.metronome.leave(flight)
         now_ms = self._services.clock.now_ms()
         if settlement is None:
-            await self._end(endings.refunded(live, self._services.owner, endings.INTERRUPTED, now_ms))
+            await self._end(endings.refunded(live, self._services.owner, endings.SHUTDOWN, now_ms))
         else:
             await self._end(endings.settled(live, self._services.owner, settlement, now_ms), frame_id)
 

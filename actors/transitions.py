@@ -73,7 +73,7 @@ class StartRound:
 class VoidRound:
     """``betting -> void``, revealed. ``bet_status`` is ``declined``, or ``unknown`` with a refund queued.
 
-    ``attempts`` is how often the bet was sent: 0 when it never left.
+    ``attempts`` is how often the bet was sent: 0 when it never left. ``detail`` is the wallet's answer, for a person.
     """
 
     owner: Owner
@@ -83,6 +83,7 @@ class VoidRound:
     reason: str
     bet_status: CallStatus
     attempts: int
+    detail: str | None
     refund: WalletCall | None
     outcome: Outcome
     server_seed: str = field(repr=False)

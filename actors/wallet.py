@@ -23,6 +23,10 @@ from actors.transitions import AcknowledgeCall, PostponeCall
 log = logging.getLogger("getaway.wallet")
 
 
+REST_CHECK_S = 0.005
+"""A wallet at rest is about to take what was queued for it meanwhile."""
+
+
 class WalletActor(Actor[SendBet | Deliver]):
     """Serializes one session's signed callbacks. ``listener`` must not wait."""
 
@@ -56,7 +60,8 @@ class WalletActor(Actor[SendBet | Deliver]):
                 message = await self.receive()
             if message is None and not self._pending:
                 return
-            self.at_rest = trio.Event()
+            if self.at_rest.is_set():  # whoever waits for an unset one keeps waiting for the right moment
+                self.at_rest = trio.Event()
             match message:
                 case SendBet():
                     message.reply.answer(await self._send_bet(message.call))
@@ -200,7 +205,9 @@ class WalletDesk:
     async def until_at_rest(self) -> None:
         """Return once no wallet has a call in flight or to deliver."""
         for wallet in list(self._wallets.values()):
-            await wallet.at_rest.wait()
+            while wallet.queued or not wallet.at_rest.is_set():
+                await wallet.at_rest.wait()
+                await trio.sleep(REST_CHECK_S)
 
     def _news(self, session_id: UUID, news: WalletNews) -> None:
         listener = self._listeners.get(session_id)

@@ -86,7 +86,8 @@ def run(config: Config, environ: Mapping[str, str]) -> int:
         cause = _leaf(error)
         for kind, status in _EXITS:
             if isinstance(cause, kind):
-                log.error("the server can't run: %s", " ".join(str(cause).split()))  # noqa: TRY400 - a line, no trace
+                what = "the server has stopped" if kind is StoppedAtOnceError else "the server can't run"
+                log.error("%s: %s", what, " ".join(str(cause).split()))  # noqa: TRY400 - a line, no trace
                 return status
         log.exception("the server failed")
         return EXIT_FAILED
@@ -137,7 +138,7 @@ async def _told_to_stop() -> AsyncIterator[trio.Event]:
             async def watch() -> None:
                 async for number in signals:
                     if told.is_set():
-                        raise StoppedAtOnceError("stopped at once, as told twice; the next start ends its rounds")
+                        raise StoppedAtOnceError("told twice, it did so at once; the next start ends its rounds")
                     log.info("told to stop", extra={"signal": signal.Signals(number).name})
                     told.set()
 

@@ -88,6 +88,7 @@ def timeline(report: RoundReport) -> list[Step]:
     """The round's moments in order; of the same millisecond, in the order of a round's life."""
     steps = [Step(report.created_at_ms, f"stake of {_money(report, report.amount_minor)} accepted, bet call stored")]
     bets = [call for call in report.calls if call.kind == CallKind.BET]
+    is_taken = any(call.status == CallStatus.ACKNOWLEDGED for call in bets)
     for call in bets:
         steps += _answered(report, call)
     if report.started_at_ms is not None:
@@ -97,16 +98,18 @@ def timeline(report: RoundReport) -> list[Step]:
     for call in report.calls:
         if call.kind != CallKind.BET:
             steps.append(Step(call.created_at_ms, f"{call.kind.value} of {_money(report, call.amount_minor)} stored"))
-            steps += _answered(report, call)
+            steps += _answered(report, call, is_certain=is_taken)
     return sorted(steps, key=lambda step: step.at_ms)
 
 
-def _answered(report: RoundReport, call: CallReport) -> list[Step]:
+def _answered(report: RoundReport, call: CallReport, *, is_certain: bool = True) -> list[Step]:
+    """``is_certain``: what the call moved is known. A refund of a bet of unknown fate moves it back, or nothing."""
     if call.acknowledged_at_ms is None:
         return []
-    is_paid = call.status == CallStatus.ACKNOWLEDGED
+    is_paid = is_certain and call.status == CallStatus.ACKNOWLEDGED
     moved_minor = _SIGNS[call.kind] * call.amount_minor if is_paid else 0
-    return [Step(call.acknowledged_at_ms, f"{call.kind.value} {call.status.value} by the wallet", moved_minor)]
+    doubt = "" if is_certain else ": the bet, if it was taken, is undone"
+    return [Step(call.acknowledged_at_ms, f"{call.kind.value} {call.status.value} by the wallet{doubt}", moved_minor)]
 
 
 def _end(report: RoundReport) -> str:

@@ -293,6 +293,7 @@ async def _end_bets(connection: Connection, voids: list[VoidRound]) -> None:
             [bet_tx_id(void.round_id) for void in voids],
             [void.bet_status.value for void in voids],
             [void.attempts for void in voids],
+            [void.detail for void in voids],
         )
 
 

@@ -133,8 +133,9 @@ RETURNING r.round_id AS key
 """
 
 END_BETS = """
-UPDATE transactions t SET status = i.status, attempts = i.attempts
-FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int[]) AS i (operator_id, operator_tx_id, status, attempts)
+UPDATE transactions t SET status = i.status, attempts = i.attempts, last_error = i.last_error
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::text[])
+AS i (operator_id, operator_tx_id, status, attempts, last_error)
 WHERE t.operator_id = i.operator_id AND t.operator_tx_id = i.operator_tx_id
 """
 

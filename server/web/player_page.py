@@ -22,8 +22,14 @@ _PERMISSIONS = b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"
 
 _WORDS = """<!doctype html>
 <html lang="en">
-<head><meta charset="utf-8"><title>{title}</title></head>
-<body><h1>{title}</h1><p>{text}</p></body>
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="/static/style.css">
+</head>
+<body class="words"><h1>{title}</h1><p>{text}</p></body>
 </html>
 """
 
@@ -79,7 +85,10 @@ def frame_ancestors(origins: tuple[str, ...]) -> str:
 
 
 def _page_in_words(status: int, title: str, text: str, ancestors: str = _NO_FRAMES) -> Response:
-    policy = f"default-src 'none'; frame-ancestors {ancestors}; base-uri 'none'; form-action 'none'"
+    policy = (
+        f"default-src 'none'; style-src 'self'; img-src data:; frame-ancestors {ancestors}; "
+        "base-uri 'none'; form-action 'none'"
+    )
     page = _WORDS.format(title=escape(title), text=escape(text))
     return Response(status, page.encode("utf-8"), _page_headers(policy))
 

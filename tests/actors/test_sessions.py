@@ -271,7 +271,7 @@ async def test_a_round_that_outlasts_the_drain_is_refunded(autojump_clock):
         await player.until("round_started")
         await game.node.drain()
         ended = await player.until("round_ended")
-        assert (ended["status"], ended["reason"], ended["payout_minor"]) == ("refunded", "interrupted", 0)
+        assert (ended["status"], ended["reason"], ended["payout_minor"]) == ("refunded", "shutdown", 0)
         assert len(game.wallet.sent(CallKind.REFUND)) == 1
 
 

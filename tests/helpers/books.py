@@ -159,7 +159,9 @@ def crash(owner: Owner, live: LiveRound, at_ms: int | None = None):
 
 def void(owner: Owner, live: LiveRound, status: CallStatus = CallStatus.DECLINED, at_ms: int | None = None):
     at_ms = live.created_at_ms + 500 if at_ms is None else at_ms
-    return endings.void(live, owner, "declined", bet_status=status, attempts=1, now_ms=at_ms).transition
+    return endings.void(
+        live, owner, "declined", bet_status=status, attempts=1, now_ms=at_ms, detail="as told"
+    ).transition
 
 
 def refund(owner: Owner, live: LiveRound, at_ms: int | None = None):

@@ -204,8 +204,9 @@ class MemoryLedger:
         assert stored.live.started_at_ms is not None
         return Started(stored.live.started_at_ms)
 
-    def _end_bet(self, round_id: UUID, status: CallStatus, attempts: int) -> None:
+    def _end_bet(self, round_id: UUID, status: CallStatus, attempts: int, last_error: str | None = None) -> None:
         bet = self.calls[f"bet-{round_id}"]
+        bet.last_error = last_error
         bet.status, bet.call = status, replace(bet.call, attempts=attempts)
 
     def _set_balance(self, session_id: UUID, balance_minor: int) -> None:
@@ -223,7 +224,7 @@ class MemoryLedger:
             return Rejected()
         stored.finished, stored.ended_by = finish(stored.live, end), end
         if isinstance(end, VoidRound):
-            self._end_bet(end.round_id, end.bet_status, end.attempts)
+            self._end_bet(end.round_id, end.bet_status, end.attempts, end.detail)
         owed = end.win if isinstance(end, SettleRound) else end.refund
         if owed is not None:
             assert not {f"win-{end.round_id}", f"refund-{end.round_id}"} & self.calls.keys(), "never both, never twice"

@@ -200,7 +200,7 @@ async def test_a_void_round_gives_back_what_may_have_been_taken(world, owner, st
     assert await world.commit(end) == Applied()
     owed = [end.refund] if status is CallStatus.UNKNOWN else []
     assert await world.ledger.pending_calls(live.operator_id, live.session_id) == owed
-    assert (await world.call_states(live))["bet"] == (status, 1, None)
+    assert (await world.call_states(live))["bet"] == (status, 1, "as told")
     finished = await end_of(world, live)
     assert (finished.status, finished.reason, finished.started_at_ms) == (RoundStatus.VOID, "declined", None)
 
