@@ -65,17 +65,18 @@ export class ServerClock {
 }
 
 /**
- * Where one flight stands. The clock draws it smoothly, ticks correct it: a tick ahead of the clock pulls it forward,
- * and without ticks it goes no further than `aheadMsMax` past the last one, because the flight may have ended.
+ * Where one flight stands. The clock draws it smoothly, `behindMs` late, from tick to tick and never past the last one:
+ * beyond it the guards may have come already, and what is shown must be what a press would have paid.
  * It never goes back and never above the multiplier at which the flight cashes out by itself.
  */
 export class Flight {
   /** `knownMs`: how far the flight certainly is at `localMs` (0 at its start, more where a session is resumed). */
-  constructor({ startedAtMs, ratePerMs, capHundredths, aheadMsMax, knownMs, localMs }) {
+  constructor({ startedAtMs, ratePerMs, capHundredths, behindMs, stalledMs, knownMs, localMs }) {
     this.startedAtMs = startedAtMs;
     this.ratePerMs = ratePerMs;
     this.capHundredths = capHundredths;
-    this.aheadMsMax = aheadMsMax;
+    this.behindMs = behindMs;
+    this.stalledMs = stalledMs;
     this.tickMs = Math.max(0, knownMs);
     this.tickedAtMs = localMs;
     this.shownMs = 0;
@@ -89,9 +90,8 @@ export class Flight {
 
   /** Milliseconds of flight to show. `serverNowMs` may be null (no clock yet: ticks alone count). */
   elapsedMs(serverNowMs) {
-    const byClock = serverNowMs === null ? 0 : serverNowMs - this.startedAtMs;
-    const bounded = Math.min(byClock, this.tickMs + this.aheadMsMax);
-    this.shownMs = Math.max(this.shownMs, this.tickMs, bounded);
+    const byClock = serverNowMs === null ? this.tickMs : serverNowMs - this.startedAtMs - this.behindMs;
+    this.shownMs = Math.max(this.shownMs, Math.min(byClock, this.tickMs));
     return this.shownMs;
   }
 
@@ -100,8 +100,8 @@ export class Flight {
     return Math.min(hundredthsAt(this.ratePerMs, this.elapsedMs(serverNowMs)), this.capHundredths);
   }
 
-  /** Whether the ticks have stopped for longer than the drawing may run ahead of them. */
+  /** Whether no tick has come for longer than `stalledMs`. */
   isStalled(localMs) {
-    return localMs - this.tickedAtMs > 4 * this.aheadMsMax;
+    return localMs - this.tickedAtMs > this.stalledMs;
   }
 }

@@ -10,7 +10,8 @@ import { actionOf, initialState, reduce } from "./state.js";
 import { View, sceneKind, stageHundredths, writeLabels } from "./view.js";
 
 const PRESS_GAP_MS = 400; // a double click must not place a second bet or leave the round that it has just begun
-const AHEAD_TICKS = 3; // how far the drawing may run ahead of the last tick
+const BEHIND_TICKS = 1.25; // how late a flight is drawn: the next tick, if it is not too late, has come by then
+const STALLED_TICKS = 12; // without a tick for so long, the player is told
 const HISTORY_PAGE = 20;
 const CLOCK_BEAT_MS = 1_000;
 
@@ -91,7 +92,8 @@ class Game {
       startedAtMs: round.startedAtMs,
       ratePerMs: session.ratePerMs,
       capHundredths: round.capHundredths,
-      aheadMsMax: AHEAD_TICKS * session.tickMs,
+      behindMs: BEHIND_TICKS * session.tickMs,
+      stalledMs: STALLED_TICKS * session.tickMs,
       knownMs: round.knownMs,
       localMs: performance.now(),
     });

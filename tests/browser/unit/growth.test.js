@@ -58,18 +58,27 @@ test("old samples are forgotten so that a drifting clock is followed", () => {
 });
 
 function flight(fields = {}) {
-  return new Flight({ startedAtMs: 1000, ratePerMs: RATE, capHundredths: 200_000, aheadMsMax: 300, knownMs: 0, localMs: 0, ...fields });
+  return new Flight({ startedAtMs: 1000, ratePerMs: RATE, capHundredths: 200_000, behindMs: 125, stalledMs: 1200, knownMs: 0, localMs: 0, ...fields });
 }
 
-test("ticks pull the flight forward and hold it back", () => {
+test("a flight glides up to the last tick and never past it", () => {
   const one = flight();
   assert.equal(one.elapsedMs(900), 0);
-  assert.equal(one.elapsedMs(1100), 100);
+  assert.equal(one.elapsedMs(1225), 0);
+  one.tick(100, 10);
+  assert.equal(one.elapsedMs(1200), 75);
+  assert.equal(one.elapsedMs(5000), 100);
+  one.tick(400, 20);
+  assert.equal(one.elapsedMs(1425), 300);
+  assert.equal(one.elapsedMs(1100), 300);
+  assert.equal(one.elapsedMs(5000), 400);
+});
+
+test("without a clock the ticks alone count", () => {
+  const one = flight();
+  assert.equal(one.elapsedMs(null), 0);
   one.tick(400, 10);
-  assert.equal(one.elapsedMs(1150), 400);
-  assert.equal(one.elapsedMs(5000), 700);
-  assert.equal(one.elapsedMs(1100), 700);
-  assert.equal(flight().elapsedMs(null), 0);
+  assert.equal(one.elapsedMs(null), 400);
 });
 
 test("a resumed flight is where it certainly was", () => {
