@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,16 +12,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import FrameLocator, Page, expect
 
+from tests.helpers.server_process import free_ports
+
 ROOT = Path(__file__).resolve().parents[2]
 START_S_MAX = 60
 STOP_S_MAX = 60
 ROUND_MS_MAX = 60_000
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def wait_for_address(url: str, process: subprocess.Popen, log: Path) -> None:
@@ -40,10 +35,10 @@ def wait_for_address(url: str, process: subprocess.Popen, log: Path) -> None:
 @pytest.fixture
 def lobby_url(browser, tmp_path) -> Iterator[str]:
     """A demo of its own: fresh data, free ports, ended with the test."""
-    lobby_port = free_port()
+    lobby_port, server_port, metrics_port = free_ports(3)
     environment = os.environ | {
-        "GETAWAY_SERVER_PORT": str(free_port()),
-        "GETAWAY_SERVER_METRICS_PORT": str(free_port()),
+        "GETAWAY_SERVER_PORT": str(server_port),
+        "GETAWAY_SERVER_METRICS_PORT": str(metrics_port),
         "GETAWAY_GAME_GROWTH_RATE_PER_MS": "0.0003",
         "GETAWAY_DATABASE_DATA_DIR": str(tmp_path / "data"),
     }

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import tempfile
 from pathlib import Path
 
@@ -206,9 +207,10 @@ def test_ctrl_c_ends_a_command_that_waits_for_its_database():
         silent.settimeout(30)
         connection, _ = silent.accept()
         with connection:
+            told_at = time.monotonic()
             process.send_signal(signal.SIGINT)
             _, complaint = process.communicate(timeout=30)
-    assert (process.returncode, complaint.strip()) == (130, "")
+    assert (process.returncode, complaint.strip()) == (130, ""), f"after {time.monotonic() - told_at:.1f} s"
 
 
 def test_a_defect_is_one_line_without_its_text(capsys):

@@ -17,6 +17,7 @@ from server.sandbox.children import Child, last_lines
 from server.sandbox.provisioning import Provisioning, ProvisioningError, provision
 from server.sandbox.show import DemoError, DemoPlan, check_ports, is_ready, play
 from tests.helpers.raw_http import always, raw_server, response
+from tests.helpers.server_process import free_ports
 
 SECRETS = {"operator_id": "7f5c", "api_key": "the-api-key", "hmac_secret": "the-hmac-secret"}
 
@@ -70,20 +71,14 @@ def program(directory, name, text):
     return [sys.executable, "-S", "-E", str(path)]
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @pytest.fixture
 def plan(tmp_path):
-    port = free_port()
+    port, metrics_port, lobby_port = free_ports(3)
     return DemoPlan(
         host="127.0.0.1",
         server_port=port,
-        metrics_address=("127.0.0.1", free_port()),
-        lobby_port=free_port(),
+        metrics_address=("127.0.0.1", metrics_port),
+        lobby_port=lobby_port,
         demo_dir=tmp_path / "demo",
         server_stop_s=5,
         provisioning=Provisioning(
