@@ -10,6 +10,7 @@ from actors.transitions import Answer, Rejected, Transition
 from server.db.database import REFUSALS, Connection, Database
 from server.db.groups import commit_group
 from server.db.rows import CALL_COLUMNS, ROUND_COLUMNS, finished_round, live_round, session_record, wallet_call
+from server.db.statements import dead_owners
 from server.vault import Vault
 
 log = logging.getLogger("getaway.db")
@@ -60,15 +61,11 @@ ORDER BY settled_at_ms DESC, round_id DESC LIMIT $3
 """
 
 _ORPHANS = f"""
-WITH living AS (
-    SELECT DISTINCT ON (node) node, epoch, heartbeat_at_ms FROM nodes ORDER BY node, epoch DESC
-), orphans AS (
-    SELECT r.operator_id, r.round_id, coalesce(n.heartbeat_at_ms, 0) AS heartbeat_at_ms
-    FROM rounds r LEFT JOIN nodes n ON n.node = r.owner_node AND n.epoch = r.owner_epoch
-    WHERE r.status IN ('betting', 'flying') AND (r.owner_node, r.owner_epoch) <> ($1, $2)
-        AND NOT EXISTS (SELECT FROM living l
-                        WHERE l.node = r.owner_node AND l.epoch = r.owner_epoch AND l.heartbeat_at_ms > $3)
-    ORDER BY r.created_at_ms, r.round_id LIMIT $4 FOR UPDATE OF r SKIP LOCKED
+WITH {dead_owners("SELECT owner_node, owner_epoch FROM rounds WHERE status IN ('betting', 'flying')")}, orphans AS (
+    SELECT r.operator_id, r.round_id, d.heartbeat_at_ms
+    FROM dead d JOIN rounds r ON r.owner_node = d.node AND r.owner_epoch = d.epoch
+    WHERE r.status IN ('betting', 'flying')
+    ORDER BY r.created_at_ms, r.round_id LIMIT $4 FOR NO KEY UPDATE OF r SKIP LOCKED
 )
 UPDATE rounds r SET owner_node = $1, owner_epoch = $2
 FROM orphans o WHERE r.operator_id = o.operator_id AND r.round_id = o.round_id

@@ -5,6 +5,24 @@ Each statement checks in SQL what its transition requires. A key that does not c
 time.
 """
 
+
+def dead_owners(owners: str) -> str:
+    """A table ``dead`` (node, epoch, heartbeat_at_ms) of those ``owners`` that are neither alive nor ($1, $2).
+
+    $3 is the last heartbeat that no longer counts. To be joined with equality: a row that another node has taken
+    meanwhile then no longer matches. A NOT EXISTS beside a row lock doesn't see that, because PostgreSQL checks a row
+    that has changed again without the rows that it must not match.
+    """
+    return f"""owners AS MATERIALIZED (
+    SELECT DISTINCT node, epoch FROM ({owners}) AS o (node, epoch) WHERE (node, epoch) <> ($1, $2)
+), dead AS MATERIALIZED (
+    SELECT o.node, o.epoch, coalesce(n.heartbeat_at_ms, 0) AS heartbeat_at_ms
+    FROM owners o LEFT JOIN nodes n ON n.node = o.node AND n.epoch = o.epoch
+    WHERE n.epoch IS NULL OR n.heartbeat_at_ms <= $3
+        OR EXISTS (SELECT FROM nodes l WHERE l.node = n.node AND l.epoch > n.epoch)
+)"""
+
+
 LOCK_SESSIONS = """
 SELECT FROM sessions s JOIN unnest($1::uuid[], $2::uuid[]) AS i (operator_id, session_id) USING (operator_id, session_id)
 ORDER BY s.operator_id, s.session_id FOR NO KEY UPDATE OF s

@@ -150,12 +150,11 @@ async def test_a_taken_bet_can_be_started_or_void_by_its_new_owner(world, owner)
     assert await world.commit(books.void(reborn, second, CallStatus.UNKNOWN)) == Applied()
 
 
-async def test_of_two_sweepers_each_round_has_one(world, owner, other):
+async def test_of_many_sweepers_at_once_each_round_has_one(world, owner):
     operator = await world.add_operator()
-    rounds = {(await world.bet(owner, await world.owned(owner, name, operator=operator))).round_id for name in range(6)}
+    rounds = {(await world.bet(owner, await world.owned(owner, f"{n}", operator=operator))).round_id for n in range(60)}
     now_ms = NOON_MS + LEASE_MS
-    await world.ledger.heartbeat(other, now_ms)
-    third = await world.ledger.register_node("node-c", now_ms)
+    sweepers = [await world.ledger.register_node(f"sweeper-{number}", now_ms) for number in range(4)]
     taken = []
 
     async def sweep(node):
@@ -163,6 +162,6 @@ async def test_of_two_sweepers_each_round_has_one(world, owner, other):
             taken.extend(live.round_id for live, _heartbeat in batch)
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(sweep, other)
-        nursery.start_soon(sweep, third)
+        for sweeper in sweepers:
+            nursery.start_soon(sweep, sweeper)
     assert sorted(taken) == sorted(rounds)
