@@ -38,6 +38,15 @@ def place_error(services: Services, session: SessionRecord, *, is_busy: bool, is
     return None if services.operators.is_active(session.operator_id) else "bet_declined"
 
 
+def end_reason(services: Services, session: SessionRecord, *, is_draining: bool) -> str | None:
+    """Why the session has to end now, in the protocol's words, or ``None``."""
+    if services.clock.now_ms() >= session.expires_at_ms:
+        return "expired"
+    if not services.operators.is_active(session.operator_id) or table_of(services, session) is None:
+        return "operator_suspended"
+    return "shutdown" if is_draining else None
+
+
 def bet_error(bet: BetIn, table: Table, balance_minor: int) -> str | None:
     """The protocol's error code for a bet that breaks the limits or exceeds the known balance, or ``None``."""
     auto = bet.auto_cashout_hundredths

@@ -216,7 +216,7 @@ class Lobby:
         now_ms = self._services.clock.now_ms()
         live = opened.live_round
         if await resolve_stored(self._services, live.operator_id, live.round_id, now_ms) is not None:
-            self._deliver(live.operator_id, live.session_id)
+            self._deliver(live.operator_id)
 
     def _start_session(self, digest: bytes, opened: OpenedSession, running: RoundActor | None) -> SessionActor | bytes:
         services, record = self._services, opened.session
@@ -232,14 +232,14 @@ class Lobby:
             services,
             self._desk,
             record,
-            pending_minor=sum(call.amount_minor for call in opened.pending_calls),
+            pending_calls=opened.pending_calls,
             start_round=self._start_round,
             draining=lambda: self.draining,
         )
         if running is not None:
             session.adopt(running)
         if opened.pending_calls:
-            self._deliver(record.operator_id, record.session_id)
+            self._deliver(record.operator_id)
         self._sessions[digest] = session
 
         async def on_end(_failed: bool) -> None:
@@ -273,10 +273,10 @@ class Lobby:
         owes_minor = sum(call.amount_minor for call in pending if call.round_id == placed.round_id)
         actor.report(RoundLost() if finished is None else RoundOver(finished, owes_minor, None))
         if owes_minor:
-            self._deliver(placed.operator_id, placed.session_id)
+            self._deliver(placed.operator_id)
 
-    def _deliver(self, operator_id: UUID, session_id: UUID) -> None:
-        self._desk.deliver(operator_id, session_id)
+    def _deliver(self, operator_id: UUID) -> None:
+        self._desk.deliver(operator_id)
 
     def _look(self) -> None:
         for session in list(self._sessions.values()):

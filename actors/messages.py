@@ -1,10 +1,11 @@
 """Messages between actors, by who gets them. ``...In`` frames of players are in ``actors.protocol``."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from actors.actor import Reply
 from actors.metronome import Flight
-from actors.ports import PlayerSink, WalletAnswer
+from actors.ports import NotSent, PlayerSink, WalletAnswer
 from actors.protocol import BetIn, ClientSeedIn, HistoryIn
 from actors.records import FinishedRound, LiveRound, WalletCall
 
@@ -16,20 +17,24 @@ class SendBet:
     """Send a stored bet once."""
 
     call: WalletCall
-    reply: Reply[WalletAnswer]
+    reply: Reply[WalletAnswer | NotSent]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Deliver:
-    """A win or refund was stored: read what is due."""
+    """Send a claimed win or refund once, and call ``ended`` then. ``is_trial``: its operator's breaker is open."""
+
+    call: WalletCall
+    is_trial: bool
+    ended: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
 class WalletNews:
-    """What a session learns from its wallet: the balance if an answer told one, and what is still unacknowledged."""
+    """A win or refund is pending no more: acknowledged with the wallet's balance, or parked (``None``)."""
 
+    operator_tx_id: str
     balance_minor: int | None
-    pending_minor: int
 
 
 # To a round, and its news to the session.

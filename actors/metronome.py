@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+import trio
+
 from actors.actor import Actor
 from actors.clock import ServerClock
 from actors.protocol import tick_frame
@@ -48,6 +50,7 @@ class Metronome(Actor[None]):
         self._tick_ms = tick_ms
         self._cohorts: defaultdict[int, dict[UUID, Flight]] = defaultdict(dict)
         self._frames: list[bytes] = []
+        self._joined = trio.Event()
 
     def next_beat_ms(self) -> int:
         """The first beat at or after now, in unix milliseconds."""
@@ -59,6 +62,7 @@ class Metronome(Actor[None]):
             return
         assert flight.started_at_ms % self._tick_ms == 0, "a flight starts on a beat"
         self._cohorts[flight.started_at_ms][flight.round_id] = flight
+        self._joined.set()
 
     def leave(self, flight: Flight) -> None:
         """Stream no more ticks of the flight; harmless if it has left."""
@@ -70,9 +74,13 @@ class Metronome(Actor[None]):
                 del self._cohorts[flight.started_at_ms]
 
     async def run(self) -> None:
-        """Beat for ever."""
+        """Beat for ever, but not while there is nothing to stream."""
         beat_ms = self.next_beat_ms()
         while True:
+            if not self._cohorts:
+                self._joined = trio.Event()
+                await self._joined.wait()
+                beat_ms = self.next_beat_ms()
             await self._clock.sleep_until_ms(beat_ms)
             beat_ms = self._clock.now_ms() // self._tick_ms * self._tick_ms
             self._beat(beat_ms)

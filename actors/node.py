@@ -15,13 +15,13 @@ from dataclasses import dataclass
 
 import trio
 
-from actors.actor import Actor
 from actors.clock import ServerClock
+from actors.courier import BacklogWatch, Courier
 from actors.ledger import LedgerActor
 from actors.lobby import Lobby
 from actors.metronome import Metronome
 from actors.operators import OperatorDirectory
-from actors.ports import Entropy, Ledger, LedgerUnavailableError, OperatorSource, WalletGateway
+from actors.ports import Entropy, Ledger, OperatorSource, WalletGateway
 from actors.recovery import Heartbeat
 from actors.rules.growth import GrowthCurve
 from actors.services import Observer, Services
@@ -31,8 +31,8 @@ from actors.wallet import WalletActor, WalletDesk
 
 log = logging.getLogger("getaway.node")
 
-RESUME_SESSIONS_MAX = 5_000
-"""How many sessions with undelivered calls are resumed at a time; the longest waiting come first."""
+REST_CHECK_S = 0.005
+"""How often a draining node looks whether its deliveries have ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +53,7 @@ class Node:
     services: Services
     lobby: Lobby
     desk: WalletDesk
+    courier: Courier
     heartbeat: Heartbeat
     fenced: trio.Event
 
@@ -60,28 +61,8 @@ class Node:
         """End all rounds and sessions in order, then give calls in flight ``delivery_drain_ms_max`` to finish."""
         await self.lobby.drain()
         with trio.move_on_after(self.services.settings.delivery_drain_ms_max / 1000):
-            await self.desk.until_at_rest()
-
-
-class DeliveryResumer(Actor[None]):
-    """Starts the wallets of sessions that are owed something, at the start and every ``orphan_sweep_ms``."""
-
-    def __init__(self, services: Services, desk: WalletDesk) -> None:
-        super().__init__("resumer", 1)
-        self._services = services
-        self._desk = desk
-
-    async def run(self) -> None:
-        """Resume for ever."""
-        services = self._services
-        while True:
-            try:
-                owed = await services.reads.sessions_with_pending_calls(services.owner, RESUME_SESSIONS_MAX)
-                for operator_id, session_id in owed:
-                    self._desk.resume(operator_id, session_id)
-            except LedgerUnavailableError as error:
-                log.warning("undelivered calls could not be read", extra={"error": str(error)})
-            await trio.sleep(services.settings.orphan_sweep_ms / 1000)
+            while self.courier.is_busy or self.desk.lanes.is_busy:  # noqa: ASYNC110 - many owners, one short wait
+                await trio.sleep(REST_CHECK_S)
 
 
 @asynccontextmanager
@@ -120,8 +101,10 @@ async def open_node(name: str, settings: GameSettings, clock: ServerClock, ports
         foundation.start(heartbeat, Policy.RESTART)
         rounds.start(services.metronome, Policy.RESTART)
         rounds.start(lobby.sweeper, Policy.RESTART)
-        wallets.start(DeliveryResumer(services, desk), Policy.RESTART)
-        yield Node(services=services, lobby=lobby, desk=desk, heartbeat=heartbeat, fenced=fenced)
+        courier = Courier(services, desk)
+        wallets.start(courier, Policy.RESTART)
+        wallets.start(BacklogWatch(services), Policy.RESTART)
+        yield Node(services=services, lobby=lobby, desk=desk, courier=courier, heartbeat=heartbeat, fenced=fenced)
 
 
 @asynccontextmanager
@@ -132,7 +115,7 @@ async def _supervised(services: Services) -> AsyncIterator[Supervisor]:
 
 
 def _wallet_starter(supervisor: Supervisor) -> Callable[[WalletActor, Callable[[], None]], None]:
-    """A wallet is temporary: its calls are rows, and the resumer or its session starts a new one."""
+    """A wallet is temporary: its calls are rows, and the courier or a bet starts a new one."""
 
     def start(wallet: WalletActor, ended: Callable[[], None]) -> None:
         async def on_end(_failed: bool) -> None:

@@ -1,7 +1,7 @@
 """The directory of operators: in memory for every lookup, refreshed from the database within seconds of a change."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from uuid import UUID
 
 import trio
@@ -27,6 +27,11 @@ class OperatorDirectory(Actor[None]):
     def find(self, operator_id: UUID) -> Operator | None:
         """The operator as of the last refresh."""
         return self._operators.get(operator_id)
+
+    @property
+    def ids(self) -> Collection[UUID]:
+        """All operators."""
+        return self._operators.keys()
 
     def is_active(self, operator_id: UUID) -> bool:
         """Whether the operator's players may bet."""

@@ -3,12 +3,12 @@
 Real adapters live in ``server``, in-memory twins in ``tests``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
-from actors.records import FinishedRound, LiveRound, OpenedSession, Operator, Owner, WalletCall
+from actors.records import Backlog, FinishedRound, LiveRound, OpenedSession, Operator, Owner, WalletCall
 from actors.transitions import Answer, Transition
 
 
@@ -68,8 +68,22 @@ class Ledger(Protocol):
         """A session's wins and refunds that are neither acknowledged nor parked, in order."""
         ...
 
-    async def sessions_with_pending_calls(self, owner: Owner, limit: int) -> list[tuple[UUID, UUID]]:
-        """``(operator_id, session_id)`` of sessions that have pending wins or refunds, the longest waiting first."""
+    async def claim_due_calls(
+        self, owner: Owner, quotas: Mapping[UUID, int], now_ms: int, claim_ms: int
+    ) -> list[WalletCall]:
+        """Claim pending wins and refunds that are due, the longest due first, at most ``quotas`` of each operator.
+
+        Of a session only its oldest pending call. A claimed call is due again after ``claim_ms``, which its
+        ``next_attempt_at_ms`` says; until then nobody else gets it.
+        """
+        ...
+
+    async def release_claims(self, owner: Owner, lease_ms: int, now_ms: int, limit: int) -> int:
+        """Make calls due that the dead had claimed, at most ``limit``; how many. See ``take_orphans`` for who is."""
+        ...
+
+    async def backlogs(self) -> list[Backlog]:
+        """What is pending or parked, for each operator that has any."""
         ...
 
 
@@ -107,6 +121,14 @@ class Unclear:
 
     detail: str
     sends: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """The call never left this process, so it certainly had no effect."""
+
+    detail: str
+    sends: int = 0
 
 
 WalletAnswer = Acknowledged | Declined | Unclear

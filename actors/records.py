@@ -14,6 +14,7 @@ from actors.rules.fairness import Outcome
 from actors.rules.growth import GrowthCurve
 from actors.rules.limits import BetLimits
 from actors.rules.settlement import FlightPlan, Result
+from actors.rules.wallet_bodies import refund_tx_id, win_tx_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,10 +174,15 @@ class FinishedRound:
     started_at_ms: int | None
     settled_at_ms: int
 
+    @property
+    def owed_tx_id(self) -> str:
+        """The id of the win or refund that this end owes, if it owes one."""
+        return win_tx_id(self.round_id) if self.status is RoundStatus.SETTLED else refund_tx_id(self.round_id)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRecord:
-    """A stored session. ``pending_minor`` is the sum of its unacknowledged wins and refunds."""
+    """A stored session."""
 
     operator_id: UUID
     session_id: UUID
@@ -186,6 +192,16 @@ class SessionRecord:
     created_at_ms: int
     expires_at_ms: int
     next: Commitment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """An operator's undelivered wins and refunds: how many are pending, since when (unix ms), how many parked."""
+
+    operator_id: UUID
+    pending: int
+    oldest_created_at_ms: int | None
+    parked: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -80,10 +80,10 @@ async def resolve_stored(
 class OrphanSweeper(Actor[None]):
     """Takes the rounds of dead owners, at the start and then every ``orphan_sweep_ms``, and ends them.
 
-    ``deliver`` starts the wallet of a session that is owed something.
+    ``deliver`` lets the courier know of an operator that has calls due.
     """
 
-    def __init__(self, services: Services, deliver: Callable[[UUID, UUID], None]) -> None:
+    def __init__(self, services: Services, deliver: Callable[[UUID], None]) -> None:
         super().__init__("orphans", 1)
         self._services = services
         self._deliver = deliver
@@ -93,6 +93,8 @@ class OrphanSweeper(Actor[None]):
         while True:
             try:
                 while await self.sweep() == self._services.settings.orphan_batch_max:
+                    pass
+                while await self.release_claims() == self._services.settings.orphan_batch_max:
                     pass
             except LedgerUnavailableError as error:
                 log.warning("orphaned rounds could not be read", extra={"error": str(error)})
@@ -112,7 +114,14 @@ class OrphanSweeper(Actor[None]):
     async def _end(self, live: LiveRound, last_alive_ms: int) -> None:
         ending = await resolve(self._services, live, last_alive_ms)
         if ending is not None and ending.owes_minor:
-            self._deliver(live.operator_id, live.session_id)
+            self._deliver(live.operator_id)
+
+    async def release_claims(self) -> int:
+        """Make a batch of calls due that the dead had claimed; how many. Raises ``LedgerUnavailableError``."""
+        services = self._services
+        return await services.reads.release_claims(
+            services.owner, services.settings.lease_ms, services.clock.now_ms(), services.settings.orphan_batch_max
+        )
 
 
 class Heartbeat(Actor[None]):

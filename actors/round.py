@@ -13,7 +13,7 @@ import trio
 from actors import endings
 from actors.actor import Actor
 from actors.calls import bet_call
-from actors.errors import ActorError
+from actors.errors import ActorError, MailboxFullError
 from actors.messages import (
     BetNotStored,
     BetStored,
@@ -28,7 +28,7 @@ from actors.messages import (
     SendBet,
 )
 from actors.metronome import Flight, TickTarget
-from actors.ports import Acknowledged, Declined, LedgerUnavailableError, Unclear, WalletAnswer
+from actors.ports import Acknowledged, Declined, LedgerUnavailableError, NotSent, Unclear, WalletAnswer
 from actors.records import CallStatus, Commitment, LiveRound, RoundStatus
 from actors.recovery import resolve_stored
 from actors.rules.settlement import FlightPlan, Result, Settlement
@@ -103,9 +103,11 @@ class RoundActor(Actor[Cashout | Interrupt]):
         else:
             await self._end(self._not_taken(answer))
 
-    def _not_taken(self, answer: Declined | Unclear) -> endings.Ending:
+    def _not_taken(self, answer: Declined | Unclear | NotSent) -> endings.Ending:
         if isinstance(answer, Declined):
             return self._void("bet_declined", CallStatus.DECLINED, answer.sends, answer.detail)
+        if isinstance(answer, NotSent):
+            return self._void("wallet_unavailable", CallStatus.DECLINED, 0, f"not sent: {answer.detail}")
         log.warning(
             "a bet has no clear answer and is refunded",
             extra={"round_id": str(self.placed.round_id), "detail": answer.detail, "attempts": answer.sends},
@@ -149,12 +151,14 @@ class RoundActor(Actor[Cashout | Interrupt]):
             detail=detail,
         )
 
-    async def _ask_wallet(self) -> WalletAnswer:
+    async def _ask_wallet(self) -> WalletAnswer | NotSent:
         wallet = self._desk.wallet(self.placed.operator_id, self.placed.session_id)
         call = bet_call(self.placed)
         timeout_ms = self._services.settings.bet_timeout_ms + WALLET_MARGIN_MS
         try:
             return await wallet.ask(lambda reply: SendBet(call, reply), timeout_ms)
+        except MailboxFullError:
+            return NotSent("too many calls of the session wait")
         except (ActorError, trio.TooSlowError):
             return Unclear("the wallet actor did not answer")
 
@@ -190,7 +194,7 @@ class RoundActor(Actor[Cashout | Interrupt]):
             self.report(RoundLost())
             return
         self.report(RoundOver(finished, self.placed.amount_minor, None))
-        self._desk.deliver(self.placed.operator_id, self.placed.session_id)
+        self._desk.deliver(self.placed.operator_id)
 
     async def _fly(self, live: LiveRound, balance_minor: int) -> None:
         assert live.started_at_ms is not None
@@ -249,4 +253,4 @@ class RoundActor(Actor[Cashout | Interrupt]):
             if isinstance(message, Cashout):
                 self.report(CashoutRefused(message.frame_id, "too_late"))
         if ending.owes_minor:
-            self._desk.deliver(self.placed.operator_id, self.placed.session_id)
+            self._desk.deliver(self.placed.operator_id)

@@ -1,8 +1,9 @@
 """What every actor of a node shares: its clock, its owner's mark, its ports and settings, and who counts."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+from uuid import UUID
 
 import trio
 
@@ -11,7 +12,7 @@ from actors.ledger import LedgerActor
 from actors.metronome import Metronome
 from actors.operators import OperatorDirectory
 from actors.ports import Entropy, Ledger, LedgerUnavailableError, WalletGateway
-from actors.records import CallKind, Owner
+from actors.records import Backlog, CallKind, Owner
 from actors.settings import GameSettings
 from actors.transitions import Answer, Transition
 
@@ -28,6 +29,18 @@ class Observer(Protocol):
 
     def round_ended(self, status: str, result: str | None) -> None:
         """A round reached its end."""
+        ...
+
+    def breaker(self, operator_id: UUID, *, is_open: bool) -> None:
+        """An operator's breaker opened or closed."""
+        ...
+
+    def wallet_retry(self, operator_id: UUID) -> None:
+        """A win or refund was not acknowledged and is due again later."""
+        ...
+
+    def backlogs(self, backlogs: Sequence[Backlog], now_ms: int) -> None:
+        """What all operators are owed, as of ``now_ms``."""
         ...
 
     def wallet_call(self, kind: CallKind, outcome: str, duration_s: float) -> None:

@@ -4,13 +4,13 @@ It never waits for a wallet or a flight: those are other actors, whose news come
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import assert_never
 
 import trio
 
 from actors.actor import Actor
-from actors.bets import Table, bet_error, new_round, next_commitment, place_error, table_of
+from actors.bets import Table, bet_error, end_reason, new_round, next_commitment, place_error, table_of
 from actors.client_seeds import store_client_seed
 from actors.errors import ActorError, MailboxFullError
 from actors.history import HistoryReader
@@ -31,6 +31,7 @@ from actors.messages import (
     SessionMessage,
     WalletNews,
 )
+from actors.owed import Owed
 from actors.ports import LedgerUnavailableError, PlayerSink
 from actors.protocol import (
     BetIn,
@@ -44,7 +45,7 @@ from actors.protocol import (
     round_fields,
     session_ended_frame,
 )
-from actors.records import Commitment, FinishedRound, LiveRound, RoundStatus, SessionRecord
+from actors.records import Commitment, FinishedRound, LiveRound, RoundStatus, SessionRecord, WalletCall
 from actors.round import RoundActor
 from actors.services import Services
 from actors.wallet import WalletDesk
@@ -63,7 +64,7 @@ class SessionActor(Actor[SessionMessage]):
         desk: WalletDesk,
         session: SessionRecord,
         *,
-        pending_minor: int,
+        pending_calls: Sequence[WalletCall],
         start_round: Callable[[RoundActor], None],
         draining: Callable[[], bool],
     ) -> None:
@@ -75,7 +76,7 @@ class SessionActor(Actor[SessionMessage]):
         self._start_round = start_round
         self._draining = draining
         self._balance_minor = session.balance_minor
-        self._pending_minor = pending_minor
+        self._owed = Owed(services, session, pending_calls)
         self._next = session.next
         self._lost = False
         self._sink: PlayerSink | None = None
@@ -146,17 +147,20 @@ class SessionActor(Actor[SessionMessage]):
                         message = await self.receive()
                     if message is not None:
                         await self._handle(message, nursery)
+                    elif await self._owed.check():
+                        self._send_balance()
+                        self._place_waiting_bet()
                 nursery.cancel_scope.cancel()
         finally:
             self._desk.forget(self.session_id)
             self._end_socket("shutdown")
 
     def _wakes_at(self) -> float:
-        wakes_at = float("inf")
+        wakes_at = self._owed.check_at
         if self._ends_at is not None:
-            wakes_at = self._ends_at
+            wakes_at = min(wakes_at, self._ends_at)
         elif self._round is None:
-            wakes_at = self._services.clock.trio_time(self.record.expires_at_ms)
+            wakes_at = min(wakes_at, self._services.clock.trio_time(self.record.expires_at_ms))
         if self._bet_waits_until is not None:
             wakes_at = min(wakes_at, self._bet_waits_until)
         if self._sink is None and self._round is None:
@@ -169,7 +173,7 @@ class SessionActor(Actor[SessionMessage]):
             self._drop_waiting_bet("wallet_pending")
         if self._round is not None:
             return False
-        reason = self._end_reason()
+        reason = end_reason(self._services, self.record, is_draining=self._draining())
         if reason is None:
             self._ends_at = None
         elif not self._shows_a_payment(now):
@@ -186,21 +190,11 @@ class SessionActor(Actor[SessionMessage]):
 
     def _shows_a_payment(self, now: float) -> bool:
         """Whether the player may still see a win or a refund arrive, for ``pending_wait_ms`` at most."""
-        if not self._pending_minor or self._sink is None:
+        if not self._owed.minor or self._sink is None:
             return False
         if self._ends_at is None:
             self._ends_at = now + self._services.settings.pending_wait_ms / 1000
         return now < self._ends_at
-
-    def _end_reason(self) -> str | None:
-        if self._services.clock.now_ms() >= self.record.expires_at_ms:
-            return "expired"
-        if (
-            not self._services.operators.is_active(self.record.operator_id)
-            or table_of(self._services, self.record) is None
-        ):
-            return "operator_suspended"
-        return "shutdown" if self._draining() else None
 
     def _end_socket(self, reason: str) -> None:
         if self._sink is not None:
@@ -262,7 +256,7 @@ class SessionActor(Actor[SessionMessage]):
             session=self.record,
             table=table,
             balance_minor=self._balance_minor,
-            pending_minor=self._pending_minor,
+            pending_minor=self._owed.minor,
             promised=self._next,
             flying=self._flying,
             history=with_newest(self._last, attach.history),
@@ -291,6 +285,8 @@ class SessionActor(Actor[SessionMessage]):
         table = table_of(self._services, self.record)
         is_busy = self._round is not None or self._bet is not None
         code = place_error(self._services, self.record, is_busy=is_busy, is_draining=self._draining())
+        if code is None and not self._desk.lanes.of(self.record.operator_id).permits:
+            code = "wallet_unavailable"
         if code is None:
             code = "bet_declined" if table is None else bet_error(bet, table, self._balance_minor)
         if code is not None:
@@ -298,7 +294,7 @@ class SessionActor(Actor[SessionMessage]):
             return
         assert table is not None
         self._bet = bet
-        if self._pending_minor:
+        if self._owed.minor:
             self._bet_waits_until = trio.current_time() + self._services.settings.pending_wait_ms / 1000
         else:
             self._place(bet, table)
@@ -366,7 +362,8 @@ class SessionActor(Actor[SessionMessage]):
             self._next = self._round.next_commitment
         self._clear_round()
         self._last = finished
-        self._pending_minor += news.owes_minor
+        if news.owes_minor:
+            self._owed.add(finished.owed_tx_id, news.owes_minor)
         fields = finished_fields(finished) | {"balance_minor": self._balance_minor, "next": next_fields(self._next)}
         self._show(encode("round_ended", frame_id, **fields))
         if void and finished.reason in WORDS:
@@ -385,12 +382,15 @@ class SessionActor(Actor[SessionMessage]):
     def _on_wallet(self, news: WalletNews) -> None:
         if news.balance_minor is not None:
             self._balance_minor = news.balance_minor
-        self._pending_minor = news.pending_minor
+        self._owed.end(news.operator_tx_id)
         self._send_balance()
-        if self._bet is None or self._round is not None or self._pending_minor:
+        self._place_waiting_bet()
+
+    def _place_waiting_bet(self) -> None:
+        if self._bet is None or self._round is not None or self._owed.minor:
             return
         bet, self._bet, self._bet_waits_until = self._bet, None, None
         self._judge_bet(bet)
 
     def _send_balance(self) -> None:
-        self._show(encode("balance", None, balance_minor=self._balance_minor, pending_minor=self._pending_minor))
+        self._show(encode("balance", None, balance_minor=self._balance_minor, pending_minor=self._owed.minor))

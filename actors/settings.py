@@ -25,13 +25,27 @@ class GameSettings:
     retry_max_ms: int = 60_000
     retry_period_ms: int = 76 * 3_600_000
     """A call that was not acknowledged after this is parked for a person."""
-    operator_calls_max: int = 64
-    """Calls in flight to one operator; more wait, within their own deadline, and delay nobody else."""
+    operator_bets_max: int = 64
+    """Bets in flight to one operator. Overflow: they wait, within their own deadline, then are void, never sent."""
+    operator_deliveries_max: int = 32
+    """Wins and refunds in flight to one operator. Overflow: they stay in the ledger until there is room."""
+    claim_ms: int = 20_000
+    """For so long a due call is left to the node that claimed it. Longer than an attempt and its way to it."""
+    courier_poll_ms: int = 500
+    """How often due calls are looked for without a nudge."""
+    backlog_watch_ms: int = 5_000
+    breaker_failures_max: int = 8
+    """So many calls in a row without a clear answer open an operator's breaker."""
+    breaker_open_first_ms: int = 1_000
+    breaker_open_max_ms: int = 10_000
+    """An open breaker lets one trial through after the first of these, then doubling up to the second."""
+    owed_check_ms: int = 5_000
+    """A session that waits for a win or refund looks so often whether somebody else has delivered it."""
 
     session_linger_ms: int = 30_000
     """A session without a socket and without a round leaves memory after this; its row stays."""
-    wallet_linger_ms: int = 30_000
-    """A wallet actor without anything to deliver leaves memory after this."""
+    wallet_linger_ms: int = 2_000
+    """A wallet actor without anything to send leaves memory after this."""
     operator_refresh_ms: int = 2_000
     heartbeat_ms: int = 1_000
     lease_ms: int = 10_000
@@ -50,7 +64,7 @@ class GameSettings:
     round_mailbox_max: int = 8
     """Overflow: a cash-out is refused (``rate_limited``); eight are queued already."""
     wallet_mailbox_max: int = 8
-    """Overflow: the bet is refused (``wallet_unavailable``); wins and refunds are read from the ledger instead."""
+    """Overflow: the bet is void (``wallet_unavailable``); a win or refund is due again when its claim ends."""
     ledger_mailbox_max: int = 8_192
     """Overflow: the change is refused as ``LedgerUnavailableError``."""
     ledger_group_max: int = 256

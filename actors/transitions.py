@@ -124,7 +124,7 @@ class RefundRound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcknowledgeCall:
-    """A pending win or refund that the operator's wallet confirmed; the session's balance becomes the wallet's.
+    """A pending or parked win or refund that the operator's wallet confirmed; its balance becomes the session's.
 
     A fact about the outside, true whoever learned it: it is not fenced by an owner.
     """
@@ -139,8 +139,12 @@ class AcknowledgeCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostponeCall:
-    """A failed attempt at a win or refund: when it is tried next, or parked for a person (``parked``)."""
+    """A failed attempt at a win or refund: when it is tried next, or parked for a person (``parked``).
 
+    Applies unless another owner has claimed the call meanwhile.
+    """
+
+    owner: Owner
     operator_id: UUID
     session_id: UUID
     operator_tx_id: str

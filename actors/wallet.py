@@ -1,7 +1,7 @@
 """The wallet actor: one per session, it sends the session's callbacks to the operator one at a time, in order.
 
-A bet is one attempt whose answer decides the round. Wins and refunds are stored rows: the actor sends the oldest one
-until the operator acknowledges it, and only then the next. It can be started for any session at any time from rows.
+A bet is one attempt whose answer decides the round. A win or refund comes from the courier, claimed: the actor sends it
+once and stores what became of it; a failed one is due again later. It can be started for any session at any time.
 """
 
 import logging
@@ -13,18 +13,15 @@ import trio
 
 from actors.actor import Actor
 from actors.errors import ActorError
+from actors.lanes import Lane, Lanes
 from actors.messages import Deliver, SendBet, WalletNews
-from actors.ports import Acknowledged, Declined, LedgerUnavailableError, Unclear, WalletAnswer
+from actors.ports import Acknowledged, NotSent, Unclear, WalletAnswer
 from actors.records import WalletCall
 from actors.rules.retries import is_over, wait_before_attempt_ms
 from actors.services import Services, commit_until_known
-from actors.transitions import AcknowledgeCall, PostponeCall
+from actors.transitions import AcknowledgeCall, Applied, PostponeCall
 
 log = logging.getLogger("getaway.wallet")
-
-
-REST_CHECK_S = 0.005
-"""A wallet at rest is about to take what was queued for it meanwhile."""
 
 
 class WalletActor(Actor[SendBet | Deliver]):
@@ -35,83 +32,74 @@ class WalletActor(Actor[SendBet | Deliver]):
         services: Services,
         operator_id: UUID,
         session_id: UUID,
-        limiter: trio.CapacityLimiter,
+        lane: Lane,
         listener: Callable[[WalletNews], None],
     ) -> None:
         super().__init__(f"wallet:{session_id}", services.settings.wallet_mailbox_max)
         self._services = services
         self._operator_id = operator_id
         self._session_id = session_id
-        self._limiter = limiter
+        self._lane = lane
         self._listener = listener
-        self._pending: list[WalletCall] = []
-        self.at_rest = trio.Event()
-        """Set while there is nothing to deliver and nothing in flight."""
 
     async def run(self) -> None:
-        """Deliver what is stored, then serve until nothing came for ``wallet_linger_ms``."""
-        await self._load_pending()
+        """Serve until nothing came for ``wallet_linger_ms``."""
         while True:
-            wait_ms = self._wait_ms()
             message: SendBet | Deliver | None = None
-            if not self._pending:
-                self.at_rest.set()
-            with trio.move_on_after(wait_ms / 1000):
+            with trio.move_on_after(self._services.settings.wallet_linger_ms / 1000):
                 message = await self.receive()
-            if message is None and not self._pending:
-                return
-            if self.at_rest.is_set():  # whoever waits for an unset one keeps waiting for the right moment
-                self.at_rest = trio.Event()
-            match message:
-                case SendBet():
-                    message.reply.answer(await self._send_bet(message.call))
-                case Deliver():
-                    await self._load_pending()
+            match message or self.receive_nowait():
+                case SendBet() as bet:
+                    bet.reply.answer(await self._send_bet(bet.call))
+                case Deliver() as delivery:
+                    try:
+                        await self._deliver(delivery.call, was_trial=delivery.is_trial)
+                    finally:
+                        delivery.ended()
                 case None:
-                    await self._deliver(self._pending[0])
+                    return
 
-    def _wait_ms(self) -> int:
-        if not self._pending:
-            return self._services.settings.wallet_linger_ms
-        return max(self._pending[0].next_attempt_at_ms - self._services.clock.now_ms(), 0)
+    async def _send_bet(self, call: WalletCall) -> WalletAnswer | NotSent:
+        """Within the bet's deadline, the wait for a place among the operator's bets included."""
+        give_up_at = trio.current_time() + self._services.settings.bet_timeout_ms / 1000
+        has_place = False
+        with trio.move_on_at(give_up_at):
+            await self._lane.bets.acquire_on_behalf_of(call)
+            has_place = True
+        if not has_place:
+            return NotSent("too many bets of this operator are in flight")
+        try:
+            left_ms = int((give_up_at - trio.current_time()) * 1000)
+            if left_ms <= 0 or not self._lane.permits:
+                return NotSent("the operator's wallet keeps failing")
+            return await self._attempt(call, left_ms, was_trial=self._lane.begin())
+        finally:
+            self._lane.bets.release_on_behalf_of(call)
 
-    async def _load_pending(self) -> None:
-        wait_s = 0.05
-        while True:
-            try:
-                self._pending = await self._services.reads.pending_calls(self._operator_id, self._session_id)
-                return
-            except LedgerUnavailableError:
-                await trio.sleep(wait_s)
-                wait_s = min(wait_s * 2, 1)
-
-    async def _send_bet(self, call: WalletCall) -> WalletAnswer:
-        if self._pending:
-            return Declined("an earlier win or refund is not acknowledged yet")
-        return await self._attempt(call, self._services.settings.bet_timeout_ms)
-
-    async def _attempt(self, call: WalletCall, timeout_ms: int) -> WalletAnswer:
+    async def _attempt(self, call: WalletCall, timeout_ms: int, *, was_trial: bool) -> WalletAnswer | NotSent:
+        """One attempt, at most ``timeout_ms`` long whatever the gateway does."""
         operator = self._services.operators.find(self._operator_id)
         if operator is None:
-            return Unclear("the operator is not known to this node yet")
+            return NotSent("the operator is not known to this node yet")
         began_at = trio.current_time()
-        answer: WalletAnswer = Unclear("too many calls to this operator are in flight")
+        answer: WalletAnswer = Unclear("no answer in time")
         with trio.move_on_after(timeout_ms / 1000):
-            async with self._limiter:
-                left_ms = timeout_ms - int((trio.current_time() - began_at) * 1000)
-                answer = Unclear("no answer in time")
-                answer = await self._services.gateway.send(operator, call, max(left_ms, 1))
+            answer = await self._services.gateway.send(operator, call, timeout_ms)
         self._services.observer.wallet_call(call.kind, type(answer).__name__.lower(), trio.current_time() - began_at)
+        self._lane.note(answer, was_trial=was_trial)
         return answer
 
-    async def _deliver(self, call: WalletCall) -> None:
-        answer = await self._attempt(call, self._services.settings.delivery_timeout_ms)
+    async def _deliver(self, call: WalletCall, *, was_trial: bool) -> None:
+        settings = self._services.settings
+        if self._services.clock.now_ms() + settings.delivery_timeout_ms > call.next_attempt_at_ms:
+            return  # It waited too long here: its claim could end while it is sent, and another node send it, too.
+        answer = await self._attempt(call, settings.delivery_timeout_ms, was_trial=was_trial)
         attempts = call.attempts + answer.sends
         if isinstance(answer, Acknowledged):
             await commit_until_known(self._services, self._acknowledged(call, attempts, answer.balance_minor))
-            self._pending.pop(0)
-            self._tell(answer.balance_minor)
+            self._listener(WalletNews(call.operator_tx_id, answer.balance_minor))
             return
+        self._services.observer.wallet_retry(self._operator_id)
         postponed = self._postponed(call, attempts, answer.detail)
         log.warning(
             "a wallet call was not acknowledged",
@@ -123,8 +111,9 @@ class WalletActor(Actor[SendBet | Deliver]):
                 "parked": postponed.parked,
             },
         )
-        await commit_until_known(self._services, postponed)
-        await self._load_pending()
+        stored = await commit_until_known(self._services, postponed)
+        if postponed.parked and isinstance(stored, Applied):
+            self._listener(WalletNews(call.operator_tx_id, None))
 
     def _acknowledged(self, call: WalletCall, attempts: int, balance_minor: int) -> AcknowledgeCall:
         return AcknowledgeCall(
@@ -139,9 +128,10 @@ class WalletActor(Actor[SendBet | Deliver]):
     def _postponed(self, call: WalletCall, attempts: int, detail: str) -> PostponeCall:
         settings, now_ms = self._services.settings, self._services.clock.now_ms()
         wait_ms = wait_before_attempt_ms(
-            attempts, settings.retry_first_ms, settings.retry_max_ms, self._services.entropy.fraction()
+            max(attempts, 1), settings.retry_first_ms, settings.retry_max_ms, self._services.entropy.fraction()
         )
         return PostponeCall(
+            owner=self._services.owner,
             operator_id=self._operator_id,
             session_id=self._session_id,
             operator_tx_id=call.operator_tx_id,
@@ -151,65 +141,72 @@ class WalletActor(Actor[SendBet | Deliver]):
             parked=is_over(call.created_at_ms, now_ms, settings.retry_period_ms),
         )
 
-    def _tell(self, balance_minor: int | None) -> None:
-        self._listener(WalletNews(balance_minor, sum(call.amount_minor for call in self._pending)))
-
 
 class WalletDesk:
-    """Finds or starts the wallet actor of a session; owns the bound on calls in flight to each operator."""
+    """Finds or starts the wallet actor of a session; owns the operators' lanes."""
 
     def __init__(self, services: Services, start: Callable[[WalletActor, Callable[[], None]], None]) -> None:
         self._services = services
         self._start = start
+        self.lanes = Lanes(services.settings, services.clock, services.observer)
         self._wallets: dict[UUID, WalletActor] = {}
-        self._limiters: dict[UUID, trio.CapacityLimiter] = {}
         self._listeners: dict[UUID, Callable[[WalletNews], None]] = {}
+        self._due: Callable[[UUID], None] = _nobody
 
     def listen(self, session_id: UUID, listener: Callable[[WalletNews], None]) -> None:
         """Tell ``listener`` what the session's wallet learns, until ``forget``."""
         self._listeners[session_id] = listener
 
     def forget(self, session_id: UUID) -> None:
-        """The session has left memory; its wallet goes on delivering."""
+        """The session has left memory; its calls are delivered all the same."""
         self._listeners.pop(session_id, None)
+
+    def on_due(self, nudge: Callable[[UUID], None]) -> None:
+        """Call ``nudge`` with an operator that may have calls due. It must not wait."""
+        self._due = nudge
 
     def wallet(self, operator_id: UUID, session_id: UUID) -> WalletActor:
         """The session's wallet actor, started if there is none."""
         wallet = self._wallets.get(session_id)
         if wallet is None or wallet.stopped.is_set():
-            limiter = self._limiters.setdefault(
-                operator_id, trio.CapacityLimiter(self._services.settings.operator_calls_max)
-            )
-            wallet = WalletActor(
-                self._services, operator_id, session_id, limiter, lambda news: self._news(session_id, news)
-            )
+            lane = self.lanes.of(operator_id)
+            wallet = WalletActor(self._services, operator_id, session_id, lane, partial(self._news, session_id))
             self._wallets[session_id] = wallet
             self._start(wallet, partial(self._ended, wallet, session_id))
         return wallet
 
-    def deliver(self, operator_id: UUID, session_id: UUID) -> None:
-        """A win or refund of the session was stored: let its wallet read what is due."""
-        try:
-            self.wallet(operator_id, session_id).tell(Deliver())
-        except ActorError:
-            log.warning("a wallet was too busy to be told; it reads its rows when it is free")
+    def deliver(self, operator_id: UUID) -> None:
+        """A win or refund was stored: let the courier look what is due."""
+        self._due(operator_id)
 
-    def resume(self, operator_id: UUID, session_id: UUID) -> None:
-        """Start the session's wallet unless it is there; it reads what is due by itself."""
-        self.wallet(operator_id, session_id)
+    def hand_over(self, call: WalletCall) -> None:
+        """Have a claimed win or refund sent by its session's wallet. A claim that can't be used ends by itself."""
+        lane = self.lanes.of(call.operator_id)
+        if not lane.permits:
+            return
+        lane.reserve(call)
+        try:
+            self.wallet(call.operator_id, call.session_id).tell(
+                Deliver(call, lane.begin(), partial(self._delivered, lane, call))
+            )
+        except ActorError:
+            log.warning("a wallet was too busy for a delivery; it is due again when its claim ends")
+            lane.release(call)
+
+    def _delivered(self, lane: Lane, call: WalletCall) -> None:
+        lane.release(call)
+        if lane.wants_more:
+            self._due(lane.operator_id)
 
     def _ended(self, wallet: WalletActor, session_id: UUID) -> None:
         if self._wallets.get(session_id) is wallet:
             del self._wallets[session_id]
 
-    async def until_at_rest(self) -> None:
-        """Return once no wallet has a call in flight or to deliver."""
-        for wallet in list(self._wallets.values()):
-            while wallet.queued or not wallet.at_rest.is_set():
-                await wallet.at_rest.wait()
-                await trio.sleep(REST_CHECK_S)
-
     def _news(self, session_id: UUID, news: WalletNews) -> None:
         listener = self._listeners.get(session_id)
         if listener is not None:
             listener(news)
+
+
+def _nobody(_operator_id: UUID) -> None:
+    """Until the courier listens, what is stored waits for its first look."""

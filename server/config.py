@@ -99,6 +99,10 @@ class WalletConfig:
     retry_first_ms: Annotated[int, Whole(10, 60_000)] = 1_000
     retry_max_ms: Annotated[int, Whole(10, 3_600_000)] = 60_000
     retry_period_ms: Annotated[int, Whole(_RETRY_PERIOD_MS_MIN, _WEEKS_MS)] = _RETRY_PERIOD_MS_MIN
+    bets_in_flight_max: Annotated[int, Whole(1, 10_000)] = 64
+    deliveries_in_flight_max: Annotated[int, Whole(1, 10_000)] = 32
+    breaker_failures_max: Annotated[int, Whole(1, 10_000)] = 8
+    breaker_pause_ms_max: Annotated[int, Whole(1_000, 600_000)] = 10_000
     allow_insecure_callbacks: Annotated[bool, Switch()] = False
 
 

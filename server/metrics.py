@@ -4,6 +4,9 @@ Labels come from closed sets, operator ids included (they are provisioned by han
 never labels.
 """
 
+from collections.abc import Mapping
+from typing import NamedTuple
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
@@ -12,6 +15,14 @@ from prometheus_client.process_collector import ProcessCollector
 _FAST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _WALLET_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _GROUP_SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+
+
+class Undelivered(NamedTuple):
+    """An operator's wins and refunds: how many are pending, how old the oldest of them is, how many are parked."""
+
+    pending: int
+    oldest_seconds: float
+    parked: int
 
 
 class Metrics:
@@ -24,6 +35,7 @@ class Metrics:
         GCCollector(registry=self.registry)
         self._declare_requests()
         self._declare_game()
+        self._declare_outbox()
         self._declare_ledger()
 
     def _declare_requests(self) -> None:
@@ -76,6 +88,31 @@ class Metrics:
         self._actor_failures = Counter(
             "getaway_actor_failures", "Actors that ended with an error of ours.", ["actor"], registry=self.registry
         )
+
+    def _declare_outbox(self) -> None:
+        by_operator = ["operator_id"]
+        self._pending = Gauge(
+            "getaway_outbox_pending", "Wins and refunds not acknowledged yet.", by_operator, registry=self.registry
+        )
+        self._oldest_seconds = Gauge(
+            "getaway_outbox_oldest_pending_seconds",
+            "Age of the oldest win or refund not acknowledged yet.",
+            by_operator,
+            registry=self.registry,
+        )
+        self._parked = Gauge(
+            "getaway_outbox_parked", "Wins and refunds parked for a person.", by_operator, registry=self.registry
+        )
+        self._retries = Counter(
+            "getaway_wallet_retries", "Wins and refunds put off to be sent again.", by_operator, registry=self.registry
+        )
+        self._breaker_open = Gauge(
+            "getaway_wallet_breaker_open",
+            "1 while the breaker of an operator's wallet is open.",
+            by_operator,
+            registry=self.registry,
+        )
+        self._undelivered: set[str] = set()
 
     def _declare_ledger(self) -> None:
         self._group_transitions = Histogram(
@@ -130,6 +167,27 @@ class Metrics:
         """One attempt at a wallet call: ``acknowledged``, ``declined`` or ``unclear``."""
         self._wallet_calls.labels(kind, outcome).inc()
         self._wallet_seconds.labels(kind).observe(seconds)
+
+    def wallet_retried(self, operator_id: str) -> None:
+        """A win or refund was not acknowledged and is due again later."""
+        self._retries.labels(operator_id).inc()
+
+    def breaker(self, operator_id: str, *, is_open: bool) -> None:
+        """The breaker of an operator's wallet opened or closed."""
+        self._breaker_open.labels(operator_id).set(is_open)
+
+    def backlogs(self, undelivered: Mapping[str, "Undelivered"]) -> None:
+        """What each operator is owed now; an operator that is not listed any more is owed nothing."""
+        for operator_id in self._undelivered - undelivered.keys():
+            self._set_undelivered(operator_id, Undelivered(0, 0, 0))
+        for operator_id, state in undelivered.items():
+            self._set_undelivered(operator_id, state)
+        self._undelivered |= undelivered.keys()
+
+    def _set_undelivered(self, operator_id: str, state: "Undelivered") -> None:
+        self._pending.labels(operator_id).set(state.pending)
+        self._oldest_seconds.labels(operator_id).set(state.oldest_seconds)
+        self._parked.labels(operator_id).set(state.parked)
 
     def ledger_group(self, transitions: int, seconds: float) -> None:
         """One group commit."""

@@ -1,7 +1,10 @@
 """From what the actors report to the metrics."""
 
-from actors.records import CallKind
-from server.metrics import Metrics
+from collections.abc import Sequence
+from uuid import UUID
+
+from actors.records import Backlog, CallKind
+from server.metrics import Metrics, Undelivered
 
 
 class MetricsObserver:
@@ -17,6 +20,27 @@ class MetricsObserver:
     def round_ended(self, status: str, result: str | None) -> None:
         """A round reached its end: its result, or ``void`` or ``refunded``."""
         self._metrics.round_ended(result or status)
+
+    def breaker(self, operator_id: UUID, *, is_open: bool) -> None:
+        """An operator's breaker opened or closed."""
+        self._metrics.breaker(str(operator_id), is_open=is_open)
+
+    def backlogs(self, backlogs: Sequence[Backlog], now_ms: int) -> None:
+        """What all operators are owed."""
+        self._metrics.backlogs(
+            {
+                str(each.operator_id): Undelivered(
+                    each.pending,
+                    0 if each.oldest_created_at_ms is None else max(now_ms - each.oldest_created_at_ms, 0) / 1000,
+                    each.parked,
+                )
+                for each in backlogs
+            }
+        )
+
+    def wallet_retry(self, operator_id: UUID) -> None:
+        """A win or refund was not acknowledged and is due again later."""
+        self._metrics.wallet_retried(str(operator_id))
 
     def wallet_call(self, kind: CallKind, outcome: str, duration_s: float) -> None:
         """One attempt: ``acknowledged``, ``declined`` or ``unclear``."""

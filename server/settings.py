@@ -7,6 +7,9 @@ from server.places import static_dir
 from server.wallet_gateway import WalletGatewaySettings
 from server.web.services import WebSettings
 
+_CLAIM_MARGIN_MS = 10_000
+"""A claimed call may wait so long for its turn before it is sent."""
+
 
 def game_settings(config: Config) -> GameSettings:
     """Of the actors."""
@@ -21,6 +24,11 @@ def game_settings(config: Config) -> GameSettings:
         retry_first_ms=wallet.retry_first_ms,
         retry_max_ms=wallet.retry_max_ms,
         retry_period_ms=wallet.retry_period_ms,
+        operator_bets_max=wallet.bets_in_flight_max,
+        operator_deliveries_max=wallet.deliveries_in_flight_max,
+        claim_ms=wallet.delivery_timeout_ms + _CLAIM_MARGIN_MS,
+        breaker_failures_max=wallet.breaker_failures_max,
+        breaker_open_max_ms=wallet.breaker_pause_ms_max,
         drain_ms_max=config.server.drain_ms_max,
     )
 

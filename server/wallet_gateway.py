@@ -124,8 +124,7 @@ class HttpxWalletGateway:
         # As a stream: read otherwise, a body would be decoded, and a small one may decode to a huge one.
         async with aclosing(await self._client.send(request, stream=True)) as response:
             if response.status_code != 200:
-                is_refusal = 400 <= response.status_code <= 499 and response.status_code not in _UNCLEAR_4XX
-                return (Declined if is_refusal else Unclear)(f"the wallet answered {response.status_code}")
+                return classify_status(response.status_code)
             if response.headers.get("Content-Encoding", "identity") != "identity":
                 return Unclear("the answer is compressed, which was not asked for")
             return classify_body(await response.aread())
@@ -147,6 +146,12 @@ class HttpxWalletGateway:
         }
         extensions = WalletTransport.extensions(operator.operator_id, may_reuse=may_reuse)
         return httpx.Request("POST", url, headers=headers, content=call.body, extensions=extensions)
+
+
+def classify_status(status: int) -> WalletAnswer:
+    """What a status other than 200 says."""
+    is_refusal = 400 <= status <= 499 and status not in _UNCLEAR_4XX
+    return (Declined if is_refusal else Unclear)(f"the wallet answered {status}")
 
 
 def classify_body(body: bytes) -> WalletAnswer:

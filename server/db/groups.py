@@ -343,6 +343,8 @@ async def _postpone(connection: Connection, _vault: Vault, facts: list[PostponeC
             fact.next_attempt_at_ms,
             fact.last_error,
             fact.parked,
+            fact.owner.node,
+            fact.owner.epoch,
         )
         for fact in facts
     ]

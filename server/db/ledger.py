@@ -1,12 +1,13 @@
 """The ledger on PostgreSQL."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from actors.ports import SessionElsewhereError
-from actors.records import FinishedRound, LiveRound, OpenedSession, Owner, WalletCall
+from actors.records import Backlog, FinishedRound, LiveRound, OpenedSession, Owner, WalletCall
 from actors.transitions import Answer, Rejected, Transition
+from server.db import outbox
 from server.db.database import REFUSALS, Connection, Database
 from server.db.groups import commit_group
 from server.db.rows import CALL_COLUMNS, ROUND_COLUMNS, finished_round, live_round, session_record, wallet_call
@@ -70,14 +71,6 @@ WITH {dead_owners("SELECT owner_node, owner_epoch FROM rounds WHERE status IN ('
 UPDATE rounds r SET owner_node = $1, owner_epoch = $2
 FROM orphans o WHERE r.operator_id = o.operator_id AND r.round_id = o.round_id
 RETURNING {ROUND_COLUMNS}, o.heartbeat_at_ms
-"""
-
-_SESSIONS_OWED = """
-SELECT operator_id, session_id FROM (
-    SELECT operator_id, session_id, min(created_at_ms) AS since FROM transactions
-    WHERE status = 'pending' AND kind <> 'bet' GROUP BY operator_id, session_id
-) owed
-ORDER BY row_number() OVER (PARTITION BY operator_id ORDER BY since, session_id), since, session_id LIMIT $1
 """
 
 
@@ -189,7 +182,20 @@ class PostgresLedger:
         rows = await self._database.run(lambda connection: connection.fetch(_PENDING, operator_id, session_id))
         return [wallet_call(row) for row in rows]
 
-    async def sessions_with_pending_calls(self, owner: Owner, limit: int) -> list[tuple[UUID, UUID]]:
-        """Who is owed something: of each operator the longest waiting first, so that none fills the list alone."""
-        rows = await self._database.run(lambda connection: connection.fetch(_SESSIONS_OWED, limit))
-        return [(row["operator_id"], row["session_id"]) for row in rows]
+    async def claim_due_calls(
+        self, owner: Owner, quotas: Mapping[UUID, int], now_ms: int, claim_ms: int
+    ) -> list[WalletCall]:
+        """What is due, claimed."""
+        return await self._database.in_transaction(
+            lambda connection: outbox.claim_due_calls(connection, owner, quotas, now_ms, claim_ms)
+        )
+
+    async def release_claims(self, owner: Owner, lease_ms: int, now_ms: int, limit: int) -> int:
+        """What the dead had claimed is due again."""
+        return await self._database.run(
+            lambda connection: outbox.release_claims(connection, owner, lease_ms, now_ms, limit)
+        )
+
+    async def backlogs(self) -> list[Backlog]:
+        """What is pending or parked, by operator."""
+        return await self._database.run(outbox.read_backlogs)

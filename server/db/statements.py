@@ -175,10 +175,11 @@ WITH input AS (
     AS i (operator_id, session_id, operator_tx_id, attempts, balance_minor, acknowledged_at_ms)
 ), acknowledged AS (
     UPDATE transactions t
-    SET status = 'acknowledged', attempts = i.attempts, acknowledged_at_ms = i.acknowledged_at_ms, last_error = NULL
+    SET status = 'acknowledged', attempts = i.attempts, acknowledged_at_ms = i.acknowledged_at_ms, last_error = NULL,
+        claim_node = NULL, claim_epoch = NULL
     FROM input i
     WHERE t.operator_id = i.operator_id AND t.session_id = i.session_id AND t.operator_tx_id = i.operator_tx_id
-        AND t.status = 'pending' AND t.kind <> 'bet'
+        AND t.status IN ('pending', 'parked') AND t.kind <> 'bet'
     RETURNING t.operator_id, t.session_id, t.operator_tx_id, i.balance_minor
 )
 UPDATE sessions s SET balance_minor = a.balance_minor
@@ -189,11 +190,12 @@ RETURNING a.operator_tx_id AS key
 POSTPONE = """
 UPDATE transactions t
 SET attempts = i.attempts, next_attempt_at_ms = i.next_attempt_at_ms, last_error = i.last_error,
-    status = CASE WHEN i.parked THEN 'parked' ELSE t.status END
-FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::bigint[], $6::text[], $7::bool[])
-AS i (operator_id, session_id, operator_tx_id, attempts, next_attempt_at_ms, last_error, parked)
+    status = CASE WHEN i.parked THEN 'parked' ELSE t.status END, claim_node = NULL, claim_epoch = NULL
+FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::bigint[], $6::text[], $7::bool[], $8::text[], $9::bigint[])
+AS i (operator_id, session_id, operator_tx_id, attempts, next_attempt_at_ms, last_error, parked, owner_node, owner_epoch)
 WHERE t.operator_id = i.operator_id AND t.session_id = i.session_id AND t.operator_tx_id = i.operator_tx_id
     AND t.status = 'pending' AND t.kind <> 'bet'
+    AND (t.claim_node IS NULL OR t.claim_node = i.owner_node AND t.claim_epoch = i.owner_epoch)
 RETURNING t.operator_tx_id AS key
 """
 

@@ -23,6 +23,10 @@ pending_wait_ms = 105
 retry_first_ms = 106
 retry_max_ms = 107
 retry_period_ms = 273_600_108
+bets_in_flight_max = 109
+deliveries_in_flight_max = 110
+breaker_failures_max = 111
+breaker_pause_ms_max = 1_112
 allow_insecure_callbacks = true
 
 [limits]
@@ -46,6 +50,8 @@ def test_the_parts_get_what_is_configured(tmp_path):
     assert (game.growth_rate_per_ms, game.tick_ms, game.drain_ms_max) == (Decimal("0.00007"), 20, 1)
     assert (game.bet_timeout_ms, game.delivery_timeout_ms, game.pending_wait_ms) == (103, 104, 105)
     assert (game.retry_first_ms, game.retry_max_ms, game.retry_period_ms) == (106, 107, 273_600_108)
+    assert (game.operator_bets_max, game.operator_deliveries_max) == (109, 110)
+    assert (game.breaker_failures_max, game.breaker_open_max_ms, game.claim_ms) == (111, 1_112, 10_104)
     assert {code: limits.max_bet_minor for code, limits in game.bet_limits.items()} == {"JPY": 5}
 
     assert gateway_settings(config).allow_insecure_callbacks is True

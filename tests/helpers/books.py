@@ -180,8 +180,16 @@ def acknowledge(live: LiveRound, kind: CallKind = CallKind.WIN, balance_minor: i
     )
 
 
-def postpone(live: LiveRound, kind: CallKind = CallKind.WIN, *, attempts: int = 1, parked: bool = False):
+def postpone(
+    live: LiveRound,
+    kind: CallKind = CallKind.WIN,
+    *,
+    owner: Owner | None = None,
+    attempts: int = 1,
+    parked: bool = False,
+):
     return PostponeCall(
+        owner=owner or Owner("any", 1),
         operator_id=live.operator_id,
         session_id=live.session_id,
         operator_tx_id=f"{kind}-{live.round_id}",

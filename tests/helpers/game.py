@@ -85,12 +85,24 @@ class CountingObserver:
         self.overflows: list[str] = []
         self.ends: list[tuple[str, str | None]] = []
         self.groups: list[int] = []
+        self.breakers: list[bool] = []
+        self.retries = 0
+        self.last_backlogs = []
 
     def ledger_group(self, size: int, duration_s: float) -> None:
         self.groups.append(size)
 
     def round_ended(self, status: str, result: str | None) -> None:
         self.ends.append((status, result))
+
+    def breaker(self, operator_id: UUID, *, is_open: bool) -> None:
+        self.breakers.append(is_open)
+
+    def wallet_retry(self, operator_id: UUID) -> None:
+        self.retries += 1
+
+    def backlogs(self, backlogs, now_ms: int) -> None:
+        self.last_backlogs = list(backlogs)
 
     def wallet_call(self, kind: CallKind, outcome: str, duration_s: float) -> None:
         pass

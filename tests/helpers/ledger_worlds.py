@@ -37,6 +37,10 @@ class World:
         """A round's calls by kind: status, attempts, last error."""
         raise NotImplementedError
 
+    async def take_up(self, live: LiveRound) -> None:
+        """A round's parked call is pending again, due at once."""
+        raise NotImplementedError
+
     async def commit(self, transition: Transition) -> Answer:
         (answer,) = await self.ledger.commit([transition])
         return answer
@@ -82,6 +86,11 @@ class MemoryWorld(World):
             if stored.call.round_id == live.round_id
         }
 
+    async def take_up(self, live):
+        for stored in self.ledger.calls.values():
+            if stored.call.round_id == live.round_id and stored.status is CallStatus.PARKED:
+                stored.status = CallStatus.PENDING
+
 
 class PostgresWorld(World):
     def __init__(self, database, vault: Vault) -> None:
@@ -97,6 +106,13 @@ class PostgresWorld(World):
     async def call_states(self, live):
         report = await self._reports.round_report(live.operator_id, live.round_id)
         return {call.kind.value: (call.status, call.attempts, call.last_error) for call in report.calls}
+
+    async def take_up(self, live):
+        await self._database.run(
+            lambda connection: connection.execute(
+                "UPDATE transactions SET status = 'pending' WHERE round_id = $1 AND status = 'parked'", live.round_id
+            )
+        )
 
 
 @asynccontextmanager

@@ -1,8 +1,7 @@
 """The ledger's in-memory twin: the same rules as the SQL, on dictionaries. It passes the same tests."""
 
 import copy
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -10,7 +9,7 @@ import trio
 
 from actors.ports import LedgerUnavailableError, SessionElsewhereError
 from actors.records import (
-    CallKind,
+    Backlog,
     CallStatus,
     Commitment,
     FinishedRound,
@@ -40,14 +39,8 @@ from actors.transitions import (
     Transition,
     VoidRound,
 )
+from tests.helpers.memory_outbox import MemoryOutbox, StoredCall
 from tests.helpers.memory_rules import finish, refuses_bet, refuses_end, refuses_session, same_end
-
-
-@dataclass
-class StoredCall:
-    call: WalletCall
-    status: CallStatus
-    last_error: str | None = None
 
 
 @dataclass
@@ -79,7 +72,7 @@ class MemoryLedger:
         self.loses_commits = False
         self.sessions: dict[UUID, StoredSession] = {}
         self.rounds: dict[UUID, StoredRound] = {}
-        self.calls: dict[str, StoredCall] = {}
+        self.calls = MemoryOutbox()
         self.launches: dict[tuple[UUID, bytes], tuple[Launched, int]] = {}
         self.heartbeats_ms: dict[Owner, int] = {}
         self._epoch = 0
@@ -123,9 +116,9 @@ class MemoryLedger:
             case VoidRound() | SettleRound() | RefundRound():
                 return self._end_round(transition)
             case AcknowledgeCall():
-                return self._acknowledge(transition)
+                return self.calls.acknowledge(transition, self._set_balance)
             case PostponeCall():
-                return self._postpone(transition)
+                return self.calls.postpone(transition)
             case ChangeClientSeed():
                 return self._change_client_seed(transition)
 
@@ -174,7 +167,7 @@ class MemoryLedger:
             return Rejected()
         if (session.record.operator_player_id, session.record.currency) != (live.operator_player_id, live.currency):
             return Rejected()
-        if self._live_round_of(live.session_id) or self._pending(live.session_id) or refuses_bet(bet):
+        if self._live_round_of(live.session_id) or self.calls.pending(live.session_id) or refuses_bet(bet):
             return Rejected()
         seed = bet.next_server_seed
         after = Commitment(seed, fairness.commitment(seed), live.commitment.client_seed, promised.nonce + 1)
@@ -231,35 +224,6 @@ class MemoryLedger:
             self.calls[owed.operator_tx_id] = StoredCall(owed, CallStatus.PENDING)
         return Applied()
 
-    def _owed_call(self, fact: AcknowledgeCall | PostponeCall) -> StoredCall | None:
-        stored = self.calls.get(fact.operator_tx_id)
-        if stored is None or stored.call.kind is CallKind.BET:
-            return None
-        same = (stored.call.operator_id, stored.call.session_id) == (fact.operator_id, fact.session_id)
-        return stored if same else None
-
-    def _acknowledge(self, fact: AcknowledgeCall) -> Answer:
-        stored = self._owed_call(fact)
-        if stored is None or stored.status is not CallStatus.PENDING:
-            return Applied() if stored is not None and stored.status is CallStatus.ACKNOWLEDGED else Rejected()
-        if fact.balance_minor < 0:
-            return Rejected()
-        stored.status, stored.call = CallStatus.ACKNOWLEDGED, replace(stored.call, attempts=fact.attempts)
-        stored.last_error = None
-        self._set_balance(fact.session_id, fact.balance_minor)
-        return Applied()
-
-    def _postpone(self, fact: PostponeCall) -> Answer:
-        stored = self._owed_call(fact)
-        if stored is None or stored.status is not CallStatus.PENDING:
-            same = stored is not None and fact.parked and stored.status is CallStatus.PARKED
-            return Applied() if same else Rejected()
-        stored.call = replace(stored.call, attempts=fact.attempts, next_attempt_at_ms=fact.next_attempt_at_ms)
-        stored.last_error = fact.last_error
-        if fact.parked:
-            stored.status = CallStatus.PARKED
-        return Applied()
-
     def _change_client_seed(self, change: ChangeClientSeed) -> Answer:
         session = self._session(change.operator_id, change.session_id)
         known = fairness.is_client_seed(change.client_seed)
@@ -304,7 +268,7 @@ class MemoryLedger:
         return OpenedSession(
             session=session.record,
             live_round=self._live_round_of(session_id),
-            pending_calls=tuple(self._pending(session_id)),
+            pending_calls=tuple(self.calls.pending(session_id)),
         )
 
     async def take_orphans(self, owner: Owner, lease_ms: int, now_ms: int, limit: int) -> list[tuple[LiveRound, int]]:
@@ -327,16 +291,6 @@ class MemoryLedger:
             if stored.live.session_id == session_id and stored.finished is None:
                 return stored.live
         return None
-
-    def _pending(self, session_id: UUID) -> list[WalletCall]:
-        pending = [
-            stored.call
-            for stored in self.calls.values()
-            if stored.call.session_id == session_id
-            and stored.status is CallStatus.PENDING
-            and stored.call.kind is not CallKind.BET
-        ]
-        return sorted(pending, key=lambda call: call.position)
 
     async def history(
         self, operator_id: UUID, operator_player_id: str, before: UUID | None, limit: int
@@ -369,23 +323,21 @@ class MemoryLedger:
 
     async def pending_calls(self, operator_id: UUID, session_id: UUID) -> list[WalletCall]:
         await self._cross()
-        return [call for call in self._pending(session_id) if call.operator_id == operator_id]
+        return [call for call in self.calls.pending(session_id) if call.operator_id == operator_id]
 
-    async def sessions_with_pending_calls(self, owner: Owner, limit: int) -> list[tuple[UUID, UUID]]:
+    async def claim_due_calls(
+        self, owner: Owner, quotas: Mapping[UUID, int], now_ms: int, claim_ms: int
+    ) -> list[WalletCall]:
         await self._cross()
-        pending = [
-            stored.call
-            for stored in self.calls.values()
-            if stored.status is CallStatus.PENDING and stored.call.kind is not CallKind.BET
-        ]
-        pending.sort(key=lambda call: (call.created_at_ms, call.session_id))
-        since = {(call.operator_id, call.session_id): call.created_at_ms for call in reversed(pending)}
-        turns = Counter[UUID]()
-        queue = []
-        for operator_id, session_id in sorted(since, key=lambda key: (since[key], key[1])):
-            queue.append((turns[operator_id], since[operator_id, session_id], session_id, operator_id))
-            turns[operator_id] += 1
-        return [(operator_id, session_id) for _, _, session_id, operator_id in sorted(queue)][:limit]
+        return self.calls.claim(owner, quotas, now_ms, claim_ms)
+
+    async def release_claims(self, owner: Owner, lease_ms: int, now_ms: int, limit: int) -> int:
+        await self._cross()
+        return self.calls.release(lambda by: by != owner and not self._is_alive(by, lease_ms, now_ms), now_ms, limit)
+
+    async def backlogs(self) -> list[Backlog]:
+        await self._cross()
+        return self.calls.backlogs()
 
 
 def _age(finished: FinishedRound) -> tuple[int, UUID]:

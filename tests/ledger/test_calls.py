@@ -7,7 +7,6 @@ import pytest
 from actors.records import CallKind, CallStatus
 from actors.transitions import Applied, Rejected
 from tests.helpers import books
-from tests.helpers.books import NOON_MS
 
 
 async def won(world, owner, name=1, nonce=1, created=None, **changes):
@@ -49,16 +48,16 @@ async def test_a_postponed_call_stays_pending_with_its_next_time(world, owner):
     assert (await world.call_states(live))["win"] == (CallStatus.ACKNOWLEDGED, 3, None), "no error is left behind"
 
 
-async def test_a_parked_call_is_out_of_the_queue_for_good(world, owner):
+async def test_a_parked_call_is_out_of_the_queue_until_an_answer_to_it_is_known(world, owner):
     live, _ = await won(world, owner)
     fact = books.postpone(live, attempts=9, parked=True)
     for _ in range(2):
         assert await world.commit(fact) == Applied()
     assert await world.ledger.pending_calls(live.operator_id, live.session_id) == []
-    assert await world.ledger.sessions_with_pending_calls(owner, 10) == []
-    assert await world.commit(books.acknowledge(live)) == Rejected()
     assert await world.commit(books.postpone(live)) == Rejected()
     assert (await world.call_states(live))["win"] == (CallStatus.PARKED, 9, "connection lost")
+    assert await world.commit(books.acknowledge(live, attempts=10)) == Applied(), "a late answer is an answer"
+    assert (await world.call_states(live))["win"] == (CallStatus.ACKNOWLEDGED, 10, None)
 
 
 async def test_nothing_is_postponed_after_its_acknowledgement(world, owner):
@@ -105,27 +104,3 @@ async def test_the_calls_of_a_session_are_in_the_order_of_its_rounds(world, owne
     assert win.position == 5
     assert await world.ledger.pending_calls(books.identifier("another"), created.session_id) == []
     assert second.commitment.nonce == 2
-
-
-async def test_the_sessions_that_wait_longest_come_first(world, owner):
-    operator = await world.add_operator()
-    keys = []
-    for name, at_ms in (("late", 900), ("early", 100), ("middle", 500)):
-        created = await world.owned(owner, name, operator=operator)
-        live = await world.fly(owner, created)
-        await world.commit(books.cash_out(owner, live, at_ms=NOON_MS + at_ms))
-        keys.append((live.operator_id, live.session_id))
-    assert await world.ledger.sessions_with_pending_calls(owner, 10) == [keys[1], keys[2], keys[0]]
-    assert await world.ledger.sessions_with_pending_calls(owner, 2) == [keys[1], keys[2]]
-
-
-async def test_one_operator_does_not_keep_the_others_waiting(world, owner):
-    slow, quick = await world.add_operator(), await world.add_operator()
-    keys = []
-    for operator, at_ms in ((slow, 100), (slow, 200), (slow, 300), (quick, 900)):
-        created = await world.owned(owner, at_ms, operator=operator)
-        live = await world.fly(owner, created)
-        await world.commit(books.cash_out(owner, live, at_ms=NOON_MS + at_ms))
-        keys.append((live.operator_id, live.session_id))
-    assert await world.ledger.sessions_with_pending_calls(owner, 2) == [keys[0], keys[3]]
-    assert await world.ledger.sessions_with_pending_calls(owner, 9) == [keys[0], keys[3], keys[1], keys[2]]

@@ -127,7 +127,8 @@ class Story:
         if self.random.random() < 0.7:
             return books.acknowledge(live, kind, self.random.randrange(-1_000, 20_000), self.random.randrange(1, 9))
         parked = self.random.random() < 0.3
-        return books.postpone(live, kind, attempts=self.random.randrange(1, 9), parked=parked)
+        owner = self.owner()
+        return books.postpone(live, kind, owner=owner, attempts=self.random.randrange(1, 9), parked=parked)
 
     def client_seed(self):
         return books.change_client_seed(self.owner(), self.random.choice(self.sessions), books.CLIENT_SEED)
@@ -147,10 +148,13 @@ class Story:
         before = self.random.choice([None, *(live.round_id for live in self.rounds)])
         player, limit = self.random.choice(["player-1", "player-2"]), self.random.randrange(1, 6)
         operator_id = self.random.choice(self.operators).operator_id
+        quotas = {operator.operator_id: self.random.randrange(1, 4) for operator in self.operators}
         choices = [lambda ledger: ledger.heartbeat(owner, now_ms)] * 3
         choices += [lambda ledger: ledger.history(operator_id, player, before, limit)]
         choices += [lambda ledger: ledger.take_orphans(owner, LEASE_MS, now_ms, limit)]
-        choices += [lambda ledger: ledger.sessions_with_pending_calls(owner, limit)]
+        choices += [lambda ledger: ledger.claim_due_calls(owner, quotas, now_ms, 20_000)] * 2
+        choices += [lambda ledger: ledger.release_claims(owner, LEASE_MS, now_ms, 1_000)]
+        choices += [lambda ledger: ledger.backlogs()]
         if session is not None:
             choices += [lambda ledger: ledger.open_session(session.token_digest, owner, LEASE_MS, now_ms)] * 5
             choices += [lambda ledger: ledger.pending_calls(session.operator_id, session.session_id)]

@@ -1,0 +1,103 @@
+"""The courier: one actor a node that finds which stored wins and refunds are due and has them delivered.
+
+It claims due calls in the ledger, so that no other node sends them meanwhile, and hands each to its session's wallet
+actor. A claim ends by itself: what a dead node had claimed is due again then, or once the node is known to be dead.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+import trio
+
+from actors.actor import Actor
+from actors.lanes import Lanes
+from actors.ports import LedgerUnavailableError
+from actors.records import WalletCall
+from actors.services import Services
+from actors.wallet import WalletDesk
+
+log = logging.getLogger("getaway.courier")
+
+
+class Courier(Actor[None]):
+    """Claims on a nudge (a win or refund was stored, or a full lane has room again) and every ``courier_poll_ms``."""
+
+    def __init__(self, services: Services, desk: WalletDesk) -> None:
+        super().__init__("courier", 1)
+        self._services = services
+        self._desk = desk
+        self._nudged: set[UUID] = set()
+        self._woken = trio.Event()
+        self._is_claiming = False
+        desk.on_due(self.nudge)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a nudge waits for its claim, or calls are being claimed."""
+        return bool(self._nudged) or self._is_claiming
+
+    def nudge(self, operator_id: UUID) -> None:
+        """Something of this operator may be due."""
+        self._nudged.add(operator_id)
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Claim and hand over for ever. Between polls only the operators that were nudged are looked at."""
+        poll_s = self._services.settings.courier_poll_ms / 1000
+        polled_at = float("-inf")
+        while True:
+            self._woken = trio.Event()
+            operator_ids, self._nudged = self._nudged, set()
+            if trio.current_time() - polled_at >= poll_s:
+                polled_at = trio.current_time()
+                operator_ids = operator_ids.union(self._services.operators.ids)
+            try:
+                await self._deliver_due(sorted(operator_ids))
+            except LedgerUnavailableError as error:
+                log.warning("due wallet calls could not be read", extra={"error": str(error)})
+                await trio.sleep(poll_s)
+            with trio.move_on_at(polled_at + poll_s):
+                await self._woken.wait()
+
+    async def _deliver_due(self, operator_ids: Sequence[UUID]) -> None:
+        services, lanes = self._services, self._desk.lanes
+        quotas = lanes.quotas(operator_ids)
+        if not quotas:
+            return
+        self._is_claiming = True
+        try:
+            claimed = await services.reads.claim_due_calls(
+                services.owner, quotas, services.clock.now_ms(), services.settings.claim_ms
+            )
+        finally:
+            self._is_claiming = False
+        _note_backlogs(lanes, quotas, claimed)
+        for call in claimed:
+            self._desk.hand_over(call)
+
+
+def _note_backlogs(lanes: Lanes, quotas: Mapping[UUID, int], claimed: Sequence[WalletCall]) -> None:
+    counts = dict.fromkeys(quotas, 0)
+    for call in claimed:
+        counts[call.operator_id] += 1
+    for operator_id, quota in quotas.items():
+        lanes.of(operator_id).has_backlog = counts[operator_id] == quota
+
+
+class BacklogWatch(Actor[None]):
+    """Reads every ``backlog_watch_ms`` what each operator is owed and reports it to the observer."""
+
+    def __init__(self, services: Services) -> None:
+        super().__init__("backlogs", 1)
+        self._services = services
+
+    async def run(self) -> None:
+        """Watch for ever."""
+        while True:
+            try:
+                backlogs = await self._services.reads.backlogs()
+                self._services.observer.backlogs(backlogs, self._services.clock.now_ms())
+            except LedgerUnavailableError as error:
+                log.warning("the outbox could not be read", extra={"error": str(error)})
+            await trio.sleep(self._services.settings.backlog_watch_ms / 1000)

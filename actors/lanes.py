@@ -1,0 +1,110 @@
+"""Lanes: each operator's own bounds on calls in flight and its own breaker, so that one slows nobody else."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from uuid import UUID
+
+import trio
+
+from actors.clock import ServerClock
+from actors.ports import Unclear, WalletAnswer
+from actors.records import WalletCall
+from actors.rules.breaker import Breaker
+from actors.services import Observer
+from actors.settings import GameSettings
+
+log = logging.getLogger("getaway.wallet")
+
+
+class Lane:
+    """What is in flight to one operator. Bets and deliveries have bounds of their own: a backlog blocks no bet."""
+
+    def __init__(self, operator_id: UUID, settings: GameSettings, clock: ServerClock, observer: Observer) -> None:
+        self.operator_id = operator_id
+        self.bets = trio.CapacityLimiter(settings.operator_bets_max)
+        self.has_backlog = False
+        """The last claim filled the lane: there is probably more."""
+        self._deliveries_max = settings.operator_deliveries_max
+        self._deliveries: dict[str, int] = {}
+        self._clock = clock
+        self._observer = observer
+        self._breaker = Breaker(
+            settings.breaker_failures_max, settings.breaker_open_first_ms, settings.breaker_open_max_ms
+        )
+
+    @property
+    def permits(self) -> bool:
+        """Whether a call may begin now."""
+        return self._breaker.permits(self._clock.now_ms())
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a delivery is in flight."""
+        return bool(self._deliveries)
+
+    @property
+    def quota(self) -> int:
+        """How many deliveries may be claimed now."""
+        now_ms = self._clock.now_ms()
+        # What its claim has outlived is not in flight here any more, whatever became of it.
+        self._deliveries = {tx_id: until_ms for tx_id, until_ms in self._deliveries.items() if until_ms > now_ms}
+        if not self._breaker.permits(now_ms):
+            return 0
+        return 1 if self._breaker.is_open else self._deliveries_max - len(self._deliveries)
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether there is a backlog and room for a good part of it."""
+        return self.has_backlog and 2 * len(self._deliveries) <= self._deliveries_max and self.permits
+
+    def reserve(self, call: WalletCall) -> None:
+        """A claimed delivery takes its place in the lane until ``release``, or until its claim ends."""
+        self._deliveries[call.operator_tx_id] = call.next_attempt_at_ms
+
+    def release(self, call: WalletCall) -> None:
+        """The delivery has ended, however it did."""
+        self._deliveries.pop(call.operator_tx_id, None)
+
+    def begin(self) -> bool:
+        """Begin a permitted call; whether it is the breaker's trial."""
+        return self._breaker.begin(self._clock.now_ms())
+
+    def note(self, answer: WalletAnswer, *, was_trial: bool) -> None:
+        """Tell the breaker what became of a call."""
+        if isinstance(answer, Unclear):
+            if self._breaker.failed(self._clock.now_ms(), was_trial=was_trial):
+                log.warning(
+                    "a wallet keeps failing: its breaker opens",
+                    extra={"operator_id": str(self.operator_id), "detail": answer.detail},
+                )
+                self._observer.breaker(self.operator_id, is_open=True)
+        elif self._breaker.succeeded():
+            log.warning("a wallet answers again: its breaker closes", extra={"operator_id": str(self.operator_id)})
+            self._observer.breaker(self.operator_id, is_open=False)
+
+
+class Lanes:
+    """One lane for each operator, made when it is first needed."""
+
+    def __init__(self, settings: GameSettings, clock: ServerClock, observer: Observer) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._observer = observer
+        self._lanes: dict[UUID, Lane] = {}
+
+    def of(self, operator_id: UUID) -> Lane:
+        """The operator's lane."""
+        lane = self._lanes.get(operator_id)
+        if lane is None:
+            lane = self._lanes[operator_id] = Lane(operator_id, self._settings, self._clock, self._observer)
+        return lane
+
+    def quotas(self, operator_ids: Iterable[UUID]) -> Mapping[UUID, int]:
+        """How many deliveries each of these operators has room for, those without room left out."""
+        found = {operator_id: self.of(operator_id).quota for operator_id in operator_ids}
+        return {operator_id: quota for operator_id, quota in found.items() if quota > 0}
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether any delivery is in flight."""
+        return any(lane.is_busy for lane in self._lanes.values())

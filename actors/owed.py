@@ -1,0 +1,60 @@
+"""What a session is owed: its wins and refunds that no wallet has acknowledged yet."""
+
+from collections.abc import Sequence
+
+import trio
+
+from actors.ports import LedgerUnavailableError
+from actors.records import SessionRecord, WalletCall
+from actors.services import Services
+
+
+class Owed:
+    """Amounts in minor units by transaction id. News may overtake each other: an early end is remembered."""
+
+    def __init__(self, services: Services, session: SessionRecord, calls: Sequence[WalletCall]) -> None:
+        self._services = services
+        self._session = session
+        self._amounts_minor = _by_id(calls)
+        self._ended_early: str | None = None
+        self._checked_at = trio.current_time()
+
+    @property
+    def minor(self) -> int:
+        """The sum."""
+        return sum(self._amounts_minor.values())
+
+    @property
+    def check_at(self) -> float:
+        """When ``check`` is due, on trio's clock; never while nothing is owed."""
+        if not self._amounts_minor:
+            return float("inf")
+        return self._checked_at + self._services.settings.owed_check_ms / 1000
+
+    def add(self, operator_tx_id: str, amount_minor: int) -> None:
+        """A win or refund was stored, unless its end is known already."""
+        if operator_tx_id != self._ended_early:
+            self._amounts_minor[operator_tx_id] = amount_minor
+            self._checked_at = trio.current_time()
+
+    def end(self, operator_tx_id: str) -> None:
+        """It was acknowledged or parked."""
+        if self._amounts_minor.pop(operator_tx_id, None) is None:
+            self._ended_early = operator_tx_id
+
+    async def check(self) -> bool:
+        """Look in the ledger, if it is due, whether another node or a person has seen to something; whether so."""
+        if trio.current_time() < self.check_at:
+            return False
+        self._checked_at = trio.current_time()
+        before = self._amounts_minor
+        try:
+            calls = await self._services.reads.pending_calls(self._session.operator_id, self._session.session_id)
+        except LedgerUnavailableError:
+            return False
+        self._amounts_minor = _by_id(calls)
+        return self._amounts_minor != before
+
+
+def _by_id(calls: Sequence[WalletCall]) -> dict[str, int]:
+    return {call.operator_tx_id: call.amount_minor for call in calls}

@@ -1,0 +1,79 @@
+"""Undelivered wins and refunds: claimed when they are due, released when their claimer is dead, counted."""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from actors.records import Backlog, Owner, WalletCall
+from server.db.database import Connection
+from server.db.rows import CALL_COLUMNS, wallet_call
+from server.db.statements import dead_owners
+
+# A claim that a failure of the database forgets is made again, and the call is sent twice: harmless, and rarer than
+# the disk's delays would be.
+_RELAXED = "SET LOCAL synchronous_commit = off"
+
+# A call that is being changed is left for the next claim. Two pending calls of a session are rare: a person has taken
+# up a parked one.
+_CLAIM = f"""
+WITH due AS (
+    SELECT d.operator_id, d.operator_tx_id
+    FROM unnest($1::uuid[], $2::int[]) AS l (operator_id, quota) CROSS JOIN LATERAL (
+        SELECT t.operator_id, t.operator_tx_id FROM transactions t
+        WHERE t.operator_id = l.operator_id AND t.status = 'pending' AND t.kind <> 'bet' AND t.next_attempt_at_ms <= $3
+            AND NOT EXISTS (SELECT FROM transactions e WHERE e.operator_id = t.operator_id AND e.session_id = t.session_id
+                            AND e.status = 'pending' AND e.kind <> 'bet' AND e.position < t.position)
+        ORDER BY t.next_attempt_at_ms, t.operator_tx_id LIMIT l.quota FOR NO KEY UPDATE OF t SKIP LOCKED
+    ) d
+), claimed AS (
+    UPDATE transactions t SET next_attempt_at_ms = $3 + $4, claim_node = $5, claim_epoch = $6
+    FROM due d WHERE t.operator_id = d.operator_id AND t.operator_tx_id = d.operator_tx_id
+    RETURNING t.*
+)
+SELECT {CALL_COLUMNS} FROM claimed ORDER BY created_at_ms, operator_tx_id
+"""
+
+_RELEASE = f"""
+WITH {dead_owners("SELECT claim_node, claim_epoch FROM transactions WHERE claim_node IS NOT NULL")}, orphaned AS (
+    SELECT t.operator_id, t.operator_tx_id
+    FROM dead d JOIN transactions t ON t.claim_node = d.node AND t.claim_epoch = d.epoch
+    LIMIT $5 FOR NO KEY UPDATE OF t SKIP LOCKED
+), released AS (
+    UPDATE transactions t
+    SET next_attempt_at_ms = least(t.next_attempt_at_ms, $4), claim_node = NULL, claim_epoch = NULL
+    FROM orphaned o WHERE t.operator_id = o.operator_id AND t.operator_tx_id = o.operator_tx_id
+    RETURNING 1
+)
+SELECT count(*) FROM released
+"""
+
+_BACKLOGS = """
+SELECT operator_id, count(*) FILTER (WHERE status = 'pending') AS pending,
+       min(created_at_ms) FILTER (WHERE status = 'pending') AS oldest_created_at_ms,
+       count(*) FILTER (WHERE status = 'parked') AS parked
+FROM (
+    SELECT operator_id, status, created_at_ms FROM transactions WHERE status = 'pending' AND kind <> 'bet'
+    UNION ALL
+    SELECT operator_id, status, created_at_ms FROM transactions WHERE status = 'parked'
+) undelivered
+GROUP BY operator_id ORDER BY operator_id
+"""
+
+
+async def claim_due_calls(
+    connection: Connection, owner: Owner, quotas: Mapping[UUID, int], now_ms: int, claim_ms: int
+) -> list[WalletCall]:
+    """Within the caller's transaction; see the port."""
+    await connection.execute(_RELAXED)
+    lanes = (list(quotas.keys()), list(quotas.values()))
+    rows = await connection.fetch(_CLAIM, *lanes, now_ms, claim_ms, owner.node, owner.epoch)
+    return [wallet_call(row) for row in rows]
+
+
+async def release_claims(connection: Connection, owner: Owner, lease_ms: int, now_ms: int, limit: int) -> int:
+    """How many claims of the dead were released; see the port."""
+    return int(await connection.fetchval(_RELEASE, owner.node, owner.epoch, now_ms - lease_ms, now_ms, limit))
+
+
+async def read_backlogs(connection: Connection) -> list[Backlog]:
+    """What each operator is owed; see the port."""
+    return [Backlog(**row) for row in await connection.fetch(_BACKLOGS)]

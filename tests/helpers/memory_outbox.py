@@ -1,0 +1,102 @@
+"""The twin's wallet calls: what is pending, due, claimed or parked. The same rules as the SQL."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from actors.records import Backlog, CallKind, CallStatus, Owner, WalletCall
+from actors.transitions import AcknowledgeCall, Answer, Applied, PostponeCall, Rejected
+
+
+@dataclass
+class StoredCall:
+    call: WalletCall
+    status: CallStatus
+    last_error: str | None = None
+    claimed_by: Owner | None = None
+
+    @property
+    def is_owed(self) -> bool:
+        return self.status is CallStatus.PENDING and self.call.kind is not CallKind.BET
+
+
+class MemoryOutbox(dict[str, StoredCall]):
+    """All calls by transaction id."""
+
+    def pending(self, session_id: UUID) -> list[WalletCall]:
+        found = [stored.call for stored in self.values() if stored.is_owed and stored.call.session_id == session_id]
+        return sorted(found, key=lambda call: call.position)
+
+    def owed(self, fact: AcknowledgeCall | PostponeCall) -> StoredCall | None:
+        stored = self.get(fact.operator_tx_id)
+        if stored is None or stored.call.kind is CallKind.BET:
+            return None
+        same = (stored.call.operator_id, stored.call.session_id) == (fact.operator_id, fact.session_id)
+        return stored if same else None
+
+    def acknowledge(self, fact: AcknowledgeCall, set_balance: Callable[[UUID, int], None]) -> Answer:
+        stored = self.owed(fact)
+        if stored is None:
+            return Rejected()
+        if stored.status is CallStatus.ACKNOWLEDGED:
+            return Applied()
+        if fact.balance_minor < 0:
+            return Rejected()
+        stored.status, stored.call = CallStatus.ACKNOWLEDGED, replace(stored.call, attempts=fact.attempts)
+        stored.last_error = stored.claimed_by = None
+        set_balance(fact.session_id, fact.balance_minor)
+        return Applied()
+
+    def postpone(self, fact: PostponeCall) -> Answer:
+        stored = self.owed(fact)
+        if stored is None or stored.status is not CallStatus.PENDING:
+            same = stored is not None and fact.parked and stored.status is CallStatus.PARKED
+            return Applied() if same else Rejected()
+        if stored.claimed_by not in {None, fact.owner}:
+            return Rejected()
+        stored.call = replace(stored.call, attempts=fact.attempts, next_attempt_at_ms=fact.next_attempt_at_ms)
+        stored.last_error, stored.claimed_by = fact.last_error, None
+        if fact.parked:
+            stored.status = CallStatus.PARKED
+        return Applied()
+
+    def claim(self, owner: Owner, quotas: Mapping[UUID, int], now_ms: int, claim_ms: int) -> list[WalletCall]:
+        claimed = []
+        for operator_id, quota in quotas.items():
+            due = [stored for stored in self.values() if stored.call.operator_id == operator_id and stored.is_owed]
+            due = [
+                stored
+                for stored in due
+                if stored.call.next_attempt_at_ms <= now_ms
+                and self.pending(stored.call.session_id)[0].operator_tx_id == stored.call.operator_tx_id
+            ]
+            due.sort(key=lambda stored: (stored.call.next_attempt_at_ms, stored.call.operator_tx_id))
+            for stored in due[:quota]:
+                stored.call = replace(stored.call, next_attempt_at_ms=now_ms + claim_ms)
+                stored.claimed_by = owner
+                claimed.append(stored.call)
+        return sorted(claimed, key=lambda call: (call.created_at_ms, call.operator_tx_id))
+
+    def release(self, is_dead: Callable[[Owner], bool], now_ms: int, limit: int) -> int:
+        orphaned = [stored for stored in self.values() if stored.claimed_by and is_dead(stored.claimed_by)][:limit]
+        for stored in orphaned:
+            due_ms = min(stored.call.next_attempt_at_ms, now_ms)
+            stored.call, stored.claimed_by = replace(stored.call, next_attempt_at_ms=due_ms), None
+        return len(orphaned)
+
+    def backlogs(self) -> list[Backlog]:
+        backlogs = []
+        for operator_id in sorted({stored.call.operator_id for stored in self.values()}):
+            mine = [stored for stored in self.values() if stored.call.operator_id == operator_id]
+            since = [stored.call.created_at_ms for stored in mine if stored.is_owed]
+            parked = sum(stored.status is CallStatus.PARKED for stored in mine)
+            if since or parked:
+                backlogs.append(
+                    Backlog(
+                        operator_id=operator_id,
+                        pending=len(since),
+                        oldest_created_at_ms=min(since, default=None),
+                        parked=parked,
+                    )
+                )
+        return backlogs

@@ -1,0 +1,185 @@
+"""Claims: each due call goes to one node at a time, within each operator's quota, a session's calls in order."""
+
+from dataclasses import replace
+
+import trio
+
+from actors.records import Backlog, CallStatus
+from actors.transitions import Applied, Rejected
+from tests.helpers import books
+from tests.helpers.books import LEASE_MS, NOON_MS
+
+CLAIM_MS = 20_000
+LATER_MS = NOON_MS + 10_000
+
+
+async def won(world, owner, operator, name=1, at_ms=500):
+    """A session's first round, won ``at_ms`` after noon."""
+    live = await world.fly(owner, await world.owned(owner, name, operator=operator))
+    settle = books.cash_out(owner, live, at_ms=NOON_MS + at_ms)
+    await world.commit(settle)
+    return live, settle.win
+
+
+async def claim(world, owner, *operators, quota=10, now_ms=LATER_MS):
+    quotas = {operator.operator_id: quota for operator in operators}
+    return await world.ledger.claim_due_calls(owner, quotas, now_ms, CLAIM_MS)
+
+
+async def test_a_due_call_is_claimed_once(world, owner, other):
+    operator = await world.add_operator()
+    _live, win = await won(world, owner, operator)
+    assert await claim(world, owner, operator) == [replace(win, next_attempt_at_ms=LATER_MS + CLAIM_MS)]
+    assert await claim(world, owner, operator) == []
+    assert await claim(world, other, operator) == []
+
+
+async def test_a_claim_that_has_ended_is_anybodys(world, owner, other):
+    operator = await world.add_operator()
+    await won(world, owner, operator)
+    await claim(world, owner, operator)
+    assert await claim(world, other, operator, now_ms=LATER_MS + CLAIM_MS - 1) == []
+    assert len(await claim(world, other, operator, now_ms=LATER_MS + CLAIM_MS)) == 1
+
+
+async def test_a_call_is_not_claimed_before_it_is_due(world, owner):
+    operator = await world.add_operator()
+    _live, win = await won(world, owner, operator)
+    assert await claim(world, owner, operator, now_ms=win.next_attempt_at_ms - 1) == []
+    assert len(await claim(world, owner, operator, now_ms=win.next_attempt_at_ms)) == 1
+
+
+async def test_bets_acknowledged_and_parked_calls_are_not_claimed(world, owner):
+    operator = await world.add_operator()
+    await world.bet(owner, await world.owned(owner, "bets", operator=operator))
+    paid, _ = await won(world, owner, operator, "paid")
+    parked, _ = await won(world, owner, operator, "parked")
+    await world.commit(books.acknowledge(paid))
+    await world.commit(books.postpone(parked, parked=True))
+    assert await claim(world, owner, operator) == []
+
+
+async def test_each_operator_has_its_quota_and_the_longest_due_go_first(world, owner):
+    many, few, unasked = [await world.add_operator() for _ in range(3)]
+    wins = [(await won(world, owner, many, f"many-{at}", at))[1] for at in (900, 100, 500, 300)]
+    single = (await won(world, owner, few, "few", 700))[1]
+    await won(world, owner, unasked, "unasked", 50)
+    claimed = await world.ledger.claim_due_calls(owner, {many.operator_id: 2, few.operator_id: 2}, LATER_MS, CLAIM_MS)
+    expected = [wins[1], wins[3], single]
+    assert [call.operator_tx_id for call in claimed] == [
+        call.operator_tx_id for call in sorted(expected, key=lambda call: (call.created_at_ms, call.operator_tx_id))
+    ]
+
+
+async def test_of_a_session_the_first_pending_call_goes_alone(world, owner):
+    operator = await world.add_operator()
+    created = await world.owned(owner, operator=operator)
+    rounds = []
+    for nonce in (1, 2):
+        live = await world.fly(owner, created, nonce)
+        await world.commit(books.cash_out(owner, live))
+        rounds.append(live)
+        # A parked call that a person takes up again is the only way to two pending ones of a session.
+        if nonce == 1:
+            await world.commit(books.postpone(live, parked=True))
+    await world.take_up(rounds[0])
+    first, second = [f"win-{live.round_id}" for live in rounds]
+    assert [call.operator_tx_id for call in await claim(world, owner, operator)] == [first]
+    assert await claim(world, owner, operator) == [], "the second one waits for the first one's end"
+    await world.commit(books.acknowledge(rounds[0]))
+    assert [call.operator_tx_id for call in await claim(world, owner, operator)] == [second]
+
+
+async def test_only_the_claimer_may_postpone_and_anybody_may_acknowledge(world, owner, other):
+    operator = await world.add_operator()
+    live, _ = await won(world, owner, operator)
+    await claim(world, owner, operator)
+    assert await world.commit(books.postpone(live, owner=other)) == Rejected()
+    assert await world.commit(books.postpone(live, owner=owner)) == Applied()
+    due_ms = books.postpone(live).next_attempt_at_ms
+    assert len(await claim(world, other, operator, now_ms=due_ms)) == 1, "a postponed call is claimed by nobody"
+    assert await world.commit(books.postpone(live, owner=owner)) == Rejected(), "the claim is another's now"
+    assert await world.commit(books.acknowledge(live)) == Applied()
+    assert (await world.call_states(live))["win"] == (CallStatus.ACKNOWLEDGED, 1, None)
+
+
+async def test_what_the_dead_had_claimed_is_due_again(world, owner, other):
+    operator = await world.add_operator()
+    for name in range(3):
+        await won(world, owner, operator, name)
+    assert len(await claim(world, owner, operator)) == 3
+    await world.ledger.heartbeat(owner, LATER_MS)
+    dead_at_ms = LATER_MS + LEASE_MS
+    await world.ledger.heartbeat(other, dead_at_ms)
+    assert await world.ledger.release_claims(other, LEASE_MS, dead_at_ms - 1, 10) == 0, "its claimer still lives"
+    assert await world.ledger.release_claims(other, LEASE_MS, dead_at_ms, 2) == 2
+    assert await world.ledger.release_claims(other, LEASE_MS, dead_at_ms, 2) == 1
+    assert len(await claim(world, other, operator, now_ms=dead_at_ms)) == 3
+    assert await world.ledger.release_claims(other, LEASE_MS, dead_at_ms, 10) == 0, "nobody releases its own"
+
+
+async def test_a_restarted_node_releases_what_it_had_claimed(world, owner):
+    operator = await world.add_operator()
+    await won(world, owner, operator)
+    await claim(world, owner, operator)
+    reborn = await world.ledger.register_node(owner.node, LATER_MS + 1)
+    assert await world.ledger.release_claims(reborn, LEASE_MS, LATER_MS + 1, 10) == 1
+    assert len(await claim(world, reborn, operator, now_ms=LATER_MS + 1)) == 1
+
+
+async def test_of_many_claimers_at_once_each_call_has_one(world, owner):
+    operator = await world.add_operator()
+    wins = {(await won(world, owner, operator, name))[1].operator_tx_id for name in range(60)}
+    nodes = [await world.ledger.register_node(f"claimer-{number}", LATER_MS) for number in range(4)]
+    taken = []
+
+    async def take(node):
+        while batch := await claim(world, node, operator, quota=3):
+            taken.extend(call.operator_tx_id for call in batch)
+
+    async with trio.open_nursery() as nursery:
+        for node in nodes:
+            nursery.start_soon(take, node)
+    # A claimer leaves what another is just changing to the next claim.
+    taken += [call.operator_tx_id for call in await claim(world, owner, operator, quota=60)]
+    assert sorted(taken) == sorted(wins)
+
+
+async def test_of_many_that_release_at_once_none_takes_a_living_nodes_claim(world, owner):
+    operator = await world.add_operator()
+    for name in range(40):
+        await won(world, owner, operator, name)
+    await claim(world, owner, operator, quota=40)
+    now_ms = LATER_MS + LEASE_MS
+    nodes = [await world.ledger.register_node(f"claimer-{number}", now_ms) for number in range(4)]
+    released = []
+    taken = []
+
+    async def sweep(node):
+        while count := await world.ledger.release_claims(node, LEASE_MS, now_ms, 2):
+            released.append(count)
+            taken.extend(call.operator_tx_id for call in await claim(world, node, operator, now_ms=now_ms))
+
+    async with trio.open_nursery() as nursery:
+        for node in nodes:
+            nursery.start_soon(sweep, node)
+    taken += [call.operator_tx_id for call in await claim(world, owner, operator, quota=40, now_ms=now_ms)]
+    assert (sum(released), len(taken), len(set(taken))) == (40, 40, 40)
+
+
+async def test_a_backlog_is_counted_by_operator(world, owner):
+    idle, owing = await world.add_operator(), await world.add_operator()
+    await world.fly(owner, await world.owned(owner, "flying", operator=idle))
+    assert await world.ledger.backlogs() == []
+    _, late = await won(world, owner, owing, "late", 900)
+    _, early = await won(world, owner, owing, "early", 100)
+    parked, _ = await won(world, owner, owing, "parked", 50)
+    await world.commit(books.postpone(parked, parked=True))
+    assert await world.ledger.backlogs() == [
+        Backlog(
+            operator_id=owing.operator_id,
+            pending=2,
+            oldest_created_at_ms=min(early.created_at_ms, late.created_at_ms),
+            parked=1,
+        )
+    ]
