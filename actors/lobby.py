@@ -199,7 +199,7 @@ class Lobby:
         services = self._services
         for _ in range(ENTER_ATTEMPTS_MAX):
             now_ms = services.clock.now_ms()
-            opened = await services.reads.open_session(digest, services.owner, services.settings.lease_ms, now_ms)
+            opened = await services.reads.open_session(digest, services.owner, services.contact.lease_ms, now_ms)
             if opened is None:
                 return None
             running = self._rounds.get(opened.session.session_id)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import trio
 
 from actors.clock import ServerClock
+from actors.contact import LedgerContact
 from actors.courier import BacklogWatch, Courier
 from actors.ledger import LedgerActor
 from actors.lobby import Lobby
@@ -54,7 +55,6 @@ class Node:
     lobby: Lobby
     desk: WalletDesk
     courier: Courier
-    heartbeat: Heartbeat
     fenced: trio.Event
 
     async def drain(self) -> None:
@@ -85,6 +85,7 @@ async def open_node(name: str, settings: GameSettings, clock: ServerClock, ports
         gateway=ports.gateway,
         metronome=Metronome(clock, GrowthCurve(settings.growth_rate_per_ms), settings.tick_ms),
         observer=ports.observer,
+        contact=LedgerContact(settings),
     )
     fenced = trio.Event()
     async with (
@@ -97,14 +98,13 @@ async def open_node(name: str, settings: GameSettings, clock: ServerClock, ports
         lobby = Lobby(services, sessions, rounds, desk)
         foundation.start(services.ledger, Policy.RESTART)
         foundation.start(directory, Policy.RESTART)
-        heartbeat = Heartbeat(services, fenced.set)
-        foundation.start(heartbeat, Policy.RESTART)
+        foundation.start(Heartbeat(services, fenced.set), Policy.RESTART)
         rounds.start(services.metronome, Policy.RESTART)
         rounds.start(lobby.sweeper, Policy.RESTART)
         courier = Courier(services, desk)
         wallets.start(courier, Policy.RESTART)
         wallets.start(BacklogWatch(services), Policy.RESTART)
-        yield Node(services=services, lobby=lobby, desk=desk, courier=courier, heartbeat=heartbeat, fenced=fenced)
+        yield Node(services=services, lobby=lobby, desk=desk, courier=courier, fenced=fenced)
 
 
 @asynccontextmanager

@@ -57,10 +57,11 @@ class Ledger(Protocol):
         """A round that has ended, as stored."""
         ...
 
-    async def take_orphans(self, owner: Owner, lease_ms: int, now_ms: int, limit: int) -> list[tuple[LiveRound, int]]:
+    async def take_orphans(self, owner: Owner, lease_ms: int, now_ms: int, limit: int) -> list[LiveRound]:
         """Take live rounds whose owner is dead (a superseded epoch, or no heartbeat for ``lease_ms``).
 
-        Each comes with the dead owner's last heartbeat (unix ms). Oldest first, at most ``limit``.
+        From then on they carry ``interrupted_at_ms``: the last heartbeat of the owner that played them. A round whose
+        taker dies, too, keeps it. Oldest first, at most ``limit``.
         """
         ...
 

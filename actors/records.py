@@ -137,6 +137,8 @@ class LiveRound:
     created_at_ms: int
     started_at_ms: int | None
     outcome: Outcome = field(repr=False)
+    interrupted_at_ms: int | None = None
+    """The last sign of life of the node that played it, once another has taken it over (unix ms)."""
 
     def plan(self) -> FlightPlan:
         """The flight that this round's terms and seeds fix."""

@@ -20,12 +20,9 @@ from actors.transitions import Applied
 
 log = logging.getLogger("getaway.recovery")
 
-BEATS_MISSED_MAX = 3
-"""A node that could not record more beats than these is not ready for new players."""
-
 
 def interrupted(services: Services, live: LiveRound, last_alive_ms: int) -> endings.Ending:
-    """The right end of a round that was interrupted at ``last_alive_ms``.
+    """The right end of a round that was interrupted at ``last_alive_ms``, or earlier if its node died before.
 
     A bet that may have been sent is unknown: the round is void and the stake is refunded.
     """
@@ -40,7 +37,8 @@ def interrupted(services: Services, live: LiveRound, last_alive_ms: int) -> endi
             now_ms=now_ms,
         )
     assert live.started_at_ms is not None
-    settlement = interrupted_end(live.plan(), live.started_at_ms, last_alive_ms)
+    interrupted_at_ms = last_alive_ms if live.interrupted_at_ms is None else live.interrupted_at_ms
+    settlement = interrupted_end(live.plan(), live.started_at_ms, interrupted_at_ms)
     if settlement is None:
         return endings.refunded(live, services.owner, endings.INTERRUPTED, now_ms)
     return endings.settled(live, services.owner, settlement, now_ms)
@@ -104,15 +102,16 @@ class OrphanSweeper(Actor[None]):
         """End one batch; how many rounds there were. Raises ``LedgerUnavailableError``."""
         services = self._services
         orphans = await services.reads.take_orphans(
-            services.owner, services.settings.lease_ms, services.clock.now_ms(), services.settings.orphan_batch_max
+            services.owner, services.contact.lease_ms, services.clock.now_ms(), services.settings.orphan_batch_max
         )
         async with trio.open_nursery() as nursery:
-            for live, last_alive_ms in orphans:
-                nursery.start_soon(self._end, live, last_alive_ms)
+            for live in orphans:
+                nursery.start_soon(self._end, live)
         return len(orphans)
 
-    async def _end(self, live: LiveRound, last_alive_ms: int) -> None:
-        ending = await resolve(self._services, live, last_alive_ms)
+    async def _end(self, live: LiveRound) -> None:
+        assert live.interrupted_at_ms is not None, "taking a round notes it"
+        ending = await resolve(self._services, live, live.interrupted_at_ms)
         if ending is not None and ending.owes_minor:
             self._deliver(live.operator_id)
 
@@ -120,7 +119,7 @@ class OrphanSweeper(Actor[None]):
         """Make a batch of calls due that the dead had claimed; how many. Raises ``LedgerUnavailableError``."""
         services = self._services
         return await services.reads.release_claims(
-            services.owner, services.settings.lease_ms, services.clock.now_ms(), services.settings.orphan_batch_max
+            services.owner, services.contact.lease_ms, services.clock.now_ms(), services.settings.orphan_batch_max
         )
 
 
@@ -131,21 +130,15 @@ class Heartbeat(Actor[None]):
         super().__init__("heartbeat", 1)
         self._services = services
         self._fenced = fenced
-        self._recorded_at = trio.current_time()
-
-    @property
-    def is_recent(self) -> bool:
-        """Whether the ledger has recorded a beat lately: it can be written."""
-        silent_ms = (trio.current_time() - self._recorded_at) * 1000
-        return silent_ms <= BEATS_MISSED_MAX * self._services.settings.heartbeat_ms
 
     async def run(self) -> None:
         """Beat until fenced."""
         while True:
             try:
                 alive = await self._services.reads.heartbeat(self._services.owner, self._services.clock.now_ms())
-                self._recorded_at = trio.current_time()
+                self._services.contact.beat()
             except LedgerUnavailableError as error:
+                self._services.contact.failed()
                 log.warning("the heartbeat was not recorded", extra={"error": str(error)})
                 alive = True
             if not alive:

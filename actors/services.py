@@ -8,6 +8,7 @@ from uuid import UUID
 import trio
 
 from actors.clock import ServerClock
+from actors.contact import LedgerContact
 from actors.ledger import LedgerActor
 from actors.metronome import Metronome
 from actors.operators import OperatorDirectory
@@ -70,6 +71,7 @@ class Services:
     gateway: WalletGateway
     metronome: Metronome
     observer: Observer
+    contact: LedgerContact
 
 
 async def until_known(change: Callable[[], Awaitable[Answer]], give_up_at: float = float("inf")) -> Answer:

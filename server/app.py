@@ -205,7 +205,7 @@ def _web_services(config: Config, database: Database, node: Node, metrics: Metri
         log=structlog.get_logger("getaway.web"),
         settings=web_settings(config),
         is_draining=lambda: node.lobby.draining,
-        is_ready=lambda: node.heartbeat.is_recent,
+        is_ready=lambda: node.services.contact.is_recent,
     )
 
 

@@ -68,9 +68,10 @@ WITH {dead_owners("SELECT owner_node, owner_epoch FROM rounds WHERE status IN ('
     WHERE r.status IN ('betting', 'flying')
     ORDER BY r.created_at_ms, r.round_id LIMIT $4 FOR NO KEY UPDATE OF r SKIP LOCKED
 )
-UPDATE rounds r SET owner_node = $1, owner_epoch = $2
+UPDATE rounds r
+SET owner_node = $1, owner_epoch = $2, interrupted_at_ms = coalesce(r.interrupted_at_ms, o.heartbeat_at_ms)
 FROM orphans o WHERE r.operator_id = o.operator_id AND r.round_id = o.round_id
-RETURNING {ROUND_COLUMNS}, o.heartbeat_at_ms
+RETURNING {ROUND_COLUMNS}
 """
 
 
@@ -169,13 +170,13 @@ class PostgresLedger:
         row = await self._database.run(lambda connection: connection.fetchrow(_ONE_ROUND, operator_id, round_id))
         return None if row is None or row["settled_at_ms"] is None else finished_round(row)
 
-    async def take_orphans(self, owner: Owner, lease_ms: int, now_ms: int, limit: int) -> list[tuple[LiveRound, int]]:
+    async def take_orphans(self, owner: Owner, lease_ms: int, now_ms: int, limit: int) -> list[LiveRound]:
         """Rounds of the dead, now ours."""
         rows = await self._database.run(
             lambda connection: connection.fetch(_ORPHANS, owner.node, owner.epoch, now_ms - lease_ms, limit)
         )
-        taken = [(live_round(self._vault, row), int(row["heartbeat_at_ms"])) for row in rows]
-        return sorted(taken, key=lambda orphan: (orphan[0].created_at_ms, orphan[0].round_id))
+        taken = [live_round(self._vault, row) for row in rows]
+        return sorted(taken, key=lambda live: (live.created_at_ms, live.round_id))
 
     async def pending_calls(self, operator_id: UUID, session_id: UUID) -> list[WalletCall]:
         """What the session is owed, in order."""

@@ -24,7 +24,7 @@ Row = asyncpg.Record
 ROUND_COLUMNS = """
     r.operator_id, r.round_id, r.session_id, r.operator_player_id, r.currency, r.amount_minor, r.auto_cashout_hundredths,
     r.client_seed, r.nonce, r.server_seed_hash, r.server_seed_sealed, r.rtp_bps, r.max_win_multiplier, r.rev_share_bps,
-    r.max_payout_minor, r.growth_rate_per_ms, r.status, r.created_at_ms, r.started_at_ms, r.settled_at_ms, r.result, r.reason,
+    r.max_payout_minor, r.growth_rate_per_ms, r.status, r.created_at_ms, r.started_at_ms, r.interrupted_at_ms, r.settled_at_ms, r.result, r.reason,
     r.realized_hundredths, r.payout_minor, r.server_seed, r.crash_hundredths, r.map_seed, r.loot_seed, r.guard_seed
 """
 
@@ -89,6 +89,7 @@ def live_round(vault: Vault, row: Row) -> LiveRound:
         outcome=fairness.outcome(
             commitment.server_seed, commitment.client_seed, commitment.nonce, row["rtp_bps"], row["max_win_multiplier"]
         ),
+        interrupted_at_ms=row["interrupted_at_ms"],
     )
 
 

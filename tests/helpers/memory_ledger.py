@@ -61,8 +61,8 @@ class StoredSession:
 class MemoryLedger:
     """Trouble on demand.
 
-    ``unavailable``: every call fails before its effect. ``loses_commits``: only commits do. ``lose_answer_once``: the
-    next commit has its effect, then fails.
+    ``unavailable``: every call fails before its effect. ``loses_commits``: only commits do; ``loses``: only those of these
+    types of transition. ``lose_answer_once``: the next commit has its effect, then fails.
     """
 
     def __init__(self) -> None:
@@ -70,6 +70,7 @@ class MemoryLedger:
         self.unavailable = False
         self.lose_answer_once = False
         self.loses_commits = False
+        self.loses: tuple[type[Transition], ...] = ()
         self.sessions: dict[UUID, StoredSession] = {}
         self.rounds: dict[UUID, StoredRound] = {}
         self.calls = MemoryOutbox()
@@ -96,7 +97,7 @@ class MemoryLedger:
 
     async def commit(self, transitions: Sequence[Transition]) -> list[Answer]:
         await self._cross()
-        if self.loses_commits:
+        if self.loses_commits or any(isinstance(transition, self.loses) for transition in transitions):
             raise LedgerUnavailableError("the twin was told to take no commits")
         answers = [self._apply(transition) for transition in transitions]
         self._forget_launches([each.created_at_ms for each in transitions if isinstance(each, CreateSession)])
@@ -271,17 +272,19 @@ class MemoryLedger:
             pending_calls=tuple(self.calls.pending(session_id)),
         )
 
-    async def take_orphans(self, owner: Owner, lease_ms: int, now_ms: int, limit: int) -> list[tuple[LiveRound, int]]:
+    async def take_orphans(self, owner: Owner, lease_ms: int, now_ms: int, limit: int) -> list[LiveRound]:
         await self._cross()
-        taken: list[tuple[LiveRound, int]] = []
+        taken: list[LiveRound] = []
         for stored in sorted(
             self.rounds.values(), key=lambda stored: (stored.live.created_at_ms, stored.live.round_id)
         ):
             dead = stored.owner != owner and not self._is_alive(stored.owner, lease_ms, now_ms)
             if stored.finished is None and dead and len(taken) < limit:
-                heartbeat_at_ms = self.heartbeats_ms.get(stored.owner, 0)
+                if stored.live.interrupted_at_ms is None:
+                    heartbeat_at_ms = self.heartbeats_ms.get(stored.owner, 0)
+                    stored.live = replace(stored.live, interrupted_at_ms=heartbeat_at_ms)
                 stored.owner = owner
-                taken.append((stored.live, heartbeat_at_ms))
+                taken.append(stored.live)
         return taken
 
     # Reads.

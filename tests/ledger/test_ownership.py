@@ -1,5 +1,7 @@
 """Who may write: sessions and live rounds belong to one life of one node, and pass on only from the dead."""
 
+from dataclasses import replace
+
 import pytest
 import trio
 
@@ -126,19 +128,31 @@ async def test_rounds_of_a_silent_node_are_taken_oldest_first(world, owner, othe
     now_ms = NOON_MS + 50 + LEASE_MS
     await world.ledger.heartbeat(other, now_ms)
     first = await world.ledger.take_orphans(other, LEASE_MS, now_ms, 2)
-    assert first == [(rounds[3], NOON_MS + 50), (rounds[2], NOON_MS + 50)]
-    assert await world.ledger.take_orphans(other, LEASE_MS, now_ms, 2) == [(rounds[0], NOON_MS + 50)]
+    interrupted = [replace(live, interrupted_at_ms=NOON_MS + 50) for live in rounds]
+    assert first == [interrupted[3], interrupted[2]]
+    assert await world.ledger.take_orphans(other, LEASE_MS, now_ms, 2) == [interrupted[0]]
     assert await world.ledger.take_orphans(other, LEASE_MS, now_ms, 2) == []
 
 
 async def test_a_taken_round_is_ended_by_its_new_owner_only(world, owner):
     live = await world.fly(owner, await world.owned(owner))
     reborn = await world.ledger.register_node(owner.node, NOON_MS + 7)
-    assert await world.ledger.take_orphans(reborn, LEASE_MS, NOON_MS + 7, 10) == [(live, NOON_MS)]
+    assert await world.ledger.take_orphans(reborn, LEASE_MS, NOON_MS + 7, 10) == [
+        replace(live, interrupted_at_ms=NOON_MS)
+    ]
     assert await world.commit(books.cash_out(owner, live)) == Rejected()
     assert await world.commit(books.start(owner, live)) == Rejected()
     assert await world.commit(books.refund(reborn, live)) == Applied()
     assert (await world.call_states(live))["refund"] == (CallStatus.PENDING, 0, None)
+
+
+async def test_a_round_that_is_taken_twice_keeps_the_moment_of_its_first_interruption(world, owner):
+    live = await world.fly(owner, await world.owned(owner))
+    for life in (1, 2):
+        reborn = await world.ledger.register_node(owner.node, NOON_MS + 60_000 * life)
+        taken = await world.ledger.take_orphans(reborn, LEASE_MS, NOON_MS + 60_000 * life, 10)
+        assert taken == [replace(live, interrupted_at_ms=NOON_MS)]
+        assert await world.ledger.live_round(live.operator_id, live.round_id) == taken[0]
 
 
 async def test_a_taken_bet_can_be_started_or_void_by_its_new_owner(world, owner):
@@ -159,7 +173,7 @@ async def test_of_many_sweepers_at_once_each_round_has_one(world, owner):
 
     async def sweep(node):
         while batch := await world.ledger.take_orphans(node, LEASE_MS, now_ms, 2):
-            taken.extend(live.round_id for live, _heartbeat in batch)
+            taken.extend(live.round_id for live in batch)
 
     async with trio.open_nursery() as nursery:
         for sweeper in sweepers:

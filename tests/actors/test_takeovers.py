@@ -1,0 +1,84 @@
+"""Two nodes on one ledger: who may take whose rounds, and by which moment an interrupted round is judged."""
+
+import trio
+
+from actors.transitions import RefundRound
+from tests.helpers.game import open_game
+
+CRASH_400_S = 23.105
+"""When a flight that crashes at 4.00x ends."""
+
+
+async def test_after_an_outage_the_first_node_back_takes_nothing_from_the_living(autojump_clock):
+    async with open_game() as first, open_game(ledger=first.ledger, clock=first.clock, name="node-b") as second:
+        player = await first.play(400)
+        player.say("bet", amount_minor=1_000)
+        started = await player.until("round_started")
+        await trio.sleep(2)
+        first.ledger.unavailable = True
+        await trio.sleep(15)
+        first.ledger.unavailable = False
+        await second.node.lobby.sweeper.sweep()
+        assert await second.node.lobby.sweeper.sweep() == 0
+        player.say("cashout", round_id=started["round_id"])
+        ended = await player.until("round_ended")
+        assert (ended["status"], ended["result"]) == ("settled", "cashout")
+
+
+async def test_a_node_that_is_silent_while_others_beat_loses_its_rounds(autojump_clock):
+    async with open_game(name="node-b") as second:
+        async with open_game(ledger=second.ledger, clock=second.clock) as first:
+            player = await first.play(400)
+            player.say("bet", amount_minor=1_000)
+            await player.until("round_started")
+            await trio.sleep(2)
+            second.ledger.loses_commits = True
+        second.ledger.loses_commits = False
+        await trio.sleep(20)
+        (stored,) = second.ledger.rounds.values()
+        assert (stored.finished.status, stored.owner) == ("refunded", second.node.services.owner)
+
+
+async def test_a_round_is_judged_by_its_own_nodes_death_although_its_taker_died_later(autojump_clock):
+    """The flight would have crashed between the two deaths: its player could not cash out, so the stake goes back."""
+    async with open_game() as game:
+        player = await game.play(400)
+        player.say("bet", amount_minor=1_000)
+        await player.until("round_started")
+        await trio.sleep(5)
+        game.ledger.loses_commits = True
+        stored, clock = game.ledger.copy_at_death(), game.clock
+    stored.loses_commits = True
+    async with open_game(ledger=stored, clock=clock):
+        await trio.sleep(CRASH_400_S)
+        died_later = stored.copy_at_death()
+    assert [each.finished for each in died_later.rounds.values()] == [None]
+    async with open_game(ledger=died_later, clock=clock):
+        await trio.sleep(5)
+        (ended,) = died_later.rounds.values()
+        assert (ended.finished.status, ended.finished.reason) == ("refunded", "interrupted")
+
+
+async def test_a_player_who_returns_during_the_recovery_does_not_change_the_end(autojump_clock):
+    """The sweeper has taken the round but not ended it yet, and its flight would have crashed since."""
+    async with open_game() as game:
+        token = await game.launch(400)
+        player = await game.enter(token)
+        player.say("bet", amount_minor=1_000)
+        await player.until("round_started")
+        await trio.sleep(5)
+        game.ledger.loses_commits = True
+        stored, clock = game.ledger.copy_at_death(), game.clock
+    await trio.sleep(CRASH_400_S)
+    stored.loses = (RefundRound,)
+
+    async def recover() -> None:
+        await trio.sleep(3)
+        stored.loses = ()
+
+    async with open_game(ledger=stored, clock=clock) as game, trio.open_nursery() as nursery:
+        nursery.start_soon(recover)
+        await trio.sleep(1)
+        returned = await game.enter(token)
+        welcome = await returned.until("welcome")
+        assert (welcome["round"], welcome["history"][0]["status"]) == (None, "refunded")
