@@ -45,19 +45,19 @@ class Courier(Actor[None]):
     async def run(self) -> None:
         """Claim and hand over for ever. Between polls only the operators that were nudged are looked at."""
         poll_s = self._services.settings.courier_poll_ms / 1000
-        polled_at = float("-inf")
+        poll_at = trio.current_time()
         while True:
             self._woken = trio.Event()
             operator_ids, self._nudged = self._nudged, set()
-            if trio.current_time() - polled_at >= poll_s:
-                polled_at = trio.current_time()
+            if trio.current_time() >= poll_at:
+                poll_at = trio.current_time() + poll_s
                 operator_ids = operator_ids.union(self._services.operators.ids)
             try:
                 await self._deliver_due(sorted(operator_ids))
             except LedgerUnavailableError as error:
                 log.warning("due wallet calls could not be read", extra={"error": str(error)})
                 await trio.sleep(poll_s)
-            with trio.move_on_at(polled_at + poll_s):
+            with trio.move_on_at(poll_at):
                 await self._woken.wait()
 
     async def _deliver_due(self, operator_ids: Sequence[UUID]) -> None:

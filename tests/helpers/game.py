@@ -21,11 +21,12 @@ from tests.helpers.scripted_wallet import ScriptedWallet
 NOON_MS = 1_782_864_000_000
 LIMITS = BetLimits(min_bet_minor=10, max_bet_minor=100_000, bet_step_minor=10, max_payout_minor=10_000_000)
 CLIENT_SEED = "player"
+OPERATOR_ID = UUID(int=7)
 
 
 def operator(**changes) -> Operator:
     fields = {
-        "operator_id": UUID(int=7),
+        "operator_id": OPERATOR_ID,
         "name": "Casino",
         "api_key": "key",
         "hmac_secret": "secret",
@@ -178,14 +179,16 @@ class Game:
         self.entropy = entropy
         self.observer = observer
 
-    async def launch(self, *crashes: int, balance_minor: int = 10_000, ttl_s: int = 3_600) -> str:
+    async def launch(
+        self, *crashes: int, balance_minor: int = 10_000, ttl_s: int = 3_600, operator_id: UUID = OPERATOR_ID
+    ) -> str:
         """A session's token. Its n-th round crashes at the n-th of ``crashes`` (hundredths)."""
         for nonce, hundredths in enumerate(crashes, start=1):
             self.entropy.seeds.append(seed_that_crashes_at(hundredths, nonce))
         token, now_ms = self.entropy.token(), self.clock.now_ms()
         answer = await self.node.services.ledger.commit(
             CreateSession(
-                operator_id=UUID(int=7),
+                operator_id=operator_id,
                 session_id=self.entropy.identifier(),
                 operator_player_id="player-42",
                 currency="USD",

@@ -61,8 +61,8 @@ class StoredSession:
 class MemoryLedger:
     """Trouble on demand.
 
-    ``unavailable``: every call fails before its effect. ``loses_commits``: only commits do; ``loses``: only those of these
-    types of transition. ``lose_answer_once``: the next commit has its effect, then fails.
+    ``unavailable``: every call fails before its effect. ``loses_commits``: only commits do; ``loses``: only those of
+    these types of transition. ``lose_answer_once``: the next commit has its effect, then fails.
     """
 
     def __init__(self) -> None:
