@@ -187,7 +187,7 @@ class PostgresLedger:
         self, owner: Owner, quotas: Mapping[UUID, int], now_ms: int, claim_ms: int
     ) -> list[WalletCall]:
         """What is due, claimed."""
-        return await self._database.in_transaction(
+        return await self._database.run(
             lambda connection: outbox.claim_due_calls(connection, owner, quotas, now_ms, claim_ms)
         )
 

@@ -9,15 +9,14 @@ from server.db.rows import CALL_COLUMNS, wallet_call
 from server.db.statements import dead_owners
 
 # A claim that a failure of the database forgets is made again, and the call is sent twice: harmless, and rarer than
-# the disk's delays would be.
-_RELAXED = "SET LOCAL synchronous_commit = off"
-
+# the disk's delays would be. Hence ``relaxed``, which holds for this statement's own transaction.
 # A call that is being changed is left for the next claim. Two pending calls of a session are rare: a person has taken
 # up a parked one.
 _CLAIM = f"""
 WITH due AS (
     SELECT d.operator_id, d.operator_tx_id
-    FROM unnest($1::uuid[], $2::int[]) AS l (operator_id, quota) CROSS JOIN LATERAL (
+    FROM (SELECT set_config('synchronous_commit', 'off', true)) AS relaxed
+    CROSS JOIN unnest($1::uuid[], $2::int[]) AS l (operator_id, quota) CROSS JOIN LATERAL (
         SELECT t.operator_id, t.operator_tx_id FROM transactions t
         WHERE t.operator_id = l.operator_id AND t.status = 'pending' AND t.kind <> 'bet' AND t.next_attempt_at_ms <= $3
             AND NOT EXISTS (SELECT FROM transactions e WHERE e.operator_id = t.operator_id AND e.session_id = t.session_id
@@ -62,8 +61,7 @@ GROUP BY operator_id ORDER BY operator_id
 async def claim_due_calls(
     connection: Connection, owner: Owner, quotas: Mapping[UUID, int], now_ms: int, claim_ms: int
 ) -> list[WalletCall]:
-    """Within the caller's transaction; see the port."""
-    await connection.execute(_RELAXED)
+    """In a transaction of its own; see the port."""
     lanes = (list(quotas.keys()), list(quotas.values()))
     rows = await connection.fetch(_CLAIM, *lanes, now_ms, claim_ms, owner.node, owner.epoch)
     return [wallet_call(row) for row in rows]

@@ -1,0 +1,121 @@
+"""What a hanging operator costs the others: ``python -m tests.figures.bulkhead [SECONDS]``.
+
+Players of one operator bet and cash out all the time. In every second phase another operator's wallet takes every
+call and answers none, while as many players of its own try to bet and wins wait for it. The phases alternate, because
+the machine's speed drifts.
+"""
+
+import statistics
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import trio
+
+from tests.e2e.casino import Operator
+from tests.e2e.player import Player, connected
+from tests.figures.stand import open_stand, progress, quantile, show
+
+SECONDS = 12
+PHASES = 6
+PLAYERS = 24
+PAUSE_S = 0.8
+RATE_PER_MS = "0.00006"
+_CREDENTIALS = ("operator_id", "api_key", "hmac_secret")
+
+
+class Phase:
+    """Whether the other operator hangs, and what its neighbours' bets took."""
+
+    def __init__(self) -> None:
+        self.took_ms: dict[bool, list[float]] = {False: [], True: []}
+        self.medians: dict[bool, list[float]] = {False: [], True: []}
+        self.is_hanging = False
+        self.is_measuring = False
+        self.is_over = False
+
+
+@asynccontextmanager
+async def entered(operator: Operator) -> AsyncIterator[Player]:
+    session = await trio.to_thread.run_sync(operator.session)
+    async with connected(operator.url) as socket:
+        player = Player(socket, session, RATE_PER_MS)
+        await player.send("hello", session=session.token)
+        await player.receive()
+        yield player
+
+
+async def play(operator: Operator, phase: Phase, delay_s: float) -> None:
+    """Bet, cash out, rest, again."""
+    async with entered(operator) as player:
+        await trio.sleep(delay_s)
+        while not phase.is_over:
+            began = time.monotonic()
+            started = await player.bet(100, auto_cashout=1.01)
+            if started["type"] == "round_started":
+                took_ms = (time.monotonic() - began) * 1000
+                if phase.is_measuring:
+                    phase.took_ms[phase.is_hanging].append(took_ms)
+                await player.until("round_ended")
+            await trio.sleep(PAUSE_S)
+
+
+async def play_in_vain(operator: Operator, phase: Phase, delay_s: float) -> None:
+    """Bet while the wallet hangs, whatever comes of it."""
+    async with entered(operator) as player:
+        await trio.sleep(delay_s)
+        while not phase.is_over:
+            if phase.is_hanging:
+                await player.send("bet", amount_minor=100)
+            with trio.move_on_after(PAUSE_S):
+                while True:
+                    await player.receive()
+
+
+async def run(healthy: Operator, hanging: Operator, seconds: int) -> Phase:
+    phase = Phase()
+    async with trio.open_nursery() as nursery:
+        for number in range(PLAYERS):
+            delay_s = PAUSE_S * number / PLAYERS
+            nursery.start_soon(play, healthy, phase, delay_s)
+            nursery.start_soon(play_in_vain, hanging, phase, delay_s)
+        for number in range(PHASES):
+            phase.is_hanging = number % 2 == 1
+            progress(f"bulkhead: phase {number + 1} of {PHASES}, {'one hangs' if phase.is_hanging else 'all well'}")
+            await trio.sleep(4)
+            phase.is_measuring, before = True, len(phase.took_ms[phase.is_hanging])
+            await trio.sleep(seconds)
+            phase.is_measuring = False
+            phase.medians[phase.is_hanging].append(statistics.median(phase.took_ms[phase.is_hanging][before:]))
+        phase.is_over = True
+    return phase
+
+
+def main(seconds: int) -> None:
+    limits = {"GETAWAY_LIMITS_REQUESTS_PER_SECOND": "10000", "GETAWAY_LIMITS_REQUESTS_BURST": "10000"}
+    with open_stand(GETAWAY_WALLET_BET_TIMEOUT_MS="2000", **limits) as stand:
+        stand.start_wallet()
+        stand.server.start()
+        operators = [
+            Operator(stand.server.url, **{name: created[name] for name in _CREDENTIALS})
+            for created in (
+                stand.server.create_operator(stand.wallet_url),
+                stand.server.create_operator(f"{stand.wallet_url}/hang"),
+            )
+        ]
+        phase = trio.run(run, *operators, seconds)
+    quiet, hanging = (statistics.median(phase.medians[hangs]) for hangs in (False, True))
+    show(
+        what="bulkhead",
+        bets=sum(len(took_ms) for took_ms in phase.took_ms.values()),
+        p50_ms=round(quiet, 2),
+        p50_while_another_hangs_ms=round(hanging, 2),
+        added_percent=round(100 * (hanging / quiet - 1), 1),
+        p99_ms=round(quantile(phase.took_ms[False], 0.99), 1),
+        p99_while_another_hangs_ms=round(quantile(phase.took_ms[True], 0.99), 1),
+    )
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else SECONDS)
