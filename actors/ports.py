@@ -61,7 +61,8 @@ class Ledger(Protocol):
         """Take live rounds whose owner is dead (a superseded epoch, or no heartbeat for ``lease_ms``).
 
         From then on they carry ``interrupted_at_ms``: the last heartbeat of the owner that played them. A round whose
-        taker dies, too, keeps it. Oldest first, at most ``limit``.
+        taker dies, too, keeps it. What ``owner`` has taken before comes again until it has ended: the answer may have
+        been lost. Oldest first, at most ``limit``.
         """
         ...
 

@@ -85,6 +85,7 @@ class OrphanSweeper(Actor[None]):
         super().__init__("orphans", 1)
         self._services = services
         self._deliver = deliver
+        self._one_at_a_time = trio.Lock()
 
     async def run(self) -> None:
         """Sweep for ever."""
@@ -100,6 +101,10 @@ class OrphanSweeper(Actor[None]):
 
     async def sweep(self) -> int:
         """End one batch; how many rounds there were. Raises ``LedgerUnavailableError``."""
+        async with self._one_at_a_time:
+            return await self._sweep()
+
+    async def _sweep(self) -> int:
         services = self._services
         orphans = await services.reads.take_orphans(
             services.owner, services.contact.lease_ms, services.clock.now_ms(), services.settings.orphan_batch_max

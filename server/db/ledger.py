@@ -64,8 +64,9 @@ ORDER BY settled_at_ms DESC, round_id DESC LIMIT $3
 _ORPHANS = f"""
 WITH {dead_owners("SELECT owner_node, owner_epoch FROM rounds WHERE status IN ('betting', 'flying')")}, orphans AS (
     SELECT r.operator_id, r.round_id, d.heartbeat_at_ms
-    FROM dead d JOIN rounds r ON r.owner_node = d.node AND r.owner_epoch = d.epoch
-    WHERE r.status IN ('betting', 'flying')
+    FROM (SELECT d.*, FALSE AS is_self FROM dead d UNION ALL SELECT $1::text, $2::bigint, 0, TRUE) d
+    JOIN rounds r ON r.owner_node = d.node AND r.owner_epoch = d.epoch
+    WHERE r.status IN ('betting', 'flying') AND (NOT d.is_self OR r.interrupted_at_ms IS NOT NULL)
     ORDER BY r.created_at_ms, r.round_id LIMIT $4 FOR NO KEY UPDATE OF r SKIP LOCKED
 )
 UPDATE rounds r

@@ -278,7 +278,10 @@ class MemoryLedger:
         for stored in sorted(
             self.rounds.values(), key=lambda stored: (stored.live.created_at_ms, stored.live.round_id)
         ):
-            dead = stored.owner != owner and not self._is_alive(stored.owner, lease_ms, now_ms)
+            if stored.owner == owner:
+                dead = stored.live.interrupted_at_ms is not None
+            else:
+                dead = not self._is_alive(stored.owner, lease_ms, now_ms)
             if stored.finished is None and dead and len(taken) < limit:
                 if stored.live.interrupted_at_ms is None:
                     heartbeat_at_ms = self.heartbeats_ms.get(stored.owner, 0)

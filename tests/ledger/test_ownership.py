@@ -130,7 +130,12 @@ async def test_rounds_of_a_silent_node_are_taken_oldest_first(world, owner, othe
     first = await world.ledger.take_orphans(other, LEASE_MS, now_ms, 2)
     interrupted = [replace(live, interrupted_at_ms=NOON_MS + 50) for live in rounds]
     assert first == [interrupted[3], interrupted[2]]
+    again = await world.ledger.take_orphans(other, LEASE_MS, now_ms, 2)
+    assert again == first, "the answer may have been lost"
+    for live in first:
+        await world.commit(books.void(other, live, CallStatus.UNKNOWN))
     assert await world.ledger.take_orphans(other, LEASE_MS, now_ms, 2) == [interrupted[0]]
+    await world.commit(books.refund(other, interrupted[0]))
     assert await world.ledger.take_orphans(other, LEASE_MS, now_ms, 2) == []
 
 
@@ -174,6 +179,8 @@ async def test_of_many_sweepers_at_once_each_round_has_one(world, owner):
     async def sweep(node):
         while batch := await world.ledger.take_orphans(node, LEASE_MS, now_ms, 2):
             taken.extend(live.round_id for live in batch)
+            for live in batch:
+                assert await world.commit(books.void(node, live, CallStatus.UNKNOWN)) == Applied()
 
     async with trio.open_nursery() as nursery:
         for sweeper in sweepers:
