@@ -24,6 +24,7 @@ from actors.node import Node, Ports, open_node
 from actors.ports import LedgerUnavailableError
 from server.config import Config
 from server.db.database import EMBEDDED, Database, open_database
+from server.db.durability import check_durability
 from server.db.errors import DatabaseError
 from server.db.ledger import PostgresLedger
 from server.db.migrate import migrate
@@ -123,6 +124,7 @@ async def _serve(config: Config, environ: Mapping[str, str]) -> int:
                 command_timeout_ms=database_config.command_timeout_ms,
             ) as database,
         ):
+            await check_durability(database, allow_unsafe=database_config.allow_unsafe_durability)
             for name in await migrate(database):
                 log.info("a migration was applied", extra={"migration": name})
             return await _serve_node(config, database, Vault(key), told, TakenPorts(private_port, public_port))

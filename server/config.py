@@ -79,6 +79,7 @@ class DatabaseConfig:
     data_dir: Annotated[Path, FilePath(may_be_missing=False)] = Path("var")
     pool_size: Annotated[int, Whole(1, 200)] = 8
     command_timeout_ms: Annotated[int, Whole(100, 60_000)] = 5_000
+    allow_unsafe_durability: Annotated[bool, Switch()] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

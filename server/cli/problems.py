@@ -23,7 +23,7 @@ Exit status:
   {EXIT_OK}    done
   {EXIT_FAILED}    failed, or what was asked for does not exist
   {EXIT_USAGE}    wrong usage or configuration (a missing master key, too)
-  {EXIT_DATABASE}    the database can't be reached, or its schema is not this version's
+  {EXIT_DATABASE}    the database can't be reached, may forget what it confirmed, or has another version's schema
   {EXIT_INTERRUPTED}  interrupted from the keyboard
 """
 

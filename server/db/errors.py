@@ -4,7 +4,8 @@ Exception
 └── LedgerUnavailableError         (actors.ports) trouble at any time: repeat, or read
     └── DatabaseUnavailableError   the database can't be reached at all: one line for a person
 DatabaseError
-└── MigrationError                 the schema is not one that this version can work on
+├── MigrationError                 the schema is not one that this version can work on
+└── UnsafeDatabaseError            it may forget what it has confirmed
 """
 
 from actors.ports import LedgerUnavailableError
@@ -16,6 +17,10 @@ class DatabaseUnavailableError(LedgerUnavailableError):
 
 class DatabaseError(Exception):
     """The database is there but not as it must be."""
+
+
+class UnsafeDatabaseError(DatabaseError):
+    """The database may forget what it has confirmed; the text is one line for a person."""
 
 
 class MigrationError(DatabaseError):

@@ -91,3 +91,13 @@ def test_a_newer_process_of_the_same_name_takes_over(made):
     assert older.wait() == 1
     assert "a newer process has taken this node's name" in older.log()
     assert newer.is_ready()
+
+
+def test_a_database_that_may_forget_is_refused_before_anything_is_changed(made):
+    server = made(GETAWAY_DATABASE_ALLOW_UNSAFE_DURABILITY="false")
+    server.spawn()
+    assert server.wait() == 3
+    words = last_words(server)
+    assert "off is fsync, full_page_writes, synchronous_commit" in words
+    assert "[database] allow_unsafe_durability = true" in words
+    assert "a migration was applied" not in server.log()

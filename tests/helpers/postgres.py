@@ -72,13 +72,14 @@ class PostgresServer:
 
 
 @contextmanager
-def postgres_server() -> Iterator[PostgresServer]:
+def postgres_server(*, is_quick: bool = True) -> Iterator[PostgresServer]:
     """A server in a folder of its own. A short path: it holds the server's socket, whose name is limited."""
     folder = Path(tempfile.mkdtemp(prefix="getaway-pg-"))
     try:
         with embedded_server(folder / "postgres") as url:
             server = PostgresServer(url)
-            server.be_quick()
+            if is_quick:
+                server.be_quick()
             server.make_template()
             yield server
     finally:

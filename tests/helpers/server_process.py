@@ -44,6 +44,8 @@ class ServerProcess:
             "GETAWAY_SERVER_NODE": "test-node",
             "GETAWAY_DATABASE_URL": database_url,
             "GETAWAY_DATABASE_DATA_DIR": str(folder / "data"),
+            # The tests' own database doesn't wait for the disk.
+            "GETAWAY_DATABASE_ALLOW_UNSAFE_DURABILITY": "true",
             "GETAWAY_WALLET_ALLOW_INSECURE_CALLBACKS": "true",
             **variables,
         }
