@@ -60,8 +60,12 @@ async def resolve(services: Services, live: LiveRound, last_alive_ms: int) -> en
 async def resolve_stored(
     services: Services, operator_id: UUID, round_id: UUID, last_alive_ms: int
 ) -> FinishedRound | None:
-    """End a round of ours whose actor is gone, or read the end it had; ``None`` if it was never stored or is lost."""
+    """End a round of ours whose actor is gone, or read the end it had; ``None`` if it was never stored or is lost.
+
+    A change whose answer was lost may still be on its way and overtake the end: then the round is read again.
+    """
     wait_s = 0.05
+    refused: RoundStatus | None = None
     while True:
         try:
             live = await services.reads.live_round(operator_id, round_id)
@@ -72,7 +76,11 @@ async def resolve_stored(
             wait_s = min(wait_s * 2, 1)
             continue
         ending = await resolve(services, live, last_alive_ms)
-        return None if ending is None else ending.finished
+        if ending is not None:
+            return ending.finished
+        if live.status is refused:
+            return None
+        refused = live.status
 
 
 class OrphanSweeper(Actor[None]):

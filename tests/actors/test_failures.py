@@ -5,8 +5,10 @@ import trio
 
 from actors.actor import Actor
 from actors.errors import ActorStoppedError, MailboxFullError
+from actors.ports import LedgerUnavailableError
 from actors.records import CallKind
 from actors.supervisor import Policy, Supervisor
+from actors.transitions import StartRound, VoidRound
 from tests.helpers.game import open_game
 
 
@@ -79,6 +81,29 @@ async def test_a_stake_whose_start_cannot_be_stored_is_given_back(autojump_clock
         while (await player.until("balance"))["pending_minor"]:
             pass
         assert game.wallet.balance_minor == 10_000
+
+
+async def test_a_start_that_is_stored_after_all_just_before_the_stake_is_given_back(autojump_clock):
+    """Its answer was lost, it was still on its way: the round flies when it is to be void, and is refunded."""
+    async with open_game() as game:
+        commit, late = game.ledger.commit, []
+
+        async def commit_late(transitions):
+            if any(isinstance(transition, StartRound) for transition in transitions):
+                late[:] = transitions
+                raise LedgerUnavailableError("as told")
+            if late and isinstance(transitions[0], VoidRound):
+                await commit(late)
+            return await commit(transitions)
+
+        game.ledger.commit = commit_late
+        player = await game.play(300)
+        player.say("bet", amount_minor=1_000)
+        ended = await player.until("round_ended")
+        assert (ended["status"], ended["reason"]) == ("refunded", "interrupted")
+        await trio.sleep(5)
+        assert game.wallet.balance_minor == 10_000
+        assert len(game.wallet.sent(CallKind.REFUND)) == 1
 
 
 async def test_a_session_actor_that_fails_leaves_its_round_flying(autojump_clock):
