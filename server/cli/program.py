@@ -29,6 +29,7 @@ from server.cli.problems import (
 )
 from server.cli.rounds import round_group
 from server.cli.verify import verify
+from server.cli.wallet import wallet_group
 from server.config import ConfigError, foreign_variables
 
 log = logging.getLogger("getaway.cli")
@@ -131,3 +132,4 @@ def migrate(context: click.Context, as_json: bool) -> None:
 program.add_command(operator)
 program.add_command(round_group)
 program.add_command(verify)
+program.add_command(wallet_group)

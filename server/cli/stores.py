@@ -13,6 +13,7 @@ from server.db.errors import DatabaseError
 from server.db.migrate import migrate
 from server.db.operators import PostgresOperatorStore
 from server.db.reports import PostgresReports
+from server.db.wallet_actions import PostgresWalletActions
 from server.reports import OperatorStore, Reports
 from server.vault import MasterKeyError, Vault, VaultError, load_master_key
 
@@ -32,6 +33,16 @@ def run_on_reports(config: Config, work: Callable[[Reports], Awaitable[Value]]) 
         return await work(PostgresReports(database))
 
     return _run(config, on_reports)
+
+
+def run_on_wallet_actions(config: Config, work: Callable[[PostgresWalletActions], Awaitable[Value]]) -> Value:
+    """The result of ``work``, which needs no secret opened. Raises ``CommandError`` and what ``work`` raises."""
+
+    async def on_actions(database: Database) -> Value:
+        await migrate(database)
+        return await work(PostgresWalletActions(database))
+
+    return _run(config, on_actions)
 
 
 def run_on_operators(

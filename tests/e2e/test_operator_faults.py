@@ -38,13 +38,48 @@ def log_events(house):
     return [json.loads(line)["event"] for line in house.server.log().splitlines() if line.startswith("{")]
 
 
+PARK = """
+UPDATE transactions SET status = 'parked', claim_node = NULL, claim_epoch = NULL
+WHERE status = 'pending' AND kind = 'win'
+"""
+
+
+async def won(player):
+    """Bet until a round pays 1.01x, which most do."""
+    while (ended := await player.play(1_000, auto_cashout=1.01))["result"] == "crash":
+        pass
+    return ended
+
+
+async def test_a_parked_win_is_sent_again_for_a_person(house, postgres):
+    session = house.operator.session()
+    house.wallet.mistreat(session.player_id, "win", *[Fault(status=404)] * 1_000)
+    async with house.playing(session) as player:
+        ended = await won(player)
+        tx_id = f"win-{ended['round_id']}"
+        await trio.to_thread.run_sync(house.wallet.wait_for_call, tx_id)
+        while house.operator.round(ended["round_id"])["transactions"][1]["status"] != "parked":
+            postgres.execute(PARK, url=house.server.environ["GETAWAY_DATABASE_URL"])
+            await trio.sleep(0.2)
+        listed = json.loads(house.server.getaway("wallet", "list", "--json").stdout)
+        assert [(call["operator_tx_id"], call["status"]) for call in listed] == [(tx_id, "parked")]
+        house.wallet.forget_faults(session.player_id)
+        done = house.server.getaway("wallet", "retry", tx_id, "--by", "ann", "--reason", "their wallet is back")
+        assert (done.returncode, done.stderr) == (0, "")
+        with trio.fail_after(SEEN_S_MAX):
+            while house.operator.round(ended["round_id"])["transactions"][1]["status"] != "acknowledged":
+                await trio.sleep(0.1)
+        assert len({call.raw for call in house.wallet.calls_of(tx_id)}) == 1
+        assert len(house.wallet.entries_of(ended["round_id"])) == 2, "the bet and the win, once"
+        audit = json.loads(house.server.getaway("wallet", "audit", "--json").stdout)
+        assert [(entry["by"], entry["operator_tx_id"]) for entry in audit] == [("ann", tx_id)]
+
+
 async def test_a_failing_wallet_is_seen_and_the_win_is_paid_in_the_end(house):
     session = house.operator.session()
     house.wallet.mistreat(session.player_id, "win", *[Fault(status=500)] * 1_000)
     async with house.playing(session) as player:
-        ended = await player.play(1_000, auto_cashout=1.01)
-        while ended["result"] == "crash":
-            ended = await player.play(1_000, auto_cashout=1.01)
+        ended = await won(player)
         shown = await player.until("balance")
         assert shown["pending_minor"] == ended["payout_minor"] == 1_010
         await until_metric(house, "getaway_wallet_breaker_open", lambda value: value == 1)

@@ -16,7 +16,16 @@ from server.db.embedded import embedded_server
 from server.db.migrate import migrate
 
 TEMPLATE = "getaway_template"
-TABLES = ("nodes", "operators", "operator_currencies", "sessions", "launch_replays", "rounds", "transactions")
+TABLES = (
+    "nodes",
+    "operators",
+    "operator_currencies",
+    "sessions",
+    "launch_replays",
+    "rounds",
+    "transactions",
+    "wallet_actions",
+)
 WAITS = ("fsync", "synchronous_commit", "full_page_writes")
 
 

@@ -32,6 +32,7 @@ OWNERS = {
 CLOCKS = {f"time.{name}" for name in ("time", "time_ns", "localtime", "gmtime", "ctime")}
 CLOCKS |= {"datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
 CLOCK_OWNERS = (
+    "server/cli/wallet.py",
     "server/app.py",
     "server/cli/operators.py",
     "server/sandbox/getaway_client.py",

@@ -1,0 +1,116 @@
+"""Undelivered calls for the person at the command line, and the log of what was done about them."""
+
+from uuid import UUID
+
+from actors.records import CallKind, CallStatus
+from server.db.database import Connection, Database
+from server.db.rows import Row
+from server.undelivered import Action, ActionRecord, ActionRefusedError, ActionRequest, UndeliveredCall
+
+_LIST = """
+SELECT t.operator_id, t.operator_tx_id, t.round_id, t.kind, t.amount_minor, r.currency, t.status, t.attempts,
+       t.created_at_ms, t.next_attempt_at_ms, t.last_error
+FROM transactions t JOIN rounds r USING (operator_id, round_id)
+WHERE (t.status = 'parked' OR t.status = 'pending' AND t.kind <> 'bet' AND t.created_at_ms <= $2)
+    AND ($1::uuid IS NULL OR t.operator_id = $1)
+ORDER BY t.created_at_ms, t.operator_id, t.operator_tx_id
+"""
+
+_LOCK = """
+SELECT operator_id, kind, status, claim_node IS NOT NULL AND next_attempt_at_ms > $3 AS is_claimed
+FROM transactions WHERE operator_tx_id = $1 AND ($2::uuid IS NULL OR operator_id = $2) FOR UPDATE
+"""
+
+_RETRY = """
+UPDATE transactions SET status = 'pending', next_attempt_at_ms = $3, claim_node = NULL, claim_epoch = NULL
+WHERE operator_id = $1 AND operator_tx_id = $2
+"""
+
+_RESOLVE = """
+UPDATE transactions SET status = 'acknowledged', acknowledged_at_ms = $3, claim_node = NULL, claim_epoch = NULL
+WHERE operator_id = $1 AND operator_tx_id = $2
+"""
+
+_RECORD = """
+INSERT INTO wallet_actions (operator_id, operator_tx_id, action, by_whom, reason, at_ms, status_before, status_after)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+"""
+
+_ACTIONS = """
+SELECT operator_id, operator_tx_id, action, by_whom, reason, at_ms, status_before, status_after FROM wallet_actions
+WHERE $1::uuid IS NULL OR operator_id = $1 ORDER BY action_id
+"""
+
+_AFTER = {Action.RETRY: CallStatus.PENDING, Action.RESOLVE: CallStatus.ACKNOWLEDGED}
+
+
+class PostgresWalletActions:
+    """Raises ``actors.ports.LedgerUnavailableError`` on database trouble."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def undelivered(self, operator_id: UUID | None, created_until_ms: int) -> list[UndeliveredCall]:
+        """Parked calls, and pending ones that were created until then (unix ms), the oldest first."""
+        rows = await self._database.run(lambda connection: connection.fetch(_LIST, operator_id, created_until_ms))
+        return [
+            UndeliveredCall(**(dict(row) | {"kind": CallKind(row["kind"]), "status": CallStatus(row["status"])}))
+            for row in rows
+        ]
+
+    async def act(self, request: ActionRequest, now_ms: int) -> ActionRecord:
+        """Do it and record it, in one transaction. Raises ``ActionRefusedError``."""
+
+        async def work(connection: Connection) -> ActionRecord:
+            row = _only(request, await connection.fetch(_LOCK, request.operator_tx_id, request.operator_id, now_ms))
+            record = ActionRecord(
+                operator_id=row["operator_id"],
+                operator_tx_id=request.operator_tx_id,
+                action=request.action,
+                by_whom=request.by_whom,
+                reason=request.reason,
+                at_ms=now_ms,
+                status_before=CallStatus(row["status"]),
+                status_after=_AFTER[request.action],
+            )
+            change = _RETRY if request.action is Action.RETRY else _RESOLVE
+            await connection.execute(change, record.operator_id, record.operator_tx_id, now_ms)
+            values = (record.by_whom, record.reason, now_ms, record.status_before, record.status_after)
+            await connection.execute(_RECORD, record.operator_id, record.operator_tx_id, record.action, *values)
+            return record
+
+        return await self._database.in_transaction(work)
+
+    async def actions(self, operator_id: UUID | None) -> list[ActionRecord]:
+        """All that was ever done, in order."""
+        rows = await self._database.run(lambda connection: connection.fetch(_ACTIONS, operator_id))
+        return [_record(row) for row in rows]
+
+
+def _only(request: ActionRequest, rows: list[Row]) -> Row:
+    """The one call that the request is about, if it may be changed."""
+    if not rows:
+        raise ActionRefusedError(f"there is no wallet call {request.operator_tx_id}")
+    if len(rows) > 1:
+        raise ActionRefusedError(f"several operators have a call {request.operator_tx_id}: say which with --operator")
+    (row,) = rows
+    if row["kind"] == CallKind.BET:
+        raise ActionRefusedError("a bet is never sent again: its round has ended without it")
+    if row["status"] == CallStatus.ACKNOWLEDGED:
+        raise ActionRefusedError(f"{request.operator_tx_id} is acknowledged already")
+    if row["is_claimed"]:
+        raise ActionRefusedError(f"{request.operator_tx_id} is being sent at this moment: try again in half a minute")
+    return row
+
+
+def _record(row: Row) -> ActionRecord:
+    return ActionRecord(
+        operator_id=row["operator_id"],
+        operator_tx_id=row["operator_tx_id"],
+        action=Action(row["action"]),
+        by_whom=row["by_whom"],
+        reason=row["reason"],
+        at_ms=row["at_ms"],
+        status_before=CallStatus(row["status_before"]),
+        status_after=CallStatus(row["status_after"]),
+    )
