@@ -1,0 +1,191 @@
+"""Lives of nodes: the real actors behind ports that can die, stall and lie about the time."""
+
+import trio
+
+from actors.clock import ServerClock
+from actors.node import Node, Ports, open_node
+from actors.ports import LedgerUnavailableError, Unclear
+from actors.records import Operator, WalletCall
+from tests.helpers.game import NOON_MS
+from tests.helpers.memory_ledger import MemoryLedger
+
+START_AGAIN_S = 1.0
+LEDGER_CALLS = (
+    "register_node",
+    "heartbeat",
+    "open_session",
+    "history",
+    "live_round",
+    "finished_round",
+    "take_orphans",
+    "pending_calls",
+    "claim_due_calls",
+    "release_claims",
+    "backlogs",
+    "load_operators",
+)
+
+
+class SharedLedger(MemoryLedger):
+    """The twin, one for all nodes; a crossing's waits are its port's business, so that every call is one step."""
+
+    async def _cross(self) -> None:
+        pass
+
+
+class Life:
+    """One process of a node, from its start to its end, however it ends.
+
+    A killed process runs no ``finally``: from the kill on its ports have no effect and its sockets are silent, and only
+    then are its tasks cancelled. A paused one is stuck at its ports until it goes on.
+    """
+
+    def __init__(self, world, name: str, number: int, skew_ms: int) -> None:
+        self.world = world
+        self.name = name
+        self.label = f"{name}#{number}"
+        self.clock = ServerClock(NOON_MS + skew_ms)
+        self.dead = False
+        self.node: Node | None = None
+        self.scope = trio.CancelScope()
+        self.connections: dict[object, None] = {}
+        self.crash_after_crossings: int | None = None
+        self._resumed: trio.Event | None = None
+        self.was_paused = False
+
+    @property
+    def paused(self) -> bool:
+        return self._resumed is not None
+
+    @property
+    def serves(self) -> bool:
+        return self.node is not None and not self.dead
+
+    def kill(self, why: str) -> None:
+        if self.dead:
+            return
+        self.dead = True
+        self.world.trace.note(f"{self.label} {why}")
+        for connection in list(self.connections):
+            connection.cut()
+        self.scope.cancel()
+
+    def pause(self) -> None:
+        if not self.paused:
+            self.was_paused = True
+            self._resumed = trio.Event()
+
+    def go_on(self) -> None:
+        if self._resumed is not None:
+            self._resumed.set()
+            self._resumed = None
+            for connection in list(self.connections):
+                connection.read_backlog()
+
+    async def gate(self) -> None:
+        """Where a process that is dead stays for ever, and a paused one until it goes on."""
+        while self._resumed is not None and not self.dead:
+            await self._resumed.wait()
+        if self.crash_after_crossings is not None and not self.dead:
+            self.crash_after_crossings -= 1
+            if self.crash_after_crossings <= 0:
+                self.world.faults.count("crash at a crossing")
+                self.kill("is killed at a crossing")
+        if self.dead:
+            await trio.sleep_forever()
+
+    async def run(self) -> None:
+        """Be a process: start, serve until killed or fenced."""
+        with self.scope:
+            while not self.dead:
+                try:
+                    await self._serve()
+                except LedgerUnavailableError:
+                    await trio.sleep(START_AGAIN_S)
+        self.dead = True
+        self.world.trace.note(f"{self.label} has ended")
+        for connection in list(self.connections):
+            connection.cut()
+
+    async def _serve(self) -> None:
+        world, port = self.world, LedgerPort(self)
+        ports = Ports(
+            ledger=port, operators=port, gateway=GatewayPort(self), entropy=world.entropy, observer=world.observer
+        )
+        async with open_node(self.name, world.settings, self.clock, ports) as node:
+            self.node = node
+            world.trace.note(f"{self.label} serves as {node.services.owner.epoch}")
+            await node.fenced.wait()
+            world.trace.note(f"{self.label} is fenced")
+            self.scope.cancel()
+
+    async def drain(self) -> None:
+        """End in order, as on SIGTERM."""
+        if self.node is None:
+            self.kill("stops before it served")
+            return
+        await self.node.drain()
+        self.scope.cancel()
+
+
+class LedgerPort:
+    """A life's way to the ledger: late, refused or answered into the void as the faults say."""
+
+    def __init__(self, life: Life) -> None:
+        self._life = life
+
+    async def commit(self, transitions):
+        return await self._cross("commit", list(transitions))
+
+    async def _cross(self, method: str, *arguments):
+        life, world = self._life, self._life.world
+        await trio.lowlevel.checkpoint()
+        await life.gate()
+        fault = world.faults.of_ledger()
+        if fault == "slow ledger":
+            await trio.sleep(world.faults.rng.choice((0.05, 0.5, 3.0)))
+            await life.gate()
+        if fault == "ledger refuses once" or world.faults.ledger_is_down(life.name, trio.current_time()):
+            world.trace.note(f"{life.label} {method}: unavailable")
+            raise LedgerUnavailableError("the ledger is away")
+        if method == "commit":
+            answer = await world.audit.commit(life, arguments[0])
+        else:
+            answer = await world.audit.read(life, method, arguments)
+        if fault == "slow ledger":
+            await trio.sleep(world.faults.rng.choice((0.05, 0.5, 3.0)))
+        await life.gate()
+        if fault == "ledger answer lost":
+            raise LedgerUnavailableError("the answer was lost")
+        return answer
+
+
+def _crossing(method: str):
+    async def cross(self, *arguments):
+        return await self._cross(method, *arguments)
+
+    return cross
+
+
+for _method in LEDGER_CALLS:
+    setattr(LedgerPort, _method, _crossing(_method))
+
+
+class GatewayPort:
+    """A life's way to the wallets, in place of the HTTP gateway."""
+
+    def __init__(self, life: Life) -> None:
+        self._life = life
+
+    async def send(self, operator: Operator, call: WalletCall, timeout_ms: int):
+        life, world = self._life, self._life.world
+        await life.gate()
+        world.audit.sends(life, call)
+        slot = world.network.post(call)
+        try:
+            with trio.move_on_after(timeout_ms / 1000):
+                await slot.event.wait()
+        finally:
+            world.audit.sent(life, call)
+        await life.gate()
+        return slot.answer or Unclear("no answer in time")
