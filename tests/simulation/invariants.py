@@ -1,0 +1,294 @@
+"""What must hold in every world: judged at every crossing, before and after its effect."""
+
+import json
+from uuid import UUID
+
+from actors.records import CallKind, CallStatus, LiveRound, Owner, RoundStatus, WalletCall
+from actors.rules import fairness
+from actors.rules.growth import GrowthCurve
+from actors.transitions import (
+    AcknowledgeCall,
+    Applied,
+    ChangeClientSeed,
+    PlaceBet,
+    PostponeCall,
+    RefundRound,
+    Rejected,
+    SettleRound,
+    Started,
+    StartRound,
+    VoidRound,
+)
+
+ENDS = (SettleRound, VoidRound, RefundRound)
+
+
+def expected_end(live: LiveRound, cashouts_ms: list[int]) -> tuple[int, int, int]:
+    """Realized hundredths, payout and elapsed milliseconds that the rules give for these receipts (unix ms)."""
+    curve, seeds, terms = GrowthCurve(live.terms.growth_rate_per_ms), live.commitment, live.terms
+    crash = fairness.outcome(
+        seeds.server_seed, seeds.client_seed, seeds.nonce, terms.rtp_bps, terms.max_win_multiplier
+    ).crash_hundredths
+    cap = min(100 * terms.max_win_multiplier, (100 * terms.max_payout_minor + 99) // live.amount_minor)
+    target = min(live.auto_cashout_hundredths or cap, cap)
+    ends_ms = curve.crashes_at_ms(crash) if target > crash else curve.reaches_at_ms(target)
+    for received_ms in cashouts_ms:
+        elapsed_ms = received_ms - live.started_at_ms
+        shown = curve.hundredths_at(elapsed_ms)
+        if elapsed_ms < ends_ms and shown >= 101:
+            return shown, live.amount_minor * shown // 100, elapsed_ms
+    if target > crash:
+        return 0, 0, ends_ms
+    return target, live.amount_minor * target // 100, ends_ms
+
+
+class Audit:
+    """Stands between the ports and the ledger; tells the world what was broken."""
+
+    def __init__(self, world) -> None:
+        self.world = world
+        self.ledger = world.ledger
+        self.broken = world.broken
+        self.cashouts_ms: dict[UUID, list[int]] = {}
+        self.started_by: dict[UUID, Owner] = {}
+        self.failed_at_ms: dict[UUID, int] = {}
+        self.ends: dict[UUID, object] = {}
+        self._bytes: dict[str, bytes] = {}
+        self._sending: dict[tuple[str, UUID], str] = {}
+
+    # Commits.
+
+    async def commit(self, life, transitions) -> list:
+        before = [self._before(transition) for transition in transitions]
+        try:
+            answers = await self.ledger.commit(transitions)
+        except AssertionError as error:
+            self.broken("the ledger's own rules", str(error))
+            raise
+        for transition, answer, was in zip(transitions, answers, before, strict=True):
+            self._note(life, transition, answer)
+            if not isinstance(answer, Rejected):
+                self._judge(life, transition, was)
+        return answers
+
+    def _note(self, life, transition, answer) -> None:
+        if isinstance(transition, PlaceBet):
+            what = f"{transition.round.round_id} {transition.round.amount_minor}"
+        elif isinstance(transition, AcknowledgeCall | PostponeCall):
+            what = transition.operator_tx_id
+        else:
+            what = str(transition.round_id if not isinstance(transition, ChangeClientSeed) else transition.session_id)
+        self.world.trace.note(f"{life.label} {type(transition).__name__} {what}: {type(answer).__name__}")
+
+    def _before(self, transition) -> tuple:
+        """The owner who may make the change, and what is stored before it."""
+        match transition:
+            case PlaceBet():
+                session = self.ledger.sessions[transition.round.session_id]
+                return session.owner, transition.round.round_id in self.ledger.rounds
+            case ChangeClientSeed():
+                return self.ledger.sessions[transition.session_id].owner, None
+            case AcknowledgeCall() | PostponeCall():
+                stored = self.ledger.calls.get(transition.operator_tx_id)
+                return (None, None) if stored is None else (stored.claimed_by, stored.status)
+            case _:
+                stored = self.ledger.rounds.get(transition.round_id)
+                return (None, None) if stored is None else (stored.owner, stored.finished or stored.live.status)
+
+    def _judge(self, life, transition, was: tuple) -> None:
+        owner, status = was
+        match transition:
+            case AcknowledgeCall():
+                self._judge_acknowledgement(transition)
+                return
+            case PostponeCall():
+                self._judge_postponement(life, transition, owner)
+                return
+        if transition.owner != owner:
+            self.broken("only the owner writes", f"{transition.owner} changed what {owner} owns: {transition}")
+        if isinstance(transition, StartRound):
+            self._judge_start(transition)
+        elif isinstance(transition, ENDS):
+            self._judge_end(life, transition, status)
+
+    def _judge_acknowledgement(self, fact: AcknowledgeCall) -> None:
+        entry = self.world.books[fact.operator_id].entries.get(fact.operator_tx_id)
+        if entry is None or entry.status != 200:
+            self.broken("acknowledged means booked", f"{fact.operator_tx_id} is not in its operator's books: {entry}")
+
+    def _judge_postponement(self, life, fact: PostponeCall, claimed_by: Owner | None) -> None:
+        if claimed_by not in {None, fact.owner}:
+            self.broken("only the claimant postpones", f"{fact.operator_tx_id} is claimed by {claimed_by}")
+        age_ms = life.clock.now_ms() - self.ledger.calls[fact.operator_tx_id].call.created_at_ms
+        if fact.parked and age_ms < self.world.settings.retry_period_ms:
+            self.broken("parked after the retry period only", f"{fact.operator_tx_id} was parked after {age_ms} ms")
+
+    def _judge_start(self, start: StartRound) -> None:
+        entry = self.world.books[start.operator_id].entries.get(f"bet-{start.round_id}")
+        if entry is None or entry.status != 200:
+            self.broken("no flight before the stake is taken", f"round {start.round_id} flies, its bet: {entry}")
+        self.started_by.setdefault(start.round_id, start.owner)
+
+    def _judge_end(self, life, end, status) -> None:
+        if status not in {RoundStatus.BETTING, RoundStatus.FLYING}:
+            if type(end) is not type(self.ends[end.round_id]):
+                self.broken("one end a round", f"{end.round_id} ended as {self.ends[end.round_id]}, then {end}")
+            return
+        self.ends[end.round_id] = end
+        self.world.rounds_ended += 1
+        both = {f"win-{end.round_id}", f"refund-{end.round_id}"} <= self.ledger.calls.keys()
+        if both:
+            self.broken("never win and refund", f"round {end.round_id} has both")
+        if not isinstance(end, VoidRound):
+            self._judge_flight_end(life, end, self.ledger.rounds[end.round_id].live)
+
+    def _judge_flight_end(self, life, end: SettleRound | RefundRound, live: LiveRound) -> None:
+        """Contract, section 6: who flew the round decides by receipts, whoever took it over by the failure's moment."""
+        flew = end.owner == self.started_by[end.round_id]
+        cashouts = self.cashouts_ms.get(end.round_id, []) if flew else []
+        realized, payout, elapsed_ms = expected_end(live, cashouts)
+        if not flew:
+            failed_ms = self.failed_at_ms[end.round_id]
+            ended_before = live.started_at_ms + elapsed_ms <= failed_ms
+            if ended_before is not isinstance(end, SettleRound):
+                self.broken(
+                    "an interrupted round ends by the failure's moment",
+                    f"{end.round_id} failed at {failed_ms}, would end at {live.started_at_ms + elapsed_ms}: {end}",
+                )
+        if isinstance(end, RefundRound):
+            return
+        if (end.realized_hundredths, end.payout_minor) != (realized, payout):
+            self.broken(
+                "the payout is what the rules say",
+                f"{end.round_id}: expected {realized} and {payout} for cash-outs {cashouts}: {end}",
+            )
+        if life.clock.now_ms() < live.started_at_ms + elapsed_ms:
+            self.broken("no end before its time", f"{end.round_id} ended too early: {end}")
+
+    # Reads that take something.
+
+    async def read(self, life, method: str, arguments: tuple):
+        judge = {
+            "take_orphans": self._take_orphans,
+            "open_session": self._open_session,
+            "claim_due_calls": self._claim,
+            "release_claims": self._release,
+        }.get(method)
+        call = getattr(self.ledger, method)
+        if judge is None:
+            return await call(*arguments)
+        answer = await judge(life, call, arguments)
+        return answer
+
+    def _is_dead(self, owner: Owner, now_ms: int) -> bool:
+        beats = self.ledger.heartbeats_ms
+        newer = any(other.node == owner.node and other.epoch > owner.epoch for other in beats)
+        return newer or now_ms - beats[owner] >= self.world.settings.lease_ms
+
+    async def _take_orphans(self, life, call, arguments) -> list:
+        taker, now_ms = arguments[0], arguments[2]
+        owners = {key: stored.owner for key, stored in self.ledger.rounds.items() if stored.finished is None}
+        taken = await call(*arguments)
+        for live, last_alive_ms in taken:
+            owner = owners[live.round_id]
+            self.world.trace.note(f"{life.label} takes {live.round_id} of {owner.node} {owner.epoch}")
+            if not self._is_dead(owner, now_ms):
+                self.broken("nothing is taken from the living", f"{taker} took {live.round_id} of {owner}")
+            if owner == self.started_by.get(live.round_id):
+                self.failed_at_ms[live.round_id] = last_alive_ms
+        return taken
+
+    async def _open_session(self, life, call, arguments):
+        digest, opener, _, now_ms = arguments
+        session = next(each for each in self.ledger.sessions.values() if each.token_digest == digest)
+        owner = session.owner
+        opened = await call(*arguments)
+        self.world.trace.note(f"{life.label} opens {session.record.session_id}")
+        if owner not in {None, opener} and not self._is_dead(owner, now_ms):
+            self.broken("nothing is taken from the living", f"{opener} took a session of {owner}")
+        return opened
+
+    async def _claim(self, life, call, arguments) -> list:
+        owner, _, now_ms, _ = arguments
+        before = {
+            key: (each.claimed_by, each.call.next_attempt_at_ms)
+            for key, each in self.ledger.calls.items()
+            if each.is_owed
+        }
+        claimed = await call(*arguments)
+        for each in claimed:
+            self.world.trace.note(f"{life.label} claims {each.operator_tx_id}")
+            claimed_by, until_ms = before[each.operator_tx_id]
+            if until_ms > now_ms:
+                self.broken("a claim holds", f"{owner} claimed {each.operator_tx_id} of {claimed_by} before {until_ms}")
+            if self.ledger.calls.pending(each.session_id)[0].operator_tx_id != each.operator_tx_id:
+                self.broken("a session's calls go in order", f"{each.operator_tx_id} is not its session's oldest")
+        return claimed
+
+    async def _release(self, life, call, arguments) -> int:
+        now_ms = arguments[2]
+        before = {key: each.claimed_by for key, each in self.ledger.calls.items() if each.claimed_by}
+        count = await call(*arguments)
+        for key, owner in before.items():
+            if self.ledger.calls[key].claimed_by is None and not self._is_dead(owner, now_ms):
+                self.broken("nothing is taken from the living", f"a claim of {owner} was released: {key}")
+        return count
+
+    # What leaves for the operators.
+
+    def sends(self, life, call: WalletCall) -> None:
+        self.world.trace.note(f"{life.label} sends {call.operator_tx_id}")
+        stored = self.ledger.calls.get(call.operator_tx_id)
+        if stored is None or stored.call.body != call.body:
+            self.broken("stored before it is sent", f"{call.operator_tx_id} is sent, stored is {stored}")
+            return
+        if self._bytes.setdefault(call.operator_tx_id, call.body) != call.body:
+            self.broken("same id, same bytes", f"{call.operator_tx_id} is sent with other bytes than before")
+        if stored.status is not CallStatus.PENDING and self.world.lives_begun == 1:
+            self.broken("stored before it is sent", f"{call.operator_tx_id} is sent although it is {stored.status}")
+        key = (life.label, call.session_id)
+        if key in self._sending:
+            self.broken("one call of a session at a time", f"{call.operator_tx_id} beside {self._sending[key]}")
+        self._sending[key] = call.operator_tx_id
+        stale = call.kind is CallKind.BET and self.ledger.rounds[call.round_id].owner != life.node.services.owner
+        earlier = [each for each in self.ledger.calls.pending(call.session_id) if each.position < call.position]
+        if earlier and not stale:
+            self.broken("a session's calls go in order", f"{call.operator_tx_id} before {earlier[0].operator_tx_id}")
+
+    def sent(self, life, call: WalletCall) -> None:
+        self._sending.pop((life.label, call.session_id), None)
+
+    # What players see and say.
+
+    def cashes_out(self, round_id: UUID, received_ms: int) -> None:
+        self.cashouts_ms.setdefault(round_id, []).append(received_ms)
+
+    def shown(self, label: str, book, player: str, frame: dict) -> None:
+        kind = frame["type"]
+        self.world.trace.note(f"{label} sees {kind} {frame.get('round_id', frame.get('code', ''))}")
+        if kind == "round_started":
+            self._shown_start(book, frame)
+        elif kind == "round_ended":
+            self._shown_end(frame)
+        elif kind in {"welcome", "history"}:
+            for past in frame.get("history", frame.get("rounds", ())):
+                self._shown_end(past)
+            if frame.get("round"):
+                self._shown_start(book, frame["round"])
+        if "balance_minor" in frame and frame["balance_minor"] not in book.answered[player]:
+            self.broken("a shown balance was the operator's", f"{label} sees {json.dumps(frame)}")
+
+    def _shown_start(self, book, frame: dict) -> None:
+        stored = self.ledger.rounds[UUID(frame["round_id"])]
+        if stored.live.status is RoundStatus.BETTING or stored.live.started_at_ms != frame["started_at"]:
+            self.broken("a shown flight is stored", f"{frame['round_id']} is {stored.live.status}")
+        bet = book.of_round(frame["round_id"]).get(CallKind.BET)
+        if bet is None or bet.status != 200:
+            self.broken("no flight before the stake is taken", f"{frame['round_id']} is shown, its bet: {bet}")
+
+    def _shown_end(self, frame: dict) -> None:
+        finished = self.ledger.rounds[UUID(frame["round_id"])].finished
+        stored = finished and (finished.status.value, finished.payout_minor, finished.realized_hundredths / 100)
+        if stored != (frame["status"], frame["payout_minor"], frame["realized_multiplier"]):
+            self.broken("a shown end is stored", f"{json.dumps(frame)}, stored is {stored}")
+
