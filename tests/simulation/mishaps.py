@@ -1,0 +1,127 @@
+"""What happens to a world while it is played: crashes, pauses, takeovers, outages, dropped sockets."""
+
+import trio
+
+MISHAPS = (
+    "kill",
+    "kill at a step",
+    "kill at a crossing",
+    "pause",
+    "pause and replace",
+    "drain",
+    "ledger away",
+    "ledger away from one node",
+    "operator away",
+    "drop sockets",
+)
+
+
+class StepKiller(trio.abc.Instrument):
+    """Kills a life between two steps of the scheduler, the n-th from now."""
+
+    def __init__(self, life, steps: int) -> None:
+        self._life = life
+        self._steps = steps
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        self._steps -= 1
+        if self._steps <= 0:
+            trio.lowlevel.remove_instrument(self)
+            if not self._life.dead:
+                self._life.world.faults.count("crash at a step")
+                self._life.kill("is killed at a step")
+
+
+class Mishaps:
+    """Draws what happens and when, lets it happen, and puts everything right in ``stop``."""
+
+    def __init__(self, world) -> None:
+        self._world = world
+        self._rng = world.draws("mishaps")
+        kinds = self._rng.sample(MISHAPS, self._rng.randint(1, len(MISHAPS)))
+        count = self._rng.randint(0, 8)
+        self._plan = sorted((self._rng.uniform(1, world.play_s), self._rng.choice(kinds)) for _ in range(count))
+        if world.is_long:
+            self._plan = [(self._rng.uniform(1, 60), "operator away for hours")]
+
+    async def happen(self) -> None:
+        """Until the playing time is over."""
+        for at_s, kind in self._plan:
+            await trio.sleep_until(at_s)
+            self._world.trace.note(f"mishap: {kind}")
+            await self._do(kind)
+        await trio.sleep_until(self._world.play_s)
+
+    def stop(self) -> None:
+        """All operators and the ledger answer, what was paused goes on, a node lives."""
+        world = self._world
+        world.trace.note("the faults stop")
+        for book in world.books.values():
+            book.down_until = 0.0
+        for life in world.lives:
+            life.crash_after_crossings = None
+            life.go_on()
+        if not world.living():
+            world.begin("node-a")
+
+    async def _do(self, kind: str) -> None:
+        world, rng, faults = self._world, self._rng, self._world.faults
+        now = trio.current_time()
+        match kind:
+            case "ledger away" | "ledger away from one node":
+                node = None if kind == "ledger away" else rng.choice(("node-a", "node-b"))
+                faults.take_ledger_away(node, now + rng.choice((0.5, 3, 8, 15)))
+            case "operator away" | "operator away for hours":
+                book = rng.choice(list(world.books.values()))
+                book.down_until = now + (rng.uniform(3_600, 7_000) if kind.endswith("hours") else rng.uniform(1, 60))
+                faults.count(kind)
+            case "drop sockets":
+                for life in world.living():
+                    for connection in list(life.connections):
+                        faults.count("socket dropped")
+                        connection.cut()
+            case _:
+                lives = world.living()
+                if lives:
+                    self._to_a_life(kind, rng.choice(lives))
+
+    def _to_a_life(self, kind: str, life) -> None:
+        world, rng = self._world, self._rng
+        again_s = rng.choice((0.1, 2.0, 12.0))
+        match kind:
+            case "kill":
+                world.faults.count("crash")
+                life.kill("is killed")
+                world.nursery.start_soon(self._begin_again, life.name, again_s)
+            case "kill at a step":
+                trio.lowlevel.add_instrument(StepKiller(life, rng.randint(1, 400)))
+                world.nursery.start_soon(self._begin_after, life, again_s)
+            case "kill at a crossing":
+                life.crash_after_crossings = rng.randint(1, 30)
+                world.nursery.start_soon(self._begin_after, life, again_s)
+            case "pause" | "pause and replace":
+                world.faults.count(kind)
+                life.pause()
+                world.nursery.start_soon(self._go_on, life, rng.choice((1.0, 6.0, 14.0, 33.0)))
+                if kind == "pause and replace":
+                    world.nursery.start_soon(self._begin_again, life.name, rng.uniform(0.1, 5))
+            case "drain":
+                world.faults.count("drained")
+                world.nursery.start_soon(life.drain)
+                world.nursery.start_soon(self._begin_after, life, again_s)
+
+    async def _go_on(self, life, after_s: float) -> None:
+        await trio.sleep(after_s)
+        self._world.trace.note(f"{life.label} goes on")
+        life.go_on()
+
+    async def _begin_again(self, name: str, after_s: float) -> None:
+        await trio.sleep(after_s)
+        self._world.begin(name)
+
+    async def _begin_after(self, life, after_s: float) -> None:
+        """Start the node again when this life of it has ended, if it does."""
+        while not life.dead and self._world.playing:
+            await trio.sleep(1)
+        if life.dead:
+            await self._begin_again(life.name, after_s)

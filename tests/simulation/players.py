@@ -1,0 +1,244 @@
+"""Simulated players: browsers that bet, hesitate, lose their connection and come back, maybe to another node."""
+
+import hashlib
+import json
+from uuid import UUID
+
+import trio
+
+from actors.transitions import CreateSession
+from tests.helpers.game import NOON_MS
+
+UNREAD_MAX = 64
+"""A player who reads nothing is cut off by the edge after so many frames."""
+ENTER_S = 6.0
+ANSWER_S = 15.0
+FLIGHT_S = 90.0
+
+
+class Connection:
+    """One socket between a browser and a life of a node; implements ``PlayerSink``."""
+
+    def __init__(self, browser: "Browser", life) -> None:
+        self.browser = browser
+        self.life = life
+        self.frames: list[dict] = []
+        self.closed = False
+        self.stalled = False
+        self.door = None
+        self.entering = trio.CancelScope()
+        self._backlog: list[bytes] = []
+        self._news: trio.Event | None = None
+
+    # The server's side.
+
+    def send(self, frame: bytes) -> None:
+        if self.closed or self.life.dead:
+            return
+        shown = json.loads(frame)
+        self.browser.world.audit.shown(self.browser.name, self.browser.book, self.browser.name, shown)
+        self.frames.append(shown)
+        if self.stalled and len(self.frames) > UNREAD_MAX:
+            self.cut()
+        self._wake()
+
+    def offer_tick(self, number: int, frame: bytes) -> None:
+        pass
+
+    def close(self) -> None:
+        self.closed = True
+        self._wake()
+
+    # The network and the browser.
+
+    def cut(self) -> None:
+        """The socket is gone; a living node notices."""
+        if not self.closed and not self.life.dead and self.door is not None:
+            self.door.leave()
+        self.closed = True
+        self.entering.cancel()
+        self.life.connections.pop(self, None)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._news is not None:
+            self._news.set()
+            self._news = None
+
+    def say(self, frame_type: str, **fields) -> None:
+        if self.closed or self.door is None:
+            return
+        text = json.dumps({"type": frame_type, **fields}).encode()
+        if self.life.paused:
+            self._backlog.append(text)
+        else:
+            self._deliver(text)
+
+    def read_backlog(self) -> None:
+        backlog, self._backlog = self._backlog, []
+        for text in backlog:
+            if not self.closed:
+                self._deliver(text)
+
+    def _deliver(self, text: bytes) -> None:
+        frame, now_ms = json.loads(text), self.life.clock.now_ms()
+        world = self.browser.world
+        world.trace.note(f"{self.browser.name} says {frame['type']}")
+        if frame["type"] == "cashout":
+            world.audit.cashes_out(UUID(frame["round_id"]), now_ms)
+        self.door.deliver(text, now_ms)
+
+    async def wait(self, *types: str, timeout_s: float) -> dict | None:
+        """The next frame of these types, the ones before it read as well; ``None``: too late, or closed."""
+        with trio.move_on_after(timeout_s):
+            while True:
+                while self.frames:
+                    frame = self.frames.pop(0)
+                    if frame["type"] in types:
+                        return frame
+                if self.closed:
+                    return None
+                if self._news is None:
+                    self._news = trio.Event()
+                await self._news.wait()
+        return None
+
+
+class Browser:
+    """One player of one operator, with one session at a time."""
+
+    def __init__(self, world, number: int, book) -> None:
+        self.world = world
+        self.book = book
+        self.name = f"player-{number}"
+        self.rng = world.draws(f"player {number}")
+        self.first_balance_minor = self.rng.choice((500, 5_000, 100_000))
+        self.patience_s = self.rng.choice((0.5, 2.0, 8.0))
+        self.stays = self.rng.random() < 0.5
+        """Whether the player is still there when the faults have stopped."""
+        self.sessions = 0
+        self.token = ""
+        self.session_id: UUID | None = None
+        book.open_account(self.name, self.first_balance_minor)
+
+    async def launch(self) -> None:
+        """A session, as the operator asks for one."""
+        entropy, now_ms = self.world.entropy, NOON_MS + int(trio.current_time() * 1000)
+        self.sessions += 1
+        self.token, self.session_id = entropy.token(), entropy.identifier()
+        ttl_ms = self.rng.choice((60_000, 3_600_000, 3_600_000, 3_600_000))
+        await self.world.ledger.commit(
+            [
+                CreateSession(
+                    operator_id=self.book.record.operator_id,
+                    session_id=self.session_id,
+                    operator_player_id=self.name,
+                    currency="USD",
+                    balance_minor=self.book.balances[self.name],
+                    token_digest=hashlib.sha256(self.token.encode()).digest(),
+                    created_at_ms=now_ms,
+                    expires_at_ms=now_ms + ttl_ms,
+                    client_seed=entropy.client_seed(),
+                    server_seed=entropy.server_seed(),
+                    signature_digest=hashlib.sha256(b"signature" + self.token.encode()).digest(),
+                    sealed_token=self.token.encode(),
+                    replay_until_ms=now_ms + 600_000,
+                )
+            ]
+        )
+
+    async def play(self) -> None:
+        """Until the world stops playing."""
+        await self.launch()
+        while self.world.playing:
+            connection = await self.connect()
+            if connection is None:
+                await trio.sleep(self.rng.uniform(0.3, 4))
+                continue
+            try:
+                await self._use(connection)
+            finally:
+                connection.cut()
+        while self.stays and not self.world.over:
+            connection = await self.connect()
+            if connection is not None:
+                await connection.wait("session_ended", timeout_s=60)
+                connection.cut()
+            await trio.sleep(3)
+
+    async def connect(self) -> Connection | None:
+        lives = [life for life in self.world.lives if life.serves]
+        if not lives:
+            return None
+        connection = Connection(self, self.rng.choice(lives))
+        connection.life.connections[connection] = None
+        hello = json.dumps({"type": "hello", "session": self.token}).encode()
+        with connection.entering, trio.move_on_after(ENTER_S):
+            connection.door = await connection.life.node.lobby.enter(hello, connection)
+        if connection.door is None:
+            await self._read_refusal(connection)
+            connection.cut()
+            return None
+        return connection
+
+    async def _read_refusal(self, connection: Connection) -> None:
+        for frame in connection.frames:
+            if frame["type"] == "session_ended" and frame["reason"] == "expired":
+                await self.launch()
+
+    async def _use(self, connection: Connection) -> None:
+        welcome = await connection.wait("welcome", "session_ended", timeout_s=ANSWER_S)
+        if welcome is None or welcome["type"] == "session_ended":
+            return
+        if welcome["round"] is not None:
+            await self._fly(connection, welcome["round"]["round_id"])
+        while self.world.playing and not connection.closed:
+            await trio.sleep(self.rng.expovariate(1 / self.patience_s))
+            dice = self.rng.random()
+            if dice < 0.82:
+                await self._bet(connection)
+            elif dice < 0.88:
+                connection.say("client_seed", value=f"seed-{self.rng.randrange(1000)}")
+            elif dice < 0.91:
+                connection.say("history", limit=5)
+            elif dice < 0.94:
+                connection.stalled = True
+                await trio.sleep(self.rng.uniform(1, 20))
+                connection.stalled = False
+            else:
+                return
+
+    async def _bet(self, connection: Connection) -> None:
+        fields: dict = {"amount_minor": self.rng.choice((10, 100, 100, 1_000, 20_000))}
+        auto = self.rng.random() < 0.5
+        if auto:
+            fields["auto_cashout"] = self.rng.choice((1.01, 1.2, 1.5, 2, 3, 10))
+        if self.rng.random() < 0.1:
+            fields["client_seed"] = f"own-{self.rng.randrange(1000)}"
+        connection.frames.clear()
+        connection.say("bet", **fields)
+        if self.rng.random() < 0.04:
+            return
+        answer = await connection.wait("bet_pending", "error", timeout_s=ANSWER_S)
+        if answer is None or answer["type"] == "error":
+            return
+        if self.rng.random() < 0.1:
+            connection.say("cashout", round_id=answer["round_id"])
+        answer = await connection.wait("round_started", "round_ended", timeout_s=ANSWER_S)
+        if answer is not None and answer["type"] == "round_started":
+            await self._fly(connection, answer["round_id"])
+
+    async def _fly(self, connection: Connection, round_id: str) -> None:
+        dice = self.rng.random()
+        if dice < 0.12:
+            await trio.sleep(self.rng.uniform(0, 3))
+            connection.cut()
+            return
+        if dice < 0.6:
+            wait_s = self.rng.expovariate(1 / 5)
+            if await connection.wait("round_ended", timeout_s=wait_s) is not None:
+                return
+            connection.say("cashout", round_id=round_id)
+            if self.rng.random() < 0.2:
+                connection.say("cashout", round_id=round_id)
+        await connection.wait("round_ended", timeout_s=FLIGHT_S)

@@ -1,0 +1,175 @@
+"""A simulated world: operators, nodes on one ledger, players, and what happens to them, all from one seed."""
+
+import hashlib
+import random
+from dataclasses import replace
+from decimal import Decimal
+from uuid import UUID
+
+import trio
+
+from actors.settings import GameSettings
+from tests.helpers.game import CLIENT_SEED, LIMITS, CountingObserver, operator
+from tests.simulation import final
+from tests.simulation.faults import Faults
+from tests.simulation.invariants import Audit
+from tests.simulation.mishaps import Mishaps
+from tests.simulation.nodes import Life, SharedLedger
+from tests.simulation.players import Browser
+from tests.simulation.trace import SimulationFailedError, Trace
+from tests.simulation.wallets import Network, OperatorBook
+
+REST_S_MAX = 120.0
+LINES_MAX = 100_000
+SKEW_MS_MAX = 400
+
+
+class SimulatedEntropy:
+    """Counts, so that a value depends on the order of the draws alone; server seeds look random."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self._count = 0
+
+    def _next(self) -> int:
+        self._count += 1
+        return self._count
+
+    def server_seed(self) -> str:
+        return hashlib.sha256(self._rng.randbytes(16)).hexdigest()
+
+    def client_seed(self) -> str:
+        return CLIENT_SEED
+
+    def identifier(self) -> UUID:
+        return UUID(int=self._next(), version=4)
+
+    def token(self) -> str:
+        return f"token-{self._next()}"
+
+    def fraction(self) -> float:
+        return self._rng.random()
+
+
+class World:
+    """``run`` it under trio's mock clock. The first broken invariant ends it."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.trace = Trace()
+        self.failure: SimulationFailedError | None = None
+        self.scope = trio.CancelScope()
+        rng = self.draws("world")
+        self.rng = rng
+        self.network_rng = self.draws("network")
+        self.faults = Faults(self.draws("faults"))
+        self.entropy = SimulatedEntropy(self.draws("entropy"))
+        self.observer = FailureObserver(self)
+        self.is_long = rng.random() < 0.01
+        self.play_s = rng.uniform(4_000, 8_000) if self.is_long else rng.choice((60, 60, 90, 150, 300))
+        self.settings = settings_of(rng, is_long=self.is_long)
+        self.ledger = SharedLedger()
+        self.books: dict[UUID, OperatorBook] = {}
+        self.browsers: list[Browser] = []
+        self.lives: list[Life] = []
+        self.lives_begun = 0
+        self.rounds_ended = 0
+        self.playing = True
+        self.over = False
+        self._populate(rng)
+        self.network = Network(self, list(self.books.values()))
+        self.audit = Audit(self)
+
+    def draws(self, purpose: str) -> random.Random:
+        """Numbers of this world for one purpose."""
+        return random.Random(f"{self.seed} {purpose}")
+
+    def _populate(self, rng: random.Random) -> None:
+        for number in range(1, rng.randint(1, 3) + 1):
+            record = operator(
+                operator_id=UUID(int=number), name=f"casino-{number}", max_win_multiplier=rng.choice((2, 10, 20))
+            )
+            self.ledger.operators.append(record)
+            self.books[record.operator_id] = OperatorBook(self, record)
+        books = list(self.books.values())
+        players = 1 if self.is_long else rng.choice((1, 2, 3, 4))
+        for number in range(players):
+            self.browsers.append(Browser(self, number, books[number % len(books)]))
+
+    def broken(self, invariant: str, detail: str) -> None:
+        """Note the first broken invariant and end the world."""
+        if self.failure is None:
+            self.failure = SimulationFailedError(self.seed, invariant, detail, list(self.trace.tail))
+            self.scope.cancel()
+
+    def begin(self, name: str) -> Life:
+        """Start a process of a node."""
+        self.lives_begun += 1
+        skew_ms = self.rng.randint(-SKEW_MS_MAX, SKEW_MS_MAX)
+        life = Life(self, name, self.lives_begun, skew_ms)
+        self.lives.append(life)
+        self.nursery.start_soon(life.run)
+        return life
+
+    def living(self) -> list[Life]:
+        return [life for life in self.lives if not life.dead]
+
+    async def run(self) -> None:
+        with self.scope:
+            async with trio.open_nursery() as self.nursery:
+                for name in ("node-a", "node-b")[: 1 if self.is_long else self.rng.choice((1, 2))]:
+                    self.begin(name)
+                for browser in self.browsers:
+                    self.nursery.start_soon(browser.play)
+                mishaps = Mishaps(self)
+                await mishaps.happen()
+                self.playing = False
+                mishaps.stop()
+                self.faults.stop()
+                await self._come_to_rest()
+                self.over = True
+                final.judge(self)
+                self.nursery.cancel_scope.cancel()
+        if self.failure is not None:
+            raise self.failure
+
+    async def _come_to_rest(self) -> None:
+        gives_up_at = trio.current_time() + REST_S_MAX
+        while (unrest := final.unrest(self)) is not None or self.network.under_way:
+            if self.trace.lines > LINES_MAX:
+                self.broken("a world comes to rest", "it goes on and on")
+            if trio.current_time() > gives_up_at:
+                self.broken("a world comes to rest", f"{REST_S_MAX:.0f} s after the last fault {unrest}")
+                await trio.sleep_forever()
+            await trio.sleep(2)
+
+
+class FailureObserver(CountingObserver):
+    """No actor ever fails, whatever happens around it."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self._world = world
+
+    def actor_failed(self, actor: str) -> None:
+        self._world.broken("no actor fails", f"an actor of the kind {actor} failed")
+
+
+def settings_of(rng: random.Random, *, is_long: bool) -> GameSettings:
+    """Production's rules with longer polls: a world that waits should cost nothing."""
+    usual = GameSettings(
+        bet_limits={"USD": LIMITS},
+        growth_rate_per_ms=rng.choice((Decimal("0.00006"), Decimal("0.0002"))),
+        tick_ms=1_000,
+        heartbeat_ms=3_000,
+        courier_poll_ms=rng.choice((2_000, 5_000)),
+        backlog_watch_ms=3_600_000,
+        operator_refresh_ms=60_000,
+        session_linger_ms=rng.choice((3_000, 30_000)),
+        drain_ms_max=rng.choice((1_000, 8_000)),
+    )
+    if not is_long:
+        return usual
+    return replace(
+        usual, heartbeat_ms=6_000, courier_poll_ms=10_000, lease_ms=20_000, retry_period_ms=rng.choice((3_600_000, 10**9))
+    )
