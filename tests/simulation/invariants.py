@@ -250,7 +250,7 @@ class Audit:
         if key in self._sending:
             self.broken("one call of a session at a time", f"{call.operator_tx_id} beside {self._sending[key]}")
         self._sending[key] = call.operator_tx_id
-        stale = call.kind is CallKind.BET and self.ledger.rounds[call.round_id].owner != life.node.services.owner
+        stale = call.kind is CallKind.BET and self.ledger.rounds[call.round_id].owner != life.owner
         earlier = [each for each in self.ledger.calls.pending(call.session_id) if each.position < call.position]
         if earlier and not stale:
             self.broken("a session's calls go in order", f"{call.operator_tx_id} before {earlier[0].operator_tx_id}")

@@ -27,7 +27,7 @@ class StepKiller(trio.abc.Instrument):
         self._steps -= 1
         if self._steps <= 0:
             trio.lowlevel.remove_instrument(self)
-            if not self._life.dead:
+            if not self._life.dead and self._life.world.playing:
                 self._life.world.faults.count("crash at a step")
                 self._life.kill("is killed at a step")
 
@@ -121,7 +121,5 @@ class Mishaps:
 
     async def _begin_after(self, life, after_s: float) -> None:
         """Start the node again when this life of it has ended, if it does."""
-        while not life.dead and self._world.playing:
-            await trio.sleep(1)
-        if life.dead:
-            await self._begin_again(life.name, after_s)
+        await life.ended.wait()
+        await self._begin_again(life.name, after_s)

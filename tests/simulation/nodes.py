@@ -5,7 +5,7 @@ import trio
 from actors.clock import ServerClock
 from actors.node import Node, Ports, open_node
 from actors.ports import LedgerUnavailableError, Unclear
-from actors.records import Operator, WalletCall
+from actors.records import Operator, Owner, WalletCall
 from tests.helpers.game import NOON_MS
 from tests.helpers.memory_ledger import MemoryLedger
 
@@ -47,7 +47,9 @@ class Life:
         self.clock = ServerClock(NOON_MS + skew_ms)
         self.dead = False
         self.node: Node | None = None
+        self.owner: Owner | None = None
         self.scope = trio.CancelScope()
+        self.ended = trio.Event()
         self.connections: dict[object, None] = {}
         self.crash_after_crossings: int | None = None
         self._resumed: trio.Event | None = None
@@ -66,8 +68,13 @@ class Life:
             return
         self.dead = True
         self.world.trace.note(f"{self.label} {why}")
+        self._end()
+
+    def _end(self) -> None:
+        """The sockets go first, as in the real server."""
         for connection in list(self.connections):
             connection.cut()
+        self.node = None
         self.scope.cancel()
 
     def pause(self) -> None:
@@ -103,9 +110,8 @@ class Life:
                 except LedgerUnavailableError:
                     await trio.sleep(START_AGAIN_S)
         self.dead = True
+        self.ended.set()
         self.world.trace.note(f"{self.label} has ended")
-        for connection in list(self.connections):
-            connection.cut()
 
     async def _serve(self) -> None:
         world, port = self.world, LedgerPort(self)
@@ -113,11 +119,11 @@ class Life:
             ledger=port, operators=port, gateway=GatewayPort(self), entropy=world.entropy, observer=world.observer
         )
         async with open_node(self.name, world.settings, self.clock, ports) as node:
-            self.node = node
-            world.trace.note(f"{self.label} serves as {node.services.owner.epoch}")
+            self.node, self.owner = node, node.services.owner
+            world.trace.note(f"{self.label} serves as {self.owner.epoch}")
             await node.fenced.wait()
             world.trace.note(f"{self.label} is fenced")
-            self.scope.cancel()
+            self._end()
 
     async def drain(self) -> None:
         """End in order, as on SIGTERM."""
@@ -125,7 +131,7 @@ class Life:
             self.kill("stops before it served")
             return
         await self.node.drain()
-        self.scope.cancel()
+        self._end()
 
 
 class LedgerPort:
