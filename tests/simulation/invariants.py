@@ -19,6 +19,7 @@ from actors.transitions import (
     StartRound,
     VoidRound,
 )
+from tests.simulation.faults import FAILURES_OF_A_ROUND_MAX
 
 ENDS = (SettleRound, VoidRound, RefundRound)
 
@@ -52,6 +53,7 @@ class Audit:
         self.cashouts_ms: dict[UUID, list[int]] = {}
         self.started_by: dict[UUID, Owner] = {}
         self.failed_at_ms: dict[UUID, int] = {}
+        self.failures: dict[UUID, int] = {}
         self.ends: dict[UUID, object] = {}
         self._bytes: dict[str, bytes] = {}
         self._sending: dict[tuple[str, UUID], str] = {}
@@ -147,7 +149,7 @@ class Audit:
         flew = end.owner == self.started_by[end.round_id]
         cashouts = self.cashouts_ms.get(end.round_id, []) if flew else []
         realized, payout, elapsed_ms = expected_end(live, cashouts)
-        if not flew:
+        if not flew and self.failures[end.round_id] <= FAILURES_OF_A_ROUND_MAX:
             failed_ms = self.failed_at_ms[end.round_id]
             ended_before = live.started_at_ms + elapsed_ms <= failed_ms
             if ended_before is not isinstance(end, SettleRound):
@@ -194,6 +196,7 @@ class Audit:
             self.world.trace.note(f"{life.label} takes {live.round_id} of {owner.node} {owner.epoch}")
             if not self._is_dead(owner, now_ms):
                 self.broken("nothing is taken from the living", f"{taker} took {live.round_id} of {owner}")
+            self.failures[live.round_id] = self.failures.get(live.round_id, 0) + 1
             if owner == self.started_by.get(live.round_id):
                 self.failed_at_ms[live.round_id] = last_alive_ms
         return taken

@@ -44,7 +44,7 @@ class Life:
         self.world = world
         self.name = name
         self.label = f"{name}#{number}"
-        self.clock = ServerClock(NOON_MS + skew_ms)
+        self.clock = ServerClock(NOON_MS + skew_ms + trio.current_time() * 1000)
         self.dead = False
         self.node: Node | None = None
         self.owner: Owner | None = None
@@ -147,7 +147,7 @@ class LedgerPort:
         life, world = self._life, self._life.world
         await trio.lowlevel.checkpoint()
         await life.gate()
-        fault = world.faults.of_ledger()
+        fault = world.faults.of_ledger(method)
         if fault == "slow ledger":
             await trio.sleep(world.faults.rng.choice((0.05, 0.5, 3.0)))
             await life.gate()

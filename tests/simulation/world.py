@@ -66,7 +66,7 @@ class World:
         self.entropy = SimulatedEntropy(self.draws("entropy"))
         self.observer = FailureObserver(self)
         self.is_long = rng.random() < 0.01
-        self.play_s = rng.uniform(4_000, 8_000) if self.is_long else rng.choice((60, 60, 90, 150, 300))
+        self.play_s = rng.uniform(4_000, 8_000) if self.is_long else rng.choice((60, 60, 60, 60, 60, 60, 90, 120, 200, 300))
         self.settings = settings_of(rng, is_long=self.is_long)
         self.ledger = SharedLedger()
         self.books: dict[UUID, OperatorBook] = {}
@@ -92,7 +92,7 @@ class World:
             self.ledger.operators.append(record)
             self.books[record.operator_id] = OperatorBook(self, record)
         books = list(self.books.values())
-        players = 1 if self.is_long else rng.choice((1, 2, 3, 4))
+        players = 1 if self.is_long else rng.choice((1, 2, 2, 3))
         for number in range(players):
             self.browsers.append(Browser(self, number, books[number % len(books)]))
 
@@ -129,6 +129,8 @@ class World:
                 await self._come_to_rest()
                 self.over = True
                 final.judge(self)
+                for life in self.lives:
+                    life.kill("is no longer needed")
                 self.nursery.cancel_scope.cancel()
         if self.failure is not None:
             raise self.failure
