@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test figures lint format lock clean
+.PHONY: help demo serve test simulate figures lint format lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,11 @@ serve: $(VENV)/runtime ## the server alone, on the embedded database
 
 test: lint ## every check and every test
 	$(BIN)/python -m pytest
+
+SEEDS ?= 1000
+FIRST ?= 0
+simulate: $(VENV)/development ## worlds with faults: SEEDS of them (1000) from FIRST (0)
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS) --first $(FIRST)
 
 figures: $(VENV)/development ## measure recovery, bulkhead and backlog (a few minutes)
 	$(BIN)/python -m tests.figures

@@ -247,7 +247,7 @@ class Audit:
             return
         if self._bytes.setdefault(call.operator_tx_id, call.body) != call.body:
             self.broken("same id, same bytes", f"{call.operator_tx_id} is sent with other bytes than before")
-        if stored.status is not CallStatus.PENDING and self.world.lives_begun == 1:
+        if call.kind is CallKind.BET and stored.status is not CallStatus.PENDING and self.world.lives_begun == 1:
             self.broken("stored before it is sent", f"{call.operator_tx_id} is sent although it is {stored.status}")
         key = (life.label, call.session_id)
         if key in self._sending:

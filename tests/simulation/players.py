@@ -113,7 +113,7 @@ class Browser:
         self.name = f"player-{number}"
         self.rng = world.draws(f"player {number}")
         self.first_balance_minor = self.rng.choice((500, 5_000, 100_000))
-        self.patience_s = self.rng.choice((0.5, 2.0, 8.0))
+        self.patience_s = 120.0 if world.is_long else self.rng.choice((1.0, 4.0, 8.0))
         self.stays = self.rng.random() < 0.5
         """Whether the player is still there when the faults have stopped."""
         self.sessions = 0

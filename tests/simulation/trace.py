@@ -35,6 +35,7 @@ class SimulationFailedError(AssertionError):
         self.seed = seed
         self.invariant = invariant
         self.detail = detail
+        self.tail = tail
         lines = [
             f"seed {seed}: {invariant}: {detail}",
             *tail,
@@ -42,3 +43,7 @@ class SimulationFailedError(AssertionError):
             f"replay: make simulate SEEDS=1 FIRST={seed}",
         ]
         super().__init__("\n".join(lines))
+
+    def __reduce__(self) -> tuple:
+        """It crosses from one process to another whole."""
+        return SimulationFailedError, (self.seed, self.invariant, self.detail, self.tail)

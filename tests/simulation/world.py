@@ -19,9 +19,12 @@ from tests.simulation.players import Browser
 from tests.simulation.trace import SimulationFailedError, Trace
 from tests.simulation.wallets import Network, OperatorBook
 
+PLAY_S = (60,) * 18 + (120, 300)
 REST_S_MAX = 120.0
 LINES_MAX = 100_000
 SKEW_MS_MAX = 400
+LONG_SHARE = 0.005
+"""Worlds in which an operator is gone for hours."""
 
 
 class SimulatedEntropy:
@@ -65,8 +68,8 @@ class World:
         self.faults = Faults(self.draws("faults"))
         self.entropy = SimulatedEntropy(self.draws("entropy"))
         self.observer = FailureObserver(self)
-        self.is_long = rng.random() < 0.01
-        self.play_s = rng.uniform(4_000, 8_000) if self.is_long else rng.choice((60, 60, 60, 60, 60, 60, 90, 120, 200, 300))
+        self.is_long = rng.random() < LONG_SHARE
+        self.play_s = rng.uniform(4_000, 8_000) if self.is_long else rng.choice(PLAY_S)
         self.settings = settings_of(rng, is_long=self.is_long)
         self.ledger = SharedLedger()
         self.books: dict[UUID, OperatorBook] = {}
@@ -92,7 +95,7 @@ class World:
             self.ledger.operators.append(record)
             self.books[record.operator_id] = OperatorBook(self, record)
         books = list(self.books.values())
-        players = 1 if self.is_long else rng.choice((1, 2, 2, 3))
+        players = 1 if self.is_long else rng.choice((1, 1, 2, 2, 3))
         for number in range(players):
             self.browsers.append(Browser(self, number, books[number % len(books)]))
 
@@ -164,7 +167,7 @@ def settings_of(rng: random.Random, *, is_long: bool) -> GameSettings:
         growth_rate_per_ms=rng.choice((Decimal("0.00006"), Decimal("0.0002"))),
         tick_ms=1_000,
         heartbeat_ms=3_000,
-        courier_poll_ms=rng.choice((2_000, 5_000)),
+        courier_poll_ms=5_000,
         backlog_watch_ms=3_600_000,
         operator_refresh_ms=60_000,
         session_linger_ms=rng.choice((3_000, 30_000)),
@@ -173,5 +176,10 @@ def settings_of(rng: random.Random, *, is_long: bool) -> GameSettings:
     if not is_long:
         return usual
     return replace(
-        usual, heartbeat_ms=6_000, courier_poll_ms=10_000, lease_ms=20_000, retry_period_ms=rng.choice((3_600_000, 10**9))
+        usual,
+        heartbeat_ms=8_000,
+        lease_ms=30_000,
+        courier_poll_ms=15_000,
+        orphan_sweep_ms=30_000,
+        retry_period_ms=rng.choice((3_600_000, 10**9)),
     )
