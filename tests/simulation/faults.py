@@ -4,6 +4,8 @@ import random
 from collections import Counter
 from dataclasses import dataclass
 
+from tests.simulation.known import SPARED_OF_LOST_ANSWERS
+
 WALLET_KINDS = (
     "request lost",
     "reply lost",
@@ -18,10 +20,6 @@ WALLET_KINDS = (
     "slow wallet",
 )
 LEDGER_KINDS = ("slow ledger", "ledger answer lost", "ledger refuses once")
-SPARED_OF_LOST_ANSWERS = frozenset({"take_orphans"})
-"""A taking of orphans whose answer is lost leaves rounds that nobody ends, and whose failure's moment is forgotten."""
-FAILURES_OF_A_ROUND_MAX = 1
-"""Whoever takes a round from a taker judges it by the taker's last heartbeat, not by that of the node that flew it."""
 REFUSALS = (400, 401, 403, 404, 409, 410, 422)
 FAILURES = (500, 502, 503, 504)
 ODD_STATUSES = (204, 302, 408, 425, 429)

@@ -19,7 +19,7 @@ from actors.transitions import (
     StartRound,
     VoidRound,
 )
-from tests.simulation.faults import FAILURES_OF_A_ROUND_MAX
+from tests.simulation.known import FAILURES_OF_A_ROUND_MAX, JUDGES_ENTERED_ROUNDS
 
 ENDS = (SettleRound, VoidRound, RefundRound)
 
@@ -54,6 +54,7 @@ class Audit:
         self.started_by: dict[UUID, Owner] = {}
         self.failed_at_ms: dict[UUID, int] = {}
         self.failures: dict[UUID, int] = {}
+        self.entered: set[UUID] = set()
         self.ends: dict[UUID, object] = {}
         self._bytes: dict[str, bytes] = {}
         self._sending: dict[tuple[str, UUID], str] = {}
@@ -149,7 +150,10 @@ class Audit:
         flew = end.owner == self.started_by[end.round_id]
         cashouts = self.cashouts_ms.get(end.round_id, []) if flew else []
         realized, payout, elapsed_ms = expected_end(live, cashouts)
-        if not flew and self.failures[end.round_id] <= FAILURES_OF_A_ROUND_MAX:
+        spared = self.failures.get(end.round_id, 0) > FAILURES_OF_A_ROUND_MAX or (
+            end.round_id in self.entered and not JUDGES_ENTERED_ROUNDS
+        )
+        if not flew and not spared:
             failed_ms = self.failed_at_ms[end.round_id]
             ended_before = live.started_at_ms + elapsed_ms <= failed_ms
             if ended_before is not isinstance(end, SettleRound):
@@ -207,6 +211,8 @@ class Audit:
         owner = session.owner
         opened = await call(*arguments)
         self.world.trace.note(f"{life.label} opens {session.record.session_id}")
+        if opened is not None and opened.live_round is not None:
+            self.entered.add(opened.live_round.round_id)
         if owner not in {None, opener} and not self._is_dead(owner, now_ms):
             self.broken("nothing is taken from the living", f"{opener} took a session of {owner}")
         return opened
