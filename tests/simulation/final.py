@@ -29,9 +29,7 @@ def judge(world) -> None:
             if tx_id not in world.ledger.calls:
                 world.broken("the operator's books hold only what we stored", f"{tx_id}: {entry}")
         _judge_balances(world, book)
-    keys = [
-        (stored.live.session_id, stored.live.commitment.nonce) for stored in world.ledger.rounds.values()
-    ]
+    keys = [(stored.live.session_id, stored.live.commitment.nonce) for stored in world.ledger.rounds.values()]
     if len(set(keys)) != len(keys):
         world.broken("a nonce is used once", "two rounds of a session share one")
 
@@ -43,9 +41,7 @@ def _judge_round(world, round_id: str, stored) -> None:
     if bet.status not in TAKEN[status]:
         world.broken("a bet's end fits its round's", f"round {round_id} is {status}, its bet {bet.status}")
     owed = {
-        kind: calls[f"{kind}-{round_id}"]
-        for kind in (CallKind.WIN, CallKind.REFUND)
-        if f"{kind}-{round_id}" in calls
+        kind: calls[f"{kind}-{round_id}"] for kind in (CallKind.WIN, CallKind.REFUND) if f"{kind}-{round_id}" in calls
     }
     wanted = set()
     if status is RoundStatus.SETTLED and stored.finished.payout_minor:

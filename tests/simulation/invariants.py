@@ -300,4 +300,3 @@ class Audit:
         stored = finished and (finished.status.value, finished.payout_minor, finished.realized_hundredths / 100)
         if stored != (frame["status"], frame["payout_minor"], frame["realized_multiplier"]):
             self.broken("a shown end is stored", f"{json.dumps(frame)}, stored is {stored}")
-
