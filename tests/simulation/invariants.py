@@ -8,14 +8,12 @@ from actors.rules import fairness
 from actors.rules.growth import GrowthCurve
 from actors.transitions import (
     AcknowledgeCall,
-    Applied,
     ChangeClientSeed,
     PlaceBet,
     PostponeCall,
     RefundRound,
     Rejected,
     SettleRound,
-    Started,
     StartRound,
     VoidRound,
 )
@@ -183,8 +181,7 @@ class Audit:
         call = getattr(self.ledger, method)
         if judge is None:
             return await call(*arguments)
-        answer = await judge(life, call, arguments)
-        return answer
+        return await judge(life, call, arguments)
 
     def _is_dead(self, owner: Owner, now_ms: int) -> bool:
         beats = self.ledger.heartbeats_ms

@@ -31,7 +31,7 @@ BETS_REFUSED_SHARE = 0.03
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A transaction id that an operator has seen: its bytes, the answer, and how much it moved (a debit is negative)."""
+    """A transaction id that an operator has seen: its bytes, the answer, what it moved (a debit is negative)."""
 
     kind: CallKind
     round_id: str
