@@ -53,10 +53,12 @@ class Faults:
         self.rates = draw_rates(rng)
         self.stopped = False
         self.ledger_down_until: dict[str | None, float] = {}
+        self.commits_down_until = 0.0
 
     def stop(self) -> None:
         self.stopped = True
         self.ledger_down_until.clear()
+        self.commits_down_until = 0.0
 
     def count(self, kind: str) -> None:
         self.counts[kind] += 1
@@ -84,6 +86,8 @@ class Faults:
         self.count("ledger unavailable")
         self.ledger_down_until[node] = until
 
-    def ledger_is_down(self, node: str, now: float) -> bool:
+    def ledger_is_down(self, node: str, method: str, now: float) -> bool:
         down = self.ledger_down_until
+        if method == "commit" and self.commits_down_until > now:
+            return True
         return bool(down) and max(down.get(node, 0.0), down.get(None, 0.0)) > now

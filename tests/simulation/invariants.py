@@ -197,6 +197,7 @@ class Audit:
             self.world.trace.note(f"{life.label} takes {live.round_id} of {owner.node} {owner.epoch}")
             if not self._is_dead(owner, now_ms):
                 self.broken("nothing is taken from the living", f"{taker} took {live.round_id} of {owner}")
+            self.world.taken_from(owner)
             self.failures[live.round_id] = self.failures.get(live.round_id, 0) + 1
             if owner == self.started_by.get(live.round_id):
                 self.failed_at_ms[live.round_id] = last_alive_ms
@@ -212,6 +213,8 @@ class Audit:
             self.entered.add(opened.live_round.round_id)
         if owner not in {None, opener} and not self._is_dead(owner, now_ms):
             self.broken("nothing is taken from the living", f"{opener} took a session of {owner}")
+        if owner not in {None, opener}:
+            self.world.taken_from(owner)
         return opened
 
     async def _claim(self, life, call, arguments) -> list:

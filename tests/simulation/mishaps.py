@@ -8,6 +8,9 @@ MISHAPS = (
     "kill at a crossing",
     "pause",
     "pause and replace",
+    "pause at a commit",
+    "pause at a commit and replace",
+    "no commits, then a kill",
     "drain",
     "ledger away",
     "ledger away from one node",
@@ -59,7 +62,7 @@ class Mishaps:
         for book in world.books.values():
             book.down_until = 0.0
         for life in world.lives:
-            life.crash_after_crossings = None
+            life.crash_after_crossings = life.pause_after_commits = None
             life.go_on()
         if not world.living():
             world.begin("node-a")
@@ -105,6 +108,14 @@ class Mishaps:
                 world.nursery.start_soon(self._go_on, life, rng.choice((1.0, 6.0, 14.0, 33.0)))
                 if kind == "pause and replace":
                     world.nursery.start_soon(self._begin_again, life.name, rng.uniform(0.1, 5))
+            case "pause at a commit" | "pause at a commit and replace":
+                life.pause_after_commits = rng.randint(1, 4)
+                world.nursery.start_soon(self._go_on_after_pause, life, kind.endswith("replace"))
+            case "no commits, then a kill":
+                away_s = rng.uniform(3, 9)
+                world.faults.count("commits unavailable")
+                world.faults.commits_down_until = trio.current_time() + away_s
+                world.nursery.start_soon(self._kill_after, life, away_s - 0.1)
             case "drain":
                 world.faults.count("drained")
                 world.nursery.start_soon(life.drain)
@@ -114,6 +125,19 @@ class Mishaps:
         await trio.sleep(after_s)
         self._world.trace.note(f"{life.label} goes on")
         life.go_on()
+
+    async def _go_on_after_pause(self, life, replaces: bool) -> None:
+        await life.has_paused.wait()
+        if replaces:
+            self._world.nursery.start_soon(self._begin_again, life.name, self._rng.uniform(0.1, 3))
+        await self._go_on(life, self._rng.choice((4.0, 16.0, 33.0)))
+
+    async def _kill_after(self, life, after_s: float) -> None:
+        await trio.sleep(after_s)
+        if self._world.playing and not life.dead:
+            self._world.faults.count("crash")
+            life.kill("is killed")
+            await self._begin_again(life.name, 0.1)
 
     async def _begin_again(self, name: str, after_s: float) -> None:
         await trio.sleep(after_s)

@@ -52,8 +52,9 @@ class Life:
         self.ended = trio.Event()
         self.connections: dict[object, None] = {}
         self.crash_after_crossings: int | None = None
+        self.pause_after_commits: int | None = None
         self._resumed: trio.Event | None = None
-        self.was_paused = False
+        self.has_paused = trio.Event()
 
     @property
     def paused(self) -> bool:
@@ -79,7 +80,7 @@ class Life:
 
     def pause(self) -> None:
         if not self.paused:
-            self.was_paused = True
+            self.has_paused.set()
             self._resumed = trio.Event()
 
     def go_on(self) -> None:
@@ -100,6 +101,16 @@ class Life:
                 self.kill("is killed at a crossing")
         if self.dead:
             await trio.sleep_forever()
+
+    def note_commit(self) -> None:
+        """A commit is about to cross: a pause that was planned for it begins here."""
+        if self.pause_after_commits is not None and not self.dead:
+            self.pause_after_commits -= 1
+            if self.pause_after_commits <= 0:
+                self.pause_after_commits = None
+                self.world.trace.note(f"{self.label} is paused at a commit")
+                self.world.faults.count("pause at a commit")
+                self.pause()
 
     async def run(self) -> None:
         """Be a process: start, serve until killed or fenced."""
@@ -146,12 +157,16 @@ class LedgerPort:
     async def _cross(self, method: str, *arguments):
         life, world = self._life, self._life.world
         await trio.lowlevel.checkpoint()
+        if method == "commit":
+            life.note_commit()
         await life.gate()
         fault = world.faults.of_ledger(method)
         if fault == "slow ledger":
             await trio.sleep(world.faults.rng.choice((0.05, 0.5, 3.0)))
             await life.gate()
-        if fault == "ledger refuses once" or world.faults.ledger_is_down(life.name, trio.current_time()):
+        if fault == "ledger refuses once" or world.faults.ledger_is_down(
+            life.name, method, trio.current_time()
+        ):
             world.trace.note(f"{life.label} {method}: unavailable")
             raise LedgerUnavailableError("the ledger is away")
         if method == "commit":

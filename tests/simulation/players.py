@@ -116,6 +116,8 @@ class Browser:
         self.patience_s = 120.0 if world.is_long else self.rng.choice((1.0, 4.0, 8.0))
         self.stays = self.rng.random() < 0.5
         """Whether the player is still there when the faults have stopped."""
+        self.quits = False
+        """Whether the player has gone for good while others play on."""
         self.sessions = 0
         self.token = ""
         self.session_id: UUID | None = None
@@ -150,7 +152,7 @@ class Browser:
     async def play(self) -> None:
         """Until the world stops playing."""
         await self.launch()
-        while self.world.playing:
+        while self.world.playing and not self.quits:
             connection = await self.connect()
             if connection is None:
                 await trio.sleep(self.rng.uniform(0.3, 4))
@@ -159,7 +161,8 @@ class Browser:
                 await self._use(connection)
             finally:
                 connection.cut()
-        while self.stays and not self.world.over:
+            self.quits = self.rng.random() < 0.1
+        while self.stays and not self.quits and not self.world.over:
             connection = await self.connect()
             if connection is not None:
                 await connection.wait("session_ended", timeout_s=60)
@@ -234,7 +237,9 @@ class Browser:
             await trio.sleep(self.rng.uniform(0, 3))
             connection.cut()
             return
-        if dice < 0.6:
+        if dice < 0.25:
+            await self._cash_out_at_the_end(connection, UUID(round_id))
+        elif dice < 0.6:
             wait_s = self.rng.expovariate(1 / 5)
             if await connection.wait("round_ended", timeout_s=wait_s) is not None:
                 return
@@ -242,3 +247,13 @@ class Browser:
             if self.rng.random() < 0.2:
                 connection.say("cashout", round_id=round_id)
         await connection.wait("round_ended", timeout_s=FLIGHT_S)
+
+    async def _cash_out_at_the_end(self, connection: Connection, round_id: UUID) -> None:
+        """Within a millisecond of the flight's end, which only a simulation can know."""
+        live = self.world.ledger.rounds[round_id].live
+        if live.started_at_ms is None:
+            return
+        ends_at_ms = live.started_at_ms + live.plan().ends_at_ms + self.rng.choice((-1, 0, 0, 0))
+        with trio.move_on_after(FLIGHT_S):
+            await trio.sleep_until(connection.life.clock.trio_time(ends_at_ms))
+            connection.say("cashout", round_id=str(round_id))

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import trio
 
+from actors.records import Owner
 from actors.settings import GameSettings
 from tests.helpers.game import CLIENT_SEED, LIMITS, CountingObserver, operator
 from tests.simulation import final
@@ -113,6 +114,13 @@ class World:
         self.lives.append(life)
         self.nursery.start_soon(life.run)
         return life
+
+    def taken_from(self, owner: Owner) -> None:
+        """Something of this owner has a new one: the worst moment for a paused process to go on."""
+        for life in self.lives:
+            if life.owner == owner and life.paused and self.rng.random() < 0.7:
+                self.trace.note(f"{life.label} goes on at the worst moment")
+                life.go_on()
 
     def living(self) -> list[Life]:
         return [life for life in self.lives if not life.dead]
