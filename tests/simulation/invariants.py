@@ -210,12 +210,21 @@ class Audit:
         opened = await call(*arguments)
         self.world.trace.note(f"{life.label} opens {session.record.session_id}")
         if opened is not None and opened.live_round is not None:
-            self.entered.add(opened.live_round.round_id)
+            self._judge_presence(life, opened.live_round)
         if owner not in {None, opener} and not self._is_dead(owner, now_ms):
             self.broken("nothing is taken from the living", f"{opener} took a session of {owner}")
         if owner not in {None, opener}:
             self.world.taken_from(owner)
         return opened
+
+    def _judge_presence(self, life, live: LiveRound) -> None:
+        """A live round of a node that never lost it has its actor there."""
+        self.entered.add(live.round_id)
+        stored = self.ledger.rounds[live.round_id]
+        if stored.owner != life.owner or live.round_id in self.failures:
+            return
+        if live.session_id not in life.node.lobby._rounds:
+            self.broken("a live round has its actor", f"{live.round_id} is {live.status} and forgotten by its node")
 
     async def _claim(self, life, call, arguments) -> list:
         owner, _, now_ms, _ = arguments

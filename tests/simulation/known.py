@@ -8,3 +8,6 @@ FAILURES_OF_A_ROUND_MAX = 1
 
 JUDGES_ENTERED_ROUNDS = False
 """A player who enters while an orphan is being ended has it judged by the present instead of the failure's moment."""
+
+PAUSE_S_MAX = 28.0
+"""A start that is stored later than 30 s after it was asked for makes the void that should undo it fail for good."""

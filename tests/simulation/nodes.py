@@ -52,7 +52,7 @@ class Life:
         self.ended = trio.Event()
         self.connections: dict[object, None] = {}
         self.crash_after_crossings: int | None = None
-        self.pause_after_commits: int | None = None
+        self.pauses_at: str | None = None
         self._resumed: trio.Event | None = None
         self.has_paused = trio.Event()
 
@@ -102,15 +102,13 @@ class Life:
         if self.dead:
             await trio.sleep_forever()
 
-    def note_commit(self) -> None:
-        """A commit is about to cross: a pause that was planned for it begins here."""
-        if self.pause_after_commits is not None and not self.dead:
-            self.pause_after_commits -= 1
-            if self.pause_after_commits <= 0:
-                self.pause_after_commits = None
-                self.world.trace.note(f"{self.label} is paused at a commit")
-                self.world.faults.count("pause at a commit")
-                self.pause()
+    def note_commit(self, transitions) -> None:
+        """A commit is about to cross: a pause that was planned for one of its kind begins here."""
+        if any(type(transition).__name__ == self.pauses_at for transition in transitions) and not self.dead:
+            self.world.trace.note(f"{self.label} is paused at {self.pauses_at}")
+            self.world.faults.count("pause at a commit")
+            self.pauses_at = None
+            self.pause()
 
     async def run(self) -> None:
         """Be a process: start, serve until killed or fenced."""
@@ -158,15 +156,13 @@ class LedgerPort:
         life, world = self._life, self._life.world
         await trio.lowlevel.checkpoint()
         if method == "commit":
-            life.note_commit()
+            life.note_commit(arguments[0])
         await life.gate()
         fault = world.faults.of_ledger(method)
         if fault == "slow ledger":
             await trio.sleep(world.faults.rng.choice((0.05, 0.5, 3.0)))
             await life.gate()
-        if fault == "ledger refuses once" or world.faults.ledger_is_down(
-            life.name, method, trio.current_time()
-        ):
+        if fault == "ledger refuses once" or world.faults.ledger_is_down(life.name, method, trio.current_time()):
             world.trace.note(f"{life.label} {method}: unavailable")
             raise LedgerUnavailableError("the ledger is away")
         if method == "commit":

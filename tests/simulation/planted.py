@@ -333,6 +333,20 @@ def _win_and_refund():
     return [(MemoryLedger, "_end_round", end_round)]
 
 
+@bug("a nonce is promised twice")
+def _nonce_twice():
+    real = MemoryLedger._place_bet
+
+    def place(self, bet):
+        session = self.sessions[bet.round.session_id]
+        promised = session.record.next
+        answer = real(self, bet)
+        session.record = replace(session.record, next=promised)
+        return answer
+
+    return [(MemoryLedger, "_place_bet", place)]
+
+
 @bug("a round may end twice")
 def _ends_twice():
     real = MemoryLedger._end_round

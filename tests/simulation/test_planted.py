@@ -1,0 +1,23 @@
+"""The simulation finds what it is there for: every planted bug, within a bounded number of worlds."""
+
+import pytest
+
+from tests.simulation.planted import BUGS, SEEDS_MAX, planted
+from tests.simulation.run import simulate
+from tests.simulation.trace import SimulationFailedError
+
+
+def test_there_are_enough_bugs():
+    assert len(BUGS) >= 30
+
+
+@pytest.mark.parametrize("name", BUGS)
+def test_a_planted_bug_is_found(name):
+    with planted(name), pytest.raises(SimulationFailedError) as found:
+        for seed in range(SEEDS_MAX):
+            simulate(seed)
+    failure = found.value
+    assert f"seed {failure.seed}: {failure.invariant}" in str(failure)
+    with planted(name), pytest.raises(SimulationFailedError) as again:
+        simulate(failure.seed)
+    assert str(again.value) == str(failure)
