@@ -166,7 +166,7 @@ class Audit:
                 "the payout is what the rules say",
                 f"{end.round_id}: expected {realized} and {payout} for cash-outs {cashouts}: {end}",
             )
-        if life.clock.now_ms() < live.started_at_ms + elapsed_ms:
+        if flew and life.clock.now_ms() < live.started_at_ms + elapsed_ms:
             self.broken("no end before its time", f"{end.round_id} ended too early: {end}")
 
     # Reads that take something.

@@ -14,6 +14,7 @@ MISHAPS = (
     "pause at a commit and replace",
     "pause at a commit and replace",
     "pause at a commit and replace",
+    "kill and pause the heirs",
     "no commits, then a kill",
     "drain",
     "ledger away",
@@ -22,7 +23,7 @@ MISHAPS = (
     "drop sockets",
 )
 """Some are listed more than once: what needs more luck to hurt is tried more often."""
-COMMITS = ("PlaceBet", "StartRound", "VoidRound", "SettleRound", "RefundRound")
+COMMITS = ("PlaceBet", "PlaceBet", "StartRound", "VoidRound", "VoidRound", "SettleRound")
 
 
 class StepKiller(trio.abc.Instrument):
@@ -117,6 +118,12 @@ class Mishaps:
             case "pause at a commit" | "pause at a commit and replace":
                 life.pauses_at = rng.choice(COMMITS)
                 world.nursery.start_soon(self._go_on_after_pause, life, kind.endswith("replace"))
+            case "kill and pause the heirs":
+                world.faults.count("crash")
+                life.kill("is killed")
+                for heir in (world.begin(life.name), *world.living()):
+                    heir.pauses_at = "RefundRound"
+                    world.nursery.start_soon(self._go_on_after_pause, heir, True)
             case "no commits, then a kill":
                 away_s = rng.uniform(3, 9)
                 world.faults.count("commits unavailable")
@@ -136,7 +143,7 @@ class Mishaps:
         await life.has_paused.wait()
         if replaces:
             self._world.nursery.start_soon(self._begin_again, life.name, self._rng.uniform(0.1, 3))
-        await self._go_on(life, self._rng.choice((4.0, 16.0, PAUSE_S_MAX)))
+        await self._go_on(life, self._rng.choice((9.0, 18.0, PAUSE_S_MAX)))
 
     async def _kill_after(self, life, after_s: float) -> None:
         await trio.sleep(after_s)

@@ -4,7 +4,7 @@ A simulation is worth what it finds. Every bug here must be found within ``SEEDS
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from unittest import mock
 
@@ -61,10 +61,8 @@ def _told_early():
 @bug("a settlement stays in memory when the ledger fails")
 def _memory_only():
     async def end(self, ending, frame_id=None):
-        try:
+        with suppress(LedgerUnavailableError):
             await self._services.ledger.commit(ending.transition)
-        except LedgerUnavailableError:
-            pass
         self._over(ending, frame_id)
 
     return [(RoundActor, "_end", end)]

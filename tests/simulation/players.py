@@ -12,6 +12,7 @@ from tests.helpers.game import NOON_MS
 UNREAD_MAX = 64
 """A player who reads nothing is cut off by the edge after so many frames."""
 ENTER_S = 6.0
+PATIENCE_S = 4.0
 ANSWER_S = 15.0
 FLIGHT_S = 90.0
 
@@ -222,7 +223,9 @@ class Browser:
         connection.say("bet", **fields)
         if self.rng.random() < 0.04:
             return
-        answer = await connection.wait("bet_pending", "error", timeout_s=ANSWER_S)
+        answer = await connection.wait("bet_pending", "error", timeout_s=PATIENCE_S)
+        if answer is None:
+            connection.cut()
         if answer is None or answer["type"] == "error":
             return
         if self.rng.random() < 0.1:
