@@ -4,8 +4,6 @@ import random
 from collections import Counter
 from dataclasses import dataclass
 
-from tests.simulation.known import SPARED_OF_LOST_ANSWERS
-
 WALLET_KINDS = (
     "request lost",
     "reply lost",
@@ -71,13 +69,11 @@ class Faults:
         self.count(kind)
         return kind
 
-    def of_ledger(self, method: str) -> str | None:
+    def of_ledger(self) -> str | None:
         """What happens to a crossing to the ledger."""
         if self.stopped or self.rng.random() >= self.rates.ledger:
             return None
         kind = self.rng.choice(self.rates.ledger_kinds)
-        if kind == "ledger answer lost" and method in SPARED_OF_LOST_ANSWERS:
-            return None
         self.count(kind)
         return kind
 

@@ -17,7 +17,6 @@ from actors.transitions import (
     StartRound,
     VoidRound,
 )
-from tests.simulation.known import FAILURES_OF_A_ROUND_MAX, JUDGES_ENTERED_ROUNDS
 
 ENDS = (SettleRound, VoidRound, RefundRound)
 
@@ -51,8 +50,6 @@ class Audit:
         self.cashouts_ms: dict[UUID, list[int]] = {}
         self.started_by: dict[UUID, Owner] = {}
         self.failed_at_ms: dict[UUID, int] = {}
-        self.failures: dict[UUID, int] = {}
-        self.entered: set[UUID] = set()
         self.ends: dict[UUID, object] = {}
         self._bytes: dict[str, bytes] = {}
         self._sending: dict[tuple[str, UUID], str] = {}
@@ -148,10 +145,7 @@ class Audit:
         flew = end.owner == self.started_by[end.round_id]
         cashouts = self.cashouts_ms.get(end.round_id, []) if flew else []
         realized, payout, elapsed_ms = expected_end(live, cashouts)
-        spared = self.failures.get(end.round_id, 0) > FAILURES_OF_A_ROUND_MAX or (
-            end.round_id in self.entered and not JUDGES_ENTERED_ROUNDS
-        )
-        if not flew and not spared:
+        if not flew:
             failed_ms = self.failed_at_ms[end.round_id]
             ended_before = live.started_at_ms + elapsed_ms <= failed_ms
             if ended_before is not isinstance(end, SettleRound):
@@ -192,15 +186,15 @@ class Audit:
         taker, now_ms = arguments[0], arguments[2]
         owners = {key: stored.owner for key, stored in self.ledger.rounds.items() if stored.finished is None}
         taken = await call(*arguments)
-        for live, last_alive_ms in taken:
+        for live in taken:
             owner = owners[live.round_id]
+            if owner == taker and live.round_id in self.failed_at_ms:
+                continue
             self.world.trace.note(f"{life.label} takes {live.round_id} of {owner.node} {owner.epoch}")
-            if not self._is_dead(owner, now_ms):
+            if owner == taker or not self._is_dead(owner, now_ms):
                 self.broken("nothing is taken from the living", f"{taker} took {live.round_id} of {owner}")
             self.world.taken_from(owner)
-            self.failures[live.round_id] = self.failures.get(live.round_id, 0) + 1
-            if owner == self.started_by.get(live.round_id):
-                self.failed_at_ms[live.round_id] = last_alive_ms
+            self.failed_at_ms.setdefault(live.round_id, self.ledger.heartbeats_ms[owner])
         return taken
 
     async def _open_session(self, life, call, arguments):
@@ -219,9 +213,8 @@ class Audit:
 
     def _judge_presence(self, life, live: LiveRound) -> None:
         """A live round of a node that never lost it has its actor there."""
-        self.entered.add(live.round_id)
         stored = self.ledger.rounds[live.round_id]
-        if stored.owner != life.owner or live.round_id in self.failures:
+        if stored.owner != life.owner or live.round_id in self.failed_at_ms:
             return
         if live.session_id not in life.node.lobby._rounds:
             self.broken("a live round has its actor", f"{live.round_id} is {live.status} and forgotten by its node")

@@ -158,7 +158,7 @@ class LedgerPort:
         if method == "commit":
             life.note_commit(arguments[0])
         await life.gate()
-        fault = world.faults.of_ledger(method)
+        fault = world.faults.of_ledger()
         if fault == "slow ledger":
             await trio.sleep(world.faults.rng.choice((0.05, 0.5, 3.0)))
             await life.gate()

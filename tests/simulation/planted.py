@@ -363,7 +363,7 @@ def _judged_now():
     real = recovery.interrupted
 
     def interrupted(services, live, last_alive_ms):
-        return real(services, live, services.clock.now_ms())
+        return real(services, replace(live, interrupted_at_ms=None), services.clock.now_ms())
 
     return [(recovery, "interrupted", interrupted)]
 
