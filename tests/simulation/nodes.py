@@ -158,6 +158,7 @@ class LedgerPort:
         if method == "commit":
             life.note_commit(arguments[0])
         await life.gate()
+        world.trace.mark(f"{life.label} {method}")
         fault = world.faults.of_ledger()
         if fault == "slow ledger":
             await trio.sleep(world.faults.rng.choice((0.05, 0.5, 3.0)))
@@ -205,4 +206,6 @@ class GatewayPort:
         finally:
             world.audit.sent(life, call)
         await life.gate()
-        return slot.answer or Unclear("no answer in time")
+        answer = slot.answer or Unclear("no answer in time")
+        world.trace.mark(f"{life.label} hears {answer} of {call.operator_tx_id}")
+        return answer
