@@ -1,0 +1,147 @@
+"""``python -m tests.chaos.victim serve``: the same program as ``getaway serve``, which a named step of its own kills.
+
+``CHAOS_POINT=name:n`` arms the n-th hit of a point of ``tests.chaos.points``. ``CHAOS_SIGNAL=STOP`` stops the process in
+its tracks in place of killing it. The product is wrapped from the outside and knows nothing of this.
+"""
+
+import dataclasses
+import functools
+import os
+import signal
+import sys
+
+import actors.lobby
+import actors.recovery
+import actors.round
+import server.app
+import server.db.ledger
+import server.db.migrate
+import server.db.outbox
+from actors.node import Node
+from actors.wallet import WalletDesk
+from server.cli.program import main
+from server.db.ledger import PostgresLedger
+from server.edge.listener import Edge
+from server.edge.player_sink import SocketSink
+from server.edge.player_stream import PlayerStream
+from server.wallet_connection import WalletConnection
+from server.wallet_gateway import HttpxWalletGateway
+from tests.chaos.points import FRAMES, POINTS
+
+
+class Trap:
+    """Counts the hits of one point; at the last one the process ends here and now."""
+
+    def __init__(self, armed, signal_name):
+        self.name, _, hits = armed.partition(":")
+        self._left = int(hits or "1")
+        self._signal = signal.Signals[f"SIG{signal_name}"]
+        assert self.name in {"", *POINTS}, f"there is no point {self.name}"
+
+    def hit(self, names):
+        if self.name in names:
+            self._left -= 1
+            if self._left == 0:
+                os.kill(os.getpid(), self._signal)
+
+
+TRAP = Trap(os.environ.get("CHAOS_POINT", ""), os.environ.get("CHAOS_SIGNAL", "KILL"))
+
+
+def wrap(owner, attribute, stems, *, before="before", after="after", worth=lambda _result: True):
+    """Put points around an async function. ``stems(*arguments)`` names them; ``worth`` looks at the result first."""
+    original = getattr(owner, attribute)
+
+    @functools.wraps(original)
+    async def wrapper(*arguments, **named):
+        found = stems(*arguments)
+        if before is not None:
+            TRAP.hit([f"{stem}.{before}" for stem in found])
+        result = await original(*arguments, **named)
+        if after is not None and worth(result):
+            TRAP.hit([f"{stem}.{after}" for stem in found])
+        return result
+
+    setattr(owner, attribute, wrapper)
+
+
+def wrap_plain(owner, attribute, stems, *, before="before", after="after"):
+    """The same for a function that does not wait."""
+    original = getattr(owner, attribute)
+
+    @functools.wraps(original)
+    def wrapper(*arguments, **named):
+        found = stems(*arguments)
+        if before is not None:
+            TRAP.hit([f"{stem}.{before}" for stem in found])
+        result = original(*arguments, **named)
+        if after is not None:
+            TRAP.hit([f"{stem}.{after}" for stem in found])
+        return result
+
+    setattr(owner, attribute, wrapper)
+
+
+def always(stem):
+    return lambda *_arguments: [stem]
+
+
+def transitions_of(*arguments):
+    return {f"commit.{type(transition).__name__}" for transition in arguments[-1]}
+
+
+def frames_of(data):
+    return [f"frame.{kind}" for kind in FRAMES if b'{"type":"%s"' % kind.encode() in data]
+
+
+def wrap_ledger():
+    wrap(PostgresLedger, "commit", transitions_of)
+    wrap(server.db.ledger, "commit_group", transitions_of, before=None, after="inside")
+    wrap(server.db.outbox, "claim_due_calls", always("claim_due_calls"), before=None, after="inside", worth=bool)
+    for name in ("take_orphans", "claim_due_calls", "release_claims", "open_session"):
+        wrap(PostgresLedger, name, always(name), worth=bool)
+    for name in ("heartbeat", "register_node"):
+        wrap(PostgresLedger, name, always(name))
+
+
+def wrap_wallet():
+    wrap(HttpxWalletGateway, "send", lambda _self, _operator, call, *_: [f"send.{call.kind.value}"])
+    wrap(
+        WalletConnection,
+        "_send",
+        lambda _self, target, *_: [f"send.{target.rsplit(b'/', 1)[-1].decode()}"],
+        before=None,
+        after="written",
+    )
+    wrap_plain(WalletDesk, "hand_over", always("hand_over"))
+
+
+def wrap_sockets():
+    wrap_plain(SocketSink, "send", lambda _self, frame: frames_of(frame), after=None)
+    wrap(PlayerStream, "send_frames", lambda _self, frames: frames_of(frames), before=None, after="written")
+
+
+def wrap_life():
+    wrap(actors.recovery, "resolve", always("resolve"), worth=lambda ending: ending is not None)
+    wrap(server.app, "migrate", always("migrate"))
+    wrap(server.db.migrate, "_run", always("migrate"), before=None, after="inside")
+    wrap(actors.lobby.Lobby, "drain", always("drain"))
+    wrap_plain(actors.round.RoundActor, "interrupt", always("drain.interrupt"))
+    wrap(Node, "drain", always("drain"), before=None, after="delivered")
+    wrap(Edge, "stop", always("drain"), before="closing", after=None)
+
+
+def commit_one_by_one():
+    """Groups of one transition, so that a kill can come between two rounds that are recovered together."""
+    original = server.app.game_settings
+    server.app.game_settings = lambda config: dataclasses.replace(original(config), ledger_group_max=1)
+
+
+if __name__ == "__main__":
+    wrap_ledger()
+    wrap_wallet()
+    wrap_sockets()
+    wrap_life()
+    if os.environ.get("CHAOS_ONE_BY_ONE") == "1":
+        commit_one_by_one()
+    sys.exit(main())
