@@ -1,0 +1,233 @@
+"""Players who bet over real websockets, come back after every loss of their server, and remember all that they were told.
+
+What a player was told is durable: no later frame, and no book, may say anything else.
+"""
+
+import json
+import random
+from http.client import HTTPException
+from urllib.parse import urlsplit
+
+import trio
+from trio_websocket import ConnectionClosed, HandshakeError, wrap_client_stream
+
+from tests.e2e import fairness
+from tests.e2e.casino import LAUNCH, parse_json
+from tests.e2e.wallet import Fault
+
+LOOK_S = 0.05
+CONNECT_S_MAX = 5
+BALANCE_MINOR = 100_000_000
+AUTO_CASHOUTS = (1.01, 1.2, 1.5, 2, 5)
+ENDED_FIELDS = ("status", "result", "realized_multiplier", "payout_minor", "server_seed", "server_seed_hash")
+BET_FAULTS = (
+    {"status": 402},
+    {"status": 500},
+    {"status": 500, "takes_effect": True},
+    {"drop": True},
+    {"drop": True, "takes_effect": True},
+)
+DELIVERY_FAULTS = BET_FAULTS[1:]
+LOST = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, ConnectionClosed, HandshakeError)
+
+
+class Table:
+    """All gamblers of a run, and what they may do now.
+
+    ``betting``: they bet. ``mistreating``: they have the wallet answer some of their calls badly.
+    """
+
+    def __init__(self, house, seed):
+        self.house = house
+        self.url = house.url
+        self.seed = seed
+        self.betting = False
+        self.mistreating = True
+        self.by_hand = True
+        self.launching = False
+        self.auto_cashouts = AUTO_CASHOUTS
+        self.launched = {}
+        self.gamblers = []
+
+    async def seat(self, nursery, count):
+        for _ in range(count):
+            session = await trio.to_thread.run_sync(lambda: self.house.operator.session(balance_minor=BALANCE_MINOR))
+            self.join(nursery, session)
+
+    def join(self, nursery, session):
+        gambler = Gambler(self, session, random.Random(f"{self.seed}:{len(self.gamblers)}"))
+        self.gamblers.append(gambler)
+        nursery.start_soon(gambler.live)
+
+    @property
+    def is_quiet(self):
+        """Whether everybody is seated and nobody waits for anything."""
+        return all(gambler.is_idle for gambler in self.gamblers)
+
+    def ended_counts(self):
+        return [len(gambler.ended) for gambler in self.gamblers]
+
+
+class Gambler:
+    def __init__(self, table, session, dice):
+        self.session = session
+        self.started = {}
+        self.ended = {}
+        self.pending = {}
+        self.promises = {}
+        self.client_seeds = None
+        self._table = table
+        self._dice = dice
+        self._socket = None
+        self._waits = False
+        self._flies = None
+
+    @property
+    def is_idle(self):
+        return self._socket is not None and not self._waits and self._flies is None
+
+    async def live(self):
+        """Play for ever, through every loss of the server."""
+        while True:
+            try:
+                await self._visit()
+            except* LOST:
+                pass
+            self._socket, self._waits, self._flies = None, False, None
+            await trio.sleep(LOOK_S)
+
+    async def _visit(self):
+        split = urlsplit(self._table.url)
+        async with trio.open_nursery() as nursery:
+            with trio.fail_after(CONNECT_S_MAX):
+                stream = await trio.open_tcp_stream(split.hostname, split.port)
+                socket = await wrap_client_stream(nursery, stream, split.netloc, "/stream")
+            try:
+                await self._send(socket, "hello", session=self.session.token)
+                await self._play(socket, nursery)
+            finally:
+                stream.socket.close()
+                nursery.cancel_scope.cancel()
+
+    async def _send(self, socket, kind, **fields):
+        await socket.send_message(json.dumps({"type": kind, **fields}))
+
+    async def _play(self, socket, nursery):
+        while True:
+            text = None
+            with trio.move_on_after(LOOK_S):
+                text = await socket.get_message()
+            if text is not None:
+                frame = parse_json(text)
+                if frame["type"] == "session_ended":
+                    return
+                self._take(frame, socket)
+                if frame["type"] == "round_started":
+                    nursery.start_soon(self._cash_out, socket, frame["round_id"])
+            if self.is_idle and self._table.betting:
+                await self._act(socket)
+
+    async def _cash_out(self, socket, round_id):
+        if self._table.by_hand and self._dice.random() < 0.4:
+            await trio.sleep(self._dice.uniform(0.01, 0.1))
+            await self._send(socket, "cashout", round_id=round_id)
+
+    async def _act(self, socket):
+        self._waits = True
+        if self._dice.random() < 0.2:
+            seed = f"seed-{self._dice.randrange(10**9)}"
+            self.client_seeds = {*(self.client_seeds or ()), seed}
+            await self._send(socket, "client_seed", value=seed)
+            return
+        if self._table.mistreating:
+            self._mistreat()
+        fields = {"amount_minor": self._dice.randrange(10, 3000)}
+        if self._dice.random() < 0.6:
+            fields["auto_cashout"] = self._dice.choice(self._table.auto_cashouts)
+        await self._send(socket, "bet", **fields)
+
+    def _mistreat(self):
+        wallet, player = self._table.house.wallet, self.session.player_id
+        wallet.forget_faults(player)
+        if self._dice.random() < 0.25:
+            wallet.mistreat(player, "bet", Fault(**self._dice.choice(BET_FAULTS)))
+        for kind in ("win", "refund"):
+            if self._dice.random() < 0.25:
+                wallet.mistreat(player, kind, Fault(**self._dice.choice(DELIVERY_FAULTS)))
+
+    def _take(self, frame, socket):
+        kind = frame["type"]
+        if kind == "welcome":
+            self._take_welcome(frame, socket)
+        elif kind == "bet_pending":
+            self._waits = True
+            self.pending[frame["round_id"]] = frame["amount_minor"]
+        elif kind == "round_started":
+            self._take_started(frame)
+        elif kind == "round_ended":
+            self._waits, self._flies = False, None
+            self._take_ended(frame)
+            self._take_promise(frame["next"])
+        elif kind == "client_seed":
+            self._waits = False
+            self.client_seeds = {frame["next"]["client_seed"]}
+            self._take_promise(frame["next"])
+        elif kind == "error" and frame["code"] not in ("too_early", "too_late", "no_such_round"):
+            self._waits = self._flies is not None
+
+    def _take_welcome(self, frame, socket):
+        self._socket, self._waits = socket, False
+        seed = frame["next"]["client_seed"]
+        assert self.client_seeds is None or seed in self.client_seeds, f"the client seed {seed} was never chosen"
+        self.client_seeds = {seed}
+        self._take_promise(frame["next"])
+        for ended in frame["history"]:
+            self._take_ended(ended)
+        if frame["round"] is not None:
+            self._take_started(frame["round"])
+
+    def _take_started(self, frame):
+        self._flies = frame["round_id"]
+        self._take_promise(frame)
+        self._keep(self.started, frame["round_id"], (frame["amount_minor"], frame["nonce"], frame["started_at"]))
+
+    def _take_ended(self, frame):
+        self._take_promise(frame)
+        assert fairness.commitment(frame["server_seed"]) == frame["server_seed_hash"]
+        self._keep(self.ended, frame["round_id"], tuple(str(frame[name]) for name in ENDED_FIELDS))
+
+    def _take_promise(self, frame):
+        """The server seed of a nonce was promised once and for all."""
+        self._keep(self.promises, frame["nonce"], frame["server_seed_hash"])
+
+    @staticmethod
+    def _keep(told, key, value):
+        assert told.setdefault(key, value) == value, f"{key}: first {told[key]}, then {value}"
+
+
+async def keep_launching(table, seconds=0.2):
+    """While ``table.launching``, launch sessions one after another; an unanswered request is repeated as it was."""
+    operator, count = table.house.operator, 0
+    while True:
+        await trio.sleep(seconds)
+        if not table.launching:
+            continue
+        count += 1
+        player = f"launched-{count}"
+        body = operator.launch_body(player, balance_minor=BALANCE_MINOR)
+        operator.wallet.open_account(player, "USD", BALANCE_MINOR)
+        headers = operator.signed("POST", LAUNCH, body)
+        answer = await _answered(operator, headers, body)
+        session = operator.session_of(answer, player)
+        table.launched[player] = session.session_id
+
+
+async def _answered(operator, headers, body):
+    while True:
+        try:
+            answer = await trio.to_thread.run_sync(lambda: operator.send("POST", LAUNCH, headers, body))
+        except (OSError, HTTPException):
+            answer = None
+        if answer is not None and answer.status == 200:
+            return answer
+        await trio.sleep(LOOK_S)

@@ -1,0 +1,176 @@
+"""What outlives the servers of a run: one PostgreSQL, one wallet, the players. And the way back to rest after each loss."""
+
+import subprocess
+import sys
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import trio
+
+from tests.chaos.books import Books
+from tests.chaos.cluster import killable_cluster
+from tests.chaos.gamblers import Table, keep_launching
+from tests.e2e.house import House
+from tests.e2e.wallet import Wallet
+from tests.helpers.server_process import ServerProcess
+
+RATE_PER_MS = "0.01"
+SLOW_RATE_PER_MS = "0.00006"
+GAMBLERS = 7
+POLL_S = 0.03
+REACHED_S_MAX = 60
+REST_S_MAX = 60
+VARIABLES = {
+    "GETAWAY_GAME_GROWTH_RATE_PER_MS": RATE_PER_MS,
+    "GETAWAY_WALLET_RETRY_FIRST_MS": "50",
+    "GETAWAY_WALLET_RETRY_MAX_MS": "400",
+    "GETAWAY_WALLET_BREAKER_PAUSE_MS_MAX": "1000",
+}
+
+
+class ChaosError(AssertionError):
+    """A point was not reached, or something did not come to rest in time."""
+
+
+class Server(ServerProcess):
+    """A server that can also be started as the victim of ``tests.chaos.victim``."""
+
+    def spawn(self, module="server.cli", **variables):
+        with self.log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", module, "serve"],
+                cwd=self._folder,
+                env=self.environ | variables,
+                stdout=log,
+                stderr=log,
+            )
+
+    def spawn_victim(self, point, hits, **variables):
+        self.spawn("tests.chaos.victim", CHAOS_POINT=f"{point}:{hits}", **variables)
+
+    def start(self, **variables):
+        self.spawn(**variables)
+        self._wait_until_ready()
+        return self
+
+    @property
+    def status(self):
+        return self._process.poll()
+
+
+@dataclass
+class Figures:
+    """What a run has measured. Times are milliseconds from the start of the server to the last end of its kind."""
+
+    kills: dict = field(default_factory=dict)
+    rounds: int = 0
+    interrupted_rounds: int = 0
+    owed_calls: int = 0
+    ended_ms: list = field(default_factory=list)
+    acknowledged_ms: list = field(default_factory=list)
+
+    def count(self, name):
+        self.kills[name] = self.kills.get(name, 0) + 1
+
+
+class World:
+    def __init__(self, cluster, database_url, house, table, figures):
+        self.cluster = cluster
+        self.database_url = database_url
+        self.house = house
+        self.server = house.server
+        self.table = table
+        self.figures = figures
+        self.books = Books(database_url, house, table)
+        self._log_bytes_read = 0
+
+    async def until(self, condition, what, seconds=REST_S_MAX):
+        """Until a blocking ``condition`` holds. Raises ``ChaosError`` that says ``what`` did not happen."""
+        deadline = trio.current_time() + seconds
+        while not await in_thread(condition):
+            if trio.current_time() > deadline:
+                raise ChaosError(f"{what}: not within {seconds} s\n{self.server.log()[-2000:]}")
+            await trio.sleep(POLL_S)
+
+    async def play_on(self):
+        """Everybody, on the server that runs now, brings at least one more round to its end."""
+        before = self.table.ended_counts()
+        self.table.betting = True
+
+        def all_have_played():
+            return all(now > old for now, old in zip(self.table.ended_counts(), before, strict=True))
+
+        await self.until(all_have_played, "the players did not all play on")
+
+    async def come_to_rest(self):
+        """No bets, no live rounds, nothing owed."""
+        self.table.betting = self.table.launching = False
+        for gambler in self.table.gamblers:
+            self.house.wallet.forget_faults(gambler.session.player_id)
+        nothing = (set(), set())
+        await self.until(
+            lambda: self.table.is_quiet and self.books.unfinished() == nothing,
+            f"rest ({await in_thread(self.books.unfinished)})",
+        )
+
+    async def audit(self):
+        """Compare all books, and see that no server complained."""
+        self.figures.rounds = await in_thread(self.books.audit)
+        log = self.server.log_path.read_bytes()
+        new, self._log_bytes_read = log[self._log_bytes_read :].decode(), len(log)
+        complaints = [line for line in new.splitlines() if '"level": "error"' in line or "Traceback" in line]
+        assert complaints == []
+
+    async def recover(self):
+        """Start a plain server, measure how soon it ends what was interrupted, and compare the books at rest."""
+        rounds, calls = await in_thread(self.books.unfinished)
+        began_ms = time.time() * 1000
+        await in_thread(self.server.start)
+        await self.play_on()
+        await self.come_to_rest()
+        self.figures.interrupted_rounds += len(rounds)
+        self.figures.owed_calls += len(calls)
+        settled_ms, acknowledged_ms = await in_thread(self.books.ends_ms, rounds, calls)
+        if settled_ms is not None:
+            self.figures.ended_ms.append(settled_ms - began_ms)
+        if acknowledged_ms is not None:
+            self.figures.acknowledged_ms.append(acknowledged_ms - began_ms)
+        await self.audit()
+        self.server.kill()
+
+
+async def in_thread(function, *arguments):
+    return await trio.to_thread.run_sync(function, *arguments)
+
+
+@asynccontextmanager
+async def open_world(folder, *, seed=1):
+    """A cluster, a wallet and players; between scenarios no server runs."""
+    cluster_context = killable_cluster()
+    cluster = await in_thread(cluster_context.__enter__)
+    wallet = Wallet()
+    server = None
+    try:
+        await in_thread(cluster.execute, "CREATE DATABASE chaos")
+        server = Server(cluster.url_of("chaos"), folder, **VARIABLES)
+        await in_thread(server.start)
+        house = House(server, wallet, RATE_PER_MS)
+        await in_thread(house.add_operator)
+        table = Table(house, seed)
+        world = World(cluster, cluster.url_of("chaos"), house, table, Figures())
+        async with trio.open_nursery() as nursery:
+            await table.seat(nursery, GAMBLERS)
+            nursery.start_soon(keep_launching, table)
+            await world.play_on()
+            await world.come_to_rest()
+            await world.audit()
+            server.kill()
+            yield world
+            nursery.cancel_scope.cancel()
+    finally:
+        with trio.CancelScope(shield=True):
+            if server is not None:
+                server.kill()
+            wallet.close()
+            await in_thread(cluster_context.__exit__, None, None, None)
