@@ -1,4 +1,4 @@
-"""The comparison of all books, round by round and to the minor unit: database, wallet, players and the operator's API."""
+"""All books compared, round by round and to the minor unit: the database's, the wallet's, the players', the API's."""
 
 import asyncio
 from collections import Counter, defaultdict

@@ -8,6 +8,15 @@ from tests.chaos.kills import FLYING_MIN, SLOW, long_flights
 from tests.chaos.world import POLL_S, VARIABLES, ChaosError, Server, in_thread
 
 SILENCE_S_MAX = 45
+SILENT_POINTS = (
+    None,
+    "commit.SettleRound.inside",
+    "commit.StartRound.before",
+    "send.win.after",
+    "commit.PlaceBet.inside",
+    "commit.AcknowledgeCall.before",
+)
+"""Where a node is silenced: before a write that it does after its lease, or amid a transaction that locks its rows."""
 AFTERMATH_S = 3
 """So long the woken server may try to write what it had in mind: several of its heartbeats, sweeps and retries."""
 
@@ -22,7 +31,9 @@ async def kill_postgres(world, times, dice):
         await in_thread(world.cluster.kill)
         await trio.sleep(dice.uniform(0, 0.5))
         await in_thread(world.cluster.start)
+        began_at = trio.current_time()
         await world.play_on()
+        world.figures.resumed_ms.append((trio.current_time() - began_at) * 1000)
         await world.come_to_rest()
         if world.server.status is not None:
             raise ChaosError(f"the server ended with PostgreSQL:\n{world.server.log()[-2000:]}")
@@ -34,8 +45,8 @@ async def kill_postgres(world, times, dice):
 async def silence_a_node(world, *, point=None):
     """A server is stopped in its tracks for longer than its lease, another one takes its rounds, then it wakes up.
 
-    ``point`` (of ``tests.chaos.points``) stops it there; without one it is stopped amid flights, with a bet and a refund
-    that the wallet has not answered. What it still means to write must change nothing.
+    ``point`` (of ``tests.chaos.points``) stops it there; without one it is stopped amid flights, with a bet and a
+    refund that the wallet has not answered. What it still means to write must change nothing.
     """
     other = Server(world.database_url, world.server.log_path.parent, **VARIABLES, GETAWAY_SERVER_NODE="other-node")
     try:
@@ -43,7 +54,7 @@ async def silence_a_node(world, *, point=None):
             await _fall_silent(world, point)
             await in_thread(other.start)
             world.table.betting = False
-            world.table.url = other.url
+            world.table.turn_to(other.url)
             rounds, _ = await in_thread(world.books.unfinished)
             await world.until(lambda: not rounds & world.books.unfinished()[0], "the takeover", SILENCE_S_MAX)
         ends = await in_thread(_ends_of, world, rounds)
@@ -58,7 +69,7 @@ async def silence_a_node(world, *, point=None):
     finally:
         other.kill()
         world.server.kill()
-        world.table.url = world.house.url
+        world.table.turn_to(world.house.url)
 
 
 async def _fall_silent(world, point):

@@ -1,4 +1,4 @@
-"""Players who bet over real websockets, come back after every loss of their server, and remember all that they were told.
+"""Players who bet over real websockets, come back after every loss of their server, and remember what they were told.
 
 What a player was told is durable: no later frame, and no book, may say anything else.
 """
@@ -62,6 +62,12 @@ class Table:
         self.gamblers.append(gambler)
         nursery.start_soon(gambler.live)
 
+    def turn_to(self, url):
+        """Everybody gives up the server they play on, which may be silent, and goes to this one."""
+        self.url = url
+        for gambler in self.gamblers:
+            gambler.leave()
+
     @property
     def is_quiet(self):
         """Whether everybody is seated and nobody waits for anything."""
@@ -84,6 +90,11 @@ class Gambler:
         self._socket = None
         self._waits = False
         self._flies = None
+        self._asked = 0
+        self._stay = trio.CancelScope()
+
+    def leave(self):
+        self._stay.cancel()
 
     @property
     def is_idle(self):
@@ -92,8 +103,10 @@ class Gambler:
     async def live(self):
         """Play for ever, through every loss of the server."""
         while True:
+            self._stay = trio.CancelScope()
             try:
-                await self._visit()
+                with self._stay:
+                    await self._visit()
             except* LOST:
                 pass
             self._socket, self._waits, self._flies = None, False, None
@@ -137,17 +150,18 @@ class Gambler:
 
     async def _act(self, socket):
         self._waits = True
+        self._asked += 1
         if self._dice.random() < 0.2:
             seed = f"seed-{self._dice.randrange(10**9)}"
             self.client_seeds = {*(self.client_seeds or ()), seed}
-            await self._send(socket, "client_seed", value=seed)
+            await self._send(socket, "client_seed", id=str(self._asked), value=seed)
             return
         if self._table.mistreating:
             self._mistreat()
         fields = {"amount_minor": self._dice.randrange(10, 3000)}
         if self._dice.random() < 0.6:
             fields["auto_cashout"] = self._dice.choice(self._table.auto_cashouts)
-        await self._send(socket, "bet", **fields)
+        await self._send(socket, "bet", id=str(self._asked), **fields)
 
     def _mistreat(self):
         wallet, player = self._table.house.wallet, self.session.player_id
@@ -175,8 +189,8 @@ class Gambler:
             self._waits = False
             self.client_seeds = {frame["next"]["client_seed"]}
             self._take_promise(frame["next"])
-        elif kind == "error" and frame["code"] not in ("too_early", "too_late", "no_such_round"):
-            self._waits = self._flies is not None
+        elif kind == "error" and frame.get("id") == str(self._asked):
+            self._waits = False
 
     def _take_welcome(self, frame, socket):
         self._socket, self._waits = socket, False

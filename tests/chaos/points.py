@@ -1,7 +1,7 @@
 """The points at which a server can be killed: their names, and the scenario that leads to each.
 
-A point's last word says where: ``before`` and ``after`` a step, ``inside`` the database's transaction (its statements are
-done, its commit is not), ``written`` when the bytes have left the process.
+A point's last word says where: ``before`` and ``after`` a step, ``inside`` the database's transaction (its statements
+are done, its commit is not), ``written`` when the bytes have left the process.
 """
 
 from dataclasses import dataclass
@@ -25,9 +25,9 @@ KINDS = ("bet", "win", "refund")
 class Point:
     """``scenario`` reaches it; it is hit at least ``hits_max`` times there, so that any of these hits may be the last.
 
-    ``play``: players bet on a server that is armed from its start. ``recovery``: an armed server starts on the rounds and
-    calls that a killed one left. ``drain``: an armed server is told to stop while rounds fly. ``migration``: an armed server
-    starts on an empty database.
+    ``play``: players bet on a server that is armed from its start. ``recovery``: an armed server starts on the rounds
+    and calls that a killed one left. ``drain``: an armed server is told to stop while rounds fly. ``migration``: an
+    armed server starts on an empty database.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """``python -m tests.chaos.victim serve``: the same program as ``getaway serve``, which a named step of its own kills.
 
-``CHAOS_POINT=name:n`` arms the n-th hit of a point of ``tests.chaos.points``. ``CHAOS_SIGNAL=STOP`` stops the process in
-its tracks in place of killing it. The product is wrapped from the outside and knows nothing of this.
+``CHAOS_POINT=name:n`` arms the n-th hit of a point of ``tests.chaos.points``. ``CHAOS_SIGNAL=STOP`` stops the process
+in its tracks in place of killing it. The product is wrapped from the outside and knows nothing of this.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""What outlives the servers of a run: one PostgreSQL, one wallet, the players. And the way back to rest after each loss."""
+"""What outlives the servers of a run: a PostgreSQL, a wallet, the players. And the way back to rest after each loss."""
 
 import subprocess
 import sys
@@ -70,7 +70,9 @@ class Server(ServerProcess):
 
 @dataclass
 class Figures:
-    """What a run has measured. Times are milliseconds from the start of the server to the last end of its kind."""
+    """What a run has measured. ``ended_ms``: from a server's start to the end of the last interrupted round;
+    ``acknowledged_ms``: until the last money of these had moved; ``resumed_ms``: from PostgreSQL's return until
+    everybody had brought another round to its end."""
 
     kills: dict = field(default_factory=dict)
     rounds: int = 0
@@ -78,6 +80,7 @@ class Figures:
     owed_calls: int = 0
     ended_ms: list = field(default_factory=list)
     acknowledged_ms: list = field(default_factory=list)
+    resumed_ms: list = field(default_factory=list)
 
     def count(self, name):
         self.kills[name] = self.kills.get(name, 0) + 1
@@ -86,7 +89,7 @@ class Figures:
 class LastingWallet(Wallet):
     """What was acknowledged once is no longer owed, even if the same call comes again and then gets no clear answer.
 
-    A killed PostgreSQL may forget that a call was claimed: it is sent twice, harmlessly, and a fault may meet the second.
+    A killed PostgreSQL may forget that a call was claimed: it is sent twice, and a fault may meet the second time.
     """
 
     def _owe(self, call):
