@@ -11,7 +11,7 @@ from pathlib import Path
 
 import trio
 
-from tests.chaos.disasters import SILENT_POINTS, kill_postgres, silence_a_node
+from tests.chaos.disasters import SILENCES, kill_postgres, silence_a_node
 from tests.chaos.kills import kill_at
 from tests.chaos.points import POINTS
 from tests.chaos.world import open_world
@@ -21,7 +21,7 @@ def options():
     parser = argparse.ArgumentParser(prog="python -m tests.chaos")
     parser.add_argument("--repetitions", type=int, default=5, help="kills at each point")
     parser.add_argument("--postgres", type=int, default=20, help="kills of PostgreSQL")
-    parser.add_argument("--silences", type=int, default=len(SILENT_POINTS), help="nodes silenced beyond their lease")
+    parser.add_argument("--silences", type=int, default=len(SILENCES), help="nodes silenced beyond their lease")
     parser.add_argument("--seed", type=int, default=1, help="of the players' dice and the moments of the kills")
     parser.add_argument("--points", nargs="*", default=list(POINTS), help="only these points")
     parser.add_argument("--summary", type=Path, help="write the summary to this file as well")
@@ -34,8 +34,9 @@ def plan(chosen, dice):
         for name in chosen.points:
             yield name, lambda world, name=name, repetition=repetition: kill_at(world, name, repetition)
     for number in range(chosen.silences):
-        point = SILENT_POINTS[number % len(SILENT_POINTS)]
-        yield f"silence at {point}", lambda world, point=point: silence_a_node(world, point=point)
+        point, finds_answers = SILENCES[number % len(SILENCES)]
+        name = f"silence at {point or 'any moment'}, {'finds' if finds_answers else 'no'} answers"
+        yield name, lambda world, how=(point, finds_answers): silence_a_node(world, *how)
     for _ in range(chosen.postgres):
         yield "postgres", lambda world: kill_postgres(world, 1, dice)
 

@@ -8,15 +8,17 @@ from tests.chaos.kills import FLYING_MIN, SLOW, long_flights
 from tests.chaos.world import POLL_S, VARIABLES, ChaosError, Server, in_thread
 
 SILENCE_S_MAX = 45
-SILENT_POINTS = (
-    None,
-    "commit.SettleRound.inside",
-    "commit.StartRound.before",
-    "send.win.after",
-    "commit.PlaceBet.inside",
-    "commit.AcknowledgeCall.before",
+SILENCES = (
+    (None, False),
+    (None, True),
+    ("commit.SettleRound.inside", False),
+    ("commit.StartRound.before", True),
+    ("send.win.after", False),
+    ("commit.PlaceBet.inside", True),
+    ("commit.AcknowledgeCall.before", False),
 )
-"""Where a node is silenced: before a write that it does after its lease, or amid a transaction that locks its rows."""
+"""Where a node is silenced (before a write that it does after its lease, amid a transaction that locks its rows), and
+whether it finds the wallet's answers when it wakes up, about a bet and a refund that have been settled without it."""
 AFTERMATH_S = 3
 """So long the woken server may try to write what it had in mind: several of its heartbeats, sweeps and retries."""
 
@@ -42,24 +44,27 @@ async def kill_postgres(world, times, dice):
     world.server.kill()
 
 
-async def silence_a_node(world, *, point=None):
+async def silence_a_node(world, point=None, finds_answers=False):
     """A server is stopped in its tracks for longer than its lease, another one takes its rounds, then it wakes up.
 
     ``point`` (of ``tests.chaos.points``) stops it there; without one it is stopped amid flights, with a bet and a
     refund that the wallet has not answered. What it still means to write must change nothing.
     """
     other = Server(world.database_url, world.server.log_path.parent, **VARIABLES, GETAWAY_SERVER_NODE="other-node")
+    world.house.wallet.is_read_late = finds_answers
     try:
-        with long_flights(world):
+        with long_flights(world) as answer:
             await _fall_silent(world, point)
             await in_thread(other.start)
             world.table.betting = False
             world.table.turn_to(other.url)
             rounds, _ = await in_thread(world.books.unfinished)
             await world.until(lambda: not rounds & world.books.unfinished()[0], "the takeover", SILENCE_S_MAX)
-        ends = await in_thread(_ends_of, world, rounds)
-        world.server.send(signal.SIGCONT)
-        await trio.sleep(AFTERMATH_S)
+            ends = await in_thread(_ends_of, world, rounds)
+            if finds_answers:
+                answer.set()
+            world.server.send(signal.SIGCONT)
+            await trio.sleep(AFTERMATH_S)
         if world.server.status is not None:
             raise ChaosError(f"the woken server ended:\n{world.server.log()[-2000:]}")
         assert await in_thread(_ends_of, world, rounds) == ends, "the woken server changed what had ended"
@@ -69,6 +74,7 @@ async def silence_a_node(world, *, point=None):
     finally:
         other.kill()
         world.server.kill()
+        world.house.wallet.is_read_late = False
         world.table.turn_to(world.house.url)
 
 

@@ -54,7 +54,7 @@ def long_flights(world):
     world.house.wallet.mistreat(owed, "bet", Fault(status=500, takes_effect=True))
     world.house.wallet.mistreat(owed, "refund", Fault(hold=answer, takes_effect=True))
     try:
-        yield
+        yield answer
     finally:
         answer.set()
         table.auto_cashouts, table.by_hand = before
