@@ -5,6 +5,7 @@ What a player was told is durable: no later frame, and no book, may say anything
 
 import json
 import random
+from collections import deque
 from http.client import HTTPException
 from urllib.parse import urlsplit
 
@@ -16,6 +17,9 @@ from tests.e2e.casino import LAUNCH, parse_json
 from tests.e2e.wallet import Fault
 
 LOOK_S = 0.05
+PAUSE_S = 0.1
+LAST_MAX = 12
+SHOWN = {"id", "code", "message", "round_id", "status", "reason", "balance_minor", "pending_minor"}
 CONNECT_S_MAX = 2
 BALANCE_MINOR = 100_000_000
 AUTO_CASHOUTS = (1.01, 1.2, 1.5, 2, 5)
@@ -91,10 +95,17 @@ class Gambler:
         self._waits = False
         self._flies = None
         self._asked = 0
+        self._acts_at = 0
+        self.last = deque(maxlen=LAST_MAX)
         self._stay = trio.CancelScope()
 
     def leave(self):
         self._stay.cancel()
+
+    def __repr__(self):
+        """For the report of a run that got stuck."""
+        state = {"waits": self._waits, "flies": self._flies, "in": self._socket is not None, "ended": len(self.ended)}
+        return f"{self.session.player_id} {self.session.session_id} {state} {list(self.last)}"
 
     @property
     def is_idle(self):
@@ -126,6 +137,7 @@ class Gambler:
                 nursery.cancel_scope.cancel()
 
     async def _send(self, socket, kind, **fields):
+        self.last.append(("sent", kind, fields))
         await socket.send_message(json.dumps({"type": kind, **fields}))
 
     async def _play(self, socket, nursery):
@@ -140,7 +152,7 @@ class Gambler:
                 self._take(frame, socket)
                 if frame["type"] == "round_started":
                     nursery.start_soon(self._cash_out, socket, frame["round_id"])
-            if self.is_idle and self._table.betting:
+            if self.is_idle and self._table.betting and trio.current_time() >= self._acts_at:
                 await self._act(socket)
 
     async def _cash_out(self, socket, round_id):
@@ -174,6 +186,8 @@ class Gambler:
 
     def _take(self, frame, socket):
         kind = frame["type"]
+        if kind not in ("tick", "welcome"):
+            self.last.append(("got", kind, {name: frame[name] for name in SHOWN & set(frame)}))
         if kind == "welcome":
             self._take_welcome(frame, socket)
         elif kind == "bet_pending":
@@ -187,10 +201,12 @@ class Gambler:
             self._take_promise(frame["next"])
         elif kind == "client_seed":
             self._waits = False
-            self.client_seeds = {frame["next"]["client_seed"]}
+            if frame["id"] == str(self._asked):
+                self.client_seeds = {frame["next"]["client_seed"]}
             self._take_promise(frame["next"])
-        elif kind == "error" and frame.get("id") == str(self._asked):
+        elif kind == "error" and frame.get("id") in (None, str(self._asked)):  # a limit is told before an id is read
             self._waits = False
+            self._acts_at = trio.current_time() + PAUSE_S
 
     def _take_welcome(self, frame, socket):
         self._socket, self._waits = socket, False

@@ -119,7 +119,10 @@ class World:
         deadline = trio.current_time() + seconds
         while not await in_thread(condition):
             if trio.current_time() > deadline:
-                raise ChaosError(f"{what}: not within {seconds} s\n{self.server.log()[-2000:]}")
+                players = "\n".join(map(repr, self.table.gamblers))
+                unfinished = await in_thread(self.books.unfinished)
+                told = f"{what}: not within {seconds} s\n{players}\n{unfinished}\n{self.server.log()[-2000:]}"
+                raise ChaosError(told)
             await trio.sleep(POLL_S)
 
     async def play_on(self):
