@@ -22,6 +22,7 @@ def options():
     parser.add_argument("--repetitions", type=int, default=5, help="kills at each point")
     parser.add_argument("--postgres", type=int, default=20, help="kills of PostgreSQL")
     parser.add_argument("--silences", type=int, default=len(SILENCES), help="nodes silenced beyond their lease")
+    parser.add_argument("--minutes", type=float, default=60, help="end after this, whatever is left")
     parser.add_argument("--seed", type=int, default=1, help="of the players' dice and the moments of the kills")
     parser.add_argument("--points", nargs="*", default=list(POINTS), help="only these points")
     parser.add_argument("--summary", type=Path, help="write the summary to this file as well")
@@ -29,30 +30,36 @@ def options():
 
 
 def plan(chosen, dice):
-    """``(name, what to do)`` for each loss of the run, repetition by repetition."""
-    for repetition in range(chosen.repetitions):
-        for name in chosen.points:
-            yield name, lambda world, name=name, repetition=repetition: kill_at(world, name, repetition)
+    """``(name, what to do)`` for each loss of the run: each kind of them comes early, the repetitions follow."""
+    yield from kills(chosen, range(chosen.repetitions)[:1])
     for number in range(chosen.silences):
         point, finds_answers = SILENCES[number % len(SILENCES)]
         name = f"silence at {point or 'any moment'}, {'finds' if finds_answers else 'no'} answers"
         yield name, lambda world, how=(point, finds_answers): silence_a_node(world, *how)
     for _ in range(chosen.postgres):
         yield "postgres", lambda world: kill_postgres(world, 1, dice)
+    yield from kills(chosen, range(chosen.repetitions)[1:])
+
+
+def kills(chosen, repetitions):
+    for repetition in repetitions:
+        for name in chosen.points:
+            yield name, lambda world, name=name, repetition=repetition: kill_at(world, name, repetition)
 
 
 async def run(chosen, folder):
     """The figures of the run, and what went wrong by name: after a failure everything begins anew, on new books."""
     steps = list(plan(chosen, random.Random(chosen.seed)))
     failures, figures, done = [], [], 0
-    while done < len(steps):
+    ends_at = time.monotonic() + 60 * chosen.minutes
+    while done < len(steps) and time.monotonic() < ends_at:
         life = folder / str(len(figures))
         life.mkdir()
         name = "the start"
         try:
             async with open_world(life, seed=chosen.seed) as world:
                 figures.append(world.figures)
-                while done < len(steps):
+                while done < len(steps) and time.monotonic() < ends_at:
                     name, step = steps[done]
                     done += 1
                     began_at = time.monotonic()
