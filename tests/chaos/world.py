@@ -6,12 +6,14 @@ import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import trio
 
 from tests.chaos.books import Books
 from tests.chaos.cluster import killable_cluster
 from tests.chaos.gamblers import Table, keep_launching
+from tests.chaos.proxy import Proxy
 from tests.e2e.house import House
 from tests.e2e.wallet import Wallet
 from tests.helpers.server_process import ServerProcess
@@ -72,7 +74,7 @@ class Server(ServerProcess):
 class Figures:
     """What a run has measured. ``ended_ms``: from a server's start to the end of the last interrupted round;
     ``acknowledged_ms``: until the last money of these had moved; ``resumed_ms``: from PostgreSQL's return until
-    everybody had brought another round to its end."""
+    everybody had brought another round to its end; ``resumed_after_proxy_ms``: the same, from a network's return."""
 
     kills: dict = field(default_factory=dict)
     rounds: int = 0
@@ -81,6 +83,7 @@ class Figures:
     ended_ms: list = field(default_factory=list)
     acknowledged_ms: list = field(default_factory=list)
     resumed_ms: list = field(default_factory=list)
+    resumed_after_proxy_ms: list = field(default_factory=list)
 
     def count(self, name):
         self.kills[name] = self.kills.get(name, 0) + 1
@@ -112,6 +115,7 @@ class World:
         self.table = table
         self.figures = figures
         self.books = Books(database_url, house, table)
+        self.wallet_proxy = None
         self._log_bytes_read = 0
 
     async def until(self, condition, what, seconds=REST_S_MAX):
@@ -188,10 +192,13 @@ async def open_world(folder, *, seed=1):
         server = Server(cluster.url_of("chaos"), folder, **VARIABLES)
         await in_thread(server.start)
         house = House(server, wallet, RATE_PER_MS)
-        await in_thread(house.add_operator)
         table = Table(house, seed)
         world = World(cluster, cluster.url_of("chaos"), house, table, Figures())
         async with trio.open_nursery() as nursery:
+            world.wallet_proxy = Proxy(urlsplit(wallet.url).port, seed)
+            await world.wallet_proxy.open(nursery)
+            wallet.url = f"http://127.0.0.1:{world.wallet_proxy.port}/wallet"
+            await in_thread(house.add_operator)
             await table.seat(nursery, GAMBLERS)
             nursery.start_soon(keep_launching, table)
             await world.play_on()
