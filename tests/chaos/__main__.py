@@ -14,6 +14,7 @@ import trio
 from tests.chaos.disasters import SILENCES, kill_postgres, silence_a_node
 from tests.chaos.kills import kill_at
 from tests.chaos.points import POINTS
+from tests.chaos.proxied import through_bad_networks
 from tests.chaos.world import open_world
 
 
@@ -22,6 +23,7 @@ def options():
     parser.add_argument("--repetitions", type=int, default=5, help="kills at each point")
     parser.add_argument("--postgres", type=int, default=20, help="kills of PostgreSQL")
     parser.add_argument("--silences", type=int, default=len(SILENCES), help="nodes silenced beyond their lease")
+    parser.add_argument("--networks", nargs="*", default=["wallet", "database"], help="that turn bad")
     parser.add_argument("--minutes", type=float, default=60, help="end after this, whatever is left")
     parser.add_argument("--seed", type=int, default=1, help="of the players' dice and the moments of the kills")
     parser.add_argument("--points", nargs="*", default=list(POINTS), help="only these points")
@@ -39,6 +41,8 @@ def plan(chosen, dice):
     for _ in range(chosen.postgres):
         yield "postgres", lambda world: kill_postgres(world, 1, dice)
     yield from kills(chosen, range(chosen.repetitions)[1:])
+    for where in chosen.networks:
+        yield f"bad network to the {where}", lambda world, where=where: through_bad_networks(world, where)
 
 
 def kills(chosen, repetitions):
@@ -101,6 +105,7 @@ def summary(chosen, figures, failures, took_s):
         "rounds_ended_after_start_ms": spread([value for one in figures for value in one.ended_ms]),
         "money_moved_after_start_ms": spread([value for one in figures for value in one.acknowledged_ms]),
         "resumed_after_postgres_ms": spread([value for one in figures for value in one.resumed_ms]),
+        "resumed_after_network_ms": spread([value for one in figures for value in one.resumed_after_proxy_ms]),
         "seconds": round(took_s),
         "failures": [{name: failure[name] for name in ("step", "name", "folder")} for failure in failures],
         "by_point": kills,

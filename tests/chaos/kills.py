@@ -11,7 +11,7 @@ from tests.e2e.wallet import Fault
 FLYING_MIN = 4
 KILLED = -signal.SIGKILL
 SLOW = {"GETAWAY_GAME_GROWTH_RATE_PER_MS": SLOW_RATE_PER_MS}
-SHORT_DRAIN = {"GETAWAY_SERVER_DRAIN_MS_MAX": "300"}
+SHORT_DRAIN = {"GETAWAY_SERVER_DRAIN_MS_MAX": "300", "GETAWAY_WALLET_BET_TIMEOUT_MS": "1500"}
 
 
 async def kill_at(world, name, repetition=0):
@@ -56,6 +56,7 @@ def long_flights(world):
     try:
         yield answer
     finally:
+        world.forget_faults()  # one that waits for this event is meaningless after it
         answer.set()
         table.auto_cashouts, table.by_hand = before
 

@@ -129,6 +129,10 @@ class World:
                 raise ChaosError(told)
             await trio.sleep(POLL_S)
 
+    def forget_faults(self):
+        for gambler in self.table.gamblers:
+            self.house.wallet.forget_faults(gambler.session.player_id)
+
     async def play_on(self):
         """Everybody, on the server that runs now, brings at least one more round to its end."""
         before = self.table.ended_counts()
@@ -142,8 +146,7 @@ class World:
     async def come_to_rest(self):
         """No bets, no live rounds, nothing owed."""
         self.table.betting = self.table.launching = False
-        for gambler in self.table.gamblers:
-            self.house.wallet.forget_faults(gambler.session.player_id)
+        self.forget_faults()
         nothing = (set(), set())
         await self.until(
             lambda: self.table.is_quiet and self.books.unfinished() == nothing,
