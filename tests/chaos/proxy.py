@@ -10,9 +10,10 @@ import trio
 CHUNK_BYTES_MAX = 65_536
 DRIP_BYTES = 7
 ABORT = struct.pack("ii", 1, 0)  # SO_LINGER of no time: closing sends RST
-MODES = ("pass", "latency", "drip", "reset", "blackhole", "lost_reply", "truncated_reply")
+MODES = ("pass", "latency", "drip", "reset", "blackhole", "lost_reply", "truncated_reply", "lost_commit")
 """``reset``: every connection is cut at once. ``blackhole``: nothing comes through, either way. ``lost_reply``: what is
-asked is done, what is answered is lost with its connection. ``truncated_reply``: half of an answer arrives."""
+asked is done, what is answered is lost with its connection. ``truncated_reply``: half of an answer arrives.
+``lost_commit``: of all answers, those to a database's ``COMMIT`` are lost."""
 
 
 @dataclass(eq=False)
@@ -22,6 +23,7 @@ class _Pair:
     client: trio.SocketStream
     target: trio.SocketStream
     has_lost_data: bool = False
+    is_committing: bool = False
 
     def cut(self):
         for stream in (self.client, self.target):
@@ -89,7 +91,10 @@ class Proxy:
         if mode == "blackhole":
             pair.has_lost_data = True
             return True
-        if mode in ("lost_reply", "truncated_reply") and is_reply:
+        if mode == "lost_commit" and not is_reply and b"COMMIT" in data:
+            pair.is_committing = True
+        is_lost = mode in ("lost_reply", "truncated_reply") or (mode == "lost_commit" and pair.is_committing)
+        if is_lost and is_reply:
             if mode == "truncated_reply" and len(data) > 1:
                 await sink.send_all(data[: len(data) // 2])
                 await trio.sleep(0.01)
