@@ -29,6 +29,8 @@ figures: $(VENV)/development ## measure recovery, bulkhead and backlog (a few mi
 	$(BIN)/python -m tests.figures
 
 chaos: $(VENV)/development ## kill servers and databases at every point that has a name, and compare all books; half an hour
+
+chaos: $(VENV)/development ## kill servers and databases at every named point, then compare all books; half an hour
 	$(BIN)/python -m tests.chaos $(CHAOS)
 
 lint: $(VENV)/development ## style, types

@@ -2,7 +2,9 @@
 
 import argparse
 import json
+import os
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -118,6 +120,9 @@ def main():
     if unknown:
         print(f"unknown points: {sorted(unknown)}", file=sys.stderr)
         return 2
+    # Interrupted, it still stops what it has started.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
     folder = Path(tempfile.mkdtemp(prefix="getaway-chaos-logs-"))
     began_at = time.monotonic()
     figures, failures = trio.run(run, chosen, folder)

@@ -5,9 +5,16 @@ import signal
 import trio
 
 from tests.chaos.kills import FLYING_MIN, SLOW, long_flights
-from tests.chaos.world import POLL_S, VARIABLES, ChaosError, Server, in_thread
+from tests.chaos.world import POLL_S, VARIABLES, VICTIM, ChaosError, Server, in_thread
 
 SILENCE_S_MAX = 45
+REAL_LEASE = {}
+SHORT_LEASE = {
+    "module": VICTIM,
+    "CHAOS_SHORT_LEASE": "1",
+    "GETAWAY_WALLET_BET_TIMEOUT_MS": "2000",
+    "GETAWAY_WALLET_DELIVERY_TIMEOUT_MS": "2000",
+}
 SILENCES = (
     (None, False),
     (None, True),
@@ -44,7 +51,7 @@ async def kill_postgres(world, times, dice):
     world.server.kill()
 
 
-async def silence_a_node(world, point=None, finds_answers=False):
+async def silence_a_node(world, point=None, finds_answers=False, lease=REAL_LEASE):
     """A server is stopped in its tracks for longer than its lease, another one takes its rounds, then it wakes up.
 
     ``point`` (of ``tests.chaos.points``) stops it there; without one it is stopped amid flights, with a bet and a
@@ -54,8 +61,9 @@ async def silence_a_node(world, point=None, finds_answers=False):
     world.house.wallet.is_read_late = finds_answers
     try:
         with long_flights(world) as answer:
-            await _fall_silent(world, point)
-            await in_thread(other.start)
+            await _fall_silent(world, point, lease)
+            world.forget_faults()
+            await in_thread(lambda: other.start(**lease))
             world.table.betting = False
             world.table.turn_to(other.url)
             rounds, _ = await in_thread(world.books.unfinished)
@@ -78,9 +86,9 @@ async def silence_a_node(world, point=None, finds_answers=False):
         world.table.turn_to(world.house.url)
 
 
-async def _fall_silent(world, point):
+async def _fall_silent(world, point, lease):
     if point is None:
-        await in_thread(lambda: world.server.start(**SLOW))
+        await in_thread(lambda: world.server.start(**SLOW, **lease))
         world.table.betting = True
         await world.until(lambda: world.books.live_counts()[1] >= FLYING_MIN, "flights at once")
         world.server.send(signal.SIGSTOP)

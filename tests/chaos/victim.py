@@ -1,7 +1,9 @@
 """``python -m tests.chaos.victim serve``: the same program as ``getaway serve``, which a named step of its own kills.
 
 ``CHAOS_POINT=name:n`` arms the n-th hit of a point of ``tests.chaos.points``. ``CHAOS_SIGNAL=STOP`` stops the process
-in its tracks in place of killing it. The product is wrapped from the outside and knows nothing of this.
+in its tracks in place of killing it. ``CHAOS_ONE_BY_ONE=1`` commits each transition by itself, so that a kill can come
+between two rounds that are recovered together; ``CHAOS_SHORT_LEASE=1`` is for those who can't wait for the real one.
+The product is wrapped from the outside and knows nothing of this.
 """
 
 import dataclasses
@@ -131,10 +133,10 @@ def wrap_life():
     wrap(Edge, "stop", always("drain"), before="closing", after=None)
 
 
-def commit_one_by_one():
-    """Groups of one transition, so that a kill can come between two rounds that are recovered together."""
+def with_settings(**changes):
+    """Change what no configuration can."""
     original = server.app.game_settings
-    server.app.game_settings = lambda config: dataclasses.replace(original(config), ledger_group_max=1)
+    server.app.game_settings = lambda config: dataclasses.replace(original(config), **changes)
 
 
 if __name__ == "__main__":
@@ -143,5 +145,7 @@ if __name__ == "__main__":
     wrap_sockets()
     wrap_life()
     if os.environ.get("CHAOS_ONE_BY_ONE") == "1":
-        commit_one_by_one()
+        with_settings(ledger_group_max=1)
+    if os.environ.get("CHAOS_SHORT_LEASE") == "1":
+        with_settings(lease_ms=3_000, orphan_sweep_ms=1_000)
     sys.exit(main())

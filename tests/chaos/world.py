@@ -20,6 +20,7 @@ from tests.helpers.server_process import ServerProcess
 
 RATE_PER_MS = "0.01"
 SLOW_RATE_PER_MS = "0.00006"
+VICTIM = "tests.chaos.victim"
 GAMBLERS = 7
 POLL_S = 0.03
 REACHED_S_MAX = 60
@@ -50,10 +51,10 @@ class Server(ServerProcess):
             )
 
     def spawn_victim(self, point, hits, **variables):
-        self.spawn("tests.chaos.victim", CHAOS_POINT=f"{point}:{hits}", **variables)
+        self.spawn(VICTIM, CHAOS_POINT=f"{point}:{hits}", **variables)
 
-    def start(self, **variables):
-        self.spawn(**variables)
+    def start(self, module="server.cli", **variables):
+        self.spawn(module, **variables)
         self._wait_until_ready()
         return self
 
