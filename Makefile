@@ -28,8 +28,6 @@ simulate: $(VENV)/development ## worlds with faults: SEEDS of them (1000) from F
 figures: $(VENV)/development ## measure recovery, bulkhead and backlog (a few minutes)
 	$(BIN)/python -m tests.figures
 
-chaos: $(VENV)/development ## kill servers and databases at every point that has a name, and compare all books; half an hour
-
 chaos: $(VENV)/development ## kill servers and databases at every named point, then compare all books; half an hour
 	$(BIN)/python -m tests.chaos $(CHAOS)
 

@@ -26,8 +26,8 @@ async def test_no_money_is_lost(tmp_path):
         for repetition, name in enumerate(KILLS):
             await kill_at(world, name, repetition)
         await kill_postgres(world, 1, random.Random(1))
-        await silence_a_node(world, lease=SHORT_LEASE)
         await through_bad_networks(world, "database", ("reset",))
+        await silence_a_node(world, lease=SHORT_LEASE)
         assert world.figures.kills == dict.fromkeys((*KILLS, "postgres", "silence", "proxy.database.reset"), 1)
         assert world.figures.interrupted_rounds >= 6
         await the_audit_sees_one_minor_unit(world)
