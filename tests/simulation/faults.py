@@ -35,7 +35,7 @@ class Rates:
 
 def draw_rates(rng: random.Random) -> Rates:
     return Rates(
-        wallet=rng.choice((0.0, 0.1, 0.25, 0.5)),
+        wallet=rng.choice((0.05, 0.2, 0.35, 0.5)),
         wallet_kinds=tuple(rng.sample(WALLET_KINDS, rng.randint(2, len(WALLET_KINDS)))),
         ledger=rng.choice((0.0, 0.01, 0.03, 0.08)),
         ledger_kinds=tuple(rng.sample(LEDGER_KINDS, rng.randint(1, len(LEDGER_KINDS)))),

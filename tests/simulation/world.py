@@ -20,7 +20,7 @@ from tests.simulation.players import Browser
 from tests.simulation.trace import SimulationFailedError, Trace
 from tests.simulation.wallets import Network, OperatorBook
 
-PLAY_S = (60,) * 18 + (120, 300)
+PLAY_S = (60,) * 38 + (120, 300)
 REST_S_MAX = 120.0
 LINES_MAX = 100_000
 SKEW_MS_MAX = 400
