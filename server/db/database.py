@@ -65,10 +65,15 @@ class Database:
 
         return await self.run(whole, timeout_ms=timeout_ms)
 
-    async def in_snapshot(self, work: Work[Value]) -> Value:
-        """Like ``run``, for reads: all of its statements see the same moment."""
+    async def in_snapshot(self, work: Work[Value], *, before: Work[None] | None = None) -> Value:
+        """Like ``run``, for reads: all of its statements see the same moment.
+
+        ``before`` comes first, on the same connection: a snapshot can read a temporary table, but not make one.
+        """
 
         async def whole(connection: Connection) -> Value:
+            if before is not None:
+                await before(connection)
             async with connection.transaction(isolation="repeatable_read", readonly=True):
                 return await work(connection)
 

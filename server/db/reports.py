@@ -56,16 +56,23 @@ class PostgresReports:
 
     async def revenue(self, operator_id: UUID, first_day: date, last_day: date) -> list[RevenueRow]:
         """Settled rounds by day and currency; the share is rounded for each group of equal share."""
-        rows = await self._database.run(lambda connection: connection.fetch(_REVENUE, operator_id, first_day, last_day))
-        return [
-            _revenue_row(day, currency, list(shares))
-            for (day, currency), shares in groupby(rows, key=lambda row: (row["settled_day"], row["currency"]))
-        ]
+        return await self._database.run(
+            lambda connection: read_revenue(connection, operator_id, first_day, last_day)
+        )
 
     async def session_frame(self, token_digest: bytes, /) -> SessionFrame | None:
         """Whose page a token opens."""
         row = await self._database.run(lambda connection: connection.fetchrow(_FRAME, token_digest))
         return None if row is None else SessionFrame(row["operator_id"], row["expires_at_ms"])
+
+
+async def read_revenue(connection: Connection, operator_id: UUID, first_day: date, last_day: date) -> list[RevenueRow]:
+    """The revenue as ``PostgresReports`` tells it, on a connection of the caller's."""
+    rows = await connection.fetch(_REVENUE, operator_id, first_day, last_day)
+    return [
+        _revenue_row(day, currency, list(shares))
+        for (day, currency), shares in groupby(rows, key=lambda row: (row["settled_day"], row["currency"]))
+    ]
 
 
 def _revenue_row(day: date, currency: str, shares: list[Row]) -> RevenueRow:
