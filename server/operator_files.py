@@ -97,9 +97,7 @@ def _lines(file: BinaryIO) -> Iterator[tuple[int, str]]:
             raise _BadLineError(number, "not UTF-8") from None
 
 
-def _json_records(
-    file: BinaryIO, note: Callable[[_BadLineError], None]
-) -> Iterator[tuple[int, dict[str, object]]]:
+def _json_records(file: BinaryIO, note: Callable[[_BadLineError], None]) -> Iterator[tuple[int, dict[str, object]]]:
     for number, text in _lines(file):
         if text.isspace():
             continue
@@ -109,9 +107,7 @@ def _json_records(
             note(_BadLineError(number, "not one JSON object with unique keys"))
 
 
-def _csv_records(
-    file: BinaryIO, note: Callable[[_BadLineError], None]
-) -> Iterator[tuple[int, dict[str, object]]]:
+def _csv_records(file: BinaryIO, note: Callable[[_BadLineError], None]) -> Iterator[tuple[int, dict[str, object]]]:
     reader = csv.reader((text for _, text in _lines(file)), strict=True)
     names: list[str] | None = None
     try:

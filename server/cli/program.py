@@ -27,6 +27,7 @@ from server.cli.problems import (
     complain,
     complain_unexpected,
 )
+from server.cli.reconcile import reconcile
 from server.cli.rounds import round_group
 from server.cli.verify import verify
 from server.cli.wallet import wallet_group
@@ -131,5 +132,6 @@ def migrate(context: click.Context, as_json: bool) -> None:
 
 program.add_command(operator)
 program.add_command(round_group)
+program.add_command(reconcile)
 program.add_command(verify)
 program.add_command(wallet_group)

@@ -1,7 +1,7 @@
 """The database for the time of one command. Works beside a running server, and on a database that is still empty."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import trio
 
@@ -18,6 +18,9 @@ from server.reports import OperatorStore, Reports
 from server.vault import MasterKeyError, Vault, VaultError, load_master_key
 
 Value = TypeVar("Value")
+
+LONG_TIMEOUT_MS: Final = 6 * 3_600_000
+"""For work on whole books, whose length is not known before."""
 
 
 def migrate_database(config: Config) -> list[str]:
@@ -45,6 +48,16 @@ def run_on_wallet_actions(config: Config, work: Callable[[PostgresWalletActions]
     return _run(config, on_actions)
 
 
+def run_on_books(config: Config, work: Callable[[Database], Awaitable[Value]]) -> Value:
+    """The result of ``work``, which may take hours and needs no secret. Raises ``CommandError`` and what ``work`` raises."""
+
+    async def on_books(database: Database) -> Value:
+        await migrate(database)
+        return await work(database)
+
+    return _run(config, on_books, LONG_TIMEOUT_MS)
+
+
 def run_on_operators(
     config: Config, environ: Mapping[str, str], work: Callable[[OperatorStore], Awaitable[Value]]
 ) -> Value:
@@ -68,11 +81,12 @@ async def _applied(database: Database) -> list[str]:
     return await migrate(database)
 
 
-def _run(config: Config, work: Callable[[Database], Awaitable[Value]]) -> Value:
+def _run(config: Config, work: Callable[[Database], Awaitable[Value]], command_timeout_ms: int | None = None) -> Value:
     async def on_database() -> Value:
         settings = config.database
+        timeout_ms = command_timeout_ms or settings.command_timeout_ms
         async with open_database(
-            settings.url, settings.data_dir, pool_size=1, command_timeout_ms=settings.command_timeout_ms
+            settings.url, settings.data_dir, pool_size=1, command_timeout_ms=timeout_ms
         ) as database:
             return await work(database)
 

@@ -116,7 +116,9 @@ def _body_finding(row: Row) -> Finding | None:
     due |= {name: row[name] for name in ("operator_tx_id", "amount_minor", "currency", "operator_player_id")}
     try:
         body = parse_object(row["body"])
-        problems = ", ".join(f"{name} is {body.get(name)!r}, due {due[name]!r}" for name in due if body.get(name) != due[name])
+        problems = ", ".join(
+            f"{name} is {body.get(name)!r}, due {due[name]!r}" for name in due if body.get(name) != due[name]
+        )
     except MalformedError:
         problems = "not a JSON object"
     return Finding(row["operator_id"], row["operator_tx_id"], problems) if problems else None

@@ -200,7 +200,11 @@ CHECKS: Final = (
     ("round_of_transaction", "a transaction has a round", _ORPHANS),
     ("transaction", "a transaction has its round's operator and session, and the id made of both", _STRANGERS),
     ("session", "a round has a session, of its player and currency", _SESSIONS),
-    ("payout", "a payout is the stake times what was realized, rounded down; nothing is realized after the crash", _ARITHMETIC),
+    (
+        "payout",
+        "a payout is the stake times what was realized, rounded down; nothing is realized after the crash",
+        _ARITHMETIC,
+    ),
     ("nonces", "the rounds of a session are numbered from 1 without gaps", _NONCES),
 )
 """Name, rule, and the query of what breaks it: operator_id, subject, detail. $1 to $3 are ``Scope.arguments``."""

@@ -56,9 +56,7 @@ class PostgresReports:
 
     async def revenue(self, operator_id: UUID, first_day: date, last_day: date) -> list[RevenueRow]:
         """Settled rounds by day and currency; the share is rounded for each group of equal share."""
-        return await self._database.run(
-            lambda connection: read_revenue(connection, operator_id, first_day, last_day)
-        )
+        return await self._database.run(lambda connection: read_revenue(connection, operator_id, first_day, last_day))
 
     async def session_frame(self, token_digest: bytes, /) -> SessionFrame | None:
         """Whose page a token opens."""

@@ -35,6 +35,7 @@ CLOCK_OWNERS = (
     "server/cli/wallet.py",
     "server/app.py",
     "server/cli/operators.py",
+    "server/cli/reconcile.py",
     "server/sandbox/getaway_client.py",
     "server/sandbox/site.py",
 )
