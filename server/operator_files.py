@@ -1,7 +1,7 @@
 """An operator's own list of transactions, as CSV or JSON lines, read in batches and never as a whole."""
 
 import csv
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -43,7 +43,7 @@ class _BadLineError(Exception):
         super().__init__(f"line {line}: {reason}")
 
 
-def read_batches(path: Path, file_format: str | None = None) -> Iterator[list[FileRow]]:
+def read_batches(path: Path, file_format: str | None = None) -> Generator[list[FileRow], None, None]:
     """The file's rows, at most ``BATCH_ROWS`` at a time; without a format, a file that begins with ``{`` is JSON lines.
 
     Raises ``OperatorFileError``: at the first line that can't be read at all, and in the end for all others that are

@@ -36,7 +36,7 @@ Exit status: 0 everything is equal, 1 something differs, or there is no such ope
 
 def _day(text: str) -> date:
     try:
-        day = datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007 - a day of UTC, no moment
+        day = datetime.strptime(text, "%Y-%m-%d").date()
     except ValueError:
         raise ValueError("must be a day like 2026-07-31") from None
     if not 1970 <= day.year < 9999:

@@ -49,7 +49,7 @@ def run_on_wallet_actions(config: Config, work: Callable[[PostgresWalletActions]
 
 
 def run_on_books(config: Config, work: Callable[[Database], Awaitable[Value]]) -> Value:
-    """The result of ``work``, which may take hours and needs no secret. Raises ``CommandError`` and what ``work`` raises."""
+    """The result of ``work``, which may take hours. Raises ``CommandError`` and what ``work`` raises."""
 
     async def on_books(database: Database) -> Value:
         await migrate(database)

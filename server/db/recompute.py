@@ -41,8 +41,8 @@ ORDER BY operator_id
 
 # Neither the rounds' amounts nor their generated day: only when they were settled and on which terms.
 _EARNED = f"""
-SELECT date '1970-01-01' + (r.settled_at_ms / {DAY_MS})::int AS period_day, coalesce(s.currency, r.currency) AS currency,
-    r.rev_share_bps, count(*) FILTER (WHERE t.kind = 'bet') AS rounds,
+SELECT date '1970-01-01' + (r.settled_at_ms / {DAY_MS})::int AS period_day,
+    coalesce(s.currency, r.currency) AS currency, r.rev_share_bps, count(*) FILTER (WHERE t.kind = 'bet') AS rounds,
     sum(CASE t.kind WHEN 'bet' THEN t.amount_minor ELSE -t.amount_minor END) AS ggr_minor
 FROM transactions t JOIN rounds r ON r.operator_id = t.operator_id AND r.round_id = t.round_id
 LEFT JOIN sessions s ON s.operator_id = t.operator_id AND s.session_id = t.session_id

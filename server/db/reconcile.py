@@ -144,7 +144,8 @@ WHERE {_IN_SCOPE} AND (r.payout_minor <> div(r.amount_minor::numeric * r.realize
 _NONCES = """
 SELECT s.operator_id, 'session ' || s.session_id AS subject,
     format('%s rounds, nonces from %s to %s, %s of them different, the next is %s', count(r.nonce),
-           coalesce(min(r.nonce)::text, '-'), coalesce(max(r.nonce)::text, '-'), count(DISTINCT r.nonce), s.nonce) AS detail
+           coalesce(min(r.nonce)::text, '-'), coalesce(max(r.nonce)::text, '-'), count(DISTINCT r.nonce),
+           s.nonce) AS detail
 FROM sessions s LEFT JOIN rounds r ON r.operator_id = s.operator_id AND r.session_id = s.session_id
 WHERE $1::uuid IS NULL OR s.operator_id = $1
 GROUP BY s.operator_id, s.session_id
