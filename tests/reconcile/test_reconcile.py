@@ -1,0 +1,280 @@
+"""``getaway reconcile`` on real books: sound ones are equal, and whatever is ruined in them is named exactly."""
+
+import json
+
+import pytest
+
+from tests.helpers.books import NOON_MS
+from tests.reconcile.conftest import NOW_MS
+
+TODAY = "2026-07-01 USD"
+NO_END_CHECK = "ALTER TABLE rounds DROP CONSTRAINT end_and_payout"
+NO_SEED_CHECK = "ALTER TABLE rounds DROP CONSTRAINT seed_as_promised"
+NO_ID_CHECK = "ALTER TABLE transactions DROP CONSTRAINT transactions_check"
+MANY_ENDS = "DROP INDEX transactions_win_or_refund"
+
+
+def set_call(tx_id: str, change: str) -> str:
+    return f"UPDATE transactions SET {change} WHERE operator_tx_id = '{tx_id}'"
+
+
+def drop_call(tx_id: str) -> str:
+    return f"DELETE FROM transactions WHERE operator_tx_id = '{tx_id}'"
+
+
+def set_round(name: str, change: str) -> str:
+    return f"UPDATE rounds SET {change} WHERE round_id = '{{{name}}}'"
+
+
+def add_call(name: str, kind: str, amount: str = "amount_minor", tx_id: str | None = None) -> str:
+    """A call beside a round's bet, acknowledged, whose bytes say what it is."""
+    tx_id = tx_id or f"{kind}-{{{name}}}"
+    return f"""
+    INSERT INTO transactions (operator_id, operator_tx_id, round_id, session_id, kind, amount_minor, body, position,
+        status, created_at_ms, next_attempt_at_ms, acknowledged_at_ms)
+    SELECT operator_id, '{tx_id}', round_id, session_id, '{kind}', {amount},
+        convert_to(jsonb_set(jsonb_set(convert_from(body, 'UTF8')::jsonb, ARRAY['operator_tx_id'], to_jsonb('{tx_id}'::text)),
+                             ARRAY['amount_minor'], to_jsonb({amount}))::text, 'UTF8'),
+        position + 1, 'acknowledged', created_at_ms, next_attempt_at_ms, created_at_ms
+    FROM transactions WHERE operator_tx_id = 'bet-{{{name}}}'
+    """
+
+
+REVENUE = {"revenue": [TODAY]}
+DAMAGES = {
+    "a bet of another amount": (
+        [set_call("bet-{won}", "amount_minor = 101")],
+        {"bet": ["round won"], "body": ["bet-won"]} | REVENUE,
+    ),
+    "no bet": ([drop_call("bet-{won}")], {"bet": ["round won"], "paid": ["round won"]} | REVENUE),
+    "two bets": (
+        [NO_ID_CHECK, "DROP INDEX transactions_one_bet", add_call("won", "bet", tx_id="bet-again")],
+        {"bet": ["round won"], "paid": ["round won"], "transaction": ["bet-again"]} | REVENUE,
+    ),
+    "a win of another amount": (
+        [set_call("win-{won}", "amount_minor = 156")],
+        {"paid": ["round won"], "body": ["win-won"]} | REVENUE,
+    ),
+    "no win": ([drop_call("win-{won}")], {"paid": ["round won"]} | REVENUE),
+    "two wins": (
+        [NO_ID_CHECK, MANY_ENDS, add_call("won", "win", "155", tx_id="win-again")],
+        {"paid": ["round won"], "transaction": ["win-again"]} | REVENUE,
+    ),
+    "a win without an acknowledged bet": (
+        [set_call("bet-{won}", "status = 'pending', acknowledged_at_ms = NULL")],
+        {"paid": ["round won"]},
+    ),
+    "a win for a lost round": ([add_call("lost", "win")], {"lost": ["round lost"]} | REVENUE),
+    "a refund for a lost round": ([add_call("lost", "refund")], {"lost": ["round lost"]} | REVENUE),
+    "a win and a refund": (
+        [MANY_ENDS, add_call("won", "refund")],
+        {"win_and_refund": ["round won"]} | REVENUE,
+    ),
+    "no refund for a refunded round": ([drop_call("refund-{refunded}")], {"refunded": ["round refunded"]}),
+    "a refund of another amount": (
+        [set_call("refund-{refunded}", "amount_minor = 99")],
+        {"refunded": ["round refunded"], "body": ["refund-refunded"]},
+    ),
+    "a win for a refunded round": (
+        [MANY_ENDS, add_call("refunded", "win")],
+        {"refunded": ["round refunded"], "win_and_refund": ["round refunded"]},
+    ),
+    "a refund without an acknowledged bet": (
+        [set_call("bet-{refunded}", "status = 'unknown', acknowledged_at_ms = NULL")],
+        {"refunded": ["round refunded"]},
+    ),
+    "a refund for a declined bet": ([add_call("declined", "refund")], {"void": ["round declined"]}),
+    "no refund for an unknown bet": ([drop_call("refund-{unknown}")], {"void": ["round unknown"]}),
+    "a void round with an acknowledged bet": (
+        [set_call("bet-{unknown}", "status = 'acknowledged', acknowledged_at_ms = 1")],
+        {"void": ["round unknown"]},
+    ),
+    "a flight without an acknowledged bet": (
+        [set_call("bet-{flying}", "status = 'pending', acknowledged_at_ms = NULL")],
+        {"live": ["round flying"]},
+    ),
+    "a win before the end": ([add_call("flying", "win")], {"live": ["round flying"]}),
+    "no round": (
+        ["DELETE FROM rounds WHERE round_id = '{lost}'"],
+        {"round_of_transaction": ["bet-lost"], "nonces": ["session regular"]},
+    ),
+    "another session's transaction": (
+        [set_call("bet-{lost}", "session_id = '{fresh}'")],
+        {"transaction": ["bet-lost"], "body": ["bet-lost"]},
+    ),
+    "another operator's transaction": (
+        [set_call("bet-{lost}", "operator_id = '{second}'")],
+        {"transaction": ["bet-lost"], "bet": ["round lost"], "lost": ["round lost"]} | REVENUE,
+    ),
+    "a round of another currency": (
+        [set_round("lost", "currency = 'EUR'")],
+        {"session": ["round lost"], "body": ["bet-lost"], "revenue": ["2026-07-01 EUR", TODAY]},
+    ),
+    "no session": (
+        ["DELETE FROM sessions WHERE session_id = '{fresh}'"],
+        {"session": ["round declined"]},
+    ),
+    "a payout that is not the stake times the multiplier": (
+        [NO_END_CHECK, set_round("won", "payout_minor = 154")],
+        {"payout": ["round won"], "paid": ["round won"]} | REVENUE,
+    ),
+    "a payout of a round that was refunded": (
+        [NO_END_CHECK, set_round("refunded", "payout_minor = 1")],
+        {"payout": ["round refunded"]},
+    ),
+    "a cash-out after the crash": (
+        [NO_END_CHECK, set_round("won", "crash_hundredths = 154")],
+        {"payout": ["round won"], "fairness": ["round won"]},
+    ),
+    "another crash point": ([set_round("lost", "crash_hundredths = crash_hundredths + 1")], {"fairness": ["round lost"]}),
+    "other scenery": ([set_round("lost", "map_seed = loot_seed")], {"fairness": ["round lost"]}),
+    "another seed than was promised": (
+        [NO_SEED_CHECK, set_round("lost", "server_seed = map_seed")],
+        {"fairness": ["round lost"]},
+    ),
+    "another promise": (
+        [NO_SEED_CHECK, set_round("refunded", "server_seed_hash = map_seed")],
+        {"fairness": ["round refunded"]},
+    ),
+    "an end without its seed": (
+        ["ALTER TABLE rounds DROP CONSTRAINT reveal_with_the_end", set_round("declined", "server_seed = NULL")],
+        {"fairness": ["round declined"]},
+    ),
+    "a gap between rounds": (
+        [set_round("later", "nonce = 4")],
+        {"nonces": ["session regular"], "fairness": ["round later"]},
+    ),
+    "a session that forgot its last round": (
+        ["UPDATE sessions SET nonce = 3 WHERE session_id = '{regular}'"],
+        {"nonces": ["session regular"]},
+    ),
+    "a dead owner": (
+        [f"UPDATE nodes SET heartbeat_at_ms = {NOW_MS - 60_001}"],
+        {"owner": ["round betting", "round flying"]},
+    ),
+    "an owner that nobody knows": (
+        [set_round("flying", "owner_epoch = 99")],
+        {"owner": ["round flying"]},
+    ),
+    "an owner that was started again": (
+        [f"INSERT INTO nodes VALUES ('node-a', 99, {NOW_MS - 60_001}, {NOW_MS})"],
+        {"owner": ["round betting", "round flying"]},
+    ),
+    "a round on another day's revenue": (
+        [
+            "ALTER TABLE rounds ALTER settled_day DROP EXPRESSION",
+            set_round("lost", "settled_day = '2026-07-03'"),
+        ],
+        {"revenue": [TODAY, "2026-07-03 USD"]},
+    ),
+    "bytes that say another amount": (
+        [set_call("win-{won}", "body = convert_to(replace(convert_from(body, 'UTF8'), ':155', ':1550'), 'UTF8')")],
+        {"body": ["win-won"]},
+    ),
+    "bytes that say nothing": ([set_call("win-{owed}", "body = ''")], {"body": ["win-owed"]}),
+}
+
+
+def test_sound_books_are_equal(sound):
+    done = sound.reconcile("--json")
+    assert (done.status, done.err) == (0, "")
+    document = done.document
+    assert (document["equal"], document["operator_file"], document["differences"]) == (True, None, [])
+    assert [check["differences"] for check in document["checks"]] == [0] * 16
+    text = sound.reconcile()
+    assert (text.status, text.err) == (0, "")
+    assert text.out.endswith("\neverything is equal\n")
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_damage_is_found_and_named(name, sound):
+    statements, expected = DAMAGES[name]
+    sound.damage(*statements)
+    done = sound.reconcile("--json")
+    assert (done.status, done.err) == (1, "")
+    assert sound.findings(json.loads(done.out)) == expected
+    text = sound.reconcile()
+    assert text.status == 1
+    shown = sound.named(text.out)
+    assert all(f"  {subject}  " in shown for subjects in expected.values() for subject in subjects)
+    assert shown.endswith("\nsomething differs\n")
+
+
+def test_a_finding_says_what_is_there(sound):
+    sound.damage(set_call("win-{won}", "amount_minor = 156"))
+    checks = {check["check"]: check for check in json.loads(sound.reconcile("--json").out)["checks"]}
+    assert checks["paid"]["shown"] == [
+        {
+            "operator_id": str(sound.names["first"]),
+            "subject": sound.text("round {won}"),
+            "detail": "settled, stake 100, payout 155; bets 1 of 100 (acknowledged), wins 1 of 156, refunds 0 of 0",
+        }
+    ]
+    assert checks["body"]["shown"][0]["detail"] == "amount_minor is 155, due 156"
+    assert checks["revenue"]["shown"][0]["detail"] == (
+        "told: GGR -5, house -1, operator -4, rounds 3; transactions: GGR -6, house -1, operator -5, rounds 3"
+    )
+
+
+def test_an_operator_and_days_limit_what_is_looked_at(sound):
+    sound.damage(set_round("lost", "map_seed = loot_seed"))
+    assert sound.reconcile("--operator", "{first}").status == 1
+    assert sound.reconcile("--operator", "{second}").status == 0
+    assert sound.reconcile("--from", "2026-07-01", "--to", "2026-07-01").status == 1
+    assert sound.reconcile("--from", "2026-07-02").status == 0
+    assert sound.reconcile("--to", "2026-06-30").status == 0
+    sound.damage(set_round("later", "map_seed = loot_seed"))
+    assert sound.reconcile("--from", "2026-07-02", "--to", "2026-07-02").status == 1
+
+
+def test_more_findings_than_are_shown_are_counted(sound):
+    sound.damage(
+        NO_ID_CHECK,
+        "INSERT INTO transactions (operator_id, operator_tx_id, round_id, session_id, kind, amount_minor, body, position,"
+        " status, created_at_ms, next_attempt_at_ms) SELECT '{first}', 'x' || n, gen_random_uuid(), '{fresh}', 'bet', 1,"
+        f" '', 1, 'unknown', {NOON_MS}, 0 FROM generate_series(1, 30) AS n",
+    )
+    checks = {check["check"]: check for check in json.loads(sound.reconcile("--json").out)["checks"]}
+    assert (checks["round_of_transaction"]["differences"], len(checks["round_of_transaction"]["shown"])) == (30, 20)
+    assert "  and 10 more\n" in sound.reconcile().out
+
+
+def test_parked_and_overdue_calls_are_listed_and_are_no_difference(sound):
+    sound.damage(
+        set_call("refund-{refunded}", "status = 'parked', acknowledged_at_ms = NULL, last_error = 'refused'"),
+        set_call("win-{owed}", f"created_at_ms = {NOW_MS - 600_001}"),
+        set_call("bet-{betting}", f"created_at_ms = {NOW_MS - 600_000}"),
+    )
+    document = sound.reconcile("--json").document
+    assert document["parked"]["count"] == 1
+    assert document["parked"]["shown"][0] == {
+        "operator_id": str(sound.names["first"]),
+        "operator_tx_id": sound.text("refund-{refunded}"),
+        "kind": "refund",
+        "amount_minor": 100,
+        "currency": "USD",
+        "status": "parked",
+        "attempts": 1,
+        "last_error": "refused",
+        "created_at": "2026-07-01T00:00:01.500Z",
+    }
+    assert [sound.named(call["operator_tx_id"]) for call in document["overdue"]["shown"]] == ["win-owed"]
+    text = sound.named(sound.reconcile().out)
+    assert "\nparked calls: 1\n  first  refund-refunded  1.00 USD  since 2026-07-01T00:00:01.500Z, attempts 1" in text
+    assert "\noverdue calls: 1\n" in text
+    assert sound.reconcile("--json", "--operator", "{second}").document["parked"]["count"] == 0
+
+
+def test_wrong_usage(sound, tmp_path):
+    path = tmp_path / "theirs.csv"
+    path.write_text("operator_tx_id,kind,amount_minor,currency\n")
+    refusal = sound.getaway.refusal
+    assert "--operator-file needs --operator" in refusal(2, "reconcile", "--operator-file", str(path))
+    assert "--format is that of --operator-file" in refusal(2, "reconcile", "--format", "csv")
+    assert "--from is later than --to" in refusal(2, "reconcile", "--from", "2026-07-02", "--to", "2026-07-01")
+    assert "must be a day like" in refusal(2, "reconcile", "--from", "yesterday")
+    assert "must be a day from" in refusal(2, "reconcile", "--to", "9999-01-01")
+    assert "must be a UUID" in refusal(2, "reconcile", "--operator", "casino")
+    nobody = "00000000-0000-4000-8000-000000000000"
+    assert refusal(1, "reconcile", "--operator", nobody) == f"getaway: there is no operator {nobody}"
+    assert "the database can't be used" in refusal(3, "reconcile", GETAWAY_DATABASE_URL="postgresql://127.0.0.1:1/x")
