@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.helpers.books import NOON_MS
-from tests.reconcile.conftest import NOW_MS
+from tests.helpers.sound_books import NOW_MS
 
 TODAY = "2026-07-01 USD"
 NO_END_CHECK = "ALTER TABLE rounds DROP CONSTRAINT end_and_payout"
@@ -126,7 +126,10 @@ DAMAGES = {
         [NO_END_CHECK, set_round("won", "crash_hundredths = 154")],
         {"payout": ["round won"], "fairness": ["round won"]},
     ),
-    "another crash point": ([set_round("lost", "crash_hundredths = crash_hundredths + 1")], {"fairness": ["round lost"]}),
+    "another crash point": (
+        [set_round("lost", "crash_hundredths = crash_hundredths + 1")],
+        {"fairness": ["round lost"]},
+    ),
     "other scenery": ([set_round("lost", "map_seed = loot_seed")], {"fairness": ["round lost"]}),
     "another seed than was promised": (
         [NO_SEED_CHECK, set_round("lost", "server_seed = map_seed")],
