@@ -33,8 +33,8 @@ def add_call(name: str, kind: str, amount: str = "amount_minor", tx_id: str | No
     INSERT INTO transactions (operator_id, operator_tx_id, round_id, session_id, kind, amount_minor, body, position,
         status, created_at_ms, next_attempt_at_ms, acknowledged_at_ms)
     SELECT operator_id, '{tx_id}', round_id, session_id, '{kind}', {amount},
-        convert_to(jsonb_set(jsonb_set(convert_from(body, 'UTF8')::jsonb, ARRAY['operator_tx_id'], to_jsonb('{tx_id}'::text)),
-                             ARRAY['amount_minor'], to_jsonb({amount}))::text, 'UTF8'),
+        convert_to((convert_from(body, 'UTF8')::jsonb
+                    || jsonb_build_object('operator_tx_id', '{tx_id}', 'amount_minor', {amount}))::text, 'UTF8'),
         position + 1, 'acknowledged', created_at_ms, next_attempt_at_ms, created_at_ms
     FROM transactions WHERE operator_tx_id = 'bet-{{{name}}}'
     """
@@ -233,9 +233,12 @@ def test_an_operator_and_days_limit_what_is_looked_at(sound):
 def test_more_findings_than_are_shown_are_counted(sound):
     sound.damage(
         NO_ID_CHECK,
-        "INSERT INTO transactions (operator_id, operator_tx_id, round_id, session_id, kind, amount_minor, body, position,"
-        " status, created_at_ms, next_attempt_at_ms) SELECT '{first}', 'x' || n, gen_random_uuid(), '{fresh}', 'bet', 1,"
-        f" '', 1, 'unknown', {NOON_MS}, 0 FROM generate_series(1, 30) AS n",
+        f"""
+        INSERT INTO transactions (operator_id, operator_tx_id, round_id, session_id, kind, amount_minor, body, position,
+            status, created_at_ms, next_attempt_at_ms)
+        SELECT '{{first}}', 'x' || n, gen_random_uuid(), '{{fresh}}', 'bet', 1, '', 1, 'unknown', {NOON_MS}, 0
+        FROM generate_series(1, 30) AS n
+        """,
     )
     checks = {check["check"]: check for check in json.loads(sound.reconcile("--json").out)["checks"]}
     assert (checks["round_of_transaction"]["differences"], len(checks["round_of_transaction"]["shown"])) == (30, 20)
