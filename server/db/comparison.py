@@ -24,7 +24,7 @@ _COLUMNS: Final = ("line", "operator_tx_id", "kind", "amount_minor", "currency")
 _BOTH = """
 WITH ours AS (
     SELECT t.operator_tx_id, t.kind, t.amount_minor, r.currency, t.status,
-        coalesce(r.created_at_ms, t.created_at_ms) BETWEEN $2 AND $3 - 1 AS is_asked,
+        coalesce(r.created_at_ms, t.created_at_ms) BETWEEN $2 AND $3::bigint - 1 AS is_asked,
         CASE WHEN t.kind = 'bet' AND t.status = 'unknown' THEN coalesce((
             SELECT max(f.status) FROM transactions f
             WHERE f.operator_id = t.operator_id AND f.round_id = t.round_id AND f.kind = 'refund'), 'none')
