@@ -46,15 +46,15 @@ _DIFFERENCES = f"""
 {_BOTH}
 SELECT p.operator_tx_id, p.line, d.problem, d.detail FROM pairs p CROSS JOIN LATERAL (VALUES
     (1, 'missing_at_operator', p.line IS NULL AND p.status = 'acknowledged',
-        format('%s of %s %s is acknowledged', p.kind, p.amount_minor, p.currency)),
+        format('%s of %s minor %s is acknowledged', p.kind, p.amount_minor, p.currency)),
     (2, 'unknown_to_us', p.status IS NULL,
-        format('%s of %s %s', p.their_kind, p.their_amount_minor, p.their_currency)),
+        format('%s of %s minor %s', p.their_kind, p.their_amount_minor, p.their_currency)),
     (3, 'declined', p.line IS NOT NULL AND p.status = 'declined',
-        format('%s of %s %s was declined', p.kind, p.amount_minor, p.currency)),
+        format('%s of %s minor %s was declined', p.kind, p.amount_minor, p.currency)),
     (4, 'not_refunded', p.line IS NOT NULL AND p.refund_status = 'none',
-        format('bet of %s %s of unknown status has no refund', p.amount_minor, p.currency)),
+        format('bet of %s minor %s of unknown status has no refund', p.amount_minor, p.currency)),
     (5, 'kind', p.their_kind <> p.kind, format('ours %s, theirs %s', p.kind, p.their_kind)),
-    (6, 'amount', p.their_amount_minor <> p.amount_minor,
+    (6, 'amount_minor', p.their_amount_minor <> p.amount_minor,
         format('ours %s, theirs %s', p.amount_minor, p.their_amount_minor)),
     (7, 'currency', p.their_currency <> p.currency, format('ours %s, theirs %s', p.currency, p.their_currency)),
     (8, 'listed_twice', p.times > 1, format('%s times, the last in line %s', p.times, p.last_line))

@@ -94,7 +94,7 @@ def test_what_is_not_settled_may_be_listed_or_not(listed, sound, compare):
 def test_a_bet_of_unknown_fate_may_be_listed_with_its_refund(differences):
     assert differences(rows({"bet-{unknown}": 100})) == []
     assert differences(rows({"bet-{unknown}": 100}, without=["refund-{unknown}"])) == [
-        ("missing_at_operator", "refund-unknown", "refund of 100 USD is acknowledged")
+        ("missing_at_operator", "refund-unknown", "refund of 100 minor USD is acknowledged")
     ]
 
 
@@ -111,7 +111,7 @@ def test_a_bet_of_unknown_fate_whose_refund_is_on_its_way_is_not_settled(sound, 
 def test_a_bet_of_unknown_fate_without_a_refund(sound, differences):
     sound.damage("DELETE FROM transactions WHERE operator_tx_id = 'refund-{unknown}'")
     listed = rows({"bet-{unknown}": 100}, without=["refund-{unknown}"])
-    expected = [("not_refunded", "bet-unknown", "bet of 100 USD of unknown status has no refund")]
+    expected = [("not_refunded", "bet-unknown", "bet of 100 minor USD of unknown status has no refund")]
     assert differences(listed) == expected
 
 
@@ -122,21 +122,21 @@ def test_a_bet_of_unknown_fate_without_a_refund(sound, differences):
         (
             rows(without=["win-{won}", "bet-{flying}"]),
             [
-                ("missing_at_operator", "bet-flying", "bet of 100 USD is acknowledged"),
-                ("missing_at_operator", "win-won", "win of 155 USD is acknowledged"),
+                ("missing_at_operator", "bet-flying", "bet of 100 minor USD is acknowledged"),
+                ("missing_at_operator", "win-won", "win of 155 minor USD is acknowledged"),
             ],
         ),
-        (rows({"bet-x": 7}), [("unknown_to_us", "bet-x", "bet of 7 USD")]),
+        (rows({"bet-x": 7}), [("unknown_to_us", "bet-x", "bet of 7 minor USD")]),
         (
             [*rows(without=["bet-{lost}"]), ["BET-{lost}", "bet", 100, "USD"]],
             [
-                ("missing_at_operator", "bet-lost", "bet of 100 USD is acknowledged"),
-                ("unknown_to_us", "BET-lost", "bet of 100 USD"),
+                ("missing_at_operator", "bet-lost", "bet of 100 minor USD is acknowledged"),
+                ("unknown_to_us", "BET-lost", "bet of 100 minor USD"),
             ],
         ),
-        (rows({"bet-{declined}": 100}), [("declined", "bet-declined", "bet of 100 USD was declined")]),
-        (rows({"win-{won}": 156}), [("amount", "win-won", "ours 155, theirs 156")]),
-        (rows({"win-{owed}": 151}), [("amount", "win-owed", "ours 150, theirs 151")]),
+        (rows({"bet-{declined}": 100}), [("declined", "bet-declined", "bet of 100 minor USD was declined")]),
+        (rows({"win-{won}": 156}), [("amount_minor", "win-won", "ours 155, theirs 156")]),
+        (rows({"win-{owed}": 151}), [("amount_minor", "win-owed", "ours 150, theirs 151")]),
         (
             [*rows(without=["bet-{lost}"]), ["bet-{lost}", "bet", 100, "EUR"]],
             [("currency", "bet-lost", "ours USD, theirs EUR")],
@@ -144,7 +144,7 @@ def test_a_bet_of_unknown_fate_without_a_refund(sound, differences):
         (
             [*rows(without=["bet-{lost}"]), ["bet-{lost}", "refund", 99, "EUR"]],
             [
-                ("amount", "bet-lost", "ours 100, theirs 99"),
+                ("amount_minor", "bet-lost", "ours 100, theirs 99"),
                 ("currency", "bet-lost", "ours USD, theirs EUR"),
                 ("kind", "bet-lost", "ours bet, theirs refund"),
             ],
@@ -154,7 +154,7 @@ def test_a_bet_of_unknown_fate_without_a_refund(sound, differences):
             [
                 ("listed_twice", "win-won", "2 times, the last in line LAST_WIN"),
                 ("listed_twice", "y", "2 times, the last in line LAST"),
-                ("unknown_to_us", "y", "win of 1 USD"),
+                ("unknown_to_us", "y", "win of 1 minor USD"),
             ],
         ),
     ],
@@ -178,14 +178,14 @@ def test_days_limit_both_sides(differences):
     later = rows()[3:4]
     assert differences(later, "--from", "2026-07-02") == []
     assert differences([], "--from", "2026-07-02") == [
-        ("missing_at_operator", "bet-later", "bet of 100 USD is acknowledged")
+        ("missing_at_operator", "bet-later", "bet of 100 minor USD is acknowledged")
     ]
     stranger = [*first, ["bet-x", "bet", 1, "USD"]]
-    assert differences(stranger, "--to", "2026-07-01") == [("unknown_to_us", "bet-x", "bet of 1 USD")]
+    assert differences(stranger, "--to", "2026-07-01") == [("unknown_to_us", "bet-x", "bet of 1 minor USD")]
 
 
 def test_another_operators_transaction_is_unknown(differences):
-    assert differences(rows({"bet-{foreign}": 100})) == [("unknown_to_us", "bet-foreign", "bet of 100 USD")]
+    assert differences(rows({"bet-{foreign}": 100})) == [("unknown_to_us", "bet-foreign", "bet of 100 minor USD")]
 
 
 def test_text_names_each_difference_and_its_line(sound, tmp_path):
@@ -198,8 +198,8 @@ def test_text_names_each_difference_and_its_line(sound, tmp_path):
     assert "\nunsettled: 2\n  bet-betting  1.00 USD  pending, not listed\n" in text
     assert (
         "\noperator's file: 8 rows, 2 differences\n"
-        "  missing_at_operator  bet-flying  bet of 100 USD is acknowledged\n"
-        "  amount  win-won (line 3)  ours 155, theirs 156\n"
+        "  missing_at_operator  bet-flying  bet of 100 minor USD is acknowledged\n"
+        "  amount_minor  win-won (line 3)  ours 155, theirs 156\n"
     ) in text
 
 
@@ -212,7 +212,12 @@ def test_many_rows_are_read_in_batches_and_all_differences_are_printed(sound, co
     document = json.loads(compare(as_csv(listed)).out)
     assert document["operator_file"]["rows"] == 1_509
     assert document["differences"] == [
-        {"problem": "unknown_to_us", "operator_tx_id": f"x{n:04}", "line": n + 11, "detail": f"win of {n + 1} USD"}
+        {
+            "problem": "unknown_to_us",
+            "operator_tx_id": f"x{n:04}",
+            "line": n + 11,
+            "detail": f"win of {n + 1} minor USD",
+        }
         for n in range(1_500)
     ]
 
