@@ -1,5 +1,6 @@
 """A game server as a process, a wallet and operators beside it, and the audit that compares all books in the end."""
 
+import json
 import time
 from collections import Counter, defaultdict
 from contextlib import asynccontextmanager, contextmanager
@@ -110,8 +111,29 @@ def audit_house(house):
     for operator in house.operators.values():
         own = [told[round_id] for round_id, call in bets.items() if call.operator_id == operator.operator_id]
         audit_revenue(operator, own, house.terms[operator.operator_id]["share"])
+        audit_reconciled(house, operator)
     assert wallet.violations == []
     return told
+
+
+def audit_reconciled(house, operator):
+    """``getaway reconcile`` finds the server's books sound, and equal to all that the wallet has booked or answered."""
+    wallet = house.wallet
+    with wallet.lock:
+        moved = {entry.tx_id for entry in wallet.journal}
+        calls = {call.tx_id: call for call in wallet.calls if call.acknowledged or call.tx_id in moved}
+    fields = ("operator_tx_id", "amount_minor", "currency")
+    listed = [
+        json.dumps({name: call.body[name] for name in fields} | {"kind": call.kind}) + "\n"
+        for call in calls.values()
+        if call.operator_id == operator.operator_id
+    ]
+    path = house.server.log_path.with_name("wallet.jsonl")
+    path.write_text("".join(listed), encoding="utf-8")
+    options = ("--operator", operator.operator_id, "--operator-file", str(path), "--format", "jsonl")
+    done = house.server.getaway("reconcile", *options)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert f"operator's file: {len(listed)} rows, 0 differences" in done.stdout
 
 
 def audit_fairness(told, terms):
