@@ -65,7 +65,7 @@ async def silence_a_node(world, point=None, finds_answers=False, lease=REAL_LEAS
             world.forget_faults()
             await in_thread(lambda: other.start(**lease))
             world.table.betting = False
-            world.table.turn_to(other.url)
+            world.table.turn_to(other.url, world.house.url)
             rounds, _ = await in_thread(world.books.unfinished)
             await world.until(lambda: not rounds & world.books.unfinished()[0], "the takeover", SILENCE_S_MAX)
             ends = await in_thread(_ends_of, world, rounds)

@@ -46,7 +46,7 @@ class Table:
 
     def __init__(self, house, seed):
         self.house = house
-        self.url = house.url
+        self.url = self.second_url = house.url
         self.seed = seed
         self.betting = False
         self.mistreating = True
@@ -66,9 +66,12 @@ class Table:
         self.gamblers.append(gambler)
         nursery.start_soon(gambler.live)
 
-    def turn_to(self, url):
-        """Everybody gives up the server they play on, which may be silent, and goes to this one."""
-        self.url = url
+    def turn_to(self, url, second_url=None):
+        """Everybody gives up the server they play on, which may be silent, and goes to this one.
+
+        Who is told there that another server has the session tries ``second_url``, and so on in turn.
+        """
+        self.url, self.second_url = url, second_url or url
         for gambler in self.gamblers:
             gambler.leave()
 
@@ -96,6 +99,7 @@ class Gambler:
         self._flies = None
         self._asked = 0
         self._acts_at = 0
+        self._tries_second = False
         self.last = deque(maxlen=LAST_MAX)
         self._stay = trio.CancelScope()
 
@@ -120,11 +124,13 @@ class Gambler:
                     await self._visit()
             except* LOST:
                 pass
+            if self._socket is None:
+                self._tries_second = not self._tries_second
             self._socket, self._waits, self._flies = None, False, None
             await trio.sleep(LOOK_S)
 
     async def _visit(self):
-        split = urlsplit(self._table.url)
+        split = urlsplit(self._table.second_url if self._tries_second else self._table.url)
         async with trio.open_nursery() as nursery:
             with trio.fail_after(CONNECT_S_MAX):
                 stream = await trio.open_tcp_stream(split.hostname, split.port)
