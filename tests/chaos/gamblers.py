@@ -134,8 +134,9 @@ class Gambler:
         async with trio.open_nursery() as nursery:
             with trio.fail_after(CONNECT_S_MAX):
                 stream = await trio.open_tcp_stream(split.hostname, split.port)
-                socket = await wrap_client_stream(nursery, stream, split.netloc, "/stream")
             try:
+                with trio.fail_after(CONNECT_S_MAX):
+                    socket = await wrap_client_stream(nursery, stream, split.netloc, "/stream")
                 await self._send(socket, "hello", session=self.session.token)
                 await self._play(socket, nursery)
             finally:
