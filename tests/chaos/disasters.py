@@ -65,9 +65,12 @@ async def silence_a_node(world, point=None, finds_answers=False, lease=REAL_LEAS
             world.forget_faults()
             await in_thread(lambda: other.start(**lease))
             world.table.betting = False
-            world.table.turn_to(other.url, world.house.url)
+            # Amid flights the node is a slow one, on which nobody should play when it is back: see all of them away.
+            world.table.turn_to(other.url, None if point is None else world.house.url)
             rounds, _ = await in_thread(world.books.unfinished)
             await world.until(lambda: not rounds & world.books.unfinished()[0], "the takeover", SILENCE_S_MAX)
+            if point is None:
+                await world.until(lambda: world.table.is_seated, "everybody's way to the other node", SILENCE_S_MAX)
             ends = await in_thread(_ends_of, world, rounds)
             if finds_answers:
                 answer.set()

@@ -76,6 +76,10 @@ class Table:
             gambler.leave()
 
     @property
+    def is_seated(self):
+        return all(gambler.is_seated for gambler in self.gamblers)
+
+    @property
     def is_quiet(self):
         """Whether everybody is seated and nobody waits for anything."""
         return all(gambler.is_idle for gambler in self.gamblers)
@@ -112,8 +116,12 @@ class Gambler:
         return f"{self.session.player_id} {self.session.session_id} {state} {list(self.last)}"
 
     @property
+    def is_seated(self):
+        return self._socket is not None
+
+    @property
     def is_idle(self):
-        return self._socket is not None and not self._waits and self._flies is None
+        return self.is_seated and not self._waits and self._flies is None
 
     async def live(self):
         """Play for ever, through every loss of the server."""
