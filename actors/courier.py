@@ -30,6 +30,8 @@ class Courier(Actor[None]):
         self._nudged: set[UUID] = set()
         self._woken = trio.Event()
         self._is_claiming = False
+        self._may_hold_more = False
+        """Claims may be ours that nobody sends: a claim's answer was lost, or a call could not be handed over."""
         desk.on_due(self.nudge)
 
     @property
@@ -67,14 +69,17 @@ class Courier(Actor[None]):
             return
         self._is_claiming = True
         try:
+            if self._may_hold_more:
+                await services.reads.give_up_claims(services.owner, lanes.in_flight, services.clock.now_ms())
+            self._may_hold_more = True
             claimed = await services.reads.claim_due_calls(
                 services.owner, quotas, services.clock.now_ms(), services.settings.claim_ms
             )
         finally:
             self._is_claiming = False
         _note_backlogs(lanes, quotas, claimed)
-        for call in claimed:
-            self._desk.hand_over(call)
+        handed_over = [self._desk.hand_over(call) for call in claimed]
+        self._may_hold_more = not all(handed_over)
 
 
 def _note_backlogs(lanes: Lanes, quotas: Mapping[UUID, int], claimed: Sequence[WalletCall]) -> None:

@@ -1,7 +1,7 @@
 """Lanes: each operator's own bounds on calls in flight and its own breaker, so that one slows nobody else."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from uuid import UUID
 
 import trio
@@ -41,6 +41,11 @@ class Lane:
     def is_busy(self) -> bool:
         """Whether a delivery is in flight."""
         return bool(self._deliveries)
+
+    @property
+    def deliveries(self) -> Collection[str]:
+        """The transactions in flight."""
+        return self._deliveries.keys()
 
     @property
     def quota(self) -> int:
@@ -103,6 +108,11 @@ class Lanes:
         """How many deliveries each of these operators has room for, those without room left out."""
         found = {operator_id: self.of(operator_id).quota for operator_id in operator_ids}
         return {operator_id: quota for operator_id, quota in found.items() if quota > 0}
+
+    @property
+    def in_flight(self) -> list[str]:
+        """The transactions that are being delivered."""
+        return [tx_id for lane in self._lanes.values() for tx_id in lane.deliveries]
 
     @property
     def is_busy(self) -> bool:

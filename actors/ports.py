@@ -80,6 +80,10 @@ class Ledger(Protocol):
         """
         ...
 
+    async def give_up_claims(self, owner: Owner, in_flight: Sequence[str], now_ms: int) -> int:
+        """Make calls due that ``owner`` itself has claimed, but for the transactions ``in_flight``; how many."""
+        ...
+
     async def release_claims(self, owner: Owner, lease_ms: int, now_ms: int, limit: int) -> int:
         """Make calls due that the dead had claimed, at most ``limit``; how many. See ``take_orphans`` for who is."""
         ...

@@ -179,19 +179,21 @@ class WalletDesk:
         """A win or refund was stored: let the courier look what is due."""
         self._due(operator_id)
 
-    def hand_over(self, call: WalletCall) -> None:
-        """Have a claimed win or refund sent by its session's wallet. A claim that can't be used ends by itself."""
+    def hand_over(self, call: WalletCall) -> bool:
+        """Have a claimed win or refund sent by its session's wallet; whether it will be."""
         lane = self.lanes.of(call.operator_id)
         if not lane.permits:
-            return
+            return False
         lane.reserve(call)
         try:
             self.wallet(call.operator_id, call.session_id).tell(
                 Deliver(call, lane.begin(), partial(self._delivered, lane, call))
             )
         except ActorError:
-            log.warning("a wallet was too busy for a delivery; it is due again when its claim ends")
+            log.warning("a wallet was too busy for a delivery")
             lane.release(call)
+            return False
+        return True
 
     def _delivered(self, lane: Lane, call: WalletCall) -> None:
         lane.release(call)

@@ -192,6 +192,10 @@ class PostgresLedger:
             lambda connection: outbox.claim_due_calls(connection, owner, quotas, now_ms, claim_ms)
         )
 
+    async def give_up_claims(self, owner: Owner, in_flight: Sequence[str], now_ms: int) -> int:
+        """What this node had claimed and does not send is due again."""
+        return await self._database.run(lambda connection: outbox.give_up_claims(connection, owner, in_flight, now_ms))
+
     async def release_claims(self, owner: Owner, lease_ms: int, now_ms: int, limit: int) -> int:
         """What the dead had claimed is due again."""
         return await self._database.run(

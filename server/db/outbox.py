@@ -1,6 +1,6 @@
 """Undelivered wins and refunds: claimed when they are due, released when their claimer is dead, counted."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from actors.records import Backlog, Owner, WalletCall
@@ -45,6 +45,16 @@ WITH {dead_owners("SELECT claim_node, claim_epoch FROM transactions WHERE claim_
 SELECT count(*) FROM released
 """
 
+_GIVE_UP = """
+WITH given_up AS (
+    UPDATE transactions
+    SET next_attempt_at_ms = least(next_attempt_at_ms, $4), claim_node = NULL, claim_epoch = NULL
+    WHERE claim_node = $1 AND claim_epoch = $2 AND operator_tx_id <> ALL($3)
+    RETURNING 1
+)
+SELECT count(*) FROM given_up
+"""
+
 _BACKLOGS = """
 SELECT operator_id, count(*) FILTER (WHERE status = 'pending') AS pending,
        min(created_at_ms) FILTER (WHERE status = 'pending') AS oldest_created_at_ms,
@@ -65,6 +75,11 @@ async def claim_due_calls(
     lanes = (list(quotas.keys()), list(quotas.values()))
     rows = await connection.fetch(_CLAIM, *lanes, now_ms, claim_ms, owner.node, owner.epoch)
     return [wallet_call(row) for row in rows]
+
+
+async def give_up_claims(connection: Connection, owner: Owner, in_flight: Sequence[str], now_ms: int) -> int:
+    """How many of its own claims the node gave up; see the port."""
+    return int(await connection.fetchval(_GIVE_UP, owner.node, owner.epoch, list(in_flight), now_ms))
 
 
 async def release_claims(connection: Connection, owner: Owner, lease_ms: int, now_ms: int, limit: int) -> int:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import trio
 
-from actors.ports import Declined, Unclear
+from actors.ports import Declined, LedgerUnavailableError, Unclear
 from actors.records import CallKind, CallStatus
 from actors.settings import GameSettings
 from tests.helpers.game import LIMITS, OPERATOR_ID, open_game, operator
@@ -232,3 +232,21 @@ async def test_a_call_that_waited_for_most_of_its_claim_is_left_to_the_next(auto
         assert len(gateway.sent) == sent, "the one that hung, no other"
         await trio.sleep(30)
         assert stored.status is CallStatus.ACKNOWLEDGED
+
+
+async def test_a_claim_whose_answer_was_lost_is_made_again_at_once(autojump_clock):
+    async with open_game() as game:
+        claim, lost = game.ledger.claim_due_calls, []
+
+        async def claim_and_lose(*arguments):
+            claimed = await claim(*arguments)
+            if claimed and not lost:
+                lost.extend(claimed)
+                raise LedgerUnavailableError("as told")
+            return claimed
+
+        game.ledger.claim_due_calls = claim_and_lose
+        await win(game)
+        await trio.sleep(2)
+        assert len(lost) == 1
+        assert [stored.status for stored in wins(game)] == [CallStatus.ACKNOWLEDGED], "claims last for 20 s"

@@ -337,6 +337,10 @@ class MemoryLedger:
         await self._cross()
         return self.calls.claim(owner, quotas, now_ms, claim_ms)
 
+    async def give_up_claims(self, owner: Owner, in_flight: Sequence[str], now_ms: int) -> int:
+        await self._cross()
+        return self.calls.give_up(owner, in_flight, now_ms)
+
     async def release_claims(self, owner: Owner, lease_ms: int, now_ms: int, limit: int) -> int:
         await self._cross()
         return self.calls.release(lambda by: by != owner and not self._is_alive(by, lease_ms, now_ms), now_ms, limit)

@@ -1,6 +1,6 @@
 """The twin's wallet calls: what is pending, due, claimed or parked. The same rules as the SQL."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -76,6 +76,13 @@ class MemoryOutbox(dict[str, StoredCall]):
                 stored.claimed_by = owner
                 claimed.append(stored.call)
         return sorted(claimed, key=lambda call: (call.created_at_ms, call.operator_tx_id))
+
+    def give_up(self, owner: Owner, in_flight: Collection[str], now_ms: int) -> int:
+        mine = [stored for tx_id, stored in self.items() if stored.claimed_by == owner and tx_id not in in_flight]
+        for stored in mine:
+            due_ms = min(stored.call.next_attempt_at_ms, now_ms)
+            stored.call, stored.claimed_by = replace(stored.call, next_attempt_at_ms=due_ms), None
+        return len(mine)
 
     def release(self, is_dead: Callable[[Owner], bool], now_ms: int, limit: int) -> int:
         orphaned = [stored for stored in self.values() if stored.claimed_by and is_dead(stored.claimed_by)][:limit]

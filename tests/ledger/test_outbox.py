@@ -167,6 +167,19 @@ async def test_of_many_that_release_at_once_none_takes_a_living_nodes_claim(worl
     assert (sum(released), len(taken), len(set(taken))) == (40, 40, 40)
 
 
+async def test_a_node_gives_up_its_own_claims_but_for_what_it_sends(world, owner, other):
+    operator = await world.add_operator()
+    for name in range(3):
+        await won(world, owner, operator, name)
+    mine = await claim(world, owner, operator, quota=2)
+    (others,) = await claim(world, other, operator)
+    assert await world.ledger.give_up_claims(owner, [mine[0].operator_tx_id], LATER_MS + 1) == 1
+    again = await claim(world, owner, operator, now_ms=LATER_MS + 1)
+    assert [call.operator_tx_id for call in again] == [mine[1].operator_tx_id]
+    assert others.operator_tx_id not in {call.operator_tx_id for call in mine + again}
+    assert await world.ledger.give_up_claims(other, [others.operator_tx_id], LATER_MS + 1) == 0
+
+
 async def test_a_backlog_is_counted_by_operator(world, owner):
     idle, owing = await world.add_operator(), await world.add_operator()
     await world.fly(owner, await world.owned(owner, "flying", operator=idle))

@@ -21,6 +21,7 @@ LEDGER_CALLS = (
     "pending_calls",
     "claim_due_calls",
     "release_claims",
+    "give_up_claims",
     "backlogs",
     "load_operators",
 )
