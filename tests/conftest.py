@@ -6,6 +6,12 @@ import pytest
 
 from tests.helpers.postgres import PostgresServer, postgres_server
 
+# Asserts outside the test modules explain themselves, too.
+pytest.register_assert_rewrite(
+    *(f"tests.e2e.{name}" for name in ("casino", "house", "player", "wallet")),
+    *(f"tests.chaos.{name}" for name in ("books", "disasters", "gamblers", "kills", "world")),
+)
+
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
