@@ -29,6 +29,8 @@ class House:
         self.terms = {}
         self.players = []
         self.tick_texts = {}
+        self.forgets_attempts = False
+        """The database was killed, or changed by hand, amid a delivery: it may have counted fewer than were made."""
 
     @property
     def url(self):
@@ -106,6 +108,7 @@ def audit_house(house):
         operator = house.operators[call.operator_id]
         told[round_id] = finished_round(operator, round_id)
         audit_round(told[round_id], call.body, wallet, house.terms[call.operator_id])
+        audit_transactions(told[round_id], wallet, round_id, forgets_attempts=house.forgets_attempts)
     audit_nonces(told, bets)
     audit_frames(house, told)
     for operator in house.operators.values():
@@ -148,7 +151,7 @@ def audit_fairness(told, terms):
 
 
 def audit_round(told, bet, wallet, terms):
-    """One round: its terms, its fairness, its money and its transactions."""
+    """One round: its terms, its fairness and its money."""
     crash = audit_fairness(told, terms)
     assert told["ok"] is True
     for name in ("session_id", "operator_player_id", "currency", "amount_minor"):
@@ -173,10 +176,9 @@ def audit_round(told, bet, wallet, terms):
         assert sum(entries.values()) == 0
         assert "win" not in entries
         assert told["status"] == "void" or set(entries) == {"bet", "refund"}
-    audit_transactions(told, wallet, bet["round_id"])
 
 
-def audit_transactions(told, wallet, round_id):
+def audit_transactions(told, wallet, round_id, *, forgets_attempts=False):
     listed = {one["operator_tx_id"]: one for one in told["transactions"]}
     assert len(listed) == len(told["transactions"])
     with wallet.lock:
@@ -186,7 +188,8 @@ def audit_transactions(told, wallet, round_id):
     for call in seen:
         one = listed[call.tx_id]
         assert (one["kind"], one["amount_minor"]) == (call.kind, call.body["amount_minor"])
-        assert one["attempts"] == attempts[call.tx_id], one
+        least = 1 if forgets_attempts else attempts[call.tx_id]
+        assert least <= one["attempts"] <= attempts[call.tx_id], one
     for tx_id, one in listed.items():
         last = [call for call in seen if call.tx_id == tx_id][-1]
         assert (one["status"] == "acknowledged") == last.acknowledged, one

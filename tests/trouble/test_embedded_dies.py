@@ -36,6 +36,7 @@ async def test_a_killed_embedded_database_is_started_again(tmp_path):
                     await trio.sleep(0.2)
             assert frame["type"] == "round_started"
             assert (await player.until("round_ended"))["status"] == "settled"
+        house.forgets_attempts = True
         complaints, server.errors = server.errors(), list
         assert all(STARTED_AGAIN in line for line in complaints)
         audit_house(house)
