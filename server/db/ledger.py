@@ -11,7 +11,7 @@ from server.db import outbox
 from server.db.database import REFUSALS, Connection, Database
 from server.db.groups import commit_group
 from server.db.rows import CALL_COLUMNS, ROUND_COLUMNS, finished_round, live_round, session_record, wallet_call
-from server.db.statements import dead_owners
+from server.db.statements import dead_owners, few
 from server.vault import Vault
 
 log = logging.getLogger("getaway.db")
@@ -70,8 +70,9 @@ WITH {dead_owners("SELECT owner_node, owner_epoch FROM rounds WHERE status IN ('
     ORDER BY r.created_at_ms, r.round_id LIMIT $4 FOR NO KEY UPDATE OF r SKIP LOCKED
 )
 UPDATE rounds r
-SET owner_node = $1, owner_epoch = $2, interrupted_at_ms = coalesce(r.interrupted_at_ms, o.heartbeat_at_ms)
-FROM orphans o WHERE r.operator_id = o.operator_id AND r.round_id = o.round_id
+SET owner_node = $1, owner_epoch = $2, interrupted_at_ms = coalesce(r.interrupted_at_ms, f.heartbeat_at_ms)
+FROM {few("orphans", "operator_id", "round_id", "heartbeat_at_ms")}
+WHERE r.operator_id = f.operator_id AND r.round_id = f.round_id
 RETURNING {ROUND_COLUMNS}
 """
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from actors.records import Backlog, Owner, WalletCall
 from server.db.database import Connection
 from server.db.rows import CALL_COLUMNS, wallet_call
-from server.db.statements import dead_owners
+from server.db.statements import dead_owners, few
 
 # A claim that a failure of the database forgets is made again, and the call is sent twice: harmless, and rarer than
 # the disk's delays would be. Hence ``relaxed``, which holds for this statement's own transaction.
@@ -25,7 +25,8 @@ WITH due AS (
     ) d
 ), claimed AS (
     UPDATE transactions t SET next_attempt_at_ms = $3 + $4, claim_node = $5, claim_epoch = $6
-    FROM due d WHERE t.operator_id = d.operator_id AND t.operator_tx_id = d.operator_tx_id
+    FROM {few("due", "operator_id", "operator_tx_id")}
+    WHERE t.operator_id = f.operator_id AND t.operator_tx_id = f.operator_tx_id
     RETURNING t.*
 )
 SELECT {CALL_COLUMNS} FROM claimed ORDER BY created_at_ms, operator_tx_id
@@ -39,7 +40,8 @@ WITH {dead_owners("SELECT claim_node, claim_epoch FROM transactions WHERE claim_
 ), released AS (
     UPDATE transactions t
     SET next_attempt_at_ms = least(t.next_attempt_at_ms, $4), claim_node = NULL, claim_epoch = NULL
-    FROM orphaned o WHERE t.operator_id = o.operator_id AND t.operator_tx_id = o.operator_tx_id
+    FROM {few("orphaned", "operator_id", "operator_tx_id")}
+    WHERE t.operator_id = f.operator_id AND t.operator_tx_id = f.operator_tx_id
     RETURNING 1
 )
 SELECT count(*) FROM released

@@ -23,6 +23,16 @@ def dead_owners(owners: str) -> str:
 )"""
 
 
+def few(rows: str, *columns: str) -> str:
+    """The rows of the table expression ``rows`` as a table ``f`` that the planner takes for short.
+
+    It can't know how many rows a LIMIT of a value lets through, takes it for a tenth of the table, and would read all of
+    a table of millions to change thirty rows.
+    """
+    arrays = ", ".join(f"ARRAY(SELECT {column} FROM {rows})" for column in columns)
+    return f"unnest({arrays}) AS f ({', '.join(columns)})"
+
+
 LOCK_SESSIONS = """
 SELECT FROM sessions s JOIN unnest($1::uuid[], $2::uuid[]) AS i (operator_id, session_id) USING (operator_id, session_id)
 ORDER BY s.operator_id, s.session_id FOR NO KEY UPDATE OF s

@@ -1,0 +1,59 @@
+"""Statements that change a few rows find them by index, however many rows there are."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from uuid import UUID
+
+import pytest
+import trio
+
+from server.db import ledger, outbox
+from server.db.database import open_database
+from tests.figures.backlog import copy_all, play_one
+from tests.helpers.books import NOON_MS
+
+ROWS = 20_000
+OPERATOR = UUID(int=7)
+STATEMENTS = {
+    "claim": (outbox._CLAIM, ([OPERATOR], [32], 2 * NOON_MS, 20_000, "node", 1)),
+    "release": (outbox._RELEASE, ("node", 1, NOON_MS, NOON_MS, 500)),
+    "give up": (outbox._GIVE_UP, ("node", 1, ["win-1"], NOON_MS)),
+    "take orphans": (ledger._ORPHANS, ("node", 1, NOON_MS, 500)),
+}
+ADD_OPERATOR = """
+INSERT INTO operators
+    (operator_id, name, api_key_sealed, hmac_secret_sealed, wallet_callback_url, rtp_bps, max_win_multiplier,
+     rev_share_bps, status, allow_cidrs, frame_origins, created_at_ms, changed_at_ms)
+VALUES ($1, 'Casino', '', '', 'https://wallet.example', 9600, 2000, 1500, 'active', '{}', '{}', 0, 0)
+"""
+
+
+@pytest.fixture(scope="module")
+def large(postgres):
+    """A database of so many rounds, each with a bet and an undelivered win."""
+    with postgres.database() as url:
+        stand = SimpleNamespace(database_url=url)
+
+        async def fill():
+            async with open_database(url, Path()) as database:
+                await database.run(lambda connection: connection.execute(ADD_OPERATOR, OPERATOR))
+            await play_one(stand, OPERATOR)
+            await copy_all(stand, ROWS)
+
+        trio.run(fill)
+        yield url
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+async def test_no_table_is_read_whole(large, name, mode):
+    statement, arguments = STATEMENTS[name]
+
+    async def explain(connection):
+        await connection.execute(f"SET LOCAL plan_cache_mode = {mode}")
+        return await connection.fetch(f"EXPLAIN {statement}", *arguments)
+
+    async with open_database(large, Path()) as database:
+        plan = "\n".join(row[0] for row in await database.in_transaction(explain))
+    for table in ("transactions", "rounds"):
+        assert f"Seq Scan on {table}" not in plan, plan
