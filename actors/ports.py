@@ -75,8 +75,8 @@ class Ledger(Protocol):
     ) -> list[WalletCall]:
         """Claim pending wins and refunds that are due, the longest due first, at most ``quotas`` of each operator.
 
-        Of a session only its oldest pending call. A claimed call is due again after ``claim_ms``, which its
-        ``next_attempt_at_ms`` says; until then nobody else gets it.
+        Of a session only its oldest pending call, and none while another one is claimed. A claimed call is due again
+        after ``claim_ms``, which its ``next_attempt_at_ms`` says; until then nobody else gets it.
         """
         ...
 

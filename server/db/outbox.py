@@ -20,7 +20,8 @@ WITH due AS (
         SELECT t.operator_id, t.operator_tx_id FROM transactions t
         WHERE t.operator_id = l.operator_id AND t.status = 'pending' AND t.kind <> 'bet' AND t.next_attempt_at_ms <= $3
             AND NOT EXISTS (SELECT FROM transactions e WHERE e.operator_id = t.operator_id AND e.session_id = t.session_id
-                            AND e.status = 'pending' AND e.kind <> 'bet' AND e.position < t.position)
+                            AND e.status = 'pending' AND e.kind <> 'bet' AND e.position <> t.position
+                            AND (e.position < t.position OR e.claim_node IS NOT NULL AND e.next_attempt_at_ms > $3))
         ORDER BY t.next_attempt_at_ms, t.operator_tx_id LIMIT l.quota FOR NO KEY UPDATE OF t SKIP LOCKED
     ) d
 ), claimed AS (

@@ -69,6 +69,7 @@ class MemoryOutbox(dict[str, StoredCall]):
                 for stored in due
                 if stored.call.next_attempt_at_ms <= now_ms
                 and self.pending(stored.call.session_id)[0].operator_tx_id == stored.call.operator_tx_id
+                and not self._is_sending(stored.call.session_id, now_ms)
             ]
             due.sort(key=lambda stored: (stored.call.next_attempt_at_ms, stored.call.operator_tx_id))
             for stored in due[:quota]:
@@ -83,6 +84,13 @@ class MemoryOutbox(dict[str, StoredCall]):
             due_ms = min(stored.call.next_attempt_at_ms, now_ms)
             stored.call, stored.claimed_by = replace(stored.call, next_attempt_at_ms=due_ms), None
         return len(mine)
+
+    def _is_sending(self, session_id: UUID, now_ms: int) -> bool:
+        return any(
+            stored.is_owed and stored.claimed_by is not None and stored.call.next_attempt_at_ms > now_ms
+            for stored in self.values()
+            if stored.call.session_id == session_id
+        )
 
     def release(self, is_dead: Callable[[Owner], bool], now_ms: int, limit: int) -> int:
         orphaned = [stored for stored in self.values() if stored.claimed_by and is_dead(stored.claimed_by)][:limit]

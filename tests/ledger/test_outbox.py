@@ -90,6 +90,23 @@ async def test_of_a_session_the_first_pending_call_goes_alone(world, owner):
     assert [call.operator_tx_id for call in await claim(world, owner, operator)] == [second]
 
 
+async def test_a_call_that_is_taken_up_waits_for_one_of_its_session_that_is_being_sent(world, owner, other):
+    operator = await world.add_operator()
+    created = await world.owned(owner, operator=operator)
+    first = await world.fly(owner, created, 1)
+    await world.commit(books.cash_out(owner, first))
+    await world.commit(books.postpone(first, parked=True))
+    second = await world.fly(owner, created, 2)
+    await world.commit(books.cash_out(owner, second))
+    (sending,) = await claim(world, owner, operator)
+    assert sending.round_id == second.round_id
+    await world.take_up(first)
+    assert await claim(world, other, operator) == []
+    await world.commit(books.acknowledge(second))
+    (next_one,) = await claim(world, other, operator)
+    assert next_one.round_id == first.round_id
+
+
 async def test_only_the_claimer_may_postpone_and_anybody_may_acknowledge(world, owner, other):
     operator = await world.add_operator()
     live, _ = await won(world, owner, operator)
