@@ -1,7 +1,7 @@
 """A local wallet that answers at once, as a process of its own: ``python -m tests.figures.quick_wallet PORT``.
 
-Idempotent by transaction id. Paths that begin with ``/hang`` are never answered. ``GET /counts`` tells, as JSON, the
-calls, the distinct transactions and the unix times of the first and the last one.
+Idempotent by transaction id. From ``GET /hang`` to ``GET /answer`` paths that begin with ``/other`` get no answer.
+``GET /counts`` tells, as JSON, the calls, the distinct transactions and the unix times of the first and the last one.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ class Books:
         self.calls = 0
         self.seen: set[bytes] = set()
         self.first_s = self.last_s = 0.0
+        self.hangs = False
 
     def note(self, body: bytes) -> None:
         self.calls += 1
@@ -63,9 +64,10 @@ class Connection(asyncio.Protocol):
     def _answer(self, head: bytes, body: bytes) -> None:
         if head.startswith(b"GET /counts"):
             self._transport.write(self._books.told())
-        elif head.startswith(b"POST /hang"):
-            pass
-        else:
+        elif head.startswith((b"GET /hang", b"GET /answer")):
+            self._books.hangs = head.startswith(b"GET /hang")
+            self._transport.write(_ANSWER)
+        elif not self._books.hangs or not head.startswith(b"POST /other"):
             self._books.note(body)
             self._transport.write(_ANSWER)
 

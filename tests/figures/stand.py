@@ -52,6 +52,11 @@ class Stand:
             counts: dict[str, Any] = json.load(answer)
             return counts
 
+    def turn_other(self, mode: str) -> None:
+        """Have the wallets below ``/other`` ``hang`` or ``answer``."""
+        with urllib.request.urlopen(f"{self.wallet_url}/{mode}", timeout=10) as answer:
+            answer.read()
+
     def query(self, statement: str, *arguments: object) -> Sequence[Any]:
         """The rows of a statement."""
 
