@@ -20,10 +20,13 @@ CREATE TEMPORARY TABLE operator_file (
 _COLUMNS: Final = ("line", "operator_tx_id", "kind", "amount_minor", "currency")
 
 # A row of the file that is ours, but of another day, says nothing about these days. A bet of unknown fate is settled
-# once its refund is acknowledged.
+# once its refund is acknowledged. What a person has resolved was booked by other means: under its id, or not.
 _BOTH = """
 WITH ours AS (
-    SELECT t.operator_tx_id, t.kind, t.amount_minor, r.currency, t.status,
+    SELECT t.operator_tx_id, t.kind, t.amount_minor, r.currency,
+        CASE WHEN EXISTS (SELECT FROM wallet_actions a WHERE a.operator_id = t.operator_id
+                          AND a.operator_tx_id = t.operator_tx_id AND a.action = 'resolve')
+        THEN 'resolved' ELSE t.status END AS status,
         coalesce(r.created_at_ms, t.created_at_ms) BETWEEN $2 AND $3::bigint - 1 AS is_asked,
         CASE WHEN t.kind = 'bet' AND t.status = 'unknown' THEN coalesce((
             SELECT max(f.status) FROM transactions f
@@ -66,7 +69,7 @@ _UNSETTLED = f"""
 {_BOTH}
 SELECT operator_tx_id, kind, amount_minor, currency, status, line IS NOT NULL AS is_listed, count(*) OVER () AS total
 FROM pairs
-WHERE status IN ('pending', 'parked') OR refund_status <> 'acknowledged'
+WHERE status IN ('pending', 'parked') OR status = 'resolved' AND line IS NULL OR refund_status <> 'acknowledged'
 ORDER BY operator_tx_id LIMIT $4
 """
 

@@ -108,6 +108,23 @@ def test_a_bet_of_unknown_fate_whose_refund_is_on_its_way_is_not_settled(sound, 
     assert unsettled(sound, done) == sorted([*UNSETTLED, ("bet-unknown", "unknown"), ("refund-unknown", "parked")])
 
 
+def test_what_a_person_has_resolved_may_be_booked_under_another_id(sound, compare):
+    listed = as_csv([[sound.text(key), *rest] for key, *rest in rows(without=["win-{won}"])])
+    sound.damage(
+        "UPDATE transactions SET status = 'parked', acknowledged_at_ms = NULL WHERE operator_tx_id = 'win-{won}'"
+    )
+    done = sound.getaway(
+        "wallet", "resolve", sound.text("win-{won}"), "--operator", sound.text("{first}"), "--reason", "x"
+    )
+    assert done.status == 0, done.err
+    done = compare(listed)
+    assert done.status == 0
+    assert unsettled(sound, done) == sorted([*UNSETTLED, ("win-won", "resolved")])
+    done = compare(as_csv([[sound.text(key), *rest] for key, *rest in rows()]))
+    assert done.status == 0
+    assert unsettled(sound, done) == UNSETTLED
+
+
 def test_a_bet_of_unknown_fate_without_a_refund(sound, differences):
     sound.damage("DELETE FROM transactions WHERE operator_tx_id = 'refund-{unknown}'")
     listed = rows({"bet-{unknown}": 100}, without=["refund-{unknown}"])
