@@ -68,6 +68,8 @@ class RoundActor(Actor[Cashout | Interrupt]):
         self.placed = live
         self.next_commitment = next_commitment
         self.is_stored = False
+        self.is_in_trouble = False
+        """The bet could not be stored, and is being taken back in case it was after all."""
         self._watcher = watcher
         self._flies: RoundFlies | None = None
 
@@ -124,6 +126,7 @@ class RoundActor(Actor[Cashout | Interrupt]):
         try:
             answer = await self._services.ledger.commit(intent)
         except LedgerUnavailableError:
+            self.is_in_trouble = True
             self.report(BetTrouble())
             await self._take_back()
             return False

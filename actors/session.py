@@ -50,7 +50,7 @@ from actors.round import RoundActor
 from actors.services import Services
 from actors.wallet import WalletDesk
 from actors.welcome import welcome_frame, with_newest
-from actors.words import WORDS, words
+from actors.words import NOT_STORED, WORDS, words
 
 log = logging.getLogger("getaway.session")
 
@@ -282,6 +282,9 @@ class SessionActor(Actor[SessionMessage]):
     # Bets and rounds.
 
     def _judge_bet(self, bet: BetIn) -> None:
+        if self._round is not None and self._round.is_in_trouble:
+            self._refuse("wallet_unavailable", bet.frame_id, NOT_STORED)
+            return
         table = table_of(self._services, self.record)
         is_busy = self._round is not None or self._bet is not None
         code = place_error(self._services, self.record, is_busy=is_busy, is_draining=self._draining())
@@ -315,9 +318,7 @@ class SessionActor(Actor[SessionMessage]):
             case BetStored():
                 self._on_bet_stored()
             case BetTrouble():
-                self._refuse(
-                    "wallet_unavailable", self._bet_frame_id(), "The bet could not be stored. Nothing was staked."
-                )
+                self._refuse("wallet_unavailable", self._bet_frame_id(), NOT_STORED)
             case BetNotStored():
                 self._clear_round()
                 if news.refused:

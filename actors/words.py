@@ -19,6 +19,9 @@ WORDS = {
     "draining": "The server is about to restart and takes no new bets. Try again in a minute.",
 }
 
+NOT_STORED = "The bet could not be stored. Nothing was staked."
+"""``wallet_unavailable`` while it is our database that is away."""
+
 
 def words(code: str) -> str:
     """The sentence for an error code of the player protocol."""

@@ -22,6 +22,8 @@ async def test_a_bet_that_cannot_be_stored_is_refused_in_words_and_never_sent(au
             "wallet_unavailable",
             "The bet could not be stored. Nothing was staked.",
         )
+        player.say("bet", amount_minor=1_000)
+        assert (await player.until("error"))["message"] == error["message"], "not that a round is in progress"
         game.ledger.unavailable = False
         await trio.sleep(5)
         player.say("bet", amount_minor=1_000)
