@@ -6,12 +6,9 @@ from typing import Protocol
 
 import trio
 
-from actors.clock import ServerClock
-from actors.lobby import Lobby
 from server.edge.frame_meter import FrameMeter
 from server.edge.http_connection import HttpServer, HttpStream, TlsHttpStream
-from server.edge.player_sink import TickFrames
-from server.edge.player_socket import PlayerSocket
+from server.edge.player_socket import PlayerPort, PlayerSocket
 from server.edge.player_stream import PlayerStream
 from server.edge.refusals import refusal_bytes
 from server.edge.settings import EdgeSettings
@@ -51,10 +48,8 @@ class Port:
 
     settings: EdgeSettings
     http: HttpServer
-    lobby: Lobby | None
-    clock: ServerClock
+    players: PlayerPort | None
     observer: EdgeObserver
-    tick_frames: TickFrames
     tls: ssl.SSLContext | None
 
 
@@ -117,8 +112,8 @@ class Connection:
             opened = await self._open()
         if opened is not None and opened.upgrade_bytes is None:
             opened = await self._serve_http(opened)
-        if opened is not None and opened.upgrade_bytes is not None and self._port.lobby is not None:
-            await self._serve_player(opened, opened.upgrade_bytes, self._port.lobby)
+        if opened is not None and opened.upgrade_bytes is not None and self._port.players is not None:
+            await self._serve_player(opened, opened.upgrade_bytes, self._port.players)
 
     async def _serve_http(self, opened: _Opened) -> _Opened | None:
         """Serve requests until there are no more, or until one opens a player's socket, which is returned."""
@@ -139,7 +134,7 @@ class Connection:
         return None if stream.taken is None else _Opened(opened.below, stream.taken, head_length(stream.taken))
 
     def _is_player(self, head: bytes) -> bool:
-        return self._port.lobby is not None and is_upgrade(head, self._port.settings.origins)
+        return self._port.players is not None and is_upgrade(head, self._port.settings.origins)
 
     async def _open(self) -> "_Opened | None":
         """Up to the knowledge what this connection is for; ``None`` if it is for nothing."""
@@ -179,15 +174,15 @@ class Connection:
             return data or None
         return None
 
-    async def _serve_player(self, opened: _Opened, head_bytes: int, lobby: Lobby) -> None:
-        port, settings = self._port, self._port.settings
+    async def _serve_player(self, opened: _Opened, head_bytes: int, players: PlayerPort) -> None:
+        settings = self._port.settings
         frames = settings.frames_per_message
         meter = FrameMeter(settings.messages_per_second * frames, settings.messages_burst * frames)
         self._transport.keep_little_unsent(settings.unsent_bytes_max)
         head, early = opened.data[:head_bytes], opened.data[head_bytes:]
-        stream = PlayerStream(self._transport, opened.below, head=head, early=early, clock=port.clock, meter=meter)
-        self._player = PlayerSocket(stream, lobby, port.clock, settings, port.tick_frames)
+        stream = PlayerStream(self._transport, opened.below, head=head, early=early, clock=players.clock, meter=meter)
+        self._player = PlayerSocket(stream, players)
         try:
             await self._player.run()
         finally:
-            port.observer.player_ended(self._player.end)
+            self._port.observer.player_ended(self._player.end)

@@ -20,7 +20,9 @@ from actors.lobby import Lobby
 from server.edge.connection import Connection, EdgeObserver, NoObserver, Port, tls_context
 from server.edge.failures import where
 from server.edge.http_connection import HttpServer, ProtocolSwitchError
+from server.edge.pinger import Pinger
 from server.edge.player_sink import TickFrames
+from server.edge.player_socket import PlayerPort
 from server.edge.refusals import full, refusal_bytes
 from server.edge.settings import EdgeSettings
 from server.edge.transport import Transport
@@ -209,18 +211,27 @@ async def serve_edge(
     task_status: trio.TaskStatus[Edge] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve ``app``, and players if there is a ``lobby``, until the ``Edge`` that is reported is stopped."""
+    players = None
+    if lobby is not None:
+        players = PlayerPort(
+            lobby=lobby,
+            clock=clock,
+            settings=listening.settings,
+            tick_frames=TickFrames(),
+            pinger=Pinger(listening.settings),
+        )
     shared = Port(
         settings=listening.settings,
         http=HttpServer(app, listening.settings),
-        lobby=lobby,
-        clock=clock,
+        players=players,
         observer=observer or NoObserver(),
-        tick_frames=TickFrames(),
         tls=listening.tls,
     )
     async with trio.open_nursery() as nursery:
         edge = Edge(listening.listener, shared, nursery)
         nursery.start_soon(edge.accept)
+        if players is not None:
+            nursery.start_soon(players.pinger.run)
         task_status.started(edge)
 
 

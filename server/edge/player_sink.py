@@ -1,11 +1,16 @@
-"""The outgoing side of a player's socket: a bounded queue of frames, one slot for a tick, and the task that writes."""
+"""The outgoing side of a player's socket: frames and ticks go to the kernel at once while it takes them.
+
+What it does not take waits: frames in a bounded queue, one tick in a slot, for a task that writes them and ends when
+nothing is left. An idle socket has no such task, and a frame costs no switch to it.
+"""
 
 from collections import deque
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import trio
 
-from server.edge.player_stream import PlayerStream, text_frame
+from server.edge.player_stream import PING_FRAME, PlayerStream, text_frame
 from server.edge.settings import EdgeSettings
 
 CLOSE_NORMAL: Final = 1000
@@ -40,15 +45,31 @@ class SocketSink:
         self._close_timeout_s = settings.close_timeout_ms / 1000
         self._frames: deque[bytes] = deque()
         self._tick: bytes | None = None
-        self._news = trio.Event()
-        self._life = trio.CancelScope()
+        self._nursery: trio.Nursery | None = None
+        self._say_goodbye: Callable[[], Awaitable[None]] | None = None
+        self._writing: trio.CancelScope | None = None
+        self._closes_at: float | None = None
+        self._over = trio.Event()
         self.is_closing = False
         self.close_code = CLOSE_NORMAL
         self.end = "left"
         """Why the socket ended, one of a few words."""
 
+    def open(self, nursery: trio.Nursery, say_goodbye: Callable[[], Awaitable[None]]) -> None:
+        """The handshake is over. ``nursery`` is for what must wait; ``say_goodbye`` ends the socket, in a while."""
+        self._nursery, self._say_goodbye = nursery, say_goodbye
+        if self.is_closing:
+            self._wake()
+
     def send(self, frame: bytes) -> None:
-        """Queue one JSON text frame."""
+        """Write one JSON text frame, or queue it."""
+        self._send(text_frame(frame))
+
+    def ping(self) -> None:
+        """Write a ping, or queue it."""
+        self._send(PING_FRAME)
+
+    def _send(self, wire: bytes) -> None:
         if self.is_closing:
             return
         if len(self._frames) >= self._frames_max:
@@ -56,48 +77,72 @@ class SocketSink:
             self._stream.cut()
             return
         self._tick = None
-        self._frames.append(frame)
-        self._news.set()
+        # Behind what waits: as long as there is a frame in the queue, nothing passes it.
+        if self._frames or not self._stream.offer(wire):
+            self._frames.append(wire)
+            self._wake()
+        elif self._stream.has_rest:
+            self._wake()
 
     def offer_tick(self, number: int, frame: bytes) -> None:
-        """Write a tick now, or skip it. Where nothing can be written at once, the newest waits in a slot."""
+        """Write a tick now, or skip it: where nothing can be written at once, only the newest waits."""
         if self._frames or self.is_closing:
             return
         wire = self._tick_frames.frame(frame)
         stream = self._stream
-        if not stream.offers_at_once:
+        if not stream.offer(wire):
             self._tick = wire
-            self._news.set()
-        elif stream.offer(wire) and stream.has_rest:
-            self._news.set()
+            self._wake()
+        elif stream.has_rest:
+            self._wake()
 
     def close(self, code: int = CLOSE_NORMAL, end: str = "closed") -> None:
         """Close after what is queued was written, for which there is ``close_timeout_ms``."""
         if not self.is_closing:
             self.is_closing, self.close_code, self.end = True, code, end
-            self._life.deadline = trio.current_time() + self._close_timeout_s
-            self._news.set()
+            self._closes_at = trio.current_time() + self._close_timeout_s
+            if self._writing is not None:
+                self._writing.deadline = self._closes_at
+            self._wake()
 
     def lost(self) -> None:
         """There is nobody to write to any more."""
         self.is_closing = True
         self._frames.clear()
-        self._life.cancel()
+        self._tick = None
+        if self._writing is not None:
+            self._writing.cancel()
+        self._over.set()
 
-    async def write(self) -> None:
-        """Write what is queued, in order, until the socket is to be closed and all is out, or it is lost."""
+    async def over(self) -> None:
+        """Wait until a socket that is closing was told goodbye, or is lost."""
+        await self._over.wait()
+
+    def _wake(self) -> None:
+        if self._writing is None and self._nursery is not None:
+            self._writing = trio.CancelScope()
+            if self._closes_at is not None:
+                self._writing.deadline = self._closes_at
+            self._nursery.start_soon(self._write, self._writing)
+
+    async def _write(self, scope: trio.CancelScope) -> None:
+        """Write what waits, in order. If the socket is to be closed then, close it."""
         try:
-            with self._life:
-                while not (self.is_closing and not self._frames):
+            with scope:
+                while self._frames or self._tick is not None or self._stream.has_rest:
                     await self._write_once()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self.lost()
+        if self.is_closing and self._say_goodbye is not None:
+            await self._say_goodbye()
+            self._over.set()
+        self._writing = None
 
     async def _write_once(self) -> None:
         if self._frames:
             count = len(self._frames)
-            # Queued until they are out: as long as there is a frame in the queue, no tick passes it.
-            await self._stream.send_frames(b"".join(map(text_frame, self._frames)))
+            # Queued until they are out: see ``_send``.
+            await self._stream.send_frames(b"".join(self._frames))
             for _ in range(min(count, len(self._frames))):
                 self._frames.popleft()
         elif self._stream.has_rest:
@@ -105,6 +150,3 @@ class SocketSink:
         elif self._tick is not None:
             tick, self._tick = self._tick, None
             await self._stream.send_frames(tick)
-        else:
-            self._news = trio.Event()
-            await self._news.wait()

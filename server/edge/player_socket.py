@@ -1,6 +1,8 @@
 """The life of a player's socket: handshake, first frame, frames and pings, farewell."""
 
 import logging
+from dataclasses import dataclass
+from functools import partial
 
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
@@ -10,6 +12,7 @@ from actors.lobby import Door, Lobby
 from actors.protocol import error_frame
 from actors.words import words
 from server.edge.budgets import Budget
+from server.edge.pinger import Pinger
 from server.edge.player_sink import (
     CLOSE_GOING_AWAY,
     CLOSE_POLICY,
@@ -19,7 +22,7 @@ from server.edge.player_sink import (
     SocketSink,
     TickFrames,
 )
-from server.edge.player_stream import CLOSE_INTERNAL_ERROR, PING_FRAME, PlayerStream
+from server.edge.player_stream import CLOSE_INTERNAL_ERROR, PlayerStream
 from server.edge.settings import EdgeSettings
 
 log = logging.getLogger("getaway.edge")
@@ -30,17 +33,30 @@ RECEIVE_BYTES = 4_096
 _FAILURES = frozenset({1003, 1007, 1009})
 
 
-class PlayerSocket:
-    """One player's socket on a stream whose unread bytes begin with the upgrade request, already judged."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayerPort:
+    """What all players' sockets of a port share."""
 
-    def __init__(
-        self, stream: PlayerStream, lobby: Lobby, clock: ServerClock, settings: EdgeSettings, tick_frames: TickFrames
-    ) -> None:
+    lobby: Lobby
+    clock: ServerClock
+    settings: EdgeSettings
+    tick_frames: TickFrames
+    pinger: Pinger
+
+
+class PlayerSocket:
+    """One player's socket on a stream whose unread bytes begin with the upgrade request, already judged.
+
+    It is one task, beside the library's own: whatever has to wait to be written has a task for so long.
+    """
+
+    def __init__(self, stream: PlayerStream, port: PlayerPort) -> None:
+        settings = port.settings
         self._stream = stream
-        self._lobby = lobby
-        self._clock = clock
+        self._lobby = port.lobby
         self._settings = settings
-        self._sink = SocketSink(stream, tick_frames, settings)
+        self._pinger = port.pinger
+        self._sink = SocketSink(stream, port.tick_frames, settings)
         self._messages = Budget(settings.messages_per_second, settings.messages_burst)
         self._refusals = Budget(settings.messages_per_second, settings.messages_burst * ABUSE_BURSTS)
 
@@ -48,6 +64,20 @@ class PlayerSocket:
     def end(self) -> str:
         """Why the socket ended, one of a few words."""
         return self._sink.end
+
+    @property
+    def heard_at(self) -> float:
+        """When bytes last came, by trio's clock."""
+        return self._stream.heard_at
+
+    def ping(self) -> None:
+        """See ``Pinged``."""
+        self._sink.ping()
+
+    def drop(self) -> None:
+        """See ``Pinged``: a client from which nothing comes, a pong or anything else, is gone."""
+        self._sink.end = "no_pong"
+        self._stream.cut()
 
     def go_away(self) -> None:
         """The server stops: close the socket after what is queued was written."""
@@ -59,10 +89,10 @@ class PlayerSocket:
             async with trio.open_nursery() as nursery:
                 websocket = await self._shake_hands(nursery)
                 if websocket is not None:
+                    self._sink.open(nursery, partial(self._say_goodbye, websocket))
                     self._stream.when_closed(self._sink.lost)
-                    nursery.start_soon(self._read, websocket)
-                    await self._sink.write()
-                    await self._say_goodbye(websocket)
+                    await self._read(websocket)
+                    await self._sink.over()
                 nursery.cancel_scope.cancel()
         finally:
             with trio.CancelScope(shield=True):
@@ -92,15 +122,15 @@ class PlayerSocket:
         try:
             door = await self._enter(websocket)
             if door is not None:
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._ping)
-                    await self._deliver_all(websocket, door)
-                    nursery.cancel_scope.cancel()
+                self._pinger.add(self)
+                await self._deliver_all(websocket, door)
             while True:  # the closing handshake is read behind whatever the player still says
                 await websocket.get_message()
-        except* ConnectionClosed:
-            self._sink.lost()
+        except ConnectionClosed:
+            if not self._sink.is_closing:
+                self._sink.lost()
         finally:
+            self._pinger.remove(self)
             if door is not None:
                 door.leave()
 
@@ -149,22 +179,6 @@ class PlayerSocket:
     def _refuse(self, code: str, message: str, close_code: int, end: str) -> None:
         self._sink.send(error_frame(code, message))
         self._sink.close(close_code, end)
-
-    async def _ping(self) -> None:
-        """Ping for ever. A client from which nothing comes then, a pong or anything else, is gone."""
-        while True:
-            await trio.sleep(self._settings.ping_interval_ms / 1000)
-            sign_of_life = self._stream.next_sign_of_life()
-            try:
-                await self._stream.send_frames(PING_FRAME)
-            except (trio.BrokenResourceError, trio.ClosedResourceError):
-                return  # the reader is about to learn it
-            with trio.move_on_after(self._settings.ping_timeout_ms / 1000) as waiting:
-                await sign_of_life.wait()
-            if waiting.cancelled_caught:
-                self._sink.end = "no_pong"
-                self._stream.cut()
-                return
 
 
 def _failure_code(websocket: WebSocketConnection) -> int:

@@ -63,7 +63,8 @@ class PlayerStream(trio.abc.Stream):
         """Whether ``offer`` can do anything: a TLS record can't be made without waiting for the one before."""
         self.received_at_ms = clock.now_ms()
         """When the last bytes came, in unix milliseconds."""
-        self._heard = trio.Event()
+        self.heard_at = trio.current_time()
+        """The same by trio's clock."""
 
     def open(self, failure_code: Callable[[], int]) -> None:
         """The handshake is over: from now on there are frames only.
@@ -83,11 +84,6 @@ class PlayerStream(trio.abc.Stream):
         """Whether nothing can be written any more."""
         return self._transport.is_closed
 
-    def next_sign_of_life(self) -> trio.Event:
-        """Set when bytes come after this."""
-        self._heard = trio.Event()
-        return self._heard
-
     @property
     def has_rest(self) -> bool:
         """Whether a part of a tick waits for ``finish_tick``."""
@@ -106,7 +102,7 @@ class PlayerStream(trio.abc.Stream):
             return early
         data = bytes(await self._below.receive_some(max_bytes))
         self.received_at_ms = self._clock.now_ms()
-        self._heard.set()
+        self.heard_at = trio.current_time()
         wait_s = self._meter.wait_s(data)
         if wait_s:
             await trio.sleep(wait_s)
@@ -142,7 +138,7 @@ class PlayerStream(trio.abc.Stream):
 
         If ``has_rest`` then, the caller sees to ``finish_tick``.
         """
-        if self._rest or not self._is_open or self._writing.locked():
+        if self._rest or not self._is_open or not self.offers_at_once or self._writing.locked():
             return False
         sent = self._transport.send_now(frame)
         if 0 < sent < len(frame):
