@@ -52,9 +52,11 @@ class Actor(ABC, Generic[Message]):
     def __init__(self, name: str, mailbox_max: int) -> None:
         self.name = name
         self.mailbox_max = mailbox_max
-        self._inbox, self._outbox = trio.open_memory_channel[Message](mailbox_max)
-        self._open_replies: set[Reply[Any]] = set()
-        self.stopped = trio.Event()
+        self.is_stopped = False
+        # A list: short, and an empty one is a tenth of a deque or a memory channel.
+        self._mail: list[Message] = []
+        self._reader: trio.lowlevel.Task | None = None
+        self._open_replies: set[Reply[Any]] | None = None
 
     @abstractmethod
     async def run(self) -> None:
@@ -65,29 +67,30 @@ class Actor(ABC, Generic[Message]):
         try:
             await self.run()
         finally:
-            self.stopped.set()
-            self._inbox.close()
-            self._outbox.close()
+            self.is_stopped = True
+            self._mail.clear()
             self.release_waiters()
 
     def release_waiters(self) -> None:
         """Tell everybody who waits for an answer that none will come."""
-        for reply in list(self._open_replies):
+        for reply in list(self._open_replies or ()):
             reply.fail(ActorStoppedError(self.name))
 
     @property
     def queued(self) -> int:
         """How many messages wait in the mailbox."""
-        return self._outbox.statistics().current_buffer_used if not self.stopped.is_set() else 0
+        return len(self._mail)
 
     def tell(self, message: Message) -> None:
         """Queue a message without waiting. Raises ``MailboxFullError`` or ``ActorStoppedError``."""
-        try:
-            self._inbox.send_nowait(message)
-        except trio.WouldBlock:
-            raise MailboxFullError(self.name) from None
-        except (trio.ClosedResourceError, trio.BrokenResourceError):
-            raise ActorStoppedError(self.name) from None
+        if self.is_stopped:
+            raise ActorStoppedError(self.name)
+        if len(self._mail) >= self.mailbox_max and self._reader is None:
+            raise MailboxFullError(self.name)
+        self._mail.append(message)
+        if self._reader is not None:
+            reader, self._reader = self._reader, None
+            trio.lowlevel.reschedule(reader)
 
     async def ask(self, message: Callable[[Reply[Value]], Message], timeout_ms: int) -> Value:
         """Queue ``message(reply)`` and wait for the answer.
@@ -97,6 +100,8 @@ class Actor(ABC, Generic[Message]):
         """
         reply: Reply[Value] = Reply()
         self.tell(message(reply))
+        if self._open_replies is None:
+            self._open_replies = set()
         self._open_replies.add(reply)
         try:
             with trio.fail_after(timeout_ms / 1000):
@@ -105,12 +110,23 @@ class Actor(ABC, Generic[Message]):
             self._open_replies.discard(reply)
 
     async def receive(self) -> Message:
-        """The next message."""
-        return await self._outbox.receive()
+        """The next message. Only the actor's own task receives. A cancelled wait has taken nothing."""
+        if self._mail:
+            await trio.lowlevel.checkpoint()
+        else:
+            await self._wait_for_mail()
+        return self._mail.pop(0)
+
+    async def _wait_for_mail(self) -> None:
+        assert self._reader is None, "a mailbox has one reader"
+        self._reader = trio.lowlevel.current_task()
+
+        def give_up(_raise_cancel: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
+            self._reader = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(give_up)
 
     def receive_nowait(self) -> Message | None:
         """The next message if one is queued."""
-        try:
-            return self._outbox.receive_nowait()
-        except trio.WouldBlock:
-            return None
+        return self._mail.pop(0) if self._mail else None

@@ -1,8 +1,7 @@
 """A session's finished rounds, read a page at a time beside the session's own work."""
 
-from collections.abc import Callable
-
-import trio
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from actors.ports import LedgerUnavailableError
 from actors.protocol import HistoryIn, encode, error_frame, history_fields
@@ -10,23 +9,31 @@ from actors.records import SessionRecord
 from actors.services import Services
 from actors.words import words
 
+RunBeside = Callable[[Callable[[], Awaitable[None]], str], None]
+"""Runs a piece of work as a task of its own, under a name for the log."""
+
 
 class HistoryReader:
     """Answers ``history`` through ``show``. One read at a time; another one meanwhile is refused (``rate_limited``)."""
 
-    def __init__(self, services: Services, session: SessionRecord, show: Callable[[bytes], None]) -> None:
+    __slots__ = ("_is_reading", "_run_beside", "_services", "_session", "_show")
+
+    def __init__(
+        self, services: Services, session: SessionRecord, show: Callable[[bytes], None], run_beside: RunBeside
+    ) -> None:
         self._services = services
         self._session = session
         self._show = show
+        self._run_beside = run_beside
         self._is_reading = False
 
-    def start(self, request: HistoryIn, nursery: trio.Nursery) -> None:
-        """Read and answer as a task of ``nursery``."""
+    def start(self, request: HistoryIn) -> None:
+        """Read and answer, in a while."""
         if self._is_reading:
             self._show(error_frame("rate_limited", words("rate_limited"), request.frame_id))
             return
         self._is_reading = True
-        nursery.start_soon(self._answer, request)
+        self._run_beside(partial(self._answer, request), "history")
 
     async def _answer(self, request: HistoryIn) -> None:
         session = self._session

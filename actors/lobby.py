@@ -49,6 +49,8 @@ def token_digest(token: str) -> bytes:
 class Door:
     """One socket's way into its session. No method waits."""
 
+    __slots__ = ("_clock", "_lobby", "_session", "_sink")
+
     def __init__(self, session: SessionActor, sink: PlayerSink, clock: ServerClock, lobby: "Lobby") -> None:
         self._session = session
         self._sink = sink
@@ -234,6 +236,7 @@ class Lobby:
             record,
             pending_calls=opened.pending_calls,
             start_round=self._start_round,
+            run_beside=self._session_supervisor.run_beside,
             draining=lambda: self.draining,
         )
         if running is not None:

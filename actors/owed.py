@@ -12,6 +12,8 @@ from actors.services import Services
 class Owed:
     """Amounts in minor units by transaction id. News may overtake each other: an early end is remembered."""
 
+    __slots__ = ("_amounts_minor", "_checked_at", "_ended_early", "_services", "_session")
+
     def __init__(self, services: Services, session: SessionRecord, calls: Sequence[WalletCall]) -> None:
         self._services = services
         self._session = session

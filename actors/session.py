@@ -13,7 +13,7 @@ from actors.actor import Actor
 from actors.bets import Table, bet_error, end_reason, new_round, next_commitment, place_error, table_of
 from actors.client_seeds import store_client_seed
 from actors.errors import ActorError, MailboxFullError
-from actors.history import HistoryReader
+from actors.history import HistoryReader, RunBeside
 from actors.messages import (
     Attach,
     BetNotStored,
@@ -56,7 +56,8 @@ log = logging.getLogger("getaway.session")
 
 
 class SessionActor(Actor[SessionMessage]):
-    """One open session. ``start_round`` runs a round's actor; ``draining`` tells whether new bets are refused."""
+    """One open session. ``start_round`` runs a round's actor, ``run_beside`` a short piece of work; ``draining`` tells
+    whether new bets are refused."""
 
     def __init__(
         self,
@@ -66,6 +67,7 @@ class SessionActor(Actor[SessionMessage]):
         *,
         pending_calls: Sequence[WalletCall],
         start_round: Callable[[RoundActor], None],
+        run_beside: RunBeside,
         draining: Callable[[], bool],
     ) -> None:
         super().__init__(f"session:{session.session_id}", services.settings.session_mailbox_max)
@@ -87,7 +89,7 @@ class SessionActor(Actor[SessionMessage]):
         self._bet: BetIn | None = None
         self._bet_waits_until: float | None = None
         self._ends_at: float | None = None
-        self._history = HistoryReader(services, session, self._show)
+        self._history = HistoryReader(services, session, self._show, run_beside)
 
     # What others may do without waiting.
 
@@ -140,17 +142,15 @@ class SessionActor(Actor[SessionMessage]):
         """Serve until the session has ended, or nobody is there and nothing is live."""
         self._desk.listen(self.session_id, self.report)
         try:
-            async with trio.open_nursery() as nursery:
-                while not self._is_done():
-                    message = None
-                    with trio.move_on_at(self._wakes_at()):
-                        message = await self.receive()
-                    if message is not None:
-                        await self._handle(message, nursery)
-                    elif await self._owed.check():
-                        self._send_balance()
-                        self._place_waiting_bet()
-                nursery.cancel_scope.cancel()
+            while not self._is_done():
+                message = None
+                with trio.move_on_at(self._wakes_at()):
+                    message = await self.receive()
+                if message is not None:
+                    await self._handle(message)
+                elif await self._owed.check():
+                    self._send_balance()
+                    self._place_waiting_bet()
         finally:
             self._desk.forget(self.session_id)
             self._end_socket("shutdown")
@@ -203,10 +203,10 @@ class SessionActor(Actor[SessionMessage]):
             self._sink = None
             self._alone_since = trio.current_time()
 
-    async def _handle(self, message: SessionMessage, nursery: trio.Nursery) -> None:
+    async def _handle(self, message: SessionMessage) -> None:
         match message:
             case FromPlayer():
-                await self._on_frame(message.frame, nursery)
+                await self._on_frame(message.frame)
             case Attach():
                 self._attach(message)
             case Detach():
@@ -220,14 +220,14 @@ class SessionActor(Actor[SessionMessage]):
             case _:
                 self._on_round(message)
 
-    async def _on_frame(self, frame: BetIn | ClientSeedIn | HistoryIn, nursery: trio.Nursery) -> None:
+    async def _on_frame(self, frame: BetIn | ClientSeedIn | HistoryIn) -> None:
         match frame:
             case BetIn():
                 self._judge_bet(frame)
             case ClientSeedIn():
                 await self._change_client_seed(frame)
             case HistoryIn():
-                self._history.start(frame, nursery)
+                self._history.start(frame)
 
     def _show(self, frame: bytes) -> None:
         if self._sink is not None:

@@ -37,6 +37,10 @@ class Supervisor:
         """Run ``actor`` under ``policy``; ``on_end(failed)`` is awaited after its last life."""
         self._nursery.start_soon(self._watch, actor, policy, on_end, name=actor.name)
 
+    def run_beside(self, work: Callable[[], Awaitable[None]], name: str) -> None:
+        """Run a short piece of work of an actor, so that the actor need not wait for it. It fails as an actor does."""
+        self._nursery.start_soon(self._run, work, name, name=name)
+
     async def _watch(self, actor: Actor[Any], policy: Policy, on_end: Callable[[bool], Awaitable[None]] | None) -> None:
         if policy is Policy.RESTART:
             await self._run_again_and_again(actor)

@@ -168,7 +168,7 @@ class WalletDesk:
     def wallet(self, operator_id: UUID, session_id: UUID) -> WalletActor:
         """The session's wallet actor, started if there is none."""
         wallet = self._wallets.get(session_id)
-        if wallet is None or wallet.stopped.is_set():
+        if wallet is None or wallet.is_stopped:
             lane = self.lanes.of(operator_id)
             wallet = WalletActor(self._services, operator_id, session_id, lane, partial(self._news, session_id))
             self._wallets[session_id] = wallet

@@ -6,6 +6,8 @@ import trio
 class Budget:
     """``burst`` tokens, refilled with ``per_second``."""
 
+    __slots__ = ("_burst", "_filled_at", "_per_second", "_tokens")
+
     def __init__(self, per_second: float, burst: float) -> None:
         assert per_second > 0 and burst >= 1
         self._per_second = per_second

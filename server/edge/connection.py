@@ -84,6 +84,8 @@ def _begins_no_head(data: bytes) -> bool:
 class Connection:
     """``run`` serves it to its end; the other methods end it from outside."""
 
+    __slots__ = ("_opening", "_player", "_port", "_transport")
+
     def __init__(self, transport: Transport, port: Port) -> None:
         self._transport = transport
         self._port = port
@@ -113,7 +115,9 @@ class Connection:
         if opened is not None and opened.upgrade_bytes is None:
             opened = await self._serve_http(opened)
         if opened is not None and opened.upgrade_bytes is not None and self._port.players is not None:
-            await self._serve_player(opened, opened.upgrade_bytes, self._port.players)
+            self._player = self._player_socket(opened, opened.upgrade_bytes, self._port.players)
+            del opened  # a player stays for hours, and does not need the request's head any more
+            await self._serve_player(self._player)
 
     async def _serve_http(self, opened: _Opened) -> _Opened | None:
         """Serve requests until there are no more, or until one opens a player's socket, which is returned."""
@@ -174,15 +178,17 @@ class Connection:
             return data or None
         return None
 
-    async def _serve_player(self, opened: _Opened, head_bytes: int, players: PlayerPort) -> None:
+    def _player_socket(self, opened: _Opened, head_bytes: int, players: PlayerPort) -> PlayerSocket:
         settings = self._port.settings
         frames = settings.frames_per_message
         meter = FrameMeter(settings.messages_per_second * frames, settings.messages_burst * frames)
         self._transport.keep_little_unsent(settings.unsent_bytes_max)
         head, early = opened.data[:head_bytes], opened.data[head_bytes:]
         stream = PlayerStream(self._transport, opened.below, head=head, early=early, clock=players.clock, meter=meter)
-        self._player = PlayerSocket(stream, players)
+        return PlayerSocket(stream, players)
+
+    async def _serve_player(self, player: PlayerSocket) -> None:
         try:
-            await self._player.run()
+            await player.run()
         finally:
-            self._port.observer.player_ended(self._player.end)
+            self._port.observer.player_ended(player.end)

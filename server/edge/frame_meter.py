@@ -13,6 +13,8 @@ _MASK_BYTES = 4
 class FrameMeter:
     """Follows one direction of a connection from the first byte after the handshake."""
 
+    __slots__ = ("_budget", "_header", "_payload_left")
+
     def __init__(self, per_second: float, burst: float) -> None:
         self._budget = Budget(per_second, burst)
         self._header = b""

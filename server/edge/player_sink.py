@@ -4,7 +4,6 @@ What it does not take waits: frames in a bounded queue, one tick in a slot, for 
 nothing is left. An idle socket has no such task, and a frame costs no switch to it.
 """
 
-from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -38,18 +37,37 @@ class TickFrames:
 class SocketSink:
     """Implements ``actors.ports.PlayerSink``. Overflow of the queue: the socket is cut."""
 
+    __slots__ = (
+        "_close_timeout_s",
+        "_closes_at",
+        "_frames",
+        "_frames_max",
+        "_is_over",
+        "_nursery",
+        "_over",
+        "_say_goodbye",
+        "_stream",
+        "_tick",
+        "_tick_frames",
+        "_writing",
+        "close_code",
+        "end",
+        "is_closing",
+    )
+
     def __init__(self, stream: PlayerStream, tick_frames: TickFrames, settings: EdgeSettings) -> None:
         self._stream = stream
         self._tick_frames = tick_frames
         self._frames_max = settings.outgoing_frames_max
         self._close_timeout_s = settings.close_timeout_ms / 1000
-        self._frames: deque[bytes] = deque()
+        self._frames: list[bytes] = []
         self._tick: bytes | None = None
         self._nursery: trio.Nursery | None = None
         self._say_goodbye: Callable[[], Awaitable[None]] | None = None
         self._writing: trio.CancelScope | None = None
         self._closes_at: float | None = None
-        self._over = trio.Event()
+        self._over: trio.Event | None = None
+        self._is_over = False
         self.is_closing = False
         self.close_code = CLOSE_NORMAL
         self.end = "left"
@@ -112,11 +130,18 @@ class SocketSink:
         self._tick = None
         if self._writing is not None:
             self._writing.cancel()
-        self._over.set()
+        self._end()
 
     async def over(self) -> None:
         """Wait until a socket that is closing was told goodbye, or is lost."""
-        await self._over.wait()
+        if not self._is_over:
+            self._over = trio.Event()
+            await self._over.wait()
+
+    def _end(self) -> None:
+        self._is_over = True
+        if self._over is not None:
+            self._over.set()
 
     def _wake(self) -> None:
         if self._writing is None and self._nursery is not None:
@@ -135,7 +160,7 @@ class SocketSink:
             self.lost()
         if self.is_closing and self._say_goodbye is not None:
             await self._say_goodbye()
-            self._over.set()
+            self._end()
         self._writing = None
 
     async def _write_once(self) -> None:
@@ -143,8 +168,7 @@ class SocketSink:
             count = len(self._frames)
             # Queued until they are out: see ``_send``.
             await self._stream.send_frames(b"".join(self._frames))
-            for _ in range(min(count, len(self._frames))):
-                self._frames.popleft()
+            del self._frames[:count]
         elif self._stream.has_rest:
             await self._stream.finish_tick()
         elif self._tick is not None:

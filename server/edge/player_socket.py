@@ -50,6 +50,8 @@ class PlayerSocket:
     It is one task, beside the library's own: whatever has to wait to be written has a task for so long.
     """
 
+    __slots__ = ("_lobby", "_messages", "_pinger", "_refusals", "_settings", "_sink", "_stream")
+
     def __init__(self, stream: PlayerStream, port: PlayerPort) -> None:
         settings = port.settings
         self._stream = stream

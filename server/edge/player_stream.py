@@ -37,6 +37,23 @@ class PlayerStream(trio.abc.Stream):
     """``below`` is the transport itself or TLS over it; ``head`` and ``early`` were read of it already: the request's
     head and what came after it."""
 
+    __slots__ = (
+        "_below",
+        "_clock",
+        "_early",
+        "_failure_code",
+        "_handshake_is_over",
+        "_head",
+        "_is_open",
+        "_meter",
+        "_rest",
+        "_transport",
+        "_writing",
+        "heard_at",
+        "offers_at_once",
+        "received_at_ms",
+    )
+
     def __init__(
         self,
         transport: Transport,
@@ -55,7 +72,7 @@ class PlayerStream(trio.abc.Stream):
         self._meter = meter
         self._writing = trio.StrictFIFOLock()
         self._rest = b""
-        self._handshake_is_over = trio.Event()
+        self._handshake_is_over: trio.Event | None = trio.Event()
         self._is_open = False
         self._failure_code: Callable[[], int] = lambda: CLOSE_INTERNAL_ERROR
         meter.wait_s(early)
@@ -73,7 +90,9 @@ class PlayerStream(trio.abc.Stream):
         """
         self._is_open = True
         self._failure_code = failure_code
-        self._handshake_is_over.set()
+        if self._handshake_is_over is not None:
+            self._handshake_is_over.set()
+            self._handshake_is_over = None
 
     def when_closed(self, callback: Callable[[], object]) -> None:
         """See ``Transport.when_closed``."""
@@ -96,7 +115,8 @@ class PlayerStream(trio.abc.Stream):
             await trio.lowlevel.checkpoint()
             return head
         # The library forgets frames that come before it has accepted, so it does not get them before.
-        await self._handshake_is_over.wait()
+        if self._handshake_is_over is not None:
+            await self._handshake_is_over.wait()
         if self._early:
             early, self._early = self._early, b""
             return early

@@ -21,6 +21,8 @@ class Transport(trio.abc.Stream):
     """Owns an accepted, non-blocking socket. Everything on it raises ``trio.BrokenResourceError`` once it is broken and
     ``trio.ClosedResourceError`` once it is closed."""
 
+    __slots__ = ("_raw", "_send_bytes_per_second_min", "_send_timeout_s", "_when_closed", "is_closed", "socket")
+
     def __init__(self, raw: socket.socket, *, send_timeout_s: float, send_bytes_per_second_min: int) -> None:
         self._raw = raw
         self.socket = trio.socket.from_stdlib_socket(raw)
