@@ -36,6 +36,7 @@ from server.edge.settings import EdgeSettings
 from server.entropy import SystemEntropy
 from server.metrics import Metrics
 from server.observer import MetricsObserver
+from server.process import allow_open_files, calm_garbage_collector
 from server.settings import edge_settings, game_settings, gateway_settings, metrics_edge_settings, web_settings
 from server.vault import MasterKeyError, Vault, VaultError, load_master_key
 from server.wallet_gateway import HttpxWalletGateway
@@ -110,6 +111,7 @@ class TakenPorts(NamedTuple):
 
 async def _serve(config: Config, environ: Mapping[str, str]) -> int:
     database_config = config.database
+    allow_open_files(config.server.connections_max)
     key = load_master_key(environ, database_config.data_dir, may_create=database_config.url == EMBEDDED)
     # The ports come before the node: who can't have them must not take its name from the process that has them.
     with (
@@ -177,6 +179,7 @@ async def _serve_node(
             if config.database.url == EMBEDDED:
                 nursery.start_soon(keep_running, config.database.data_dir / EMBEDDED_FOLDER)
             _announce(config, public, private)
+            calm_garbage_collector()
             await _until_either(told, node.fenced)
             await _stop(node, public, private)
             nursery.cancel_scope.cancel()
