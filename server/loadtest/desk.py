@@ -35,7 +35,7 @@ class Desk:
         self.target = target
         self.strategy = strategy
         self.api = api
-        self.dice = random.Random(plan.seed)  # noqa: S311: simulated players keep no secrets
+        self.dice = random.Random(plan.seed)  # noqa: S311
         self.server_time = ServerTime()
         self.measured = Measurements()
         self.seen: list[SeenRound] = []

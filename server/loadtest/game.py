@@ -58,6 +58,11 @@ class Game:
         return self._attempt is None and self._order is None and self.pending_minor == 0
 
     @property
+    def has_landed(self) -> bool:
+        """Whether no round is under way."""
+        return self._attempt is None
+
+    @property
     def is_connected(self) -> bool:
         """Whether the player has been welcomed and still sits there."""
         return self._socket is not None
@@ -232,7 +237,8 @@ class Game:
         if flying is not None and flying["nonce"] == attempt.promise.nonce:
             self._on_started(flying, arrived_at)
         for entry in frame["history"]:
-            if entry["nonce"] == attempt.promise.nonce and entry["server_seed_hash"] == attempt.promise.server_seed_hash:
+            # The history is the player's, also of other sessions: only the promise tells which one is meant.
+            if entry["server_seed_hash"] == attempt.promise.server_seed_hash:
                 self._on_ended(entry, None)
 
     def _on_pending(self, frame: dict[str, Any], arrived_at: float) -> None:
@@ -259,7 +265,8 @@ class Game:
         if attempt is None or frame["nonce"] != attempt.promise.nonce:
             return
         attempt.ended = frame
-        self.balance_minor = int(frame.get("balance_minor", self.balance_minor))
+        if "balance_minor" in frame:
+            self.balance_minor = int(frame["balance_minor"])
         seen = attempt.see(self.name, self._desk.plan.stake_minor, self._desk.plan.cap_hundredths)
         self._desk.seen.append(seen)
         measured = self._desk.measured

@@ -56,7 +56,7 @@ class Histogram:
         self.largest = max(self.largest, other.largest)
 
     def percentile(self, percent: float) -> int | None:
-        """The least number that at least ``percent`` of all do not exceed, within ``ERROR_MAX``; ``None``: no numbers."""
+        """The least number that at least ``percent`` of all do not exceed, within ``ERROR_MAX``; ``None`` of none."""
         if self.count == 0:
             return None
         rank, seen = max(1, math.ceil(self.count * percent / 100)), 0
@@ -85,7 +85,7 @@ class Histogram:
         """What ``to_json`` wrote. Raises ``ValueError`` if nothing like it did."""
         counts, total, largest = document.get("counts"), document.get("total"), document.get("largest")
         if not isinstance(counts, list) or not isinstance(total, int) or not isinstance(largest, int):
-            raise ValueError("no histogram")
+            raise ValueError("no histogram")  # noqa: TRY004
         made = cls()
         made._counts = dict(zip(counts[::2], counts[1::2], strict=True))
         made.count, made.total, made.largest = sum(made._counts.values()), total, largest

@@ -13,7 +13,7 @@ from server.loadtest.sockets import player_socket
 
 _AGAIN_S_FIRST: Final = 0.2
 _AGAIN_S_MAX: Final = 3.0
-_LOSSES = (
+LOSSES: Final = (
     LostError,
     HandshakeError,
     ConnectionClosed,
@@ -22,6 +22,7 @@ _LOSSES = (
     trio.ClosedResourceError,
     trio.TooSlowError,
 )
+"""What a socket that is lost may raise."""
 
 
 class Player:
@@ -72,7 +73,7 @@ class Player:
                 nursery.start_soon(self.game.read, socket)
                 await self.game.play(socket, token, opened_at)
                 nursery.cancel_scope.cancel()
-        except* _LOSSES as group:
+        except* LOSSES as group:
             if not self._desk.is_closed and not self.game.has_ended:
                 self._desk.measured.failed("socket", _code_of(group))
         finally:

@@ -46,8 +46,8 @@ class SeenRound:
     @classmethod
     def from_json(cls, row: Sequence[Any]) -> "SeenRound":
         """What ``to_json`` wrote."""
-        *fields, complaints = row
-        return cls(*fields, tuple(complaints))
+        made = cls(*row)
+        return replace(made, complaints=tuple(made.complaints))
 
     @property
     def wager(self) -> Wager:
@@ -55,7 +55,7 @@ class SeenRound:
         return Wager(self.stake_minor, self.payout_minor, self.target_hundredths, self.rtp_bps)
 
 
-def hundredths(number: Any) -> int:
+def hundredths(number: float) -> int:
     """A multiplier of the protocol, as an integer."""
     return round(float(number) * 100)
 
@@ -101,7 +101,9 @@ def _unfair(ended: Mapping[str, Any], promise: Promise | None) -> list[str]:
         complaints.append("its server seed is not the one that was promised")
     drawn = outcome(seed, client_seed, nonce, hundredths(ended["rtp_target"]), int(ended["max_win_multiplier"]))
     if drawn.crash_hundredths != hundredths(ended["crash_point"]):
-        complaints.append(f"its seeds give the crash point {drawn.crash_hundredths / 100:.2f}, not {ended['crash_point']}")
+        complaints.append(
+            f"its seeds give the crash point {drawn.crash_hundredths / 100:.2f}, not {ended['crash_point']}"
+        )
     shown = tuple(ended[f"{topic}_seed"] for topic in ("map", "loot", "guard"))
     if shown != (drawn.map_seed, drawn.loot_seed, drawn.guard_seed):
         complaints.append("its scenery is not what its seeds give")
@@ -113,7 +115,9 @@ def _wrong_money(seen: SeenRound, stake_minor: int, automatic_hundredths: int | 
     if seen.stake_minor != stake_minor:
         complaints.append(f"its stake is {seen.stake_minor}, and {stake_minor} was bet")
     if seen.payout_minor != payout_minor(seen.stake_minor, seen.realized_hundredths):
-        complaints.append(f"it pays {seen.payout_minor}, which is not its stake at {seen.realized_hundredths / 100:.2f}x")
+        complaints.append(
+            f"it pays {seen.payout_minor}, which is not its stake at {seen.realized_hundredths / 100:.2f}x"
+        )
     if seen.realized_hundredths > seen.crash_hundredths:
         complaints.append("it was taken above its crash point")
     is_paid = seen.status == SETTLED and seen.result != "crash"

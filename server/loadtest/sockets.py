@@ -18,7 +18,7 @@ _CLOSE_S: Final = 2.0
 
 @asynccontextmanager
 async def player_socket(target: Target) -> AsyncIterator[WebSocketConnection]:
-    """A socket on which nothing has been said. Raises ``OSError``, ``trio`` errors and ``HandshakeError``, in groups."""
+    """A socket on which nothing has been said. Raises ``OSError``, trio's errors, ``HandshakeError``; in groups."""
     with trio.fail_after(ANSWER_S):
         stream = await _stream(target)
     async with stream, trio.open_nursery() as nursery:
@@ -32,7 +32,7 @@ async def player_socket(target: Target) -> AsyncIterator[WebSocketConnection]:
             nursery.cancel_scope.cancel()
 
 
-async def _stream(target: Target) -> trio.abc.Stream:
+async def _stream(target: Target) -> trio.SocketStream | trio.SSLStream[trio.SocketStream]:
     if not target.is_tls:
         return await trio.open_tcp_stream(target.host, target.port)
     return await trio.open_ssl_over_tcp_stream(target.host, target.port, ssl_context=ssl.create_default_context())
@@ -47,5 +47,5 @@ def read_frame(text: str | bytes) -> dict[str, Any]:
     """A frame of the server. Raises ``ValueError``."""
     frame = json.loads(text)
     if not isinstance(frame, dict) or not isinstance(frame.get("type"), str):
-        raise ValueError("no frame of protocol 1")
+        raise ValueError("no frame of protocol 1")  # noqa: TRY004
     return frame

