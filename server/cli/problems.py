@@ -16,6 +16,8 @@ EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_DATABASE: Final = 3
+EXIT_UNREACHABLE: Final = 3
+"""The same for what a client needs: the server that it was pointed at."""
 EXIT_INTERRUPTED: Final = 130
 
 EXIT_STATUSES: Final = f"""\b
@@ -23,7 +25,8 @@ Exit status:
   {EXIT_OK}    done
   {EXIT_FAILED}    failed, or what was asked for does not exist
   {EXIT_USAGE}    wrong usage or configuration (a missing master key, too)
-  {EXIT_DATABASE}    the database can't be reached, may forget what it confirmed, or has another version's schema
+  {EXIT_DATABASE}    the database can't be reached, may forget what it confirmed, or has another version's schema;
+       for loadtest: the target can't be reached
   {EXIT_INTERRUPTED}  interrupted from the keyboard
 """
 

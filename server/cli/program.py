@@ -14,6 +14,7 @@ from typing import NoReturn
 import click
 
 from server.cli.context import config_option, environ_of, json_option, loaded_config, remembered_config_path
+from server.cli.loadtest import loadtest
 from server.cli.operators import operator
 from server.cli.output import print_json
 from server.cli.problems import (
@@ -134,4 +135,5 @@ program.add_command(operator)
 program.add_command(round_group)
 program.add_command(reconcile)
 program.add_command(verify)
+program.add_command(loadtest)
 program.add_command(wallet_group)

@@ -57,7 +57,7 @@ def is_complete(seen: Iterable[SeenRound], books: WalletBooks) -> bool:
         if any(kind not in booked for kind in owed_minor(one)):
             return False
         # A void round whose bet was booked is owed its refund.
-        if one.status not in {SETTLED, REFUNDED} and sum(booking.moved_minor for booking in booked.values()):
+        if one.status not in {SETTLED, REFUNDED} and sum(booking.moved_minor for booking in booked.values()) != 0:
             return False
     return True
 

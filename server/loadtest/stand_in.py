@@ -47,7 +47,7 @@ class StandInWallet:
         except (OSError, ssl.SSLError) as error:
             words = error.strerror or type(error).__name__
             raise StandInError(f"the stand-in wallet can't listen at {listen}: {words} (see --wallet-listen)") from None
-        nursery.start_soon(lambda: trio.serve_listeners(self._serve, listeners))
+        nursery.start_soon(trio.serve_listeners, self._serve, listeners)
 
     async def _serve(self, stream: trio.SocketStream) -> None:
         if self._connections >= CONNECTIONS_MAX:
@@ -93,7 +93,7 @@ class StandInWallet:
             event = connection.next_event()
             match event:
                 case h11.NEED_DATA:
-                    connection.receive_data(await stream.receive_some(_RECEIVE_BYTES))
+                    connection.receive_data(bytes(await stream.receive_some(_RECEIVE_BYTES)))
                 case h11.Request():
                     request = event
                 case h11.Data():

@@ -5,6 +5,7 @@ standard output with a beat each second: what was measured and which rounds ende
 import gc
 import os
 import random
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any, Final
@@ -117,12 +118,13 @@ class Worker:
 
     async def _tell(self, kind: str) -> None:
         measured, seen = self._desk.collected()
+        offset_s = self._desk.server_time.offset_s
         document: dict[str, object] = {
             "type": kind,
             "measured": measured.to_json(),
             "gauges": dict(self._desk.gauges),
             "rounds": [one.to_json() for one in seen],
-            "offset_s": self._desk.server_time.offset_s,
+            "ahead_s": None if offset_s is None else offset_s - (time.time() - trio.current_time()),
             "uncertainty_s": self._desk.server_time.uncertainty_s,
         }
         if kind == "done":

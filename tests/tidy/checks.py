@@ -39,6 +39,7 @@ CLOCK_OWNERS = (
     "server/cli/reconcile.py",
     "server/loadtest/operator_api.py",
     "server/loadtest/stand_in.py",
+    "server/loadtest/worker.py",
     "server/sandbox/getaway_client.py",
     "server/sandbox/site.py",
 )
@@ -47,6 +48,7 @@ CLOCK_OWNERS = (
 DICE = {"os.urandom", "uuid.uuid1", "uuid.uuid4"}
 DICE |= {f"secrets.{name}" for name in ("choice", "randbelow", "randbits", "token_bytes", "token_hex", "token_urlsafe")}
 DICE_OWNERS = (
+    "server/cli/loadtest.py",
     "server/cli/operators.py",
     "server/db/operators.py",
     "server/edge/refusals.py",
