@@ -65,7 +65,11 @@ Exit status: 0 fine, 1 a threshold missed or books that differ, 2 wrong usage or
 @click.option("--ramp", type=SPAN, default="10s", show_default=True, help="Launches are spread over it.")
 @click.option("--strategy", type=STRATEGY, default="fixed:1.5", show_default=True, help="fixed:M, random or hold.")
 @click.option("--bet", "stake_minor", type=MINOR, default=100, show_default=True, help="Each stake, in minor units.")
-@click.option("--bets-per-second", type=click.FloatRange(0, 1e6, min_open=True), help="Default: players are 80 % busy.")
+@click.option(
+    "--bets-per-second",
+    type=click.FloatRange(0, 1e6, min_open=True),
+    help="Default: players are busy most of the time.",
+)
 @click.option("--wallet", type=click.Choice(["stand-in", "operator"]), default="stand-in", show_default=True)
 @click.option("--wallet-listen", type=LISTEN, help="Where the stand-in answers: the wallet callback URL's address.")
 @click.option("--wallet-latency", type=SPAN, default="0ms", show_default=True, help="How long the stand-in thinks.")

@@ -1,6 +1,7 @@
 """The processes of players: started, told what to do, listened to, and in any case ended, by their parent."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -14,7 +15,8 @@ from server.loadtest.plan import WorkerPlan
 
 READY_S: Final = 60.0
 _END_S: Final = 5.0
-_WORDS_BYTES_MAX: Final = 2_000
+_WORDS_BYTES_MAX: Final = 20_000
+_ERROR: Final = re.compile(r"[A-Za-z_.]+(?:Error|Exception|Closed|Interrupt)\b")
 
 
 class CrewError(Exception):
@@ -47,15 +49,20 @@ class _Member:
                 await trio.sleep(0.1)  # for the last of its words
         except ValueError:
             self.words = self.words or b"it wrote what is no document"
-        lines = self.words.decode("utf-8", "replace").strip().splitlines()
-        status = self.process.returncode
-        why = lines[-1] if lines else f"exit status {status}"
+        why = _last_error(self.words.decode("utf-8", "replace")) or f"exit status {self.process.returncode}"
         raise CrewError(f"process {self.number} of the players ended early: {why}")
 
     async def keep_words(self) -> None:
         assert self.process.stderr is not None
         async for data in self.process.stderr:
             self.words = (self.words + data)[-_WORDS_BYTES_MAX:]
+
+
+def _last_error(words: str) -> str:
+    """The line of a traceback, also of one in groups, that says what went wrong."""
+    lines = [line.strip(" |+-") for line in words.splitlines()]
+    told = [line for line in lines if line]
+    return next((line for line in reversed(told) if _ERROR.match(line)), told[-1] if told else "")
 
 
 class Crew:

@@ -81,8 +81,7 @@ class Game:
         self._changed.set()
         self._changed = trio.Event()
 
-    def stands_up(self) -> None:
-        """The socket is gone."""
+    def _stand_up(self) -> None:
         if self._socket is not None:
             self._desk.gauges["connected"] -= 1
         self._socket = None
@@ -103,20 +102,27 @@ class Game:
 
     async def play(self, socket: WebSocketConnection, token: str, opened_at: float) -> None:
         """Play until the desk closes. Raises ``LostError``, and what a broken socket raises."""
-        await self._send(socket, "hello", session=token)
-        await self._until(lambda: self._socket is not None, ANSWER_S, "no_welcome")
-        self._desk.measured.took("welcome", trio.current_time() - opened_at)
-        await self.ping()
-        if self._attempt is not None:
-            await self._resume(socket, self._attempt)
+        try:
+            await self._send(socket, "hello", session=token)
+            await self._until(lambda: self._socket is not None, ANSWER_S, "no_welcome")
+            self._desk.measured.took("welcome", trio.current_time() - opened_at)
+            await self.ping()
+            if self._attempt is not None:
+                await self._resume(socket, self._attempt)
+            await self._take_orders(socket)
+            await self._until(lambda: self._desk.is_closed, math.inf, "")
+        finally:
+            # Before the socket is closed: nobody may write to it meanwhile.
+            self._stand_up()
+
+    async def _take_orders(self, socket: WebSocketConnection) -> None:
         while True:
             self._desk.is_free(self)
             await self._until(lambda: self._order is not None or self._desk.is_over, math.inf, "")
             if self._order is None:
-                break
+                return
             due_at, self._order = self._order, None
             await self._bet(socket, due_at)
-        await self._until(lambda: self._desk.is_closed, math.inf, "")
 
     async def _bet(self, socket: WebSocketConnection, due_at: float) -> None:
         self._bets += 1

@@ -76,8 +76,6 @@ class Player:
         except* LOSSES as group:
             if not self._desk.is_closed and not self.game.has_ended:
                 self._desk.measured.failed("socket", _code_of(group))
-        finally:
-            self.game.stands_up()
 
 
 def _code_of(error: BaseException) -> str:

@@ -1,11 +1,13 @@
 """When launches and bets are due: decided by the clock and dice alone, never by how the server fares. Pure."""
 
+import math
 import random
 from collections.abc import Iterator
 from typing import Final
 
-BUSY_SHARE: Final = 0.8
-"""How much of the time a player's game is under way if no rate of bets is asked for."""
+_BUSY_MIN: Final = 0.4
+_BUSY_MAX: Final = 0.8
+_SPARE: Final = 1.5
 PAUSE_S: Final = 0.2
 """What a round takes besides its flight: the wallet, the beat on which it starts, the acknowledgement of its win."""
 
@@ -16,8 +18,13 @@ def launch_due_s(player: int, players: int, ramp_s: float) -> float:
 
 
 def bets_per_second(players: int, flight_s_mean: float) -> float:
-    """How many bets a second keep so many players busy, but for a fifth of their time."""
-    return BUSY_SHARE * players / (flight_s_mean + PAUSE_S)
+    """How many bets a second keep so many players busy, with so many to spare that hardly any bet waits for one.
+
+    How many are busy at a moment varies by about the square root of their number: few players need a larger part of
+    them to spare than many.
+    """
+    busy = min(max(1 - _SPARE / math.sqrt(players), _BUSY_MIN), _BUSY_MAX)
+    return busy * players / (flight_s_mean + PAUSE_S)
 
 
 def bet_dues_s(rate: float, ramp_s: float, duration_s: float, dice: random.Random) -> Iterator[float]:

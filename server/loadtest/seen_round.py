@@ -52,7 +52,9 @@ class SeenRound:
     @property
     def wager(self) -> Wager:
         """For the return to the player."""
-        return Wager(self.stake_minor, self.payout_minor, self.target_hundredths, self.rtp_bps)
+        was_taken_early = self.was_cut and self.payout_minor > 0
+        target = self.realized_hundredths if was_taken_early else self.target_hundredths
+        return Wager(self.stake_minor, self.payout_minor, target, self.rtp_bps)
 
 
 def hundredths(number: float) -> int:
