@@ -27,6 +27,7 @@ h3 { font-size: 15px; margin: 0 0 8px; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: 4px 20px 4px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 th { color: var(--soft); font-weight: 500; } .figures td + td, .figures th + th { text-align: right; }
+.figures td:first-child { white-space: pre-wrap; }
 .plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 480px), 1fr)); gap: 16px; }
 .plots > div { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: 12px 14px; }
 svg { width: 100%; height: auto; display: block; }
@@ -69,9 +70,9 @@ def _head(results: Results) -> str:
             "good",
         )
     else:
-        reasons = [f"{len(results.missed())} thresholds missed"] if results.missed() else []
+        reasons = [f"thresholds missed: {len(results.missed())}"] if results.missed() else []
         count = len(results.compared.differences)
-        reasons += [f"{count} differences between the books"] if count else []
+        reasons += [f"differences between the books: {count}"] if count else []
         reasons += [results.failure] if results.failure is not None else []
         verdict, kind = f"Failed: {'; '.join(reasons)}.", "bad"
     if results.was_interrupted:

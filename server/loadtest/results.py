@@ -58,7 +58,7 @@ class Results:
         """A beat of one process."""
         measured = Measurements.from_json(document["measured"])
         self._gauges[process] = Counter(document["gauges"])
-        self.add(measured, now_s)
+        self._add(measured, now_s)
         self.seen += [SeenRound.from_json(row) for row in document["rounds"]]
         ahead_s, uncertainty_s = document["ahead_s"], document["uncertainty_s"]
         if ahead_s is not None and (self.clock is None or uncertainty_s <= self.clock.uncertainty_s):
@@ -67,8 +67,7 @@ class Results:
             self.balances += [LastBalance(*row) for row in document["balances"]]
             self.unfinished += document["unfinished"]
 
-    def add(self, measured: Measurements, now_s: float) -> None:
-        """What was measured until now."""
+    def _add(self, measured: Measurements, now_s: float) -> None:
         self.measured.merge(measured)
         # The beats of a second come a moment after it.
         index = max(0, int((now_s - 0.5) / self.interval_s))

@@ -103,7 +103,7 @@ class _Run:
                 self.results = results
             self._progress.say("comparing the books")
             await self._compare(api, results)
-            self._count_wallet(results)
+            self._count_wallet(results)  # what came while the books were compared
 
     @asynccontextmanager
     async def _open_wallet(self) -> AsyncIterator[None]:
@@ -174,7 +174,7 @@ class _Run:
         if self._wallet is None:
             return
         results.wallet_calls = self._wallet.calls
-        results.add(self._wallet_measured, max(0.0, trio.current_time() - self._started_at))
+        results.measured.merge(self._wallet_measured)
         # The stand-in goes on measuring into the same object.
         self._wallet_measured.latencies.clear()
         self._wallet_measured.errors.clear()
