@@ -31,6 +31,7 @@ class _Member:
         self.words = b""
         self.is_done = False
         self._heard = documents(process.stdout)
+        self._words_end = trio.Event()
 
     async def say(self, line: bytes) -> None:
         assert self.process.stdin is not None
@@ -46,7 +47,7 @@ class _Member:
         except StopAsyncIteration:
             with trio.move_on_after(_END_S):
                 await self.process.wait()
-                await trio.sleep(0.1)  # for the last of its words
+                await self._words_end.wait()
         except ValueError:
             self.words = self.words or b"it wrote what is no document"
         why = _last_error(self.words.decode("utf-8", "replace")) or f"exit status {self.process.returncode}"
@@ -56,6 +57,7 @@ class _Member:
         assert self.process.stderr is not None
         async for data in self.process.stderr:
             self.words = (self.words + data)[-_WORDS_BYTES_MAX:]
+        self._words_end.set()
 
 
 def _last_error(words: str) -> str:

@@ -111,6 +111,7 @@ def _refused(plan: RunPlan, error: ApiError) -> ProbeError:
         "invalid_credentials": "check operator_id and api_key of --credentials, and that --target is their server",
         "bad_signature": "operator_id and api_key are right, hmac_secret is not",
         "stale_timestamp": "this machine's clock and the server's differ by more than 300 s",
+        "not_found": "--target must be the public origin of a Getaway server, without a path",
         "ip_not_allowed": "allow this machine's address: getaway operator update --allow-ip",
         "operator_suspended": "getaway operator resume lets it launch again",
     }

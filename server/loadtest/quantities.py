@@ -56,7 +56,7 @@ def duration_text(value_s: float) -> str:
     if value_s < 1:
         return f"{value_s * 1000:.3g}ms"
     for unit, unit_s in (("h", 3600.0), ("m", 60.0)):
-        if value_s >= 2 * unit_s or value_s == unit_s:
+        if value_s >= 2 * unit_s:
             return f"{value_s / unit_s:.3g}{unit}"
     return f"{value_s:.4g}s"
 

@@ -42,9 +42,10 @@ def line_plot(series: Sequence[Series], x_name: str, y_name: str) -> str:
     values = [y for one in series for _, y in one.points if y is not None]
     if not values:
         return nothing_measured()
-    x_marks = steps(max(x for one in series for x, _ in one.points) or 1.0, 6)
+    x_max = max(x for one in series for x, _ in one.points) or 1.0
+    x_marks = [mark for mark in steps(x_max, 6) if mark <= x_max]
     y_marks = steps(max(values))
-    at = _scale(x_marks[-1], y_marks[-1])
+    at = _scale(x_max, y_marks[-1])
     parts = [_axes(x_marks, y_marks, at, x_name, y_name)]
     for one in series:
         for piece in _pieces(one.points):

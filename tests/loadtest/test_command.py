@@ -184,7 +184,7 @@ def test_what_can_not_begin_is_one_line(stage):
     assert "largest multiplier, 2000" in refused(2, *stage.options("--strategy", "fixed:2000.01"))
     assert "currency must be one of: USD" in refused(2, *stage.options("--currency", "EUR"))
     metrics = ["--target", stage.server.metrics_url, *stage.options()[2:]]
-    assert "is this a Getaway server?" in refused(2, *metrics)
+    assert "--target must be the public origin of a Getaway server" in refused(2, *metrics)
 
 
 def test_credentials_may_come_from_the_environment(stage):

@@ -26,7 +26,9 @@ def test_a_duration_outside_its_bounds_names_them():
         duration_s("500ms", 1.0, 120.0)
 
 
-@pytest.mark.parametrize(("value_s", "text"), [(0, "0s"), (0.0213, "21.3ms"), (60, "1m"), (90, "90s"), (7200, "2h")])
+@pytest.mark.parametrize(
+    ("value_s", "text"), [(0, "0s"), (0.0213, "21.3ms"), (60, "60s"), (120, "2m"), (90, "90s"), (7200, "2h")]
+)
 def test_a_duration_is_told_in_the_unit_that_suits_it(value_s, text):
     assert duration_text(value_s) == text
 
