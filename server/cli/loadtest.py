@@ -70,7 +70,13 @@ Exit status: 0 fine, 1 a threshold missed or books that differ, 2 wrong usage or
     type=click.FloatRange(0, 1e6, min_open=True),
     help="Default: players are busy most of the time.",
 )
-@click.option("--wallet", type=click.Choice(["stand-in", "operator"]), default="stand-in", show_default=True)
+@click.option(
+    "--wallet",
+    type=click.Choice(["stand-in", "operator"]),
+    default="stand-in",
+    show_default=True,
+    help="Who answers as the wallet.",
+)
 @click.option("--wallet-listen", type=LISTEN, help="Where the stand-in answers: the wallet callback URL's address.")
 @click.option("--wallet-latency", type=SPAN, default="0ms", show_default=True, help="How long the stand-in thinks.")
 @click.option("--wallet-certificate", type=FILE, help="PEM chain: the stand-in speaks TLS.")

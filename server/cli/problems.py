@@ -25,8 +25,7 @@ Exit status:
   {EXIT_OK}    done
   {EXIT_FAILED}    failed, or what was asked for does not exist
   {EXIT_USAGE}    wrong usage or configuration (a missing master key, too)
-  {EXIT_DATABASE}    the database can't be reached, may forget what it confirmed, or has another version's schema;
-       for loadtest: the target can't be reached
+  {EXIT_DATABASE}    the database (loadtest: the target) can't be reached, the former may forget, or has another schema
   {EXIT_INTERRUPTED}  interrupted from the keyboard
 """
 

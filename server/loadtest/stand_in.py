@@ -39,15 +39,25 @@ class StandInWallet:
     async def listen(self, nursery: trio.Nursery) -> None:
         """Answer from now on, until the nursery is cancelled. Raises ``StandInError``."""
         listen = self._settings.listen
+        self._context = self._tls_context()
         try:
-            if self._settings.certificate_file is not None:
-                self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-                self._context.load_cert_chain(self._settings.certificate_file, self._settings.key_file)
             listeners = await trio.open_tcp_listeners(listen.port, host=listen.host, backlog=CONNECTIONS_MAX)
-        except (OSError, ssl.SSLError) as error:
+        except OSError as error:
             words = error.strerror or type(error).__name__
             raise StandInError(f"the stand-in wallet can't listen at {listen}: {words} (see --wallet-listen)") from None
         nursery.start_soon(trio.serve_listeners, self._serve, listeners)
+
+    def _tls_context(self) -> ssl.SSLContext | None:
+        certificate, key = self._settings.certificate_file, self._settings.key_file
+        if certificate is None:
+            return None
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        try:
+            context.load_cert_chain(certificate, key)
+        except (OSError, ssl.SSLError):
+            what = f"--wallet-certificate {certificate} and --wallet-key {key}"
+            raise StandInError(f"{what} must be a PEM certificate chain and its key, readable for this user") from None
+        return context
 
     async def _serve(self, stream: trio.SocketStream) -> None:
         if self._connections >= CONNECTIONS_MAX:
