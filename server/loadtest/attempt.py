@@ -24,6 +24,7 @@ class Attempt:
     cash_due_at: float | None = None
     cash_sent_at: float | None = None
     was_cut: bool = False
+    last_tick_ms: int | None = None
     is_over: bool = False
     ended: dict[str, Any] | None = field(default=None, repr=False)
 

@@ -46,6 +46,7 @@ class Game:
         self._order: float | None = None
         self._attempt: Attempt | None = None
         self._curve = GrowthCurve(Decimal(1))
+        self._tick_ms = 100
         self._next = Promise("", "", 0)
         self._bets = 0
         self._pings: dict[int, float] = {}
@@ -227,14 +228,23 @@ class Game:
 
     def _on_tick(self, frame: dict[str, Any], arrived_at: float) -> None:
         attempt = self._attempt
-        if attempt is not None and attempt.started_at_ms is not None and self._desk.server_time.is_known:
-            self._desk.measured.took("tick", arrived_at - self._local(attempt.started_at_ms + int(frame["e"])))
+        if attempt is None or attempt.started_at_ms is None:
+            return
+        elapsed_ms, measured = int(frame["e"]), self._desk.measured
+        measured.took("tick", arrived_at - self._local(attempt.started_at_ms + elapsed_ms))
+        # What a skipped tick would have shown is known only now: else a server that stalls would have no late ticks.
+        if attempt.last_tick_ms is not None:
+            for skipped_ms in range(elapsed_ms - self._tick_ms, attempt.last_tick_ms, -self._tick_ms):
+                measured.took("tick", arrived_at - self._local(attempt.started_at_ms + skipped_ms))
+                measured.counts["ticks_skipped"] += 1
+        attempt.last_tick_ms = elapsed_ms
 
     def _on_welcome(self, frame: dict[str, Any], arrived_at: float, socket: WebSocketConnection) -> None:
         if self._socket is None:
             self._desk.gauges["connected"] += 1
         self._socket = socket
         self._curve = GrowthCurve(Decimal(str(frame["growth"]["rate_per_ms"])))
+        self._tick_ms = max(1, int(frame["tick_ms"]))
         self.balance_minor, self.pending_minor = int(frame["balance_minor"]), int(frame["pending_minor"])
         attempt, self._next = self._attempt, _promise(frame["next"])
         if attempt is None:

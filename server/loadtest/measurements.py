@@ -15,7 +15,7 @@ LATENCIES: Final = {
     "cashout": "a cash-out until round_ended, from when it was due",
     "cashout_service": "a cash-out by hand until round_ended, from when it was sent",
     "crash": "a crash until round_ended, from when it happened",
-    "tick": "a tick's arrival, from its moment by the server's clock",
+    "tick": "a tick's arrival, or the next one's if it was skipped, from its moment by the server's clock",
     "round_trip": "ping to pong",
     "client": "how late the load generator itself was woken",
     "wallet": "a call in the stand-in wallet, without --wallet-latency",

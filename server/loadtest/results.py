@@ -109,6 +109,7 @@ class Results:
             "errors": self.errors,
             "books": len(self.compared.differences),
             "too_late": self.measured.counts["too_late"],
+            "ticks_skipped": self.measured.counts["ticks_skipped"],
             "skipped": self.measured.counts["skipped"],
             "rounds": self.measured.counts["rounds"],
             "rounds_per_second": self.rounds_per_second,

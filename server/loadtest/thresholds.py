@@ -14,6 +14,7 @@ COUNTS: Final = {
     "errors": "errors of every kind",
     "books": "differences between the books",
     "too_late": "cash-outs that the crash overtook",
+    "ticks_skipped": "ticks that never came",
     "skipped": "bets that found no free player",
     "rounds": "rounds that ended",
     "rounds_per_second": "of the time in which bets were due",
