@@ -15,9 +15,21 @@ from tests.loadtest.stage import LIMITS
 NAMES = [f"gambler-{number}" for number in range(1, 21)]
 
 
-def no_children_left(pid):
-    listed = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
-    return not any("server.loadtest.worker" in line and str(pid) in line.split()[1:2] for line in listed.splitlines())
+def children_of(pid):
+    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False)
+    return [int(line) for line in listed.stdout.split()]
+
+
+def are_gone(pids, within_s):
+    """Whether all these processes end in time; one that waits to be reaped by its new parent has ended."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        listed = ("-p", ",".join(map(str, pids)))
+        shown = subprocess.run(["ps", "-o", "stat=", *listed], capture_output=True, text=True, check=False)
+        if all(state.startswith("Z") for state in shown.stdout.split()):
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def test_a_whole_run_with_its_report(stage):
@@ -138,6 +150,8 @@ def test_ctrl_c_lands_the_players_and_prints_the_table(stage):
     )
     os.close(child)
     time.sleep(4)
+    children = children_of(process.pid)
+    assert len(children) == 2
     process.send_signal(signal.SIGINT)
     begun_at = time.monotonic()
     status, out, _ = stage.finish(process)
@@ -150,7 +164,17 @@ def test_ctrl_c_lands_the_players_and_prints_the_table(stage):
     assert "the run was interrupted" in out
     assert b"bets/s" in seen
     assert b"\x1b[" in seen
-    assert no_children_left(process.pid)
+    assert are_gone(children, 0.5)
+
+
+def test_players_end_with_a_parent_that_is_killed(stage):
+    process = stage.start(*stage.options("--processes", "2", duration="60s"))
+    time.sleep(4)
+    children = children_of(process.pid)
+    assert len(children) == 2
+    process.kill()
+    stage.finish(process)
+    assert are_gone(children, 5)
 
 
 def test_a_server_that_dies_and_comes_back_costs_nobody_money(stage):
