@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test simulate chaos figures lint format lock clean
+.PHONY: help demo serve test simulate chaos figures bench lint format lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ simulate: $(VENV)/development ## worlds with faults: SEEDS of them (1000) from F
 
 figures: $(VENV)/development ## measure recovery, bulkhead and backlog (a few minutes)
 	$(BIN)/python -m tests.figures
+
+bench: $(VENV)/development ## measure speed beside the yardsticks, write docs/performance.md; half an hour (BENCH: options, rows)
+	$(BIN)/python -m tests.bench $(BENCH)
 
 chaos: $(VENV)/development ## kill servers and databases at every named point, then compare all books; half an hour
 	$(BIN)/python -m tests.chaos $(CHAOS)

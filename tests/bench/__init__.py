@@ -1,0 +1,1 @@
+"""The benchmark: programs, not tests. ``make bench`` runs it and writes the table of docs/performance.md."""

@@ -1,0 +1,35 @@
+"""The whole benchmark: ``python -m tests.bench [--quick] [ROW ...]``. Takes about 25 minutes.
+
+Progress goes to standard error, a JSON line of figures for each measurement to standard output, and the table into
+docs/performance.md.
+"""
+
+import sys
+
+from tests.bench import streaming
+from tests.bench.options import Measure, measured, parser
+from tests.bench.yardsticks import BenchError
+from tests.helpers.server_process import ROOT
+
+ROWS: dict[str, Measure] = {
+    "streaming": streaming.measure,
+}
+
+
+def main() -> int:
+    options = parser(__doc__)
+    options.add_argument("row", nargs="*", metavar="ROW", help=f"rows to measure, of {', '.join(ROWS)} (default: all)")
+    options.set_defaults(table=ROOT / "docs" / "performance.md")
+    chosen = options.parse_args()
+    unknown = [name for name in chosen.row if name not in ROWS]
+    if unknown:
+        options.error(f"there is no row {', '.join(unknown)}: choose of {', '.join(ROWS)}")
+    try:
+        failed = measured([(name, ROWS[name]) for name in chosen.row or ROWS], chosen)
+    except BenchError as error:
+        options.exit(2, f"{error}\n")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""A ledger for many flights that don't end: the in-memory twin, found by key where the twin looks through everything.
+
+Nothing is ever owed here and nobody dies, so there is nothing to claim, to release or to take over.
+"""
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from actors.records import Backlog, FinishedRound, LiveRound, OpenedSession, Owner, WalletCall
+from actors.transitions import Answer, CreateSession, PlaceBet
+from tests.helpers.memory_ledger import MemoryLedger, StoredSession
+
+
+class QuietLedger(MemoryLedger):
+    """The twin's rules for bets and starts, without its searches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._by_token: dict[bytes, StoredSession] = {}
+        self._round_ids: dict[UUID, UUID] = {}
+
+    def _create_session(self, new: CreateSession) -> Answer:
+        answer = super()._create_session(new)
+        self._by_token[new.token_digest] = self.sessions[new.session_id]
+        return answer
+
+    def _place_bet(self, bet: PlaceBet) -> Answer:
+        answer = super()._place_bet(bet)
+        self._round_ids[bet.round.session_id] = bet.round.round_id
+        return answer
+
+    def _live_round_of(self, session_id: UUID) -> LiveRound | None:
+        round_id = self._round_ids.get(session_id)
+        stored = None if round_id is None else self.rounds.get(round_id)
+        return stored.live if stored is not None and stored.finished is None else None
+
+    async def open_session(self, token_digest: bytes, owner: Owner, lease_ms: int, now_ms: int) -> OpenedSession | None:
+        await self._cross()
+        session = self._by_token.get(token_digest)
+        if session is None:
+            return None
+        session.owner = owner
+        return OpenedSession(
+            session=session.record, live_round=self._live_round_of(session.record.session_id), pending_calls=()
+        )
+
+    async def history(
+        self, operator_id: UUID, operator_player_id: str, before: UUID | None, limit: int
+    ) -> tuple[list[FinishedRound], bool]:
+        await self._cross()
+        return [], False
+
+    async def take_orphans(self, owner: Owner, lease_ms: int, now_ms: int, limit: int) -> list[LiveRound]:
+        await self._cross()
+        return []
+
+    async def claim_due_calls(
+        self, owner: Owner, quotas: Mapping[UUID, int], now_ms: int, claim_ms: int
+    ) -> list[WalletCall]:
+        await self._cross()
+        return []
+
+    async def give_up_claims(self, owner: Owner, in_flight: Sequence[str], now_ms: int) -> int:
+        await self._cross()
+        return 0
+
+    async def release_claims(self, owner: Owner, lease_ms: int, now_ms: int, limit: int) -> int:
+        await self._cross()
+        return 0
+
+    async def backlogs(self) -> list[Backlog]:
+        await self._cross()
+        return []
