@@ -6,13 +6,14 @@ docs/performance.md.
 
 import sys
 
-from tests.bench import streaming
+from tests.bench import rounds, streaming
 from tests.bench.options import Measure, measured, parser
 from tests.bench.yardsticks import BenchError
 from tests.helpers.server_process import ROOT
 
 ROWS: dict[str, Measure] = {
     "streaming": streaming.measure,
+    "rounds": rounds.measure,
 }
 
 

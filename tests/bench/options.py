@@ -48,7 +48,7 @@ def options_of(chosen: argparse.Namespace) -> Options:
 
 
 def measured(rows: Sequence[tuple[str, Measure]], chosen: argparse.Namespace) -> list[str]:
-    """Run the rows one after the other, each written to the table as soon as it is there; the names of those that failed.
+    """Run the rows one by one, each into the table as soon as it is there; the names of those that failed.
 
     A row that fails does not keep the others from being measured.
     """

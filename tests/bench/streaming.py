@@ -1,8 +1,8 @@
 """How many players one core streams to, beside the yardsticks: ``python -m tests.bench.streaming [--quick]``.
 
 Each server has one core and tickload the other, in turns, because the machine's speed drifts. The capacity is the
-largest number of flying players with the 99th percentile of lateness below 25 ms and the ticks of each player within 2 %
-of 20/s. ``tests/bench/streaming_server.py`` says what our server is for this row.
+largest number of flying players with the 99th percentile of lateness below 25 ms and the ticks of each player within
+2 % of 20/s. ``tests/bench/streaming_server.py`` says what our server is for this row.
 """
 
 import sys

@@ -1,8 +1,8 @@
 """The server of the streaming row: ``python -m tests.bench.streaming_server PORT PLAYERS TOKENS_FILE TICK_MS``.
 
-The real edge and the real actors in one process, as ``getaway serve`` wires them. Three things are not the real ones, so
-that what is measured is what the yardsticks do, and that is streaming: the ledger is in memory, the wallet acknowledges
-at once, and every server seed is one that lets its flight outlast the measurement (``FLIGHT_S_MIN``).
+The real edge and the real actors in one process, as ``getaway serve`` wires them. Three things are not the real ones,
+so that what is measured is what the yardsticks do, and that is streaming: the ledger is in memory, the wallet
+acknowledges at once, and every server seed is one that lets its flight outlast the measurement (``FLIGHT_S_MIN``).
 
 It writes the tokens of PLAYERS sessions to TOKENS_FILE, one a line, before it listens.
 """
@@ -12,7 +12,6 @@ import sys
 import time
 from itertools import count
 from pathlib import Path
-from uuid import UUID
 
 import trio
 
@@ -118,7 +117,7 @@ async def serve(config: Config, players: int, tokens_file: Path) -> None:
     )
     async with open_node(config.server.node, settings, clock, ports) as node:
         # Before it listens, so that whoever can connect can read them.
-        tokens_file.write_text("".join(f"{token}\n" for token in await launch(node, players)))
+        await trio.Path(tokens_file).write_text("".join(f"{token}\n" for token in await launch(node, players)))
         with await listen(edge_settings(config)) as listening:
             await serve_edge(listening, nothing_here, lobby=node.lobby, clock=clock, observer=metrics)
 

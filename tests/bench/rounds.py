@@ -1,0 +1,128 @@
+"""Whole rounds on the real server: ``python -m tests.bench.rounds [--quick]``. Three rows come from it.
+
+Server, embedded PostgreSQL (fsync on), a wallet and the players share two cores.
+
+*In flight*: tickload's players bet again as soon as they may, and fly until they crash.
+
+*Bet accepted*, *cash-out*, *CPU of a round*: ``players.c`` makes 100 bets/s, whatever the server does, and cashes most
+of them out. Its latencies are what a player sees, from the moment the player is due to act until the frame is there, so
+they hold its own ticking (1 ms) and its share of the two cores besides what the server takes.
+
+CPU of a round is what the server's process used while they played, without ticks, by the rounds that ended. What the
+ticks cost is measured apart, on a server whose growth rate is so small that no flight ends within 9.9 s: with as many
+players in flight, what the process uses beyond what it uses with the same sockets open and nobody in flight, by the
+ticks. What an idle server uses is so counted as the rounds'.
+"""
+
+from statistics import median
+from typing import Any
+
+from tests.bench.house import Play, make_tokens, open_house, played
+from tests.bench.options import Options, run_row
+from tests.bench.report import Line, progress, show
+from tests.bench.yardsticks import BenchError, Tools
+
+IN_FLIGHT = 2_000
+BETS_PER_S = 100
+SLOW_GROWTH = {"GETAWAY_GAME_GROWTH_RATE_PER_MS": "0.000001"}
+"""A round that crashes at 1.00x, the earliest, flies for ln(1.01) / 0.000001 = 9,950 ms."""
+
+Figures = dict[str, Any]
+
+
+def fly(tools: Tools, options: Options) -> Figures:
+    """tickload's players, of which all are in flight but for the moments between two rounds."""
+    with open_house() as house:
+        tokens = make_tokens(house, tools.folder / "tokens", IN_FLIGHT)
+        load = tools.tickload(
+            house.port, IN_FLIGHT, options.pick(15, 5), tokens=tokens, warm_s=options.pick(20, 8), core=None
+        )
+    return {
+        "flying": load.flying,
+        "rounds_per_s": load.rounds_per_s,
+        "late_p99_ms": load.late_p99_ms,
+        "per_flying": load.per_flying,
+        "errors": load.errors,
+    }
+
+
+def play(tools: Tools, options: Options) -> Figures:
+    """100 bets/s."""
+    with open_house() as house:
+        tokens = make_tokens(house, tools.folder / "tokens", IN_FLIGHT)
+        chosen = Play(IN_FLIGHT, options.pick(20, 6), options.pick(12, 5), BETS_PER_S, "play")
+        return played(tools, house, tokens, chosen)
+
+
+def tick_cost_s(tools: Tools, flying: int) -> float:
+    """Seconds of CPU for one tick to one player, of so many in flight."""
+    with open_house(**SLOW_GROWTH) as house:
+        tokens = make_tokens(house, tools.folder / "tokens", flying)
+        idle = played(tools, house, tokens, Play(flying, 4, 2, 0, "idle"))
+        busy = played(tools, house, tokens, Play(flying, 4, 5, flying / 3, "hold"))
+    if not busy["ticks"] or busy["cashouts"] + busy["crashes"]:
+        raise BenchError(f"the flights for the cost of a tick did not go on: {busy}")
+    return max(busy["cpu_s"] / busy["seconds"] - idle["cpu_s"] / idle["seconds"], 0) * busy["seconds"] / busy["ticks"]
+
+
+def cpu_of_a_round(figures: Figures, cost_s: float) -> float:
+    """Milliseconds of CPU for a complete round, ticks excluded."""
+    rounds = figures["cashouts"] + figures["crashes"]
+    return (figures["cpu_s"] - figures["ticks"] * cost_s) / rounds * 1000
+
+
+def measure(tools: Tools, options: Options) -> list[Line]:
+    flights, plays, costs_ms = [], [], []
+    for repetition in range(options.repetitions):
+        progress(f"rounds: repetition {repetition + 1} of {options.repetitions}, {IN_FLIGHT} players in flight")
+        flights.append(fly(tools, options))
+        show(row="rounds", part="in flight", **flights[-1])
+        progress(f"rounds: {BETS_PER_S} bets/s")
+        plays.append(play(tools, options))
+        show(row="rounds", part="play", **plays[-1])
+        progress("rounds: the cost of a tick")
+        cost_s = tick_cost_s(tools, round(plays[-1]["flying"]))
+        costs_ms.append(cpu_of_a_round(plays[-1], cost_s))
+        show(row="rounds", part="cpu", tick_us=round(cost_s * 1e6, 2), round_ms=round(costs_ms[-1], 2))
+    return lines(flights, plays, costs_ms)
+
+
+def lines(flights: list[Figures], plays: list[Figures], costs_ms: list[float]) -> list[Line]:
+    """The medians."""
+    flight = {name: median(each[name] for each in flights) for name in flights[0]}
+    seen = {name: median(each[name] for each in plays) for name in plays[0]}
+    cost_ms = median(costs_ms)
+    is_flown = flight["flying"] >= 0.95 * IN_FLIGHT and flight["late_p99_ms"] < 50 and flight["rounds_per_s"] >= 120
+    accepts = seen["bet_p50_ms"] <= 8 and seen["bet_p99_ms"] <= 30 and not seen["unanswered"]
+    return [
+        Line(
+            what="whole rounds: 2,000 players that bet again at once, 10 ticks/s each, on two cores with all the rest",
+            goal="2,000 in flight, lateness p99 < 50 ms, 120 rounds/s",
+            measured=f"{flight['flying']:,.0f} in flight at the end, lateness p99 {flight['late_p99_ms']:.1f} ms,"
+            f" {flight['rounds_per_s']:.0f} rounds/s, {flight['per_flying']:.2f} ticks/s each",
+            met=is_flown and not flight["errors"],
+        ),
+        Line(
+            what="CPU of a complete round, ticks excluded, at 100 rounds/s",
+            goal="<= 3 ms",
+            measured=f"{cost_ms:.2f} ms (of {seen['cashouts'] / (seen['cashouts'] + seen['crashes']):.0%} cashed out)",
+            met=cost_ms <= 3,
+        ),
+        Line(
+            what="bet accepted, at 100 rounds/s: due to `round_started`, as the player sees it",
+            goal="p50 <= 8 ms, p99 <= 30 ms",
+            measured=f"p50 {seen['bet_p50_ms']:.1f} ms, p99 {seen['bet_p99_ms']:.1f} ms",
+            met=accepts,
+        ),
+        Line(
+            what="cash-out, at 100 rounds/s: due to `round_ended`, as the player sees it",
+            goal="p99 <= 15 ms",
+            measured=f"p50 {seen['cashout_p50_ms']:.1f} ms, p99 {seen['cashout_p99_ms']:.1f} ms;"
+            f" auto cash-out p50 {seen['auto_p50_ms']:.1f} ms, p99 {seen['auto_p99_ms']:.1f} ms",
+            met=seen["cashout_p99_ms"] <= 15,
+        ),
+    ]
+
+
+if __name__ == "__main__":
+    run_row(measure)
