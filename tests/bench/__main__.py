@@ -6,7 +6,7 @@ docs/performance.md.
 
 import sys
 
-from tests.bench import rounds, streaming
+from tests.bench import idle, launches, rounds, start, streaming
 from tests.bench.options import Measure, measured, parser
 from tests.bench.yardsticks import BenchError
 from tests.helpers.server_process import ROOT
@@ -14,6 +14,9 @@ from tests.helpers.server_process import ROOT
 ROWS: dict[str, Measure] = {
     "streaming": streaming.measure,
     "rounds": rounds.measure,
+    "launches": launches.measure,
+    "idle": idle.measure,
+    "start": start.measure,
 }
 
 
