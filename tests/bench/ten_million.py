@@ -1,0 +1,278 @@
+"""Ten million stored rounds: ``python -m tests.bench.ten_million [--quick] [--rounds N]``. Takes about ten minutes.
+
+A month of rounds is written by SQL (``stored_rounds.py``) into the schema's first three migrations; the later ones then
+find them, as they would at a customer's, and may take their time. Measured are ``revenue`` over the whole month and
+``round`` of a round drawn at random, signed, one after the other over a kept connection of the running server; and how
+fast the ledger writes rounds into this database and into an empty one, by one writer and by four at once for the same
+operator, currency and day. Needs 3 GB of disk for each million rounds.
+"""
+
+import http.client
+import random
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from statistics import median
+from uuid import UUID
+
+import trio
+
+from server.db.database import open_database
+from server.db.embedded import embedded_server
+from server.db.migrate import migrate, shipped
+from tests.bench.arithmetic import quantile
+from tests.bench.house import LIMITS
+from tests.bench.options import Options, run_row
+from tests.bench.report import Line, progress, show
+from tests.bench.start import started_s
+from tests.bench.stored_rounds import CURRENCIES, DAY_MS, DAYS, ROUNDS_PER_SESSION, Loader, operator_of, round_id
+from tests.bench.writing import Written, write
+from tests.bench.yardsticks import BenchError, Tools
+from tests.e2e.casino import REVENUE, ROUND, Operator, parse_json
+from tests.helpers.postgres import PostgresServer
+from tests.helpers.server_process import ServerProcess
+
+ROUNDS = 10_000_000
+ROUND_DISK_BYTES = 3_000
+FIRST_MIGRATIONS = 3
+OPERATORS = 4
+READ_S_MAX = 20
+READS_MIN = 20
+WRITERS = (1, 4)
+SLOWER_MAX = 0.8
+LOCK_PART_MAX = 0.1
+_TERMS = ("operators", "operator_currencies")
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """A server that is not started yet, on a full database; another one is empty."""
+
+    server: ServerProcess
+    full_url: str
+    empty_url: str
+    operators: Sequence[Operator]
+    rounds: int
+    first_day: date
+
+    @property
+    def operator_ids(self) -> list[UUID]:
+        return [UUID(operator.operator_id) for operator in self.operators]
+
+
+def rounds_that_fit(wanted: int, folder: Path) -> int:
+    """As many as there is room for on the disk, half of what is free being left alone; whole sessions."""
+    fitting = min(wanted, shutil.disk_usage(folder).free // 2 // ROUND_DISK_BYTES)
+    if fitting < wanted:
+        progress(f"ten_million: the disk has room for {fitting:,} rounds only, not for {wanted:,}")
+    rounds: int = fitting // ROUNDS_PER_SESSION * ROUNDS_PER_SESSION
+    if not rounds:
+        raise BenchError(f"there is no room for stored rounds in {folder}: free {ROUND_DISK_BYTES} bytes a round")
+    return rounds
+
+
+@contextmanager
+def open_archive(rounds: int) -> Iterator[Archive]:
+    """Filled, but without the later migrations."""
+    folder = Path(tempfile.mkdtemp(prefix="getaway-archive-"))
+    try:
+        with embedded_server(folder / "postgres") as url:
+            postgres = PostgresServer(url)
+            postgres.execute("CREATE DATABASE empty")
+            empty_url = postgres.url_of("empty")
+            operators = _operators(ServerProcess(empty_url, folder))
+            first_day = date.fromtimestamp(time.time()) - timedelta(days=DAYS + 1)
+            server = ServerProcess(url, folder, GETAWAY_LOG_LEVEL="warning", **LIMITS)
+            for operator in operators:
+                operator.url = server.url
+            archive = Archive(server, url, empty_url, operators, rounds, first_day)
+            first = dict(list(shipped().items())[:FIRST_MIGRATIONS])
+            trio.run(_copy_operators, archive, first)
+            Loader(url, archive.operator_ids, (first_day - date(1970, 1, 1)).days * DAY_MS, rounds).load()
+            try:
+                yield archive
+            finally:
+                server.kill()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _operators(server: ServerProcess) -> list[Operator]:
+    """Operators of an empty database, which gets its schema by it."""
+    more = [word for currency in CURRENCIES if currency != "USD" for word in ("--currency", currency)]
+    made = [server.create_operator("http://127.0.0.1:9", *more) for _ in range(OPERATORS)]
+    names = ("operator_id", "api_key", "hmac_secret")
+    return [Operator(server.url, **{name: created[name] for name in names}) for created in made]
+
+
+async def _copy_operators(archive: Archive, migrations: dict[str, str]) -> None:
+    """The same operators in the other database, with the columns that its first migrations know."""
+    async with open_database(archive.empty_url, Path()) as empty, open_database(archive.full_url, Path()) as full:
+        await migrate(full, migrations)
+        for table in _TERMS:
+            columns = await full.run(
+                lambda connection, table=table: connection.fetch(
+                    "SELECT column_name FROM information_schema.columns WHERE table_name = $1", table
+                )
+            )
+            names = ", ".join(row["column_name"] for row in columns)
+            rows = await empty.run(
+                lambda connection, table=table, names=names: connection.fetch(f"SELECT {names} FROM {table}")
+            )
+            places = ", ".join(f"${number}" for number in range(1, len(columns) + 1))
+            statement = f"INSERT INTO {table} ({names}) VALUES ({places})"
+            await full.run(
+                lambda connection, statement=statement, rows=rows: connection.executemany(
+                    statement, [tuple(row) for row in rows]
+                )
+            )
+
+
+def migrate_rest(archive: Archive) -> float:
+    """Seconds that the later migrations take on the full database."""
+    began = time.monotonic()
+    done = archive.server.getaway("migrate", timeout_s=1_800)
+    if done.returncode:
+        raise BenchError(f"the later migrations fail on the full database: {done.stderr}")
+    return time.monotonic() - began
+
+
+class Reader:
+    """Signed requests over one kept connection."""
+
+    def __init__(self, server: ServerProcess) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+
+    def read(self, operator: Operator, target: str) -> tuple[float, bytes]:
+        """Milliseconds that it took, and the answer's body. Raises ``BenchError`` if it is not 200."""
+        headers = dict(operator.signed("GET", target))
+        began = time.monotonic()
+        self._connection.request("GET", target, headers=headers)
+        answer = self._connection.getresponse()
+        body = answer.read()
+        if answer.status != 200:
+            raise BenchError(f"{target} was answered {answer.status}: {body[:200]!r}")
+        return (time.monotonic() - began) * 1000, body
+
+    def times_ms(self, calls: Callable[[int], tuple[Operator, str]], count: int) -> list[float]:
+        """Of ``count`` calls; of fewer if they take longer than ``READ_S_MAX``."""
+        took_ms: list[float] = []
+        deadline = time.monotonic() + READ_S_MAX
+        while len(took_ms) < count and (len(took_ms) < READS_MIN or time.monotonic() < deadline):
+            took_ms.append(self.read(*calls(len(took_ms)))[0])
+        return took_ms
+
+
+def read_all(archive: Archive, options: Options) -> tuple[list[float], list[float]]:
+    """Milliseconds of ``revenue`` and of ``round``."""
+    reader, dice = Reader(archive.server), random.Random(1)
+    last_day = archive.first_day + timedelta(days=DAYS - 1)
+    revenue = f"{REVENUE}?from={archive.first_day}&to={last_day}"
+    settled = sum(
+        day["rounds"] for operator in archive.operators for day in parse_json(reader.read(operator, revenue)[1])["days"]
+    )
+    if settled != archive.rounds:
+        raise BenchError(f"revenue counts {settled} rounds, and {archive.rounds} are stored")
+
+    def any_round(_number: int) -> tuple[Operator, str]:
+        number = dice.randrange(archive.rounds)
+        owner = operator_of(number, archive.operator_ids)
+        operator = next(each for each in archive.operators if each.operator_id == str(owner))
+        return operator, f"{ROUND}{round_id(number)}"
+
+    revenues_ms = reader.times_ms(
+        lambda number: (archive.operators[number % OPERATORS], revenue), options.pick(300, 40)
+    )
+    return revenues_ms, reader.times_ms(any_round, options.pick(3_000, 300))
+
+
+def write_both(archive: Archive, options: Options) -> dict[tuple[str, int], Written]:
+    """Medians, by database and number of writers, measured in turns."""
+    seen: dict[tuple[str, int], list[Written]] = {}
+    for _ in range(options.repetitions):
+        for name, url in (("empty", archive.empty_url), ("full", archive.full_url)):
+            for writers in WRITERS:
+                rounds = options.pick(40, 10) // writers
+                written = trio.run(write, url, archive.operator_ids[0], writers, rounds)
+                seen.setdefault((name, writers), []).append(written)
+    return {
+        key: Written(median(one.rounds_per_s for one in values), median(one.lock_part for one in values))
+        for key, values in seen.items()
+    }
+
+
+def measure(_tools: Tools, options: Options) -> list[Line]:
+    wanted = options.rounds or options.pick(ROUNDS, 200_000)
+    rounds = rounds_that_fit(wanted, Path(tempfile.gettempdir()))
+    progress(f"ten_million: writing {rounds:,} rounds")
+    with open_archive(rounds) as archive:
+        progress("ten_million: the later migrations")
+        migrated_s = migrate_rest(archive)
+        ready_s = started_s(archive.server)
+        progress("ten_million: reading")
+        revenues_ms, rounds_ms = read_all(archive, options)
+        archive.server.kill()
+        progress("ten_million: writing through the ledger")
+        written = write_both(archive, options)
+    show(
+        row="ten_million",
+        rounds=rounds,
+        migrated_s=round(migrated_s, 1),
+        ready_s=round(ready_s, 2),
+        revenue_ms={"n": len(revenues_ms), "p50": quantile(revenues_ms, 0.5), "p99": quantile(revenues_ms, 0.99)},
+        round_ms={"n": len(rounds_ms), "p50": quantile(rounds_ms, 0.5), "p99": quantile(rounds_ms, 0.99)},
+        written={f"{name}, {writers}": each._asdict() for (name, writers), each in written.items()},
+    )
+    return lines(rounds, ready_s, revenues_ms, rounds_ms, written)
+
+
+def lines(
+    rounds: int,
+    ready_s: float,
+    revenues_ms: list[float],
+    rounds_ms: list[float],
+    written: dict[tuple[str, int], Written],
+) -> list[Line]:
+    """With the number of rounds in the measured column: it may be less than the goal's."""
+    is_whole = rounds >= ROUNDS
+    read = []
+    for what, goal_ms, took_ms in (
+        ("`revenue` over 31 days of 10 million rounds, signed, over HTTP", 20, revenues_ms),
+        ("`round` among 10 million, signed, over HTTP", 3, rounds_ms),
+    ):
+        p99_ms = quantile(took_ms, 0.99)
+        text = f"p50 {quantile(took_ms, 0.5):.1f} ms, p99 {p99_ms:.1f} ms ({len(took_ms)} calls, {rounds:,} rounds)"
+        read.append(Line(what, f"p99 <= {goal_ms} ms", text, is_whole and p99_ms <= goal_ms))
+    kept = {
+        writers: written["full", writers].rounds_per_s / written["empty", writers].rounds_per_s for writers in WRITERS
+    }
+    locked = max(each.lock_part for each in written.values())
+    texts = [
+        f"{writers} writer{'s' * (writers > 1)}: {written['empty', writers].rounds_per_s:,.0f} rounds/s into the empty"
+        f" database, {written['full', writers].rounds_per_s:,.0f} into the full one ({kept[writers]:.0%})"
+        for writers in WRITERS
+    ]
+    return [
+        *read,
+        Line(
+            what="writing rounds, bet to acknowledged win, into an empty database and into one with 10 million",
+            goal=f"full at least {SLOWER_MAX:.0%} of empty; under {LOCK_PART_MAX:.0%} of the time in queues for a row",
+            measured=f"{'; '.join(texts)}; {locked:.0%} in queues ({rounds:,} rounds)",
+            met=is_whole and min(kept.values()) >= SLOWER_MAX and locked < LOCK_PART_MAX,
+        ),
+        Line(
+            what="start to ready with 10 million rounds",
+            goal="<= 1.5 s",
+            measured=f"{ready_s:.2f} s ({rounds:,} rounds)",
+            met=is_whole and ready_s <= 1.5,
+        ),
+    ]
+
+
+if __name__ == "__main__":
+    run_row(measure)
