@@ -6,7 +6,7 @@ docs/performance.md.
 
 import sys
 
-from tests.bench import idle, launches, rounds, start, streaming
+from tests.bench import idle, launches, rounds, start, streaming, ten_million, workers
 from tests.bench.options import Measure, measured, parser
 from tests.bench.yardsticks import BenchError
 from tests.helpers.server_process import ROOT
@@ -17,6 +17,8 @@ ROWS: dict[str, Measure] = {
     "launches": launches.measure,
     "idle": idle.measure,
     "start": start.measure,
+    "workers": workers.measure,
+    "ten_million": ten_million.measure,
 }
 
 

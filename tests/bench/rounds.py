@@ -30,9 +30,9 @@ SLOW_GROWTH = {"GETAWAY_GAME_GROWTH_RATE_PER_MS": "0.000001"}
 Figures = dict[str, Any]
 
 
-def fly(tools: Tools, options: Options) -> Figures:
+def fly(tools: Tools, options: Options, **variables: str) -> Figures:
     """tickload's players, of which all are in flight but for the moments between two rounds."""
-    with open_house() as house:
+    with open_house(**variables) as house:
         tokens = make_tokens(house, tools.folder / "tokens", IN_FLIGHT)
         load = tools.tickload(
             house.port, IN_FLIGHT, options.pick(15, 5), tokens=tokens, warm_s=options.pick(20, 8), core=None
