@@ -6,7 +6,7 @@ import os
 import secrets
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from actors.transitions import CreateSession, Launched
 from server.db.database import open_database
 from server.db.ledger import PostgresLedger
 from server.vault import Vault
+from tests.bench.report import progress
 from tests.bench.yardsticks import BenchError, Tools
 from tests.e2e.casino import Operator
 from tests.figures.stand import MASTER_KEY, Stand, open_stand
@@ -154,17 +155,19 @@ def next_line(process: subprocess.Popen[str], expected: str | None = None) -> st
     return line
 
 
-def played(
-    tools: Tools, house: House, tokens: Path, play: Play, meter: Callable[[int], float] = cpu_s
-) -> dict[str, Any]:
-    """The figures of the players, and as ``cpu_s`` what the server used meanwhile."""
+def played(tools: Tools, house: House, tokens: Path, play: Play) -> dict[str, Any]:
+    """The figures of the players, and as ``cpu_s`` what the server used meanwhile.
+
+    ``wrong`` counts what must not happen: errors, closed sockets, and rounds that neither crashed nor were cashed out.
+    """
     with playing(tools, house, tokens, play) as process:
         next_line(process, "ready")
         next_line(process, "begin")
-        before = meter(house.pid)
+        before = cpu_s(house.pid)
         next_line(process, "end")
-        used = meter(house.pid) - before
+        used = cpu_s(house.pid) - before
         figures: dict[str, Any] = json.loads(next_line(process))
-    if figures["errors"] or figures["gone"] or figures["others"]:
-        raise BenchError(f"the players met errors: {figures}; the server's log ends {house.stand.server.log()[-500:]}")
-    return figures | {"cpu_s": used}
+    wrong = figures["errors"] + figures["gone"] + figures["others"]
+    if wrong:
+        progress(f"the players met errors: {figures}; the server's log ends {house.stand.server.log()[-500:]}")
+    return figures | {"cpu_s": used, "wrong": wrong}

@@ -93,7 +93,9 @@ def lines(flights: list[Figures], plays: list[Figures], costs_ms: list[float]) -
     seen = {name: median(each[name] for each in plays) for name in plays[0]}
     cost_ms = median(costs_ms)
     is_flown = flight["flying"] >= 0.95 * IN_FLIGHT and flight["late_p99_ms"] < 50 and flight["rounds_per_s"] >= 120
-    accepts = seen["bet_p50_ms"] <= 8 and seen["bet_p99_ms"] <= 30 and not seen["unanswered"]
+    wrong = sum(each["wrong"] + each["unanswered"] for each in plays)
+    trouble = f"; {wrong} bets or rounds went wrong" if wrong else ""
+    accepts = seen["bet_p50_ms"] <= 8 and seen["bet_p99_ms"] <= 30
     return [
         Line(
             what="whole rounds: 2,000 players that bet again at once, 10 ticks/s each, on two cores with all the rest",
@@ -111,15 +113,15 @@ def lines(flights: list[Figures], plays: list[Figures], costs_ms: list[float]) -
         Line(
             what="bet accepted, at 100 rounds/s: due to `round_started`, as the player sees it",
             goal="p50 <= 8 ms, p99 <= 30 ms",
-            measured=f"p50 {seen['bet_p50_ms']:.1f} ms, p99 {seen['bet_p99_ms']:.1f} ms",
-            met=accepts,
+            measured=f"p50 {seen['bet_p50_ms']:.1f} ms, p99 {seen['bet_p99_ms']:.1f} ms{trouble}",
+            met=accepts and not wrong,
         ),
         Line(
             what="cash-out, at 100 rounds/s: due to `round_ended`, as the player sees it",
             goal="p99 <= 15 ms",
             measured=f"p50 {seen['cashout_p50_ms']:.1f} ms, p99 {seen['cashout_p99_ms']:.1f} ms;"
-            f" auto cash-out p50 {seen['auto_p50_ms']:.1f} ms, p99 {seen['auto_p99_ms']:.1f} ms",
-            met=seen["cashout_p99_ms"] <= 15,
+            f" auto cash-out p50 {seen['auto_p50_ms']:.1f} ms, p99 {seen['auto_p99_ms']:.1f} ms{trouble}",
+            met=seen["cashout_p99_ms"] <= 15 and not wrong,
         ),
     ]
 

@@ -2,8 +2,12 @@
 
 import pytest
 
+from tests.bench import rounds, streaming, ten_million
 from tests.bench.arithmetic import capacity, quantile
 from tests.bench.report import BEGIN, END, Line, with_table, write_table
+from tests.bench.ten_million import Reads
+from tests.bench.writing import Written
+from tests.bench.yardsticks import parse_load
 
 
 @pytest.mark.parametrize(
@@ -79,3 +83,82 @@ def test_a_missing_file_is_made(tmp_path):
     write_table(path, LINES)
     write_table(path, LINES[:1])
     assert path.read_text().count("| launches |") == 1
+
+
+TICKLOAD = (
+    "players=4000 up=4000 gone=0 flying={flying} rounds/s=0.5 ticks/s=80002 per_flying={per_flying}"
+    " late_ms p50=1.3 p99={late} p99.9=11.6 bet_ms p50=-1.0 p99=7.5 errors={errors}\n"
+)
+KEPT_UP = {"flying": 4000, "per_flying": "20.00", "late": "5.0", "errors": 0}
+
+
+def test_the_line_of_tickload_is_read():
+    load = parse_load(TICKLOAD.format(**KEPT_UP))
+    assert (load.players, load.flying, load.errors) == (4000, 4000, 0)
+    assert (load.rounds_per_s, load.ticks_per_s, load.per_flying) == (0.5, 80_002, 20)
+    assert (load.late_p50_ms, load.late_p99_ms, load.bet_p50_ms, load.bet_p99_ms) == (1.3, 5, -1, 7.5)
+
+
+def test_a_line_that_is_not_tickloads():
+    with pytest.raises(ValueError, match="has no 'players'"):
+        parse_load("cannot connect\n")
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, True),
+        ({"late": "24.9"}, True),
+        ({"late": "25.0"}, False),
+        ({"per_flying": "19.60"}, True),
+        ({"per_flying": "19.59"}, False),
+        ({"per_flying": "20.41"}, False),
+        ({"flying": 3999}, False),
+        ({"errors": 1}, False),
+    ],
+)
+def test_when_a_server_keeps_up(change, expected):
+    assert streaming.holds(parse_load(TICKLOAD.format(**(KEPT_UP | change))), 4000) is expected
+
+
+@pytest.mark.parametrize(
+    ("found", "met"),
+    [
+        ({"floor": [5000, 6000, 9000], "peer": [3000], "ours": [4250]}, True),
+        ({"floor": [6000], "peer": [3000], "ours": [4000]}, False),
+        ({"floor": [6000], "peer": [4000], "ours": [4250]}, False),
+        ({"floor": [6000], "ours": [4250]}, None),
+        ({"floor": [6000], "ours": [4000]}, False),
+    ],
+)
+def test_the_goal_of_streaming_is_beside_the_yardsticks(found, met):
+    assert streaming.line(found).met is met
+
+
+def test_ticks_do_not_count_as_the_rounds_cpu():
+    figures = {"cashouts": 60, "crashes": 40, "ticks": 10_000, "cpu_s": 0.5}
+    assert rounds.cpu_of_a_round(figures, 20e-6) == pytest.approx(3)
+
+
+def ten_million_lines(stored=10_000_000, failed=0, full_per_s=800.0, lock_part=0.0):
+    written = {(name, writers): Written(1_000, lock_part) for name in ("empty", "full") for writers in (1, 4)}
+    written["full", 4] = Written(full_per_s, 0)
+    return ten_million.lines(stored, 1.2, (Reads([19.0] * 99 + [90], failed), Reads([2.0], 0)), written)
+
+
+@pytest.mark.parametrize(
+    ("changes", "met"),
+    [
+        ({}, [True, True, True, True]),
+        ({"stored": 9_999_900}, [False, False, False, False]),
+        ({"failed": 1}, [False, True, True, True]),
+        ({"full_per_s": 799.0}, [True, True, False, True]),
+        ({"lock_part": 0.1}, [True, True, False, True]),
+    ],
+)
+def test_the_goals_of_ten_million_rounds(changes, met):
+    assert [line.met for line in ten_million_lines(**changes)] == met
+
+
+def test_fewer_rounds_are_told():
+    assert all("5,000 rounds" in line.measured for line in ten_million_lines(stored=5_000))

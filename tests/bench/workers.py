@@ -1,7 +1,7 @@
 """What a second worker process brings: ``python -m tests.bench.workers [--quick]``.
 
-The rows *launches* and *whole rounds* again, with one worker and with two, in turns. On two cores the workers share them
-with PostgreSQL, the wallet and the load. Nothing is measured by a version that has no ``[server] workers``.
+The rows *launches* and *whole rounds* again, with one worker and with two, in turns. On two cores the workers share
+them with PostgreSQL, the wallet and the load. Nothing is measured by a version that has no ``[server] workers``.
 """
 
 from dataclasses import fields
