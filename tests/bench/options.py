@@ -35,7 +35,7 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--quick", action="store_true", help="a short form: shows that it works, not how good it is")
     made.add_argument("--repetitions", type=_at_least_one, help=f"of which medians are told (default {REPETITIONS})")
-    made.add_argument("--rounds", type=_at_least_one, help="stored rounds of the row ten_million (default 10000000)")
+    made.add_argument("--rounds", type=_thousands, help="stored rounds of the row ten_million (default 10000000)")
     made.add_argument(
         "--yardsticks", type=Path, default=YARDSTICKS, help="the folder of tickload.c, floor.c, peer_ws.js"
     )
@@ -77,8 +77,16 @@ def run_row(measure: Measure) -> None:
         sys.exit(str(error))
 
 
-def _at_least_one(text: str) -> int:
+def _at_least(text: str, least: int) -> int:
     number = int(text) if text.isdecimal() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} must be an integer of at least 1")
+    if number < least:
+        raise argparse.ArgumentTypeError(f"{text!r} must be an integer of at least {least}")
     return number
+
+
+def _at_least_one(text: str) -> int:
+    return _at_least(text, 1)
+
+
+def _thousands(text: str) -> int:
+    return _at_least(text, 1_000)

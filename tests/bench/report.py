@@ -22,16 +22,17 @@ class Line:
     met: bool | None
 
 
-def with_table(text: str, lines: Sequence[Line]) -> str:
-    """``text`` with ``lines`` in the table between its two markers. Lines of rows that were not measured stay.
+def with_table(text: str, lines: Sequence[Line], *, keep: bool = True) -> str:
+    """``text`` with ``lines`` in the table between its two markers; the table's other lines stay if told to ``keep`` them.
 
     Raises ``ValueError`` if ``text`` does not have both markers, in order and once.
     """
     head, begin, rest = text.partition(BEGIN)
     table, end, tail = rest.partition(END)
     if not begin or not end or BEGIN in rest or END in tail or END in head:
-        raise ValueError(f"the file must have the lines {BEGIN} and {END}, once and in this order")
-    kept = {row.split(" | ", 1)[0].removeprefix("| "): row for row in table.strip().splitlines()[len(_HEAD) :]}
+        raise ValueError(f"the file of the table must have the lines {BEGIN} and {END}, once and in this order")
+    rows = table.strip().splitlines()[len(_HEAD) :] if keep else []
+    kept = {row.split(" | ", 1)[0].removeprefix("| "): row for row in rows}
     kept |= {_cell(line.what): _row(line) for line in lines}
     return head + "\n".join((BEGIN, *_HEAD, *kept.values(), END)) + tail
 
@@ -44,10 +45,10 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "/")
 
 
-def write_table(path: Path, lines: Sequence[Line]) -> None:
-    """Put ``lines`` into the table of the file, which is made if it is missing."""
+def write_table(path: Path, lines: Sequence[Line], *, keep: bool = True) -> None:
+    """Put ``lines`` into the table of the file, made if it is missing. Raises ``ValueError`` like ``with_table``."""
     text = path.read_text(encoding="utf-8") if path.exists() else f"# Performance\n\n{BEGIN}\n{END}\n"
-    path.write_text(with_table(text, lines), encoding="utf-8")
+    path.write_text(with_table(text, lines, keep=keep), encoding="utf-8")
 
 
 def show(**figures: object) -> None:

@@ -69,6 +69,10 @@ def test_rows_that_were_not_measured_stay():
     ]
 
 
+def test_a_table_made_anew_has_no_old_lines():
+    assert with_table(with_table(f"{BEGIN}\n{END}", LINES), LINES[:1], keep=False).count("\n| ") == 3
+
+
 @pytest.mark.parametrize("text", ["", BEGIN, END, f"{END}{BEGIN}", f"{BEGIN}{BEGIN}{END}", f"{BEGIN}{END}{END}"])
 def test_a_file_without_the_markers_is_left_alone(text, tmp_path):
     path = tmp_path / "performance.md"
