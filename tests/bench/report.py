@@ -23,7 +23,7 @@ class Line:
 
 
 def with_table(text: str, lines: Sequence[Line], *, keep: bool = True) -> str:
-    """``text`` with ``lines`` in the table between its two markers; the table's other lines stay if told to ``keep`` them.
+    """``text`` with ``lines`` in the table between its two markers; its other lines stay if told to ``keep`` them.
 
     Raises ``ValueError`` if ``text`` does not have both markers, in order and once.
     """
