@@ -2,7 +2,7 @@
 
 Players open their sockets, say hello and are welcomed; nothing else happens. The memory of the server's process is read
 with the first 1,000 of them, so that what it needs once does not count, and with 15,000. What the kernel holds for a
-socket is not in it. The CPU that they take while they do nothing is read, too.
+socket is not in it. The CPU that they take while they do nothing but answer pings is read, too.
 """
 
 import time
@@ -15,7 +15,8 @@ from tests.bench.yardsticks import Tools
 FIRST = 1_000
 ALL = 15_000
 SETTLE_S = 3
-WATCH_S = 5
+WATCH_S = 20
+"""A ping interval, so that every socket was pinged once."""
 HOLD_S = 600
 KIB_MAX = 30
 
@@ -59,7 +60,7 @@ def measure(tools: Tools, options: Options) -> list[Line]:
             what="idle sessions with an open socket, in one process",
             goal=f"{ALL:,}, at most {KIB_MAX} KiB each",
             measured=f"{sessions:,}, {session_kib:.1f} KiB each ({after_bytes / 2**20:.0f} MiB in all),"
-            f" opened at {opened_per_s:.0f}/s; idle they take {core_part:.0%} of a core",
+            f" opened at {opened_per_s:.0f}/s; pinged every {WATCH_S} s they take {core_part:.0%} of a core",
             met=sessions >= ALL and session_kib <= KIB_MAX,
         )
     ]
