@@ -165,7 +165,7 @@ class Entropy(Protocol):
         ...
 
     def identifier(self) -> UUID:
-        """A random (version 4) UUID."""
+        """A UUID with at least 74 random bits."""
         ...
 
     def token(self) -> str:

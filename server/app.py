@@ -159,7 +159,8 @@ async def _serve_node(
     told: trio.Event,
     taken: TakenPorts,
 ) -> int:
-    metrics, clock, entropy = Metrics(), ServerClock(time.time() * 1000), SystemEntropy()
+    metrics, clock = Metrics(), ServerClock(time.time() * 1000)
+    entropy = SystemEntropy(clock)
     settings = game_settings(config)
     with HttpxWalletGateway(gateway_settings(config), clock) as gateway:
         ports = Ports(

@@ -7,6 +7,7 @@ from uuid import UUID
 from actors.records import CallKind, CallStatus, RoundStatus
 from actors.rules.money import split_revenue
 from actors.rules.settlement import Result
+from actors.rules.wallet_bodies import bet_tx_id, refund_tx_id, win_tx_id
 from server.db.database import Connection, Database
 from server.db.rows import ROUND_COLUMNS, Row, stored_outcome
 from server.reports import CallReport, RevenueRow, RoundReport
@@ -20,12 +21,12 @@ SELECT {ROUND_COLUMNS} FROM operators o JOIN rounds r ON r.operator_id = o.opera
 
 _CALLS = """
 SELECT operator_tx_id, kind, amount_minor, attempts, status, created_at_ms, acknowledged_at_ms, next_attempt_at_ms, last_error
-FROM transactions WHERE operator_id = $1 AND round_id = $2 ORDER BY position
+FROM transactions WHERE operator_id = $1 AND operator_tx_id = ANY ($2::text[]) ORDER BY position
 """
 
 _REVENUE = """
-SELECT settled_day, currency, rev_share_bps, sum(amount_minor) - sum(payout_minor) AS ggr_minor, count(*) AS rounds
-FROM rounds WHERE operator_id = $1 AND status = 'settled' AND settled_day BETWEEN $2 AND $3
+SELECT settled_day, currency, rev_share_bps, sum(stakes_minor) - sum(payouts_minor) AS ggr_minor, sum(rounds) AS rounds
+FROM revenue_days WHERE operator_id = $1 AND settled_day BETWEEN $2 AND $3
 GROUP BY settled_day, currency, rev_share_bps ORDER BY settled_day, currency
 """
 
@@ -81,14 +82,16 @@ def _revenue_row(day: date, currency: str, shares: list[Row]) -> RevenueRow:
         ggr_minor=split.ggr_minor,
         house_share_minor=split.house_share_minor,
         operator_share_minor=split.operator_share_minor,
-        rounds=sum(row["rounds"] for row in shares),
+        rounds=int(sum(row["rounds"] for row in shares)),
     )
 
 
 async def _report(connection: Connection, row: Row | None) -> RoundReport | None:
     if row is None:
         return None
-    calls = await connection.fetch(_CALLS, row["operator_id"], row["round_id"])
+    round_id = row["round_id"]
+    tx_ids = [bet_tx_id(round_id), win_tx_id(round_id), refund_tx_id(round_id)]
+    calls = await connection.fetch(_CALLS, row["operator_id"], tx_ids)
     ended = row["settled_at_ms"] is not None
     return RoundReport(
         operator_id=row["operator_id"],

@@ -148,7 +148,7 @@ WITH input AS (
         $10::text[], $11::text[], $12::text[], $13::bigint[], $14::text[], $15::bigint[])
     AS i (operator_id, round_id, status, result, reason, realized_hundredths, payout_minor, server_seed, crash_hundredths,
           map_seed, loot_seed, guard_seed, settled_at_ms, owner_node, owner_epoch)
-)
+), ended AS (
 UPDATE rounds r
 SET status = i.status, result = i.result, reason = i.reason, realized_hundredths = i.realized_hundredths,
     payout_minor = i.payout_minor, server_seed = i.server_seed, crash_hundredths = i.crash_hundredths, map_seed = i.map_seed,
@@ -157,7 +157,20 @@ FROM input i
 WHERE r.operator_id = i.operator_id AND r.round_id = i.round_id
     AND r.status = CASE i.status WHEN 'void' THEN 'betting' ELSE 'flying' END
     AND r.owner_node = i.owner_node AND r.owner_epoch = i.owner_epoch
-RETURNING r.round_id AS key
+RETURNING r.operator_id, r.round_id, r.status, r.settled_day, r.currency, r.rev_share_bps, r.amount_minor, r.payout_minor,
+    r.owner_node
+), counted AS (
+INSERT INTO revenue_days AS d
+    (operator_id, settled_day, currency, rev_share_bps, lane, stakes_minor, payouts_minor, rounds)
+SELECT operator_id, settled_day, currency, rev_share_bps, owner_node, sum(amount_minor), sum(payout_minor), count(*)
+FROM ended WHERE status = 'settled'
+GROUP BY operator_id, settled_day, currency, rev_share_bps, owner_node
+ORDER BY operator_id, settled_day, currency, rev_share_bps, owner_node
+ON CONFLICT (operator_id, settled_day, currency, rev_share_bps, lane) DO UPDATE
+SET stakes_minor = d.stakes_minor + excluded.stakes_minor, payouts_minor = d.payouts_minor + excluded.payouts_minor,
+    rounds = d.rounds + excluded.rounds
+)
+SELECT round_id AS key FROM ended
 """
 
 END_BETS = """

@@ -49,7 +49,8 @@ class ReadyWallet:
 class LoadedEntropy(SystemEntropy):
     """Unpredictable but for the seeds: the first round of every session flies for ``FLIGHT_S_MIN`` or longer."""
 
-    def __init__(self, curve: GrowthCurve) -> None:
+    def __init__(self, clock: ServerClock, curve: GrowthCurve) -> None:
+        super().__init__(clock)
         self._server_seed = _seed_of_a_long_flight(curve)
 
     def server_seed(self) -> str:
@@ -112,7 +113,7 @@ async def serve(config: Config, players: int, tokens_file: Path) -> None:
         ledger=ledger,
         operators=ledger,
         gateway=ReadyWallet(),
-        entropy=LoadedEntropy(GrowthCurve(settings.growth_rate_per_ms)),
+        entropy=LoadedEntropy(clock, GrowthCurve(settings.growth_rate_per_ms)),
         observer=MetricsObserver(metrics),
     )
     async with open_node(config.server.node, settings, clock, ports) as node:

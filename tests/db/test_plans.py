@@ -1,5 +1,6 @@
 """Statements that change a few rows find them by index, however many rows there are."""
 
+from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 from uuid import UUID
@@ -7,7 +8,7 @@ from uuid import UUID
 import pytest
 import trio
 
-from server.db import ledger, outbox
+from server.db import ledger, outbox, reports
 from server.db.database import open_database
 from tests.figures.backlog import copy_all, play_one
 from tests.helpers.books import NOON_MS
@@ -18,6 +19,9 @@ STATEMENTS = {
     "claim": (outbox._CLAIM, ([OPERATOR], [32], 2 * NOON_MS, 20_000, "node", 1)),
     "release": (outbox._RELEASE, ("node", 1, NOON_MS, NOON_MS, 500)),
     "give up": (outbox._GIVE_UP, ("node", 1, ["win-1"], NOON_MS)),
+    "calls of a round": (reports._CALLS, (OPERATOR, ["bet-1", "win-1", "refund-1"])),
+    "a round": (reports._ROUND, (OPERATOR, OPERATOR)),
+    "revenue": (reports._REVENUE, (OPERATOR, date(2026, 7, 1), date(2026, 7, 31))),
     "take orphans": (ledger._ORPHANS, ("node", 1, NOON_MS, 500)),
 }
 ADD_OPERATOR = """

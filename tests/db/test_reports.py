@@ -9,6 +9,7 @@ import pytest
 from actors.records import CallKind, CallStatus, RoundStatus
 from actors.rules.money import RevenueShare, split_revenue
 from actors.rules.settlement import Result
+from server.db.migrate import shipped
 from server.db.reports import PostgresReports
 from tests.helpers import books
 from tests.helpers.books import NOON_MS
@@ -198,3 +199,39 @@ async def test_a_token_opens_its_operators_page(reports, rounds):
     frame = await reports.session_frame(rounds.fresh.token_digest)
     assert (frame.operator_id, frame.expires_at_ms) == (rounds.operator.operator_id, rounds.fresh.expires_at_ms)
     assert await reports.session_frame(bytes(32)) is None
+
+
+async def test_what_two_nodes_settle_adds_up(reports, casino, world):
+    await casino.play(100, 0)
+    casino.owner = await world.ledger.register_node("another-node", NOON_MS)
+    await casino.play(300, 150)
+    assert await revenue(reports, casino) == [(DAY, "USD", -50, -8, -42, 2)]
+
+
+async def test_a_settlement_that_is_repeated_counts_once(reports, casino, world):
+    flight = await casino.play(200, 0)
+    await world.ledger.commit([books.crash(casino.owner, flight)])
+    assert await revenue(reports, casino) == [(DAY, "USD", 200, 30, 170, 1)]
+
+
+async def test_the_migration_counts_old_rounds_as_settlements_count_new_ones(casino, database):
+    sums = "operator_id, settled_day, currency, rev_share_bps, stakes_minor, payouts_minor, rounds"
+    for amount_minor, hundredths, currency, share_bps in (
+        (100, 0, "USD", 1_500),
+        (200, 150, "EUR", 500),
+        (40, 0, "USD", 500),
+    ):
+        await casino.play(amount_minor, hundredths, currency, share_bps)
+    await casino.play(70, 0, at_ms=NOON_MS + DAY_MS)
+    counted, backfill = f"SELECT {sums} FROM revenue_days", shipped()["0004_revenue.sql"].split(";")[1]
+    kept = await database.run(lambda connection: connection.fetch(counted))
+
+    async def count_anew(connection):
+        await connection.execute("DELETE FROM revenue_days")
+        await connection.execute(backfill)
+        return await connection.fetch(counted)
+
+    anew = await database.in_transaction(count_anew)
+    mine = [tuple(row) for row in kept if row["operator_id"] == casino.operator.operator_id]
+    assert len(mine) == 4
+    assert set(mine) <= {tuple(row) for row in anew}

@@ -41,6 +41,7 @@ def add_call(name: str, kind: str, amount: str = "amount_minor", tx_id: str | No
 
 
 REVENUE = {"revenue": [TODAY]}
+OF_TODAY = "WHERE (settled_day, currency) = ('2026-07-01', 'USD')"
 DAMAGES = {
     "a bet of another amount": (
         [set_call("bet-{won}", "amount_minor = 101")],
@@ -96,7 +97,7 @@ DAMAGES = {
     "a win before the end": ([add_call("flying", "win")], {"live": ["round flying"]}),
     "no round": (
         ["DELETE FROM rounds WHERE round_id = '{lost}'"],
-        {"round_of_transaction": ["bet-lost"], "nonces": ["session regular"]},
+        {"round_of_transaction": ["bet-lost"], "nonces": ["session regular"]} | REVENUE,
     ),
     "another session's transaction": (
         [set_call("bet-{lost}", "session_id = '{fresh}'")],
@@ -108,7 +109,7 @@ DAMAGES = {
     ),
     "a round of another currency": (
         [set_round("lost", "currency = 'EUR'")],
-        {"session": ["round lost"], "body": ["bet-lost"], "revenue": ["2026-07-01 EUR", TODAY]},
+        {"session": ["round lost"], "body": ["bet-lost"]},
     ),
     "no session": (
         ["DELETE FROM sessions WHERE session_id = '{fresh}'"],
@@ -116,7 +117,7 @@ DAMAGES = {
     ),
     "a payout that is not the stake times the multiplier": (
         [NO_END_CHECK, set_round("won", "payout_minor = 154")],
-        {"payout": ["round won"], "paid": ["round won"]} | REVENUE,
+        {"payout": ["round won"], "paid": ["round won"]},
     ),
     "a payout of a round that was refunded": (
         [NO_END_CHECK, set_round("refunded", "payout_minor = 1")],
@@ -163,13 +164,16 @@ DAMAGES = {
         [f"INSERT INTO nodes VALUES ('node-a', 99, {NOW_MS - 60_001}, {NOW_MS})"],
         {"owner": ["round betting", "round flying"]},
     ),
-    "a round on another day's revenue": (
-        [
-            "ALTER TABLE rounds ALTER settled_day DROP EXPRESSION",
-            set_round("lost", "settled_day = '2026-07-03'"),
-        ],
+    "revenue on another day": (
+        [f"UPDATE revenue_days SET settled_day = '2026-07-03' {OF_TODAY}"],
         {"revenue": [TODAY, "2026-07-03 USD"]},
     ),
+    "revenue that was not settled": (
+        [f"UPDATE revenue_days SET payouts_minor = payouts_minor + 1 {OF_TODAY}"],
+        REVENUE,
+    ),
+    "a round too many in the revenue": ([f"UPDATE revenue_days SET rounds = rounds + 1 {OF_TODAY}"], REVENUE),
+    "revenue that is forgotten": ([f"DELETE FROM revenue_days {OF_TODAY}"], REVENUE),
     "bytes that say another amount": (
         [set_call("win-{won}", "body = convert_to(replace(convert_from(body, 'UTF8'), ':155', ':1550'), 'UTF8')")],
         {"body": ["win-won"]},
