@@ -179,7 +179,9 @@ Transition = (
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """The transition is durable."""
+    """The transition is durable. ``is_claimed``: what the round's end owes is claimed by the node that ended it."""
+
+    is_claimed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from actors.records import Backlog, FinishedRound, LiveRound, OpenedSession, Own
 from actors.transitions import Answer, Rejected, Transition
 from server.db import outbox
 from server.db.database import REFUSALS, Connection, Database
-from server.db.groups import commit_group
+from server.db.groups import commit_group, needs_one_call
 from server.db.rows import CALL_COLUMNS, ROUND_COLUMNS, finished_round, live_round, session_record, wallet_call
 from server.db.statements import dead_owners, few
 from server.vault import Vault
@@ -111,9 +111,9 @@ class PostgresLedger:
     async def _commit(self, transitions: Sequence[Transition]) -> list[Answer]:
         if not transitions:
             return []
-        return await self._database.in_transaction(
-            lambda connection: commit_group(connection, self._vault, transitions)
-        )
+        # One call commits itself: a transaction around it would be two round trips more.
+        run = self._database.run if needs_one_call(transitions) else self._database.in_transaction
+        return await run(lambda connection: commit_group(connection, self._vault, transitions))
 
     async def register_node(self, node: str, now_ms: int) -> Owner:
         """A new life of the node."""

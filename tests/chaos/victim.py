@@ -96,7 +96,18 @@ def frames_of(data):
     return [f"frame.{kind}" for kind in FRAMES if b'{"type":"%s"' % kind.encode() in data]
 
 
+async def commit_in_a_transaction(ledger, transitions):
+    """What commits itself otherwise, so that there is a moment in which all of it is done and nothing committed."""
+    work = functools.partial(commit_it, ledger, transitions)
+    return await ledger._database.in_transaction(work)
+
+
+async def commit_it(ledger, transitions, connection):
+    return await server.db.ledger.commit_group(connection, ledger._vault, transitions)
+
+
 def wrap_ledger():
+    PostgresLedger._commit = commit_in_a_transaction
     wrap(PostgresLedger, "commit", transitions_of)
     wrap(server.db.ledger, "commit_group", transitions_of, before=None, after="inside")
     wrap(server.db.outbox, "claim_due_calls", always("claim_due_calls"), before=None, after="inside", worth=bool)

@@ -100,7 +100,7 @@ class MemoryLedger:
         if self.loses_commits or any(isinstance(transition, self.loses) for transition in transitions):
             raise LedgerUnavailableError("the twin was told to take no commits")
         answers = [self._apply(transition) for transition in transitions]
-        self._forget_launches([each.created_at_ms for each in transitions if isinstance(each, CreateSession)])
+        self._forget_launches([each for each in transitions if isinstance(each, CreateSession)])
         if self.lose_answer_once:
             self.lose_answer_once = False
             raise LedgerUnavailableError("the twin was told to lose this answer")
@@ -123,9 +123,11 @@ class MemoryLedger:
             case ChangeClientSeed():
                 return self._change_client_seed(transition)
 
-    def _forget_launches(self, now_ms: Sequence[int]) -> None:
-        if now_ms:
-            kept = [(key, old) for key, old in self.launches.items() if old[1] >= min(now_ms)]
+    def _forget_launches(self, launched: Sequence[CreateSession]) -> None:
+        if launched:
+            now_ms = min(each.created_at_ms for each in launched)
+            asked = {(each.operator_id, each.signature_digest) for each in launched}
+            kept = [(key, old) for key, old in self.launches.items() if old[1] >= now_ms or key in asked]
             self.launches = dict(kept)
 
     def _create_session(self, new: CreateSession) -> Answer:

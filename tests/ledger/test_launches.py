@@ -79,7 +79,7 @@ async def test_of_launches_at_the_same_moment_one_wins(world, owner):
     assert [opened.session.session_id for opened in stored if opened is not None] == [session_id]
 
 
-async def test_an_old_signature_is_forgotten_by_a_later_launch(world):
+async def test_an_old_signature_is_forgotten_by_a_later_launch_of_another(world):
     operator = await world.add_operator()
     old = books.new_session(operator, 1, replay_until_ms=NOON_MS + 1_000)
     again = books.new_session(
@@ -88,6 +88,7 @@ async def test_an_old_signature_is_forgotten_by_a_later_launch(world):
     await world.commit(old)
     answer = await world.commit(again)
     assert (answer.session_id, answer.replayed) == (old.session_id, True), "not forgotten yet: still the first answer"
+    await world.commit(books.new_session(operator, 3, created_at_ms=NOON_MS + 1_001))
     assert (await world.commit(replace(again, session_id=books.identifier("third")))).replayed is False
 
 
