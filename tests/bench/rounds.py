@@ -35,7 +35,7 @@ def fly(tools: Tools, options: Options, **variables: str) -> Figures:
     with open_house(**variables) as house:
         tokens = make_tokens(house, tools.folder / "tokens", IN_FLIGHT)
         load = tools.tickload(
-            house.port, IN_FLIGHT, options.pick(15, 5), tokens=tokens, warm_s=options.pick(20, 8), core=None
+            house.port, IN_FLIGHT, options.pick(12, 5), tokens=tokens, warm_s=options.pick(18, 8), core=None
         )
     return {
         "flying": load.flying,

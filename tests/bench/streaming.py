@@ -20,7 +20,7 @@ TICK_MS = 50
 LATE_MS_MAX = 25
 DEVIATION_MAX = 0.02
 PLAYERS_MAX = 10_000
-GUESSES = {"floor": 6_000, "peer": 3_500, "ours": 3_500}
+GUESSES = {"floor": 6_000, "peer": 3_500, "ours": 2_500}
 PEER_FACTOR = 1.2
 FLOOR_FACTOR = 0.7
 
@@ -67,7 +67,7 @@ def search(tools: Tools, name: str, guess: int, options: Options) -> tuple[int, 
 
     def is_seen_to_hold(players: int) -> bool:
         with SERVERS[name](tools, players) as (port, tokens):
-            load = seen[players] = tools.tickload(port, players, options.pick(5, 3), tokens=tokens)
+            load = seen[players] = tools.tickload(port, players, options.pick(4, 3), tokens=tokens)
         verdict = holds(load, players)
         progress(
             f"  {name}: {players} players, late p99 {load.late_p99_ms} ms, {load.per_flying} ticks/s each:"
