@@ -64,7 +64,7 @@ async def write(url: str, operator_id: UUID, writers: int, rounds: int) -> Writt
         prepared = [await prepare(ledger, operator_id, rounds) for _ in range(writers)]
         looks: list[int] = []
         async with trio.open_nursery() as watching:
-            watching.start_soon(_watch, database, looks)
+            watching.start_soon(watch, database, looks)
             began = trio.current_time()
             async with trio.open_nursery() as nursery:
                 for groups in prepared:
@@ -80,7 +80,8 @@ async def _commit_all(ledger: Ledger, groups: list[list[Transition]]) -> None:
         assert all(isinstance(answer, (Applied, Started)) for answer in answers), answers
 
 
-async def _watch(database: Database, looks: list[int]) -> None:
+async def watch(database: Database, looks: list[int]) -> None:
+    """Count again and again the sessions that wait for a lock that another one has, for ever."""
     while True:
         looks.append(await database.run(lambda connection: connection.fetchval(_WAITING)))
         await trio.sleep(LOOK_S)
