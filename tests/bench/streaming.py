@@ -103,13 +103,13 @@ def measure(tools: Tools, options: Options) -> list[Line]:
 
 
 def line(found: dict[str, list[int]]) -> Line:
-    """The goal is met if both ratios are."""
+    """The goal is met if both ratios are. They are medians of each repetition's ratio: those share the machine's mood."""
     players = {name: int(median(values)) for name, values in found.items()}
-    of_floor = players["ours"] / max(players["floor"], 1)
+    of_floor = ratio(found["ours"], found["floor"])
     texts = [f"{players['ours']:,} players", f"C floor {players['floor']:,} ({of_floor:.2f} x)"]
     is_met = of_floor >= FLOOR_FACTOR
     if "peer" in players:
-        of_peer = players["ours"] / max(players["peer"], 1)
+        of_peer = ratio(found["ours"], found["peer"])
         texts.append(f"Node `ws` {players['peer']:,} ({of_peer:.2f} x)")
         is_met = is_met and of_peer >= PEER_FACTOR
     return Line(
@@ -118,6 +118,11 @@ def line(found: dict[str, list[int]]) -> Line:
         measured="; ".join(texts),
         met=is_met if "peer" in players else None if is_met else False,
     )
+
+
+def ratio(ours: list[int], theirs: list[int]) -> float:
+    """The median of the ratios, repetition by repetition."""
+    return median(our / max(their, 1) for our, their in zip(ours, theirs, strict=True))
 
 
 if __name__ == "__main__":

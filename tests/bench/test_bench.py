@@ -128,7 +128,10 @@ def test_when_a_server_keeps_up(change, expected):
 @pytest.mark.parametrize(
     ("found", "met"),
     [
-        ({"floor": [5000, 6000, 9000], "peer": [3000], "ours": [4250]}, True),
+        ({"floor": [6000], "peer": [3000], "ours": [4250]}, True),
+        ({"floor": [9000, 6000, 3000], "peer": [4500, 3000, 1500], "ours": [6500, 4500, 2250]}, True),
+        ({"floor": [9000, 6000, 3000], "peer": [4500, 3000, 1500], "ours": [2250, 4500, 6500]}, True),
+        ({"floor": [3000, 6000, 9000], "peer": [1500, 3000, 4500], "ours": [6500, 4000, 2000]}, False),
         ({"floor": [6000], "peer": [3000], "ours": [4000]}, False),
         ({"floor": [6000], "peer": [4000], "ours": [4250]}, False),
         ({"floor": [6000], "ours": [4250]}, None),
