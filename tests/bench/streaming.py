@@ -103,7 +103,7 @@ def measure(tools: Tools, options: Options) -> list[Line]:
 
 
 def line(found: dict[str, list[int]]) -> Line:
-    """The goal is met if both ratios are. They are medians of each repetition's ratio: those share the machine's mood."""
+    """The goal is met if both ratios are, each the median over the repetitions, which share the machine's mood."""
     players = {name: int(median(values)) for name, values in found.items()}
     of_floor = ratio(found["ours"], found["floor"])
     texts = [f"{players['ours']:,} players", f"C floor {players['floor']:,} ({of_floor:.2f} x)"]
