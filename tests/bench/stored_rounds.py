@@ -85,12 +85,6 @@ FROM written, LATERAL (VALUES ('bet', amount_minor, 0, created_at_ms), ('win', p
 WHERE paid > 0
 """
 
-_REVENUE = """
-INSERT INTO revenue_days
-SELECT operator_id, settled_day, currency, rev_share_bps, 'gone', sum(amount_minor), sum(payout_minor), count(*)
-FROM rounds GROUP BY operator_id, settled_day, currency, rev_share_bps
-"""
-
 _CONSTRAINTS = """
 SELECT conrelid::regclass::text AS of_table, quote_ident(conname) AS name, contype::text AS kind,
     pg_get_constraintdef(oid) AS definition
@@ -142,7 +136,7 @@ class Loader:
         progress(f"  {self._elapsed()} indexes")
         for stage in again:
             await self._statements(stage)
-        await self._one([_REVENUE, *(f"ALTER SYSTEM RESET {name}" for name in _QUICK)])
+        await self._one([f"ALTER SYSTEM RESET {name}" for name in _QUICK])
         await self._one(["SELECT pg_reload_conf()"])
         progress(f"  {self._elapsed()} vacuum and analyze")
         await self._one(["VACUUM (ANALYZE)", "CHECKPOINT"])

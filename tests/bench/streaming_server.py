@@ -27,6 +27,7 @@ from server.edge.listener import listen, serve_edge
 from server.entropy import SystemEntropy
 from server.metrics import Metrics
 from server.observer import MetricsObserver
+from server.process import calm_garbage_collector
 from server.settings import edge_settings, game_settings
 from tests.bench.quiet_ledger import QuietLedger
 from tests.helpers.game import OPERATOR_ID, operator
@@ -120,6 +121,7 @@ async def serve(config: Config, players: int, tokens_file: Path) -> None:
         # Before it listens, so that whoever can connect can read them.
         await trio.Path(tokens_file).write_text("".join(f"{token}\n" for token in await launch(node, players)))
         with await listen(edge_settings(config)) as listening:
+            calm_garbage_collector()
             await serve_edge(listening, nothing_here, lobby=node.lobby, clock=clock, observer=metrics)
 
 
