@@ -1,8 +1,10 @@
 """The metronome: one actor that streams the ticks of all live rounds.
 
 Rounds start on its beat, so all rounds that started together are one cohort and share the ready-made frame of their
-n-th tick, whose bytes depend on nothing but ``n``. A tick that would come at or after the flight's end is never sent:
-nothing that a player sees may exceed what the server would pay.
+n-th tick, whose bytes depend on nothing but ``n``. It beats up to ten times a tick, and each cohort gets its ticks on
+the beats of its own start: thousands of frames at one moment would make the last of them late, and everybody else wait.
+A tick that would come at or after the flight's end is never sent: nothing that a player sees may exceed what the
+server would pay.
 """
 
 from collections import defaultdict
@@ -16,6 +18,9 @@ from actors.actor import Actor
 from actors.clock import ServerClock
 from actors.protocol import tick_frame
 from actors.rules.growth import GrowthCurve
+
+BEATS_MAX = 10
+"""In a tick; so many as divide it into whole milliseconds."""
 
 
 class TickTarget(Protocol):
@@ -41,37 +46,50 @@ class Flight:
 
 
 class Metronome(Actor[None]):
-    """Beats at whole multiples of ``tick_ms`` of unix time. A late beat is skipped, never made up for."""
+    """Beats at whole multiples of ``beat_ms`` of unix time. A beat that is late by a tick is skipped: the next tick of
+    its cohorts is due already."""
 
     def __init__(self, clock: ServerClock, curve: GrowthCurve, tick_ms: int) -> None:
         super().__init__("metronome", 1)
         self._clock = clock
         self._curve = curve
         self._tick_ms = tick_ms
-        self._cohorts: defaultdict[int, dict[UUID, Flight]] = defaultdict(dict)
+        self.beat_ms = tick_ms // max(beats for beats in range(1, BEATS_MAX + 1) if tick_ms % beats == 0)
+        self._cohorts: defaultdict[int, dict[int, dict[UUID, Flight]]] = defaultdict(dict)
+        """The flights of each start, by the moment within a tick at which theirs are due."""
         self._frames: list[bytes] = []
         self._joined = trio.Event()
 
     def next_beat_ms(self) -> int:
         """The first beat at or after now, in unix milliseconds."""
-        return -(-self._clock.now_ms() // self._tick_ms) * self._tick_ms
+        return -(-self._clock.now_ms() // self.beat_ms) * self.beat_ms
 
     def join(self, flight: Flight) -> None:
         """Stream the flight's ticks from the next beat on, unless it is over."""
         if flight.over:
             return
-        assert flight.started_at_ms % self._tick_ms == 0, "a flight starts on a beat"
-        self._cohorts[flight.started_at_ms][flight.round_id] = flight
+        cohorts = self._cohorts[self._phase_ms(flight)]
+        cohorts.setdefault(flight.started_at_ms, {})[flight.round_id] = flight
         self._joined.set()
 
     def leave(self, flight: Flight) -> None:
         """Stream no more ticks of the flight; harmless if it has left."""
         flight.over = True
-        cohort = self._cohorts.get(flight.started_at_ms)
-        if cohort is not None:
-            cohort.pop(flight.round_id, None)
-            if not cohort:
-                del self._cohorts[flight.started_at_ms]
+        phase_ms = self._phase_ms(flight)
+        cohorts = self._cohorts.get(phase_ms, {})
+        cohort = cohorts.get(flight.started_at_ms, {})
+        cohort.pop(flight.round_id, None)
+        if not cohort:
+            cohorts.pop(flight.started_at_ms, None)
+        if not cohorts:
+            self._cohorts.pop(phase_ms, None)
+
+    def _phase_ms(self, flight: Flight) -> int:
+        """When, within a tick, the flight's ticks are due: at its start, or the first beat after it.
+
+        A round that another node has started may have begun on another beat than ours.
+        """
+        return -(-flight.started_at_ms // self.beat_ms) * self.beat_ms % self._tick_ms
 
     async def run(self) -> None:
         """Beat for ever, but not while there is nothing to stream."""
@@ -82,12 +100,14 @@ class Metronome(Actor[None]):
                 await self._joined.wait()
                 beat_ms = self.next_beat_ms()
             await self._clock.sleep_until_ms(beat_ms)
-            beat_ms = self._clock.now_ms() // self._tick_ms * self._tick_ms
+            late_ms = self._clock.now_ms() - beat_ms
+            if late_ms >= self._tick_ms:
+                beat_ms += late_ms // self._tick_ms * self._tick_ms
             self._beat(beat_ms)
-            beat_ms += self._tick_ms
+            beat_ms += self.beat_ms
 
     def _beat(self, beat_ms: int) -> None:
-        for started_at_ms, cohort in self._cohorts.items():
+        for started_at_ms, cohort in self._cohorts.get(beat_ms % self._tick_ms, {}).items():
             number = (beat_ms - started_at_ms) // self._tick_ms
             if number < 0:
                 continue
