@@ -69,9 +69,10 @@ class Courier(Actor[None]):
             return
         self._is_claiming = True
         try:
-            if self._may_hold_more:
+            may_hold_more = self._may_hold_more or self._desk.has_unsent_claims
+            self._may_hold_more, self._desk.has_unsent_claims = True, False
+            if may_hold_more:
                 await services.reads.give_up_claims(services.owner, lanes.in_flight, services.clock.now_ms())
-            self._may_hold_more = True
             claimed = await services.reads.claim_due_calls(
                 services.owner, quotas, services.clock.now_ms(), services.settings.claim_ms
             )

@@ -1,9 +1,9 @@
 """The three ends of a round, each as the transition to commit and the revealed round to show once it is durable."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from actors.calls import refund_call, win_call
-from actors.records import CallStatus, FinishedRound, LiveRound, Owner, RoundStatus
+from actors.records import CallStatus, FinishedRound, LiveRound, Owner, RoundStatus, WalletCall
 from actors.rules.settlement import Result, Settlement
 from actors.transitions import RefundRound, SettleRound, VoidRound
 
@@ -14,11 +14,22 @@ SHUTDOWN = "shutdown"
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """A decided end: commit ``transition``, then show ``finished``; ``owes`` when it queues a win or a refund."""
+    """A decided end: commit ``transition``, which queues the win or refund ``owed``, then show ``finished``."""
 
     transition: SettleRound | VoidRound | RefundRound
     finished: FinishedRound
-    owes_minor: int
+    owed: WalletCall | None
+
+    @property
+    def owes_minor(self) -> int:
+        """What the player has not got yet."""
+        return 0 if self.owed is None else self.owed.amount_minor
+
+    def claimed(self, owed: WalletCall) -> "Ending":
+        """The same end, with what it owes claimed by the node that commits it."""
+        if isinstance(self.transition, SettleRound):
+            return replace(self, transition=replace(self.transition, win=owed), owed=owed)
+        return replace(self, transition=replace(self.transition, refund=owed), owed=owed)
 
 
 def settled(live: LiveRound, owner: Owner, settlement: Settlement, now_ms: int) -> Ending:
@@ -45,7 +56,7 @@ def settled(live: LiveRound, owner: Owner, settlement: Settlement, now_ms: int) 
         realized_hundredths=settlement.realized_hundredths,
         payout_minor=settlement.payout_minor,
     )
-    return Ending(transition, finished, settlement.payout_minor)
+    return Ending(transition, finished, win)
 
 
 def void(
@@ -76,23 +87,24 @@ def void(
         settled_at_ms=now_ms,
     )
     finished = _finished(live, RoundStatus.VOID, now_ms, reason=reason)
-    return Ending(transition, finished, live.amount_minor if refund else 0)
+    return Ending(transition, finished, refund)
 
 
 def refunded(live: LiveRound, owner: Owner, reason: str, now_ms: int) -> Ending:
     """``flying -> refunded``: the stake goes back."""
+    refund = refund_call(live, now_ms)
     transition = RefundRound(
         owner=owner,
         operator_id=live.operator_id,
         session_id=live.session_id,
         round_id=live.round_id,
         reason=reason,
-        refund=refund_call(live, now_ms),
+        refund=refund,
         outcome=live.outcome,
         server_seed=live.commitment.server_seed,
         settled_at_ms=now_ms,
     )
-    return Ending(transition, _finished(live, RoundStatus.REFUNDED, now_ms, reason=reason), live.amount_minor)
+    return Ending(transition, _finished(live, RoundStatus.REFUNDED, now_ms, reason=reason), refund)
 
 
 def _finished(

@@ -58,6 +58,16 @@ class Lane:
         return 1 if self._breaker.is_open else self._deliveries_max - len(self._deliveries)
 
     @property
+    def has_room(self) -> bool:
+        """Whether a delivery may begin now without going before any that waits for the courier."""
+        return (
+            not self.has_backlog
+            and len(self._deliveries) < self._deliveries_max
+            and not self._breaker.is_open
+            and self.permits
+        )
+
+    @property
     def wants_more(self) -> bool:
         """Whether there is a backlog and room for a good part of it."""
         return self.has_backlog and 2 * len(self._deliveries) <= self._deliveries_max and self.permits
@@ -67,8 +77,9 @@ class Lane:
         self._deliveries[call.operator_tx_id] = call.next_attempt_at_ms
 
     def release(self, call: WalletCall) -> None:
-        """The delivery has ended, however it did."""
-        self._deliveries.pop(call.operator_tx_id, None)
+        """The delivery has ended, however it did. One that was claimed again since keeps its place."""
+        if self._deliveries.get(call.operator_tx_id) == call.next_attempt_at_ms:
+            del self._deliveries[call.operator_tx_id]
 
     def begin(self) -> bool:
         """Begin a permitted call; whether it is the breaker's trial."""

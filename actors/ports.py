@@ -81,7 +81,10 @@ class Ledger(Protocol):
         ...
 
     async def give_up_claims(self, owner: Owner, in_flight: Sequence[str], now_ms: int) -> int:
-        """Make calls due that ``owner`` itself has claimed, but for the transactions ``in_flight``; how many."""
+        """Make calls due that ``owner`` itself has claimed, but for the transactions ``in_flight``; how many.
+
+        Calls that were created at ``now_ms`` or later stay: ``in_flight`` may not know them yet.
+        """
         ...
 
     async def release_claims(self, owner: Owner, lease_ms: int, now_ms: int, limit: int) -> int:

@@ -243,10 +243,18 @@ class RoundActor(Actor[Cashout | Interrupt]):
                 return settlement, message.frame_id
 
     async def _end(self, ending: endings.Ending, frame_id: str | None = None) -> None:
-        if isinstance(await commit_until_known(self._services, ending.transition), Applied):
+        claimed = None if ending.owed is None else self._desk.claim(ending.owed)
+        if claimed is not None:
+            ending = ending.claimed(claimed)
+        answer = await commit_until_known(self._services, ending.transition)
+        if isinstance(answer, Applied):
             self._over(ending, frame_id)
         else:
             self.report(RoundLost())
+        if claimed is not None:
+            self._desk.send_claimed(claimed, is_claimed=isinstance(answer, Applied) and answer.is_claimed)
+        elif ending.owed is not None:
+            self._desk.deliver(self.placed.operator_id)
 
     def _over(self, ending: endings.Ending, frame_id: str | None) -> None:
         finished = ending.finished
@@ -255,5 +263,3 @@ class RoundActor(Actor[Cashout | Interrupt]):
         while (message := self.receive_nowait()) is not None:
             if isinstance(message, Cashout):
                 self.report(CashoutRefused(message.frame_id, "too_late"))
-        if ending.owes_minor:
-            self._desk.deliver(self.placed.operator_id)

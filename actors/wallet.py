@@ -6,6 +6,7 @@ once and stores what became of it; a failed one is due again later. It can be st
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from uuid import UUID
 
@@ -152,6 +153,8 @@ class WalletDesk:
         self._wallets: dict[UUID, WalletActor] = {}
         self._listeners: dict[UUID, Callable[[WalletNews], None]] = {}
         self._due: Callable[[UUID], None] = _nobody
+        self.has_unsent_claims = False
+        """A call may be claimed by this node that nobody sends: the courier gives it up before it claims again."""
 
     def listen(self, session_id: UUID, listener: Callable[[WalletNews], None]) -> None:
         """Tell ``listener`` what the session's wallet learns, until ``forget``."""
@@ -178,6 +181,26 @@ class WalletDesk:
     def deliver(self, operator_id: UUID) -> None:
         """A win or refund was stored: let the courier look what is due."""
         self._due(operator_id)
+
+    def claim(self, call: WalletCall) -> WalletCall | None:
+        """A place in the operator's lane for what a round's end will owe: the call, claimed, to be stored like this.
+
+        ``None``: others wait, or the wallet fails. The courier is to claim it in its turn then.
+        """
+        lane = self.lanes.of(call.operator_id)
+        if not lane.has_room:
+            return None
+        claimed = replace(call, next_attempt_at_ms=call.created_at_ms + self._services.settings.claim_ms)
+        lane.reserve(claimed)
+        return claimed
+
+    def send_claimed(self, call: WalletCall, *, is_claimed: bool) -> None:
+        """Have a call of ``claim`` sent, or leave it to the courier if it was not stored as claimed."""
+        if is_claimed and self.hand_over(call):
+            return
+        self.lanes.of(call.operator_id).release(call)
+        self.has_unsent_claims = True
+        self._due(call.operator_id)
 
     def hand_over(self, call: WalletCall) -> bool:
         """Have a claimed win or refund sent by its session's wallet; whether it will be."""

@@ -52,7 +52,7 @@ _GIVE_UP = """
 WITH given_up AS (
     UPDATE transactions
     SET next_attempt_at_ms = least(next_attempt_at_ms, $4), claim_node = NULL, claim_epoch = NULL
-    WHERE claim_node = $1 AND claim_epoch = $2 AND operator_tx_id <> ALL($3)
+    WHERE claim_node = $1 AND claim_epoch = $2 AND operator_tx_id <> ALL($3) AND created_at_ms < $4
     RETURNING 1
 )
 SELECT count(*) FROM given_up

@@ -174,12 +174,12 @@ async def test_a_failing_wallets_breaker_opens_refuses_bets_at_once_and_closes_a
 async def test_an_open_breaker_lets_one_call_after_another_try(autojump_clock):
     async with open_game(settings=settings(breaker_failures_max=2)) as game:
         gateway = switch(game)
-        for _ in range(6):
-            gateway.failing.clear()
-            player = await game.play(300)
+        players = [await game.play(300) for _ in range(6)]
+        for player in players:
             player.say("bet", amount_minor=1_000, auto_cashout=1.1)
             await player.until("round_started")
-            gateway.failing.add(OPERATOR_ID)
+        gateway.failing.add(OPERATOR_ID)
+        for player in players:
             await player.until("round_ended")
         await trio.sleep(30)
         sent = len(gateway.sent)
@@ -246,7 +246,56 @@ async def test_a_claim_whose_answer_was_lost_is_made_again_at_once(autojump_cloc
             return claimed
 
         game.ledger.claim_due_calls = claim_and_lose
+        game.wallet.script[CallKind.WIN].append(Unclear("lost"))
         await win(game)
-        await trio.sleep(2)
+        await trio.sleep(4)
         assert len(lost) == 1
         assert [stored.status for stored in wins(game)] == [CallStatus.ACKNOWLEDGED], "claims last for 20 s"
+
+
+async def test_an_end_claims_what_it_owes_and_has_it_sent_without_the_courier(autojump_clock):
+    async with open_game() as game:
+        claims = []
+
+        async def claim(*arguments):
+            claims.append(arguments)
+            return []
+
+        game.ledger.claim_due_calls = claim
+        await win(game)
+        await trio.sleep(0.1)
+        assert [stored.status for stored in wins(game)] == [CallStatus.ACKNOWLEDGED]
+
+
+async def test_an_end_whose_answer_was_lost_is_delivered_at_once(autojump_clock):
+    """The second answer does not say whether the first one's claim was stored."""
+    async with open_game() as game:
+        player = await game.play(300)
+        player.say("bet", amount_minor=1_000, auto_cashout=1.1)
+        await player.until("round_started")
+        game.ledger.lose_answer_once = True
+        await player.until("round_ended")
+        (stored,) = wins(game)
+        await trio.sleep(1)
+        assert stored.status is CallStatus.ACKNOWLEDGED, "claims last for 20 s"
+        assert len(game.wallet.sent(CallKind.WIN)) == 1
+
+
+async def test_an_end_goes_behind_a_backlog_and_past_no_open_breaker(autojump_clock):
+    async with open_game(settings=settings(operator_deliveries_max=1)) as game:
+        await win(game)
+        await trio.sleep(1)
+        desk, owed = game.node.desk, wins(game)[0].call
+        lane = desk.lanes.of(OPERATOR_ID)
+        claimed = desk.claim(owed)
+        assert claimed is not None
+        assert desk.claim(owed) is None, "the lane is full"
+        desk.send_claimed(claimed, is_claimed=False)
+        assert not lane.is_busy
+        lane.has_backlog = True
+        assert desk.claim(owed) is None
+        lane.has_backlog = False
+        while lane.permits:
+            lane.note(Unclear("as told"), was_trial=False)
+        assert desk.claim(owed) is None
+        assert not lane.is_busy, "what was refused keeps no place"

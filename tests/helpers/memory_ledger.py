@@ -222,10 +222,10 @@ class MemoryLedger:
         if isinstance(end, VoidRound):
             self._end_bet(end.round_id, end.bet_status, end.attempts, end.detail)
         owed = end.win if isinstance(end, SettleRound) else end.refund
-        if owed is not None:
-            assert not {f"win-{end.round_id}", f"refund-{end.round_id}"} & self.calls.keys(), "never both, never twice"
-            self.calls[owed.operator_tx_id] = StoredCall(owed, CallStatus.PENDING)
-        return Applied()
+        if owed is None:
+            return Applied()
+        assert not {f"win-{end.round_id}", f"refund-{end.round_id}"} & self.calls.keys(), "never both, never twice"
+        return Applied(is_claimed=self.calls.owe(end.owner, owed))
 
     def _change_client_seed(self, change: ChangeClientSeed) -> Answer:
         session = self._session(change.operator_id, change.session_id)

@@ -27,6 +27,14 @@ class MemoryOutbox(dict[str, StoredCall]):
         found = [stored.call for stored in self.values() if stored.is_owed and stored.call.session_id == session_id]
         return sorted(found, key=lambda call: call.position)
 
+    def owe(self, owner: Owner, call: WalletCall) -> bool:
+        """A round's end owes ``call``; whether its node has claimed it, which it says by a later next attempt."""
+        is_claimed = call.next_attempt_at_ms > call.created_at_ms and not self.pending(call.session_id)
+        if not is_claimed:
+            call = replace(call, next_attempt_at_ms=call.created_at_ms)
+        self[call.operator_tx_id] = StoredCall(call, CallStatus.PENDING, claimed_by=owner if is_claimed else None)
+        return is_claimed
+
     def owed(self, fact: AcknowledgeCall | PostponeCall) -> StoredCall | None:
         stored = self.get(fact.operator_tx_id)
         if stored is None or stored.call.kind is CallKind.BET:
@@ -79,7 +87,11 @@ class MemoryOutbox(dict[str, StoredCall]):
         return sorted(claimed, key=lambda call: (call.created_at_ms, call.operator_tx_id))
 
     def give_up(self, owner: Owner, in_flight: Collection[str], now_ms: int) -> int:
-        mine = [stored for tx_id, stored in self.items() if stored.claimed_by == owner and tx_id not in in_flight]
+        mine = [
+            stored
+            for tx_id, stored in self.items()
+            if stored.claimed_by == owner and tx_id not in in_flight and stored.call.created_at_ms < now_ms
+        ]
         for stored in mine:
             due_ms = min(stored.call.next_attempt_at_ms, now_ms)
             stored.call, stored.claimed_by = replace(stored.call, next_attempt_at_ms=due_ms), None

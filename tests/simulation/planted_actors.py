@@ -11,7 +11,7 @@ from actors.records import CallKind, CallStatus, RoundStatus
 from actors.round import RoundActor
 from actors.rules.settlement import FlightPlan, Result, Settlement
 from actors.services import commit_until_known
-from actors.wallet import WalletActor
+from actors.wallet import WalletActor, WalletDesk
 from tests.simulation.planting import Bugs
 
 BUGS = Bugs()
@@ -176,6 +176,16 @@ def _too_late():
         return replace(later, next_attempt_at_ms=later.next_attempt_at_ms + 600_000)
 
     return [(WalletActor, "_postponed", postponed)]
+
+
+@BUGS.named("what a refused end owes is sent all the same")
+def _sent_unclaimed():
+    real = WalletDesk.send_claimed
+
+    def send_claimed(self, call, *, is_claimed):
+        real(self, call, is_claimed=True)
+
+    return [(WalletDesk, "send_claimed", send_claimed)]
 
 
 # How rounds end.
