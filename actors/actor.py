@@ -114,18 +114,14 @@ class Actor(ABC, Generic[Message]):
         if self._mail:
             await trio.lowlevel.checkpoint()
         else:
-            await self._wait_for_mail()
+            assert self._reader is None, "a mailbox has one reader"
+            self._reader = trio.lowlevel.current_task()
+            await trio.lowlevel.wait_task_rescheduled(self._stop_waiting)
         return self._mail.pop(0)
 
-    async def _wait_for_mail(self) -> None:
-        assert self._reader is None, "a mailbox has one reader"
-        self._reader = trio.lowlevel.current_task()
-
-        def give_up(_raise_cancel: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
-            self._reader = None
-            return trio.lowlevel.Abort.SUCCEEDED
-
-        await trio.lowlevel.wait_task_rescheduled(give_up)
+    def _stop_waiting(self, _raise_cancel: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
+        self._reader = None
+        return trio.lowlevel.Abort.SUCCEEDED
 
     def receive_nowait(self) -> Message | None:
         """The next message if one is queued."""

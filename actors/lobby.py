@@ -105,6 +105,8 @@ class Lobby:
         self._rounds: dict[UUID, RoundActor] = {}
         self._quiet = trio.Event()
         self.draining = False
+        # One for all sessions: thousands of them are idle in memory.
+        self._is_draining = lambda: self.draining
         self.sweeper = OrphanSweeper(services, self._deliver)
         services.operators.on_change(self._look)
 
@@ -237,7 +239,7 @@ class Lobby:
             pending_calls=opened.pending_calls,
             start_round=self._start_round,
             run_beside=self._session_supervisor.run_beside,
-            draining=lambda: self.draining,
+            draining=self._is_draining,
         )
         if running is not None:
             session.adopt(running)

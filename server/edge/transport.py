@@ -46,8 +46,19 @@ class Transport(trio.abc.Stream):
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """What has come; nothing at the end."""
-        with self._trio_errors():
-            return await self.socket.recv(max_bytes or _READ_BYTES)
+        # Not by ``self.socket``: thousands of players wait here for hours, and each of its coroutines has a frame.
+        await trio.lowlevel.checkpoint_if_cancelled()
+        try:
+            while True:
+                try:
+                    data = self._raw.recv(max_bytes or _READ_BYTES)
+                except BlockingIOError:
+                    await trio.lowlevel.wait_readable(self._raw)
+                else:
+                    await trio.lowlevel.cancel_shielded_checkpoint()
+                    return data
+        except OSError as error:
+            raise self._trio_error() from error
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Write all. Whatever ends it early, a deadline or a cancellation, cuts the connection: a part may be out."""
@@ -121,6 +132,9 @@ class Transport(trio.abc.Stream):
         try:
             yield
         except OSError as error:
-            if self.is_closed:
-                raise trio.ClosedResourceError("the connection was closed") from None
-            raise trio.BrokenResourceError("the connection is broken") from error
+            raise self._trio_error() from error
+
+    def _trio_error(self) -> Exception:
+        if self.is_closed:
+            return trio.ClosedResourceError("the connection was closed")
+        return trio.BrokenResourceError("the connection is broken")
