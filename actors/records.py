@@ -213,3 +213,16 @@ class OpenedSession:
     session: SessionRecord
     live_round: LiveRound | None
     pending_calls: tuple[WalletCall, ...]
+    owns_round: bool = False
+    """Whether the live round, too, belongs to whoever opened the session."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRequest:
+    """A session of one living node that another, ``asker``, wants; or that ``asker`` was given and has not taken up."""
+
+    operator_id: UUID
+    session_id: UUID
+    token_digest: bytes = field(repr=False)
+    asker: Owner
+    asked_at_ms: int

@@ -4,10 +4,10 @@ import logging
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from actors.ports import SessionElsewhereError
-from actors.records import Backlog, FinishedRound, LiveRound, OpenedSession, Owner, WalletCall
+from actors.ports import REQUESTS_MAX, SessionElsewhereError
+from actors.records import Backlog, FinishedRound, LiveRound, OpenedSession, Owner, SessionRequest, WalletCall
 from actors.transitions import Answer, Rejected, Transition
-from server.db import outbox
+from server.db import handover, outbox
 from server.db.database import REFUSALS, Connection, Database
 from server.db.groups import commit_group, needs_one_call
 from server.db.rows import CALL_COLUMNS, ROUND_COLUMNS, finished_round, live_round, session_record, wallet_call
@@ -36,7 +36,8 @@ _SESSION = "SELECT * FROM sessions WHERE token_digest = $1 FOR NO KEY UPDATE"
 _OWN_SESSION = "UPDATE sessions SET owner_node = $3, owner_epoch = $4 WHERE operator_id = $1 AND session_id = $2"
 
 _LIVE_OF_SESSION = f"""
-SELECT {ROUND_COLUMNS} FROM rounds r WHERE operator_id = $1 AND session_id = $2 AND status IN ('betting', 'flying')
+SELECT {ROUND_COLUMNS}, r.owner_node = $3 AND r.owner_epoch = $4 AS is_own FROM rounds r
+WHERE operator_id = $1 AND session_id = $2 AND status IN ('betting', 'flying')
 """
 
 _PENDING = f"""
@@ -142,15 +143,46 @@ class PostgresLedger:
             key = (row["operator_id"], row["session_id"])
             if holder != owner:
                 await connection.execute(_OWN_SESSION, *key, owner.node, owner.epoch)
-            live = await connection.fetchrow(_LIVE_OF_SESSION, *key)
+            live = await connection.fetchrow(_LIVE_OF_SESSION, *key, owner.node, owner.epoch)
             pending = await connection.fetch(_PENDING, *key)
             return OpenedSession(
                 session=session_record(self._vault, row),
                 live_round=None if live is None else live_round(self._vault, live),
                 pending_calls=tuple(wallet_call(call) for call in pending),
+                owns_round=live is not None and live["is_own"],
             )
 
         return await self._database.in_transaction(open_it)
+
+    async def request_session(self, token_digest: bytes, asker: Owner, now_ms: int) -> None:
+        """Ask the owner for a session."""
+        await self._database.run(lambda connection: handover.request_session(connection, token_digest, asker, now_ms))
+
+    async def withdraw_request(self, token_digest: bytes, asker: Owner) -> None:
+        """Ask no more."""
+        await self._database.run(lambda connection: handover.withdraw_request(connection, token_digest, asker))
+
+    async def end_request(self, request: SessionRequest) -> None:
+        """What was asked for is here and at work."""
+        await self._database.run(lambda connection: handover.end_request(connection, request))
+
+    async def session_requests(self, owner: Owner, lease_ms: int, now_ms: int, age_ms_max: int) -> list[SessionRequest]:
+        """What others ask of this node, and what it was given."""
+        return await self._database.run(
+            lambda connection: handover.session_requests(
+                connection, owner, now_ms - lease_ms, now_ms - age_ms_max, REQUESTS_MAX
+            )
+        )
+
+    async def move_session(self, owner: Owner, request: SessionRequest, lease_ms: int, now_ms: int) -> bool:
+        """Give a session and its flight away."""
+        return await self._database.run(
+            lambda connection: handover.move_session(connection, owner, request, now_ms - lease_ms)
+        )
+
+    async def has_company(self, owner: Owner, lease_ms: int, now_ms: int) -> bool:
+        """Whether another node lives."""
+        return await self._database.run(lambda connection: handover.has_company(connection, owner, now_ms - lease_ms))
 
     async def history(
         self, operator_id: UUID, operator_player_id: str, before: UUID | None, limit: int

@@ -40,6 +40,7 @@ from actors.transitions import (
     VoidRound,
 )
 from tests.helpers.memory_outbox import MemoryOutbox, StoredCall
+from tests.helpers.memory_requests import MemoryRequests
 from tests.helpers.memory_rules import finish, refuses_bet, refuses_end, refuses_session, same_end
 
 
@@ -58,7 +59,7 @@ class StoredSession:
     owner: Owner | None = None
 
 
-class MemoryLedger:
+class MemoryLedger(MemoryRequests):
     """Trouble on demand.
 
     ``unavailable``: every call fails before its effect. ``loses_commits``: only commits do; ``loses``: only those of
@@ -66,6 +67,7 @@ class MemoryLedger:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.operators: list[Operator] = []
         self.unavailable = False
         self.lose_answer_once = False
@@ -268,10 +270,12 @@ class MemoryLedger:
             raise SessionElsewhereError("another live node owns the session")
         session.owner = owner
         session_id = session.record.session_id
+        live = self._live_round_of(session_id)
         return OpenedSession(
             session=session.record,
-            live_round=self._live_round_of(session_id),
+            live_round=live,
             pending_calls=tuple(self.calls.pending(session_id)),
+            owns_round=live is not None and self.rounds[live.round_id].owner == owner,
         )
 
     async def take_orphans(self, owner: Owner, lease_ms: int, now_ms: int, limit: int) -> list[LiveRound]:

@@ -21,6 +21,7 @@ TABLES = (
     "operators",
     "operator_currencies",
     "sessions",
+    "session_requests",
     "launch_replays",
     "rounds",
     "transactions",

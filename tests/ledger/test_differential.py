@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from actors.ports import SessionElsewhereError
-from actors.records import CallKind, CallStatus
+from actors.records import CallKind, CallStatus, SessionRequest
 from actors.transitions import Launched
 from server.db.database import open_database
 from server.vault import Vault
@@ -158,7 +158,30 @@ class Story:
         if session is not None:
             choices += [lambda ledger: ledger.open_session(session.token_digest, owner, LEASE_MS, now_ms)] * 5
             choices += [lambda ledger: ledger.pending_calls(session.operator_id, session.session_id)]
+            choices += self.handovers(session, owner, now_ms)
         return self.random.choice(choices)
+
+    def handovers(self, session, owner, now_ms):
+        """Asking for a session, withdrawing, giving, taking up: by anybody, in any order."""
+        request = SessionRequest(
+            operator_id=session.operator_id,
+            session_id=session.session_id,
+            token_digest=session.token_digest,
+            asker=self.owner(),
+            asked_at_ms=now_ms,
+        )
+        giver, asker = self.twin.sessions[session.session_id].owner or owner, request.asker
+        known = [each for each in self.twin.requests.values() if each.session_id == session.session_id]
+        wanted = self.random.choice([*known, request])
+        return [
+            *[lambda ledger: ledger.request_session(session.token_digest, asker, now_ms)] * 2,
+            lambda ledger: ledger.withdraw_request(session.token_digest, asker),
+            lambda ledger: ledger.session_requests(owner, LEASE_MS, now_ms, 12_000),
+            *[lambda ledger: ledger.move_session(giver, wanted, LEASE_MS, now_ms)] * 3,
+            lambda ledger: ledger.move_session(owner, request, LEASE_MS, now_ms),
+            lambda ledger: ledger.end_request(wanted),
+            lambda ledger: ledger.has_company(owner, LEASE_MS, now_ms),
+        ]
 
 
 async def told(step, ledger):
