@@ -2,29 +2,29 @@
 
 import hashlib
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from uuid import UUID
 
 import trio
 
-from actors.clock import ServerClock
-from actors.errors import ActorError, MailboxFullError
-from actors.messages import Attach, Detach, FromPlayer, RoundLost, RoundOver
+from actors.door import Door
+from actors.errors import ActorError
+from actors.handover import open_or_ask, open_session
+from actors.messages import Attach, HandOver, Leave, Look, RoundLost, RoundOver
 from actors.operators import limits_for
 from actors.ports import LedgerUnavailableError, PlayerSink, SessionElsewhereError
 from actors.protocol import (
     HISTORY_WELCOME,
-    CashoutIn,
     FrameError,
     HelloIn,
-    PingIn,
     error_frame,
     parse_frame,
-    pong_frame,
     session_ended_frame,
 )
-from actors.records import OpenedSession, Operator
+from actors.records import OpenedSession, Operator, RoundStatus, SessionRequest
 from actors.recovery import OrphanSweeper, resolve_stored
-from actors.round import RoundActor
+from actors.round import RoundActor, Unwatched
 from actors.rules.limits import BetLimits
 from actors.services import Services
 from actors.session import SessionActor
@@ -37,6 +37,12 @@ log = logging.getLogger("getaway.lobby")
 ENTER_ATTEMPTS_MAX = 3
 """A session that ends, or a round that must be ended, while a socket enters makes it look again, so often."""
 
+OPEN_ATTEMPTS_MAX = 4
+"""A session is read again where a live round has no actor, and after its end."""
+
+LEAVE_AGAIN_S = 0.02
+"""After which an actor whose mailbox was full is asked again to let go of its session."""
+
 INTERRUPT_MS_MAX = 5_000
 """How long refunding the rounds that outlasted a drain may take."""
 
@@ -44,52 +50,6 @@ INTERRUPT_MS_MAX = 5_000
 def token_digest(token: str) -> bytes:
     """What is stored of a session's token."""
     return hashlib.sha256(token.encode("ascii")).digest()
-
-
-class Door:
-    """One socket's way into its session. No method waits."""
-
-    __slots__ = ("_clock", "_lobby", "_session", "_sink")
-
-    def __init__(self, session: SessionActor, sink: PlayerSink, clock: ServerClock, lobby: "Lobby") -> None:
-        self._session = session
-        self._sink = sink
-        self._clock = clock
-        self._lobby = lobby
-
-    def deliver(self, text: bytes, received_at_ms: int) -> None:
-        """Take a text frame that was received at ``received_at_ms``; what is wrong with it is answered by the sink."""
-        try:
-            frame = parse_frame(text)
-        except FrameError as error:
-            self._sink.send(error_frame(error.code, error.message, error.frame_id))
-            return
-        match frame:
-            case PingIn():
-                self._sink.send(pong_frame(frame, self._clock.now_ms()))
-            case CashoutIn():
-                self._session.cash_out(frame, received_at_ms)
-            case HelloIn():
-                message = "`hello` is for the first frame; this socket has its session."
-                self._sink.send(error_frame("bad_message", message, frame.frame_id))
-            case _:
-                self._queue(FromPlayer(frame))
-
-    def _queue(self, message: FromPlayer) -> None:
-        try:
-            self._session.tell_from_player(message)
-        except MailboxFullError:
-            self._lobby.overflowed("session")
-            self._sink.send(error_frame("rate_limited", words("rate_limited"), message.frame.frame_id))
-        except ActorError:
-            self._sink.close()
-
-    def leave(self) -> None:
-        """The socket has gone; the session goes on without it."""
-        try:
-            self._session.tell(Detach(self._sink))
-        except ActorError:
-            log.debug("a socket left a session that had ended")
 
 
 class Lobby:
@@ -103,6 +63,10 @@ class Lobby:
         self._sessions: dict[bytes, SessionActor] = {}
         self._opening: dict[bytes, trio.Event] = {}
         self._rounds: dict[UUID, RoundActor] = {}
+        self._failed: set[UUID] = set()
+        """Rounds whose actor failed and whose end is not known to be stored: their memory is gone, they fly no more."""
+        self._giving: dict[UUID, trio.Event] = {}
+        """Sessions that are being handed over; each event is set when an actor of the session ends."""
         self._quiet = trio.Event()
         self.draining = False
         # One for all sessions: thousands of them are idle in memory.
@@ -163,55 +127,83 @@ class Lobby:
         for _ in range(ENTER_ATTEMPTS_MAX):
             if self.draining:
                 return session_ended_frame("shutdown")
-            session = self._sessions.get(digest)
+            session = None if digest in self._opening else self._sessions.get(digest)
             if session is None:
                 opened = await self._open(digest)
                 if not isinstance(opened, SessionActor):
                     return opened or unauthorized
                 session = opened
-            door = await self._attach(session, sink, hello)
+            door = await self._attach(digest, session, sink, hello)
             if door is not None:
                 return door
         raise LedgerUnavailableError("the session ended again and again while a socket entered")
 
-    async def _attach(self, session: SessionActor, sink: PlayerSink, hello: HelloIn) -> Door | None:
+    async def _attach(self, digest: bytes, session: SessionActor, sink: PlayerSink, hello: HelloIn) -> Door | None:
         history, _ = await self._services.reads.history(
             session.record.operator_id, session.record.operator_player_id, None, HISTORY_WELCOME
         )
+        if digest in self._opening:
+            return None  # It is being handed over: whoever says hello now asks for it back.
         try:
             session.tell(Attach(sink, history, hello.frame_id))
         except ActorError:
             return None
-        return Door(session, sink, self._services.clock, self)
+        return Door(session, sink, self._services.clock, self.overflowed)
 
-    async def _open(self, digest: bytes) -> SessionActor | bytes | None:
+    async def _open(self, digest: bytes, *, asks: bool = True) -> SessionActor | bytes | None:
         """The session's new actor, a frame that says why there is none, or ``None`` for an unknown token.
 
-        Only one task opens a session; others wait for it and look again.
+        Only one task opens a session, or hands it over; others wait for it and look again.
         """
-        opening = self._opening.get(digest)
-        if opening is not None:
+        async with self._alone(digest):
+            return self._sessions.get(digest) or await self._open_alone(digest, asks=asks)
+
+    @asynccontextmanager
+    async def _alone(self, digest: bytes) -> AsyncIterator[None]:
+        while (opening := self._opening.get(digest)) is not None:
             await opening.wait()
-            return self._sessions.get(digest) or await self._open(digest)
         self._opening[digest] = trio.Event()
         try:
-            return await self._open_alone(digest)
+            yield
         finally:
             self._opening.pop(digest).set()
 
-    async def _open_alone(self, digest: bytes) -> SessionActor | bytes | None:
+    async def _open_alone(self, digest: bytes, *, asks: bool) -> SessionActor | bytes | None:
         services = self._services
-        for _ in range(ENTER_ATTEMPTS_MAX):
-            now_ms = services.clock.now_ms()
-            opened = await services.reads.open_session(digest, services.owner, services.contact.lease_ms, now_ms)
+        for attempt in range(OPEN_ATTEMPTS_MAX):
+            if asks:
+                opened = await open_or_ask(services, digest, lambda: self.draining)
+            else:
+                opened = await open_session(services, digest)
             if opened is None:
                 return None
             running = self._rounds.get(opened.session.session_id)
-            if opened.live_round is not None and running is None:
-                await self._end_stale_round(opened)
-                continue
-            return self._start_session(digest, opened, running)
+            if opened.live_round is not None and running is None and attempt:
+                # There was no actor before it was read, either: no end of it was under way.
+                running = self._fly_on(opened)
+                if running is None:
+                    await self._end_stale_round(opened)
+            if opened.live_round is None or running is not None:
+                return self._start_session(digest, opened, running)
         raise LedgerUnavailableError("a round of the session can't be ended yet")
+
+    def _fly_on(self, opened: OpenedSession) -> RoundActor | None:
+        """The actor of a flight that this node was given; ``None`` if nobody can fly it any more."""
+        live = opened.live_round
+        assert live is not None
+        is_whole = live.status is RoundStatus.FLYING and live.interrupted_at_ms is None
+        if not opened.owns_round or not is_whole or live.round_id in self._failed:
+            return None
+        actor = RoundActor(
+            self._services,
+            self._desk,
+            live,
+            next_commitment=opened.session.next,
+            watcher=Unwatched(),
+            balance_minor=opened.session.balance_minor,
+        )
+        self._start_round(actor)
+        return actor
 
     async def _end_stale_round(self, opened: OpenedSession) -> None:
         """A stored live round without an actor: its owner is dead, or an answer of the ledger was lost."""
@@ -221,6 +213,7 @@ class Lobby:
         live = opened.live_round
         if await resolve_stored(self._services, live.operator_id, live.round_id, now_ms) is not None:
             self._deliver(live.operator_id)
+        self._failed.discard(live.round_id)
 
     def _start_session(self, digest: bytes, opened: OpenedSession, running: RoundActor | None) -> SessionActor | bytes:
         services, record = self._services, opened.session
@@ -250,7 +243,7 @@ class Lobby:
         async def on_end(_failed: bool) -> None:
             if self._sessions.get(digest) is session:
                 del self._sessions[digest]
-            self._note_quiet()
+            self._note_end(session.session_id)
 
         self._session_supervisor.start(session, Policy.TEMPORARY, on_end)
         return session
@@ -261,19 +254,23 @@ class Lobby:
         self._rounds[session_id] = actor
 
         async def on_end(failed: bool) -> None:
-            if failed:
-                await self._end_failed_round(actor)
-            if self._rounds.get(session_id) is actor:
-                del self._rounds[session_id]
-            self._note_quiet()
+            try:
+                if failed:
+                    await self._end_failed_round(actor)
+            finally:
+                if self._rounds.get(session_id) is actor:
+                    del self._rounds[session_id]
+                self._note_end(session_id)
 
         self._round_supervisor.start(actor, Policy.TEMPORARY, on_end)
 
     async def _end_failed_round(self, actor: RoundActor) -> None:
         """A round actor is never restarted with its memory lost: its round is ended from what is stored."""
         placed = actor.placed
+        self._failed.add(placed.round_id)
         now_ms = self._services.clock.now_ms()
         finished = await resolve_stored(self._services, placed.operator_id, placed.round_id, now_ms)
+        self._failed.discard(placed.round_id)
         pending = await self._services.reads.pending_calls(placed.operator_id, placed.session_id)
         owes_minor = sum(call.amount_minor for call in pending if call.round_id == placed.round_id)
         actor.report(RoundLost() if finished is None else RoundOver(finished, owes_minor, None))
@@ -285,10 +282,59 @@ class Lobby:
 
     def _look(self) -> None:
         for session in list(self._sessions.values()):
-            session.look()
+            session.report(Look())
+
+    # Hand-overs: see ``actors.handover.Giver``.
+
+    @asynccontextmanager
+    async def giving(self, request: SessionRequest) -> AsyncIterator[None]:
+        """Let go of the session; nobody opens it here while the block runs."""
+        session_id = request.session_id
+        async with self._alone(request.token_digest):
+            try:
+                await self._let_go(request.token_digest, session_id)
+                yield
+            finally:
+                self._giving.pop(session_id, None)
+                self._note_quiet()
+
+    async def _let_go(self, digest: bytes, session_id: UUID) -> None:
+        """First the session stops, which takes no more cash-outs; behind those that it took its round is told."""
+        told: list[SessionActor | RoundActor] = []
+        while True:
+            self._giving[session_id] = trio.Event()
+            session, running = self._sessions.get(digest), self._rounds.get(session_id)
+            if session is None and running is None:
+                return
+            try:
+                if session is not None and session not in told:
+                    session.tell(Leave())
+                    told.append(session)
+                elif session is None and running is not None and running not in told:
+                    running.adopt(Unwatched())
+                    running.tell(HandOver())
+                    told.append(running)
+            except ActorError:
+                log.debug("an actor has ended, or is too busy, when its session is to be handed over")
+            with trio.move_on_after(LEAVE_AGAIN_S if session not in told and running not in told else float("inf")):
+                await self._giving[session_id].wait()
+
+    async def reopen(self, digest: bytes) -> None:
+        """The session stays here after all."""
+        await self._open_alone(digest, asks=False)
+
+    async def take_up(self, digest: bytes) -> None:
+        """Open what this node was given."""
+        if digest not in self._sessions:
+            await self._open(digest, asks=False)
+
+    def _note_end(self, session_id: UUID) -> None:
+        if session_id in self._giving:
+            self._giving[session_id].set()
+        self._note_quiet()
 
     def _note_quiet(self) -> None:
-        if not self._sessions and not self._rounds:
+        if not self._sessions and not self._rounds and not self._giving:
             self._quiet.set()
 
     async def drain(self) -> None:
@@ -307,6 +353,6 @@ class Lobby:
         log.error("rounds could not be ended; the next start ends them", extra={"rounds": len(self._rounds)})
 
     async def _until_quiet(self) -> None:
-        while self._sessions or self._rounds:
+        while self._sessions or self._rounds or self._giving:
             self._quiet = trio.Event()
             await self._quiet.wait()

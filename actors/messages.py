@@ -54,6 +54,11 @@ class Interrupt:
 
 
 @dataclass(frozen=True, slots=True)
+class HandOver:
+    """Another node flies the round on, unless a cash-out that was received before decides it."""
+
+
+@dataclass(frozen=True, slots=True)
 class BetStored:
     """The intent is durable; the operator's wallet is being asked."""
 
@@ -135,4 +140,9 @@ class Look:
     """Something outside has changed: the operator's status, or the server drains."""
 
 
-SessionMessage = Attach | Detach | FromPlayer | RoundNews | WalletNews | Look
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """The session goes to another node: tell its socket and stop. What becomes of its round is not its business."""
+
+
+SessionMessage = Attach | Detach | FromPlayer | RoundNews | WalletNews | Look | Leave

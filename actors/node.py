@@ -4,7 +4,7 @@
 
     foundation   ledger, operators, heartbeat      ends last: everything above stores through it
       wallets    one per session with calls        may finish what is in flight
-        rounds   one per live round, metronome, orphan sweeper
+        rounds   one per live round, metronome, orphan sweeper, hand-overs
           sessions  one per open session           ends first
 """
 
@@ -18,6 +18,7 @@ import trio
 from actors.clock import ServerClock
 from actors.contact import LedgerContact
 from actors.courier import BacklogWatch, Courier
+from actors.handover import HandOvers
 from actors.ledger import LedgerActor
 from actors.lobby import Lobby
 from actors.metronome import Metronome
@@ -101,6 +102,7 @@ async def open_node(name: str, settings: GameSettings, clock: ServerClock, ports
         foundation.start(Heartbeat(services, fenced.set), Policy.RESTART)
         rounds.start(services.metronome, Policy.RESTART)
         rounds.start(lobby.sweeper, Policy.RESTART)
+        rounds.start(HandOvers(services, lobby, rounds.run_beside), Policy.RESTART)
         courier = Courier(services, desk)
         wallets.start(courier, Policy.RESTART)
         wallets.start(BacklogWatch(services), Policy.RESTART)

@@ -20,6 +20,7 @@ from actors.messages import (
     BetTrouble,
     Cashout,
     CashoutRefused,
+    HandOver,
     Interrupt,
     RoundFlies,
     RoundLost,
@@ -50,8 +51,19 @@ class RoundWatcher(TickTarget, Protocol):
         ...
 
 
-class RoundActor(Actor[Cashout | Interrupt]):
-    """One live round; ``watcher`` is its session."""
+class Unwatched:
+    """Who watches a round whose session nobody has open here."""
+
+    def report(self, news: RoundNews) -> None:
+        """What became of it is stored."""
+
+    def offer_tick(self, number: int, frame: bytes) -> None:
+        """Nobody sees it."""
+
+
+class RoundActor(Actor[Cashout | Interrupt | HandOver]):
+    """One live round; ``watcher`` is its session. A flight that another node has begun goes on as if it had begun here:
+    ``balance_minor`` is the player's balance after its stake."""
 
     def __init__(
         self,
@@ -61,6 +73,7 @@ class RoundActor(Actor[Cashout | Interrupt]):
         *,
         next_commitment: Commitment,
         watcher: RoundWatcher,
+        balance_minor: int = 0,
     ) -> None:
         super().__init__(f"round:{live.round_id}", services.settings.round_mailbox_max)
         self._services = services
@@ -72,6 +85,9 @@ class RoundActor(Actor[Cashout | Interrupt]):
         """The bet could not be stored, and is being taken back in case it was after all."""
         self._watcher = watcher
         self._flies: RoundFlies | None = None
+        if live.status is RoundStatus.FLYING:
+            self.is_stored = True
+            self._flies = self._takeoff(live, balance_minor)
 
     def adopt(self, watcher: RoundWatcher) -> RoundFlies | None:
         """Report to ``watcher`` from now on; the flight so far, if there is one."""
@@ -92,7 +108,11 @@ class RoundActor(Actor[Cashout | Interrupt]):
         self._watcher.report(news)
 
     async def run(self) -> None:
-        """Bet, fly, end."""
+        """Bet, fly, end; or fly on and end. After a ``HandOver`` that nothing has preceded there is no end."""
+        if self._flies is not None:
+            self._services.metronome.join(self._flies.flight)
+            await self._fly(self._flies)
+            return
         if not await self._place_bet():
             return
         self.is_stored = True
@@ -101,7 +121,9 @@ class RoundActor(Actor[Cashout | Interrupt]):
         if isinstance(answer, Acknowledged):
             live = await self._start(answer)
             if live is not None:
-                await self._fly(live, answer.balance_minor)
+                self._flies = self._takeoff(live, answer.balance_minor)
+                self.report(self._flies)
+                await self._fly(self._flies)
         else:
             await self._end(self._not_taken(answer))
 
@@ -199,37 +221,49 @@ class RoundActor(Actor[Cashout | Interrupt]):
         self.report(RoundOver(finished, self.placed.amount_minor, None))
         self._desk.deliver(self.placed.operator_id)
 
-    async def _fly(self, live: LiveRound, balance_minor: int) -> None:
+    def _takeoff(self, live: LiveRound, balance_minor: int) -> RoundFlies:
         assert live.started_at_ms is not None
-        plan = live.plan()
-        flight = Flight(live.round_id, live.started_at_ms, live.started_at_ms + plan.ends_at_ms, self._watcher)
-        self._flies = RoundFlies(live, flight, balance_minor)
-        self.report(self._flies)
+        ends_at_ms = live.started_at_ms + live.plan().ends_at_ms
+        return RoundFlies(live, Flight(live.round_id, live.started_at_ms, ends_at_ms, self._watcher), balance_minor)
+
+    async def _fly(self, flies: RoundFlies) -> None:
+        live, flight = flies.live, flies.flight
         try:
-            settlement, frame_id = await self._until_end(plan, flight)
+            landing = await self._until_end(live.plan(), flight)
         finally:
             self._services.metronome.leave(flight)
+        if landing is None:
+            return
+        settlement, frame_id = landing
         now_ms = self._services.clock.now_ms()
         if settlement is None:
             await self._end(endings.refunded(live, self._services.owner, endings.SHUTDOWN, now_ms))
         else:
             await self._end(endings.settled(live, self._services.owner, settlement, now_ms), frame_id)
 
-    async def _until_end(self, plan: FlightPlan, flight: Flight) -> tuple[Settlement | None, str | None]:
-        """How the flight ends, and the frame that ended it; no settlement when it was interrupted.
+    async def _until_end(self, plan: FlightPlan, flight: Flight) -> tuple[Settlement | None, str | None] | None:
+        """How the flight ends, and the frame that ended it; no settlement when it was interrupted, ``None`` when it is
+        handed over.
 
         At the unattended end the mailbox is emptied first: what was received in time counts, however late it is read.
+        So it is before a hand-over, and from then to this actor's end nobody else runs: no cash-out is lost between.
         """
-        clock = self._services.clock
+        clock, leaves = self._services.clock, False
         while True:
             message = None
-            with trio.move_on_at(clock.trio_time(flight.ends_at_ms)):
-                message = await self.receive()
+            if not leaves:
+                with trio.move_on_at(clock.trio_time(flight.ends_at_ms)):
+                    message = await self.receive()
             message = message or self.receive_nowait()
             if message is None:
                 if clock.now_ms() >= flight.ends_at_ms:
                     return plan.unattended(), None
+                if leaves:
+                    return None
                 await clock.sleep_until_ms(flight.ends_at_ms)
+                continue
+            if isinstance(message, HandOver):
+                leaves = True
                 continue
             if isinstance(message, Interrupt):
                 return None, None

@@ -23,6 +23,7 @@ from actors.messages import (
     CashoutRefused,
     Detach,
     FromPlayer,
+    Leave,
     Look,
     RoundFlies,
     RoundLost,
@@ -83,6 +84,7 @@ class SessionActor(Actor[SessionMessage]):
         self._lost = False
         self._sink: PlayerSink | None = None
         self._alone_since = trio.current_time()
+        self._linger_s = services.settings.session_linger_ms / 1000
         self._round: RoundActor | None = None
         self._flying: tuple[LiveRound, int] | None = None
         self._last: FinishedRound | None = None
@@ -90,8 +92,6 @@ class SessionActor(Actor[SessionMessage]):
         self._bet_waits_until: float | None = None
         self._ends_at: float | None = None
         self._history = HistoryReader(services, session, self._show, run_beside)
-
-    # What others may do without waiting.
 
     def report(self, news: RoundNews | WalletNews | Look) -> None:
         """News of this session's round or wallet. Half of the mailbox is kept for them, so there is room."""
@@ -125,18 +125,12 @@ class SessionActor(Actor[SessionMessage]):
         except ActorError:
             self._refuse("too_late", frame.frame_id)
 
-    def look(self) -> None:
-        """Something outside has changed: the operator's status, or the server drains."""
-        self.report(Look())
-
     def adopt(self, running: RoundActor) -> None:
         """Take over a round that outlived the session actor before this one. Before ``run`` only."""
         self._round = running
         flies = running.adopt(self)
         if flies is not None:
             self._flying = (flies.live, flies.balance_minor)
-
-    # The actor's own life.
 
     async def run(self) -> None:
         """Serve until the session has ended, or nobody is there and nothing is live."""
@@ -164,7 +158,7 @@ class SessionActor(Actor[SessionMessage]):
         if self._bet_waits_until is not None:
             wakes_at = min(wakes_at, self._bet_waits_until)
         if self._sink is None and self._round is None:
-            wakes_at = min(wakes_at, self._alone_since + self._services.settings.session_linger_ms / 1000)
+            wakes_at = min(wakes_at, self._alone_since + self._linger_s)
         return wakes_at
 
     def _is_done(self) -> bool:
@@ -183,10 +177,7 @@ class SessionActor(Actor[SessionMessage]):
             return True
         if self._lost:
             return True
-        alone_for = now - self._alone_since
-        return (
-            self._sink is None and self._bet is None and alone_for >= self._services.settings.session_linger_ms / 1000
-        )
+        return self._sink is None and self._bet is None and now - self._alone_since >= self._linger_s
 
     def _shows_a_payment(self, now: float) -> bool:
         """Whether the player may still see a win or a refund arrive, for ``pending_wait_ms`` at most."""
@@ -215,6 +206,8 @@ class SessionActor(Actor[SessionMessage]):
                     self._alone_since = trio.current_time()
             case WalletNews():
                 self._on_wallet(message)
+            case Leave():
+                self._leave()
             case Look():
                 pass  # The loop looks at what has changed after every message.
             case _:
@@ -379,6 +372,13 @@ class SessionActor(Actor[SessionMessage]):
         """Another node owns this session now: this one must say nothing about it any more."""
         self._lost = True
         self._end_socket("replaced")
+
+    def _leave(self) -> None:
+        """Its asker's node tells the player the rest, of a bet under way, too."""
+        if self._bet_waits_until is not None:
+            self._drop_waiting_bet("wallet_pending")
+        self._clear_round()
+        self._lose()
 
     def _on_wallet(self, news: WalletNews) -> None:
         if news.balance_minor is not None:

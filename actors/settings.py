@@ -51,6 +51,13 @@ class GameSettings:
     lease_ms: int = 10_000
     """A node that was silent for this long has lost its sessions and rounds."""
     orphan_sweep_ms: int = 5_000
+    handover_poll_ms: int = 150
+    """How often a node looks, while it is not alone, what others ask of it."""
+    handover_look_ms: int = 50
+    """How often a node that has asked for a session looks whether it has it."""
+    handover_patience_ms: int = 12_000
+    """For so long it waits; then the player is told to try again. Longer than a bet may take to be decided, and shorter
+    than the edge waits for the lobby."""
     orphan_batch_max: int = 500
     drain_ms_max: int = 30_000
     """At shutdown live rounds may fly on for this long; then their stakes are refunded."""

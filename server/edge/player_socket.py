@@ -8,7 +8,8 @@ import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
 
 from actors.clock import ServerClock
-from actors.lobby import Door, Lobby
+from actors.door import Door
+from actors.lobby import Lobby
 from actors.protocol import error_frame
 from actors.words import words
 from server.edge.budgets import Budget
