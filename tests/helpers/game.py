@@ -222,14 +222,26 @@ class Game:
 
 @asynccontextmanager
 async def open_game(
-    *, settings=None, ledger=None, balance_minor: int = 10_000, name: str = "node-a", clock=None, **operator_fields
+    *,
+    settings=None,
+    ledger=None,
+    balance_minor: int = 10_000,
+    name: str = "node-a",
+    clock=None,
+    beside=None,
+    **operator_fields,
 ):
-    """A node on the twins. The clock starts at noon and jumps over waits."""
+    """A node on the twins. The clock starts at noon and jumps over waits. ``beside``: a game whose world it
+    shares."""
+    if beside is not None:
+        ledger, clock = beside.ledger, beside.clock
     clock = clock or ServerClock(NOON_MS)
     ledger = ledger or MemoryLedger()
     if not ledger.operators:
         ledger.operators.append(operator(**operator_fields))
     wallet, entropy, observer = ScriptedWallet(balance_minor), ScriptedEntropy(), CountingObserver()
+    if beside is not None:
+        wallet, entropy = beside.wallet, beside.entropy
     ports = Ports(ledger=ledger, operators=ledger, gateway=wallet, entropy=entropy, observer=observer)
     async with open_node(name, settings or GameSettings(bet_limits={"USD": LIMITS}), clock, ports) as node:
         yield Game(clock, node, ledger, wallet, entropy, observer)
