@@ -8,11 +8,14 @@ from actors.ports import LedgerUnavailableError
 from actors.records import SessionRecord, WalletCall
 from actors.services import Services
 
+CHECK_FIRST_MS = 250
+"""After the opening; doubling to ``owed_check_ms``."""
+
 
 class Owed:
     """Amounts in minor units by transaction id. News may overtake each other: an early end is remembered."""
 
-    __slots__ = ("_amounts_minor", "_checked_at", "_ended_early", "_services", "_session")
+    __slots__ = ("_amounts_minor", "_check_ms", "_checked_at", "_ended_early", "_services", "_session")
 
     def __init__(self, services: Services, session: SessionRecord, calls: Sequence[WalletCall]) -> None:
         self._services = services
@@ -20,6 +23,8 @@ class Owed:
         self._amounts_minor = _by_id(calls)
         self._ended_early: str | None = None
         self._checked_at = trio.current_time()
+        # What is owed at the opening may be on its way from another node: it is looked for soon, then less often.
+        self._check_ms = CHECK_FIRST_MS
 
     @property
     def minor(self) -> int:
@@ -31,31 +36,39 @@ class Owed:
         """When ``check`` is due, on trio's clock; never while nothing is owed."""
         if not self._amounts_minor:
             return float("inf")
-        return self._checked_at + self._services.settings.owed_check_ms / 1000
+        return self._checked_at + self._check_ms / 1000
 
     def add(self, operator_tx_id: str, amount_minor: int) -> None:
         """A win or refund was stored, unless its end is known already."""
         if operator_tx_id != self._ended_early:
             self._amounts_minor[operator_tx_id] = amount_minor
             self._checked_at = trio.current_time()
+            self._check_ms = self._services.settings.owed_check_ms
 
     def end(self, operator_tx_id: str) -> None:
         """It was acknowledged or parked."""
         if self._amounts_minor.pop(operator_tx_id, None) is None:
             self._ended_early = operator_tx_id
 
-    async def check(self) -> bool:
-        """Look in the ledger, if it is due, whether another node or a person has seen to something; whether so."""
+    async def check(self) -> int | None:
+        """Look in the ledger, if it is due, whether another node or a person has seen to something.
+
+        The player's balance in minor units if so: this node has not heard it from the wallet.
+        """
         if trio.current_time() < self.check_at:
-            return False
+            return None
         self._checked_at = trio.current_time()
-        before = self._amounts_minor
+        self._check_ms = min(2 * self._check_ms, self._services.settings.owed_check_ms)
+        reads, key = self._services.reads, (self._session.operator_id, self._session.session_id)
         try:
-            calls = await self._services.reads.pending_calls(self._session.operator_id, self._session.session_id)
+            amounts_minor = _by_id(await reads.pending_calls(*key))
+            if amounts_minor == self._amounts_minor:
+                return None
+            balance_minor = await reads.balance_minor(*key)
         except LedgerUnavailableError:
-            return False
-        self._amounts_minor = _by_id(calls)
-        return self._amounts_minor != before
+            return None
+        self._amounts_minor = amounts_minor
+        return balance_minor
 
 
 def _by_id(calls: Sequence[WalletCall]) -> dict[str, int]:

@@ -111,6 +111,10 @@ class Ledger(Protocol):
         """A session's wins and refunds that are neither acknowledged nor parked, in order."""
         ...
 
+    async def balance_minor(self, operator_id: UUID, session_id: UUID) -> int:
+        """The balance that the session's wallet told last, whoever heard it. The session exists."""
+        ...
+
     async def claim_due_calls(
         self, owner: Owner, quotas: Mapping[UUID, int], now_ms: int, claim_ms: int
     ) -> list[WalletCall]:

@@ -142,7 +142,8 @@ class SessionActor(Actor[SessionMessage]):
                     message = await self.receive()
                 if message is not None:
                     await self._handle(message)
-                elif await self._owed.check():
+                elif (balance_minor := await self._owed.check()) is not None:
+                    self._balance_minor = balance_minor
                     self._send_balance()
                     self._place_waiting_bet()
         finally:

@@ -45,6 +45,8 @@ SELECT {CALL_COLUMNS} FROM transactions
 WHERE operator_id = $1 AND session_id = $2 AND status = 'pending' AND kind <> 'bet' ORDER BY position
 """
 
+_BALANCE = "SELECT balance_minor FROM sessions WHERE operator_id = $1 AND session_id = $2"
+
 _ONE_ROUND = f"SELECT {ROUND_COLUMNS} FROM rounds r WHERE operator_id = $1 AND round_id = $2"
 
 _HISTORY = f"""
@@ -216,6 +218,10 @@ class PostgresLedger:
         """What the session is owed, in order."""
         rows = await self._database.run(lambda connection: connection.fetch(_PENDING, operator_id, session_id))
         return [wallet_call(row) for row in rows]
+
+    async def balance_minor(self, operator_id: UUID, session_id: UUID) -> int:
+        """What is stored of the player's balance."""
+        return int(await self._database.run(lambda connection: connection.fetchval(_BALANCE, operator_id, session_id)))
 
     async def claim_due_calls(
         self, owner: Owner, quotas: Mapping[UUID, int], now_ms: int, claim_ms: int

@@ -337,6 +337,10 @@ class MemoryLedger(MemoryRequests):
         await self._cross()
         return [call for call in self.calls.pending(session_id) if call.operator_id == operator_id]
 
+    async def balance_minor(self, operator_id: UUID, session_id: UUID) -> int:
+        await self._cross()
+        return self.sessions[session_id].record.balance_minor
+
     async def claim_due_calls(
         self, owner: Owner, quotas: Mapping[UUID, int], now_ms: int, claim_ms: int
     ) -> list[WalletCall]:
