@@ -114,6 +114,7 @@ class HandOvers(Actor[None]):
                 await self._serve()
             except LedgerUnavailableError as error:
                 log.warning("requests for sessions could not be read", extra={"error": str(error)})
+                await trio.sleep(settings.heartbeat_ms / 1000)
             await trio.sleep((settings.handover_poll_ms if has_company else settings.heartbeat_ms) / 1000)
 
     async def _has_company(self) -> bool:
@@ -122,9 +123,10 @@ class HandOvers(Actor[None]):
 
     async def _serve(self) -> None:
         services = self._services
+        # Not the contact's lease, which spares the silent after an outage: nothing is given to who may be dead.
         requests = await services.reads.session_requests(
             services.owner,
-            services.contact.lease_ms,
+            services.settings.lease_ms,
             services.clock.now_ms(),
             services.settings.handover_patience_ms,
         )
@@ -151,7 +153,7 @@ class HandOvers(Actor[None]):
     async def _move(self, request: SessionRequest) -> bool:
         services = self._services
         return await services.reads.move_session(
-            services.owner, request, services.contact.lease_ms, services.clock.now_ms()
+            services.owner, request, services.settings.lease_ms, services.clock.now_ms()
         )
 
     async def _take_up(self, request: SessionRequest) -> None:

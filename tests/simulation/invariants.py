@@ -3,6 +3,7 @@
 import json
 from uuid import UUID
 
+from actors.endings import INTERRUPTED
 from actors.records import CallKind, CallStatus, LiveRound, Owner, RoundStatus, WalletCall
 from actors.rules import fairness
 from actors.rules.growth import GrowthCurve
@@ -48,7 +49,10 @@ class Audit:
         self.ledger = world.ledger
         self.broken = world.broken
         self.cashouts_ms: dict[UUID, list[int]] = {}
-        self.started_by: dict[UUID, Owner] = {}
+        self.flown_by: dict[UUID, Owner] = {}
+        self.moved: set[UUID] = set()
+        self.arriving: set[UUID] = set()
+        """Flights that their new nodes have not taken up yet."""
         self.failed_at_ms: dict[UUID, int] = {}
         self.ends: dict[UUID, object] = {}
         self._bytes: dict[str, bytes] = {}
@@ -125,7 +129,7 @@ class Audit:
         entry = self.world.books[start.operator_id].entries.get(f"bet-{start.round_id}")
         if entry is None or entry.status != 200:
             self.broken("no flight before the stake is taken", f"round {start.round_id} flies, its bet: {entry}")
-        self.started_by.setdefault(start.round_id, start.owner)
+        self.flown_by.setdefault(start.round_id, start.owner)
 
     def _judge_end(self, life, end, status) -> None:
         if status not in {RoundStatus.BETTING, RoundStatus.FLYING}:
@@ -142,7 +146,7 @@ class Audit:
 
     def _judge_flight_end(self, life, end: SettleRound | RefundRound, live: LiveRound) -> None:
         """Contract, section 6: who flew the round decides by receipts, whoever took it over by the failure's moment."""
-        flew = end.owner == self.started_by[end.round_id]
+        flew = end.owner == self.flown_by[end.round_id] and end.round_id not in self.failed_at_ms
         cashouts = self.cashouts_ms.get(end.round_id, []) if flew else []
         realized, payout, elapsed_ms = expected_end(live, cashouts)
         if not flew:
@@ -154,6 +158,8 @@ class Audit:
                     f"{end.round_id} failed at {failed_ms}, would end at {live.started_at_ms + elapsed_ms}: {end}",
                 )
         if isinstance(end, RefundRound):
+            if flew and end.round_id in self.moved and end.reason == INTERRUPTED:
+                self.broken("a flight that was handed over goes on", f"{end.round_id} was interrupted by {end.owner}")
             return
         if (end.realized_hundredths, end.payout_minor) != (realized, payout):
             self.broken(
@@ -171,6 +177,7 @@ class Audit:
             "open_session": self._open_session,
             "claim_due_calls": self._claim,
             "release_claims": self._release,
+            "move_session": self._move,
         }.get(method)
         call = getattr(self.ledger, method)
         if judge is None:
@@ -216,8 +223,41 @@ class Audit:
         stored = self.ledger.rounds[live.round_id]
         if stored.owner != life.owner or live.round_id in self.failed_at_ms:
             return
-        if live.session_id not in life.node.lobby._rounds:
+        lobby = life.node.lobby
+        if live.session_id in lobby._rounds:
+            self.arriving.discard(live.round_id)
+        elif live.round_id not in self.arriving and live.session_id not in lobby._giving:
             self.broken("a live round has its actor", f"{live.round_id} is {live.status} and forgotten by its node")
+
+    async def _move(self, life, call, arguments) -> bool:
+        """Only the owner gives, to the living, what has no actor any more; of rounds only its own whole flights."""
+        giver, request, _, now_ms = arguments
+        session = self.ledger.sessions[request.session_id]
+        owner = session.owner
+        rounds = [each for each in self.ledger.rounds.values() if each.live.session_id == request.session_id]
+        before = [(stored.owner, stored.live, stored.finished) for stored in rounds]
+        moved = await call(*arguments)
+        self.world.trace.note(f"{life.label} gives {request.session_id} to {request.asker.node}: {moved}")
+        if session.owner == owner:
+            return moved
+        lobby = life.node.lobby
+        if owner != giver:
+            self.broken("only the owner gives", f"{giver} gave a session of {owner}")
+        if self._is_dead(request.asker, now_ms):
+            self.broken("nothing is given to the dead", f"{request.asker} was given a session")
+        if request.session_id in lobby._rounds or request.token_digest in lobby._sessions:
+            self.broken("what is given has no actor any more", f"{giver} still runs {request.session_id}")
+        for stored, (was_of, live, finished) in zip(rounds, before, strict=True):
+            if finished is None and live.status is RoundStatus.BETTING and was_of == giver:
+                self.broken("a bet is decided where it was sent", f"{live.round_id} was given away")
+            if stored.owner != was_of:
+                if was_of != giver or finished is not None or live.status is not RoundStatus.FLYING:
+                    self.broken("only whole flights are given", f"{giver} gave {live.round_id} of {was_of}")
+                self.world.flights_moved += 1
+                self.moved.add(live.round_id)
+                self.flown_by[live.round_id] = stored.owner
+                self.arriving.add(live.round_id)
+        return moved
 
     async def _claim(self, life, call, arguments) -> list:
         owner, _, now_ms, _ = arguments

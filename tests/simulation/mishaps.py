@@ -15,6 +15,11 @@ MISHAPS = (
     "pause at a commit and replace",
     "pause at a commit and replace",
     "kill and pause the heirs",
+    "pause at a move and replace",
+    "pause at a move and replace",
+    "pause at a move and replace",
+    "pause at a move and replace",
+    "pause at a move and replace",
     "no commits, then a kill",
     "drain",
     "ledger away",
@@ -124,6 +129,10 @@ class Mishaps:
                 for heir in (world.begin(life.name), *world.living()):
                     heir.pauses_at = "RefundRound"
                     world.nursery.start_soon(self._go_on_after_pause, heir, True)
+            case "pause at a move and replace":
+                for giver in world.living():
+                    giver.pauses_at = "move_session"
+                    world.nursery.start_soon(self._go_on_after_pause, giver, True)
             case "no commits, then a kill":
                 away_s = rng.uniform(3, 9)
                 world.faults.count("commits unavailable")

@@ -24,6 +24,13 @@ LEDGER_CALLS = (
     "give_up_claims",
     "backlogs",
     "load_operators",
+    "balance_minor",
+    "has_company",
+    "request_session",
+    "withdraw_request",
+    "end_request",
+    "session_requests",
+    "move_session",
 )
 
 
@@ -103,9 +110,10 @@ class Life:
         if self.dead:
             await trio.sleep_forever()
 
-    def note_commit(self, transitions) -> None:
-        """A commit is about to cross: a pause that was planned for one of its kind begins here."""
-        if any(type(transition).__name__ == self.pauses_at for transition in transitions) and not self.dead:
+    def note_crossing(self, method: str, arguments: tuple) -> None:
+        """A commit or a move is about to cross: a pause that was planned for one of its kind begins here."""
+        kinds = [type(each).__name__ for each in arguments[0]] if method == "commit" else [method]
+        if self.pauses_at in kinds and not self.dead:
             self.world.trace.note(f"{self.label} is paused at {self.pauses_at}")
             self.world.faults.count("pause at a commit")
             self.pauses_at = None
@@ -156,8 +164,7 @@ class LedgerPort:
     async def _cross(self, method: str, *arguments):
         life, world = self._life, self._life.world
         await trio.lowlevel.checkpoint()
-        if method == "commit":
-            life.note_commit(arguments[0])
+        life.note_crossing(method, arguments)
         await life.gate()
         world.trace.mark(f"{life.label} {method}")
         fault = world.faults.of_ledger()

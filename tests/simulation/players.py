@@ -11,7 +11,7 @@ from tests.helpers.game import NOON_MS
 
 UNREAD_MAX = 64
 """A player who reads nothing is cut off by the edge after so many frames."""
-ENTER_S = 6.0
+ENTER_S = (6.0, 15.0)
 PATIENCE_S = 4.0
 ANSWER_S = 15.0
 FLIGHT_S = 90.0
@@ -119,6 +119,8 @@ class Browser:
         """Whether the player is still there when the faults have stopped."""
         self.quits = False
         """Whether the player has gone for good while others play on."""
+        self.left: Connection | None = None
+        """The socket that is left for one at another node."""
         self.sessions = 0
         self.token = ""
         self.session_id: UUID | None = None
@@ -155,13 +157,15 @@ class Browser:
         await self.launch()
         while self.world.playing and not self.quits:
             connection = await self.connect()
+            self._let_go()
             if connection is None:
                 await trio.sleep(self.rng.uniform(0.3, 4))
                 continue
             try:
                 await self._use(connection)
             finally:
-                connection.cut()
+                if self.left is not connection:
+                    connection.cut()
             self.quits = self.rng.random() < 0.1
         while self.stays and not self.quits and not self.world.over:
             connection = await self.connect()
@@ -172,18 +176,33 @@ class Browser:
 
     async def connect(self) -> Connection | None:
         lives = [life for life in self.world.lives if life.serves]
+        others = [life for life in lives if self.left is not None and life is not self.left.life]
         if not lives:
             return None
-        connection = Connection(self, self.rng.choice(lives))
-        connection.life.connections[connection] = None
-        hello = json.dumps({"type": "hello", "session": self.token}).encode()
-        with connection.entering, trio.move_on_after(ENTER_S):
-            connection.door = await connection.life.node.lobby.enter(hello, connection)
+        connection = Connection(self, self.rng.choice(others or lives))
+        await self._say_hello(connection)
         if connection.door is None:
             await self._read_refusal(connection)
             connection.cut()
             return None
         return connection
+
+    async def _say_hello(self, connection: Connection) -> None:
+        connection.life.connections[connection] = None
+        hello = json.dumps({"type": "hello", "session": self.token}).encode()
+        patience_s = self.rng.uniform(0, 0.4) if self.rng.random() < 0.25 else self.rng.choice(ENTER_S)
+        with connection.entering, trio.move_on_after(patience_s):
+            connection.door = await connection.life.node.lobby.enter(hello, connection)
+
+    def _hop(self, connection: Connection) -> None:
+        """Go to another node, if there is one, and leave this socket open until that has answered."""
+        self.world.faults.count("hop")
+        self.left = connection
+
+    def _let_go(self) -> None:
+        if self.left is not None:
+            self.left.cut()
+            self.left = None
 
     async def _read_refusal(self, connection: Connection) -> None:
         for frame in connection.frames:
@@ -196,7 +215,7 @@ class Browser:
             return
         if welcome["round"] is not None:
             await self._fly(connection, welcome["round"]["round_id"])
-        while self.world.playing and not connection.closed:
+        while self.world.playing and not connection.closed and self.left is None:
             await trio.sleep(self.rng.expovariate(1 / self.patience_s))
             dice = self.rng.random()
             if dice < 0.82:
@@ -205,7 +224,9 @@ class Browser:
                 connection.say("client_seed", value=f"seed-{self.rng.randrange(1000)}")
             elif dice < 0.91:
                 connection.say("history", limit=5)
-            elif dice < 0.94:
+            elif dice < 0.93:
+                self._hop(connection)
+            elif dice < 0.95:
                 connection.stalled = True
                 await trio.sleep(self.rng.uniform(1, 20))
                 connection.stalled = False
@@ -223,13 +244,21 @@ class Browser:
         connection.say("bet", **fields)
         if self.rng.random() < 0.04:
             return
+        if self.rng.random() < 0.06:
+            await trio.sleep(self.rng.choice((0, 0.01, 0.1, 1)))
+            self._hop(connection)
+            return
         answer = await connection.wait("bet_pending", "error", timeout_s=PATIENCE_S)
         if answer is None:
             connection.cut()
         if answer is None or answer["type"] == "error":
             return
-        if self.rng.random() < 0.1:
+        if self.rng.random() < 0.15:
+            await trio.sleep(self.rng.choice((0, 0.5, 1, 2)))
             connection.say("cashout", round_id=answer["round_id"])
+            if self.rng.random() < 0.5:
+                self._hop(connection)
+                return
         answer = await connection.wait("round_started", "round_ended", timeout_s=ANSWER_S)
         if answer is not None and answer["type"] == "round_started":
             await self._fly(connection, answer["round_id"])
@@ -239,6 +268,12 @@ class Browser:
         if dice < 0.12:
             await trio.sleep(self.rng.uniform(0, 3))
             connection.cut()
+            return
+        if self.rng.random() < 0.2:
+            await trio.sleep(self.rng.choice((0, 0.1, 1, 4)))
+            if self.rng.random() < 0.5:
+                await self._cash_out_while_it_moves(connection, round_id)
+            self._hop(connection)
             return
         if dice < 0.25:
             await self._cash_out_at_the_end(connection, UUID(round_id))
@@ -250,6 +285,24 @@ class Browser:
             if self.rng.random() < 0.2:
                 connection.say("cashout", round_id=round_id)
         await connection.wait("round_ended", timeout_s=FLIGHT_S)
+
+    async def _cash_out_while_it_moves(self, connection: Connection, round_id: str) -> None:
+        """The other node has asked for the session, and the cash-out is received while it is being let go."""
+        asked_at = trio.current_time()
+        if self.rng.random() < 0.5:
+            self.world.nursery.start_soon(self._visit, connection)
+            await trio.sleep(self.rng.choice((0.0, 0.05, 0.15, 0.2)))
+        self.world.trace.mark(f"{self.name} cashes out {trio.current_time() - asked_at:.2f} s later")
+        connection.say("cashout", round_id=round_id)
+
+    async def _visit(self, first: Connection) -> None:
+        """A second socket, at another node; it replaces the first one."""
+        others = [life for life in self.world.lives if life.serves and life is not first.life]
+        if others:
+            second = Connection(self, self.rng.choice(others))
+            await self._say_hello(second)
+            await second.wait("session_ended", timeout_s=self.rng.uniform(0, 5))
+            second.cut()
 
     async def _cash_out_at_the_end(self, connection: Connection, round_id: UUID) -> None:
         """Within a millisecond of the flight's end, which only a simulation can know."""

@@ -22,6 +22,7 @@ class Outcome:
     digest: str
     faults: Counter[str]
     rounds: int
+    flights_moved: int
     simulated_s: float
 
 
@@ -31,12 +32,14 @@ class Totals:
 
     seeds: int = 0
     rounds: int = 0
+    flights_moved: int = 0
     simulated_s: float = 0.0
     faults: Counter[str] = field(default_factory=Counter)
 
     def add(self, outcome: Outcome) -> None:
         self.seeds += 1
         self.rounds += outcome.rounds
+        self.flights_moved += outcome.flights_moved
         self.simulated_s += outcome.simulated_s
         self.faults += outcome.faults
 
@@ -73,7 +76,7 @@ def simulate(seed: int) -> Outcome:
 
     with seeded_scheduler(seed), quiet():
         simulated_s = trio.run(live, clock=SimulatedTime(world.draws("clock")).clock())
-    return Outcome(seed, world.trace.digest, world.faults.counts, world.rounds_ended, simulated_s)
+    return Outcome(seed, world.trace.digest, world.faults.counts, world.rounds_ended, world.flights_moved, simulated_s)
 
 
 def simulate_all(seeds: range, told: Callable[[Outcome], None] | None = None) -> Totals:

@@ -14,6 +14,7 @@ from tests.simulation.trace import SimulationFailedError
 BATCH = 200
 BATCHES = 10
 FAULTS_PER_BATCH_MIN = 2_000
+FLIGHTS_MOVED_PER_BATCH_MIN = 40
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -23,6 +24,7 @@ def test_money_is_right_in_every_world(first):
     assert totals.seeds == BATCH
     assert totals.faults.total() >= FAULTS_PER_BATCH_MIN
     assert totals.rounds > BATCH
+    assert totals.flights_moved >= FLIGHTS_MOVED_PER_BATCH_MIN
 
 
 def digests_of_another_process(hash_seed: str) -> list[str]:

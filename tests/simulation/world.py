@@ -78,6 +78,7 @@ class World:
         self.lives: list[Life] = []
         self.lives_begun = 0
         self.rounds_ended = 0
+        self.flights_moved = 0
         self.playing = True
         self.over = False
         self._populate(rng)
