@@ -114,7 +114,7 @@ class Lobby:
         try:
             return await self._enter(hello, sink)
         except SessionElsewhereError:
-            message = "The session is open on another server. Try again in a few seconds."
+            message = "The session is not free yet. Try again in a few seconds."
         except LedgerUnavailableError:
             message = "The session can't be opened just now. Try again in a few seconds."
         return error_frame("wallet_unavailable", message, hello.frame_id)

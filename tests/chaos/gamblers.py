@@ -69,7 +69,7 @@ class Table:
     def turn_to(self, url, second_url=None):
         """Everybody gives up the server they play on, which may be silent, and goes to this one.
 
-        Who is told there that another server has the session tries ``second_url``, and so on in turn.
+        Who is told there that the session is not free yet tries ``second_url``, and so on in turn.
         """
         self.url, self.second_url = url, second_url or url
         for gambler in self.gamblers:
