@@ -6,11 +6,16 @@ from server.db.database import Connection
 FORGOTTEN_AFTER_MS = 60_000
 """A request this old is of nobody who still waits."""
 
-_REQUEST = """
+_SESSION_OF_Q = """CROSS JOIN LATERAL (
+    SELECT * FROM sessions s WHERE s.operator_id = q.operator_id AND s.session_id = q.session_id OFFSET 0) s"""
+"""The session of a request ``q`` as ``s``, found by its key: the planner, who can't know how short the list is, must
+not read all sessions instead."""
+
+_REQUEST = f"""
 WITH forgotten AS (
     DELETE FROM session_requests WHERE (operator_id, session_id, to_node, to_epoch) IN (
         SELECT q.operator_id, q.session_id, q.to_node, q.to_epoch
-        FROM session_requests q JOIN sessions s USING (operator_id, session_id)
+        FROM session_requests q {_SESSION_OF_Q}
         -- What a node was given and has not taken up yet must stay, or nobody would end its flight.
         WHERE q.asked_at_ms < $5 AND (q.to_node, q.to_epoch) <> ($2, $3)
             AND ((s.owner_node, s.owner_epoch) IS DISTINCT FROM (q.to_node, q.to_epoch)
@@ -35,10 +40,10 @@ DELETE FROM session_requests WHERE operator_id = $1 AND session_id = $2 AND to_n
 """
 
 # Every node of several asks this again and again: it reads the requests there are, usually none, and each one's session
-# by its key. With none it takes the server 0.05 ms and touches one page.
-_REQUESTS = """
+# by its key. With none a round trip over a local socket takes 0.08 ms and touches three pages in memory.
+_REQUESTS = f"""
 SELECT q.operator_id, q.session_id, s.token_digest, q.to_node, q.to_epoch, q.asked_at_ms
-FROM session_requests q JOIN sessions s USING (operator_id, session_id)
+FROM session_requests q {_SESSION_OF_Q}
 LEFT JOIN nodes n ON n.node = q.to_node AND n.epoch = q.to_epoch
 WHERE s.owner_node = $1 AND s.owner_epoch = $2
     AND ((q.to_node, q.to_epoch) = ($1, $2) OR q.asked_at_ms > $4 AND n.heartbeat_at_ms > $3
