@@ -6,8 +6,12 @@ import trio
 
 from server.edge.settings import EdgeSettings
 
-STEPS: Final = 20
-"""So many looks fit into the shorter one of interval and timeout: by one look a ping or a drop may be late."""
+SPOKES: Final = 200
+"""Sockets that came together are pinged in so many portions: thousands of pings and their answers at one moment would
+hold up everybody's frames."""
+
+LOOK_S_MIN: Final = 0.01
+"""The shortest time between two looks, however short the interval is."""
 
 
 class Pinged(Protocol):
@@ -28,46 +32,61 @@ class Pinged(Protocol):
 
 
 class Pinger:
-    """Keeps two queues in the order of time, since all sockets have the same interval and timeout."""
+    """A wheel that turns once in a ping interval. Sockets are dealt out to its spokes in turn; those of a spoke are
+    pinged when it comes by, so the first time within an interval of their coming."""
 
     def __init__(self, settings: EdgeSettings) -> None:
         self._interval_s = settings.ping_interval_ms / 1000
         self._timeout_s = settings.ping_timeout_ms / 1000
-        self._due: dict[Pinged, float] = {}
+        self._look_s = max(min(self._interval_s / SPOKES, self._timeout_s / 20), LOOK_S_MIN)
+        self._spokes: list[dict[Pinged, None]] = [{} for _ in range(SPOKES)]
+        self._spoke_of: dict[Pinged, dict[Pinged, None]] = {}
+        self._dealt = 0
         self._asked: dict[Pinged, float] = {}
+        """When each socket was last asked, the longest ago first."""
 
     def add(self, socket: Pinged) -> None:
-        """Ping the socket at intervals from now on, until ``remove``."""
-        self._due[socket] = trio.current_time() + self._interval_s
+        """Ping the socket once in each interval from now on, until ``remove``."""
+        spoke = self._spokes[self._dealt % SPOKES]
+        self._dealt += 1
+        self._spoke_of[socket] = spoke
+        spoke[socket] = None
 
     def remove(self, socket: Pinged) -> None:
         """The socket has ended; harmless if it was never added."""
-        self._due.pop(socket, None)
         self._asked.pop(socket, None)
+        spoke = self._spoke_of.pop(socket, None)
+        if spoke is not None:
+            del spoke[socket]
 
     async def run(self) -> None:
         """Ping for ever."""
+        began_at = trio.current_time()
+        passed = 0
         while True:
-            await trio.sleep(min(self._interval_s, self._timeout_s) / STEPS)
-            self._look(trio.current_time())
+            await trio.sleep(self._look_s)
+            now = trio.current_time()
+            self._drop_silent(now)
+            due = int((now - began_at) / self._interval_s * SPOKES)
+            # After a pause of more than a turn, as of a machine that slept, one turn is enough.
+            for number in range(max(passed, due - SPOKES), due):
+                self._ping_all(self._spokes[number % SPOKES], now)
+            passed = due
 
-    def _look(self, now: float) -> None:
-        for socket in _until(self._asked, now - self._timeout_s):
-            asked_at = self._asked.pop(socket)
-            if socket.heard_at >= asked_at:
-                self._due[socket] = asked_at + self._interval_s
-            else:
+    def _drop_silent(self, now: float) -> None:
+        while self._asked:
+            socket, asked_at = next(iter(self._asked.items()))
+            if asked_at > now - self._timeout_s:
+                return
+            del self._asked[socket]
+            if socket.heard_at < asked_at:
                 socket.drop()
-        for socket in _until(self._due, now):
-            del self._due[socket]
+
+    def _ping_all(self, spoke: dict[Pinged, None], now: float) -> None:
+        for socket in list(spoke):
+            asked_at = self._asked.get(socket)
+            if asked_at is not None and socket.heard_at < asked_at:
+                continue  # Its answer is still awaited: the timeout is longer than the interval.
+            self._asked.pop(socket, None)
             self._asked[socket] = now
             socket.ping()
-
-
-def _until(times: dict[Pinged, float], last: float) -> list[Pinged]:
-    found = []
-    for socket, at in times.items():
-        if at > last:
-            break
-        found.append(socket)
-    return found

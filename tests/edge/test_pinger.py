@@ -1,0 +1,100 @@
+"""The pinger's wheel, on a clock that the tests move."""
+
+from collections import Counter
+
+import trio
+import trio.testing
+from trio.testing import MockClock
+
+from server.edge.pinger import SPOKES, Pinger
+from tests.helpers.edge_fakes import settings
+
+INTERVAL_S, TIMEOUT_S = 20, 10
+
+
+class Socket:
+    """Notes when it is pinged and dropped; ``answers`` at once, or never."""
+
+    def __init__(self, *, answers: bool = True) -> None:
+        self.heard_at = trio.current_time()
+        self.answers = answers
+        self.pinged_at: list[float] = []
+        self.dropped_at: float | None = None
+
+    def ping(self) -> None:
+        self.pinged_at.append(trio.current_time())
+        if self.answers:
+            self.heard_at = trio.current_time()
+
+    def drop(self) -> None:
+        if self.dropped_at is None:
+            self.dropped_at = trio.current_time()
+
+
+def wheel(**changes: int) -> Pinger:
+    return Pinger(settings(**{"ping_interval_ms": INTERVAL_S * 1000, "ping_timeout_ms": TIMEOUT_S * 1000, **changes}))
+
+
+async def turned(pinger: Pinger, sockets: list[Socket], seconds: float) -> None:
+    """Let the wheel turn for so long with the sockets on it."""
+    for socket in sockets:
+        pinger.add(socket)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pinger.run)
+        await trio.sleep(seconds)
+        nursery.cancel_scope.cancel()
+
+
+async def test_sockets_that_came_together_are_pinged_one_after_the_other(autojump_clock: MockClock):
+    sockets = [Socket() for _ in range(10 * SPOKES)]
+    await turned(wheel(), sockets, INTERVAL_S + 1)
+    at_once = Counter(socket.pinged_at[0] for socket in sockets)
+    assert max(at_once.values()) <= 20
+    assert all(len(socket.pinged_at) <= 2 for socket in sockets)
+
+
+async def test_every_socket_is_pinged_once_in_an_interval(autojump_clock: MockClock):
+    sockets = [Socket() for _ in range(3)]
+    await turned(wheel(), sockets, 10 * INTERVAL_S + 1)
+    for socket in sockets:
+        assert len(socket.pinged_at) in (10, 11)
+        between = [later - earlier for earlier, later in zip(socket.pinged_at, socket.pinged_at[1:], strict=False)]
+        assert all(abs(seconds - INTERVAL_S) < 0.2 for seconds in between)
+        assert socket.dropped_at is None
+
+
+async def test_a_silent_socket_is_dropped_when_its_time_is_up(autojump_clock: MockClock):
+    silent, other = Socket(answers=False), Socket()
+    await turned(wheel(), [silent, other], INTERVAL_S + TIMEOUT_S + 1)
+    assert silent.dropped_at is not None
+    assert TIMEOUT_S <= silent.dropped_at - silent.pinged_at[0] < TIMEOUT_S + 0.2
+    assert other.dropped_at is None
+
+
+async def test_an_answer_may_take_longer_than_an_interval(autojump_clock: MockClock):
+    slow = Socket(answers=False)
+    await turned(wheel(ping_interval_ms=1_000), [slow], 5)
+    assert len(slow.pinged_at) == 1, "a socket is asked again while its answer is awaited"
+    assert slow.dropped_at is None
+
+
+async def test_a_removed_socket_is_neither_pinged_nor_dropped(autojump_clock: MockClock):
+    pinger, gone, stays = wheel(), Socket(answers=False), Socket()
+    pinger.add(gone)
+    pinger.remove(gone)
+    pinger.remove(gone)
+    await turned(pinger, [stays], 2 * INTERVAL_S)
+    assert gone.pinged_at == []
+    assert len(stays.pinged_at) == 2
+
+
+async def test_after_a_long_sleep_every_socket_is_pinged_once(mock_clock: MockClock):
+    pinger, socket = wheel(), Socket()
+    pinger.add(socket)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pinger.run)
+        await trio.testing.wait_all_tasks_blocked()
+        mock_clock.jump(100 * INTERVAL_S)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert len(socket.pinged_at) == 1
