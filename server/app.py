@@ -34,9 +34,10 @@ from server.db.reports import PostgresReports
 from server.edge.listener import Edge, Listening, listen, serve_edge
 from server.edge.settings import EdgeSettings
 from server.entropy import SystemEntropy
+from server.garbage import calm_garbage_collector, collect_garbage
 from server.metrics import Metrics
 from server.observer import MetricsObserver
-from server.process import allow_open_files, calm_garbage_collector
+from server.process import allow_open_files
 from server.settings import edge_settings, game_settings, gateway_settings, metrics_edge_settings, web_settings
 from server.vault import MasterKeyError, Vault, VaultError, load_master_key
 from server.wallet_gateway import HttpxWalletGateway
@@ -177,6 +178,7 @@ async def _serve_node(
             serve_public = partial(serve_edge, taken.public, lobby=node.lobby, clock=clock, observer=metrics)
             public: Edge = await nursery.start(serve_public, create_app(web))
             nursery.start_soon(_set_gauges, metrics, node, public)
+            nursery.start_soon(collect_garbage, lambda: node.lobby.rounds_live)
             if config.database.url == EMBEDDED:
                 nursery.start_soon(keep_running, config.database.data_dir / EMBEDDED_FOLDER)
             _announce(config, public, private)

@@ -1,25 +1,13 @@
 """What a server process asks of the interpreter and the system before it serves."""
 
-import gc
 import logging
 import resource
 from typing import Final
 
 log = logging.getLogger("getaway.server")
 
-GC_THRESHOLDS: Final = (20_000, 20, 20)
-"""Objects, then collections, between collections of the three generations. trio makes cycles, so there must be some;
-by the interpreter's defaults a busy server spends a tenth of its time on looking for them."""
-
 _DESCRIPTORS_OF_OURS: Final = 200
 """Files, database and wallet connections, beside the sockets of the public port."""
-
-
-def calm_garbage_collector() -> None:
-    """To be called once all is in place: what is there then stays, and is looked at no more."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
 
 
 def allow_open_files(connections_max: int) -> None:

@@ -167,6 +167,13 @@ class TlsHttpStream(HttpStream):
 class _Connection(TCPServer):
     """Ends a connection that hypercorn is about to switch to another protocol."""
 
+    async def run(self) -> None:
+        """Serve the connection, and leave no cycle of references behind: it would be garbage to be looked for."""
+        try:
+            await super().run()
+        finally:
+            vars(self).pop("protocol", None)
+
     async def protocol_send(self, event: Event) -> None:
         """Write for the protocol."""
         if isinstance(event, RawData):

@@ -140,6 +140,7 @@ class SocketSink:
 
     def _end(self) -> None:
         self._is_over = True
+        self._say_goodbye = None  # It refers to this: a cycle would be garbage to be looked for.
         if self._over is not None:
             self._over.set()
 

@@ -33,6 +33,10 @@ def text_frame(text: bytes) -> bytes:
     return _TEXT + struct.pack("!BQ", 127, length) + text
 
 
+def _unknown_failure() -> int:
+    return CLOSE_INTERNAL_ERROR
+
+
 class PlayerStream(trio.abc.Stream):
     """``below`` is the transport itself or TLS over it; ``head`` and ``early`` were read of it already: the request's
     head and what came after it."""
@@ -74,7 +78,7 @@ class PlayerStream(trio.abc.Stream):
         self._rest = b""
         self._handshake_is_over: trio.Event | None = trio.Event()
         self._is_open = False
-        self._failure_code: Callable[[], int] = lambda: CLOSE_INTERNAL_ERROR
+        self._failure_code: Callable[[], int] = _unknown_failure
         meter.wait_s(early)
         self.offers_at_once = below is transport
         """Whether ``offer`` can do anything: a TLS record can't be made without waiting for the one before."""
@@ -180,6 +184,7 @@ class PlayerStream(trio.abc.Stream):
         with trio.move_on_after(timeout_s):
             await self._close_frame()
         await self._transport.linger(timeout_s)
+        self._failure_code = _unknown_failure  # What it was refers to this: a cycle would be garbage to be looked for.
 
     async def _close_frame(self) -> None:
         """Say what was wrong: the library just closes the stream when frames are."""

@@ -34,9 +34,10 @@ class Transport(trio.abc.Stream):
 
     def when_closed(self, callback: Callable[[], object]) -> None:
         """Call this, instead of what was to be called before, as soon as the connection is closed."""
-        self._when_closed = callback
         if self.is_closed:
             callback()
+        else:
+            self._when_closed = callback
 
     def keep_little_unsent(self, bytes_max: int) -> None:
         """Let the kernel take no more once so many bytes wait for the network, where it can do that."""
@@ -124,8 +125,10 @@ class Transport(trio.abc.Stream):
         if not self.is_closed:
             self.is_closed = True
             self.socket.close()
-            if self._when_closed is not None:
-                self._when_closed()
+            # Who is told refers to this: kept, it would be a cycle, and garbage that has to be looked for.
+            when_closed, self._when_closed = self._when_closed, None
+            if when_closed is not None:
+                when_closed()
 
     @contextlib.contextmanager
     def _trio_errors(self) -> Iterator[None]:

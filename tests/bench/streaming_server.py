@@ -25,9 +25,9 @@ from actors.transitions import CreateSession, Launched
 from server.config import Config, load_config
 from server.edge.listener import listen, serve_edge
 from server.entropy import SystemEntropy
+from server.garbage import calm_garbage_collector
 from server.metrics import Metrics
 from server.observer import MetricsObserver
-from server.process import calm_garbage_collector
 from server.settings import edge_settings, game_settings
 from tests.bench.quiet_ledger import QuietLedger
 from tests.helpers.game import OPERATOR_ID, operator
