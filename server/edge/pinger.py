@@ -32,8 +32,8 @@ class Pinged(Protocol):
 
 
 class Pinger:
-    """A wheel that turns once in a ping interval. Sockets are dealt out to its spokes in turn; those of a spoke are
-    pinged when it comes by, so the first time within an interval of their coming."""
+    """A wheel that turns once in a ping interval. Each socket is put on the emptiest spoke of the half that was pinged
+    last, so it is pinged half an interval after its coming at the earliest, and a whole one at the latest."""
 
     def __init__(self, settings: EdgeSettings) -> None:
         self._interval_s = settings.ping_interval_ms / 1000
@@ -41,14 +41,14 @@ class Pinger:
         self._look_s = max(min(self._interval_s / SPOKES, self._timeout_s / 20), LOOK_S_MIN)
         self._spokes: list[dict[Pinged, None]] = [{} for _ in range(SPOKES)]
         self._spoke_of: dict[Pinged, dict[Pinged, None]] = {}
-        self._dealt = 0
+        self._passed = 0
         self._asked: dict[Pinged, float] = {}
         """When each socket was last asked, the longest ago first."""
 
     def add(self, socket: Pinged) -> None:
         """Ping the socket once in each interval from now on, until ``remove``."""
-        spoke = self._spokes[self._dealt % SPOKES]
-        self._dealt += 1
+        passed_last = (self._spokes[(self._passed - back) % SPOKES] for back in range(1, SPOKES // 2 + 1))
+        spoke = min(passed_last, key=len)
         self._spoke_of[socket] = spoke
         spoke[socket] = None
 
@@ -62,16 +62,15 @@ class Pinger:
     async def run(self) -> None:
         """Ping for ever."""
         began_at = trio.current_time()
-        passed = 0
         while True:
             await trio.sleep(self._look_s)
             now = trio.current_time()
             self._drop_silent(now)
             due = int((now - began_at) / self._interval_s * SPOKES)
             # After a pause of more than a turn, as of a machine that slept, one turn is enough.
-            for number in range(max(passed, due - SPOKES), due):
+            for number in range(max(self._passed, due - SPOKES), due):
                 self._ping_all(self._spokes[number % SPOKES], now)
-            passed = due
+            self._passed = due
 
     def _drop_silent(self, now: float) -> None:
         while self._asked:

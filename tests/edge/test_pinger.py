@@ -49,15 +49,16 @@ async def test_sockets_that_came_together_are_pinged_one_after_the_other(autojum
     sockets = [Socket() for _ in range(10 * SPOKES)]
     await turned(wheel(), sockets, INTERVAL_S + 1)
     at_once = Counter(socket.pinged_at[0] for socket in sockets)
-    assert max(at_once.values()) <= 20
-    assert all(len(socket.pinged_at) <= 2 for socket in sockets)
+    assert max(at_once.values()) <= 40, "more than two spokes at a time"
+    assert min(at_once) >= INTERVAL_S / 2 - 0.2
+    assert max(at_once) <= INTERVAL_S + 0.2
 
 
 async def test_every_socket_is_pinged_once_in_an_interval(autojump_clock: MockClock):
     sockets = [Socket() for _ in range(3)]
-    await turned(wheel(), sockets, 10 * INTERVAL_S + 1)
+    await turned(wheel(), sockets, 10.4 * INTERVAL_S)
     for socket in sockets:
-        assert len(socket.pinged_at) in (10, 11)
+        assert len(socket.pinged_at) == 10
         between = [later - earlier for earlier, later in zip(socket.pinged_at, socket.pinged_at[1:], strict=False)]
         assert all(abs(seconds - INTERVAL_S) < 0.2 for seconds in between)
         assert socket.dropped_at is None
@@ -83,7 +84,7 @@ async def test_a_removed_socket_is_neither_pinged_nor_dropped(autojump_clock: Mo
     pinger.add(gone)
     pinger.remove(gone)
     pinger.remove(gone)
-    await turned(pinger, [stays], 2 * INTERVAL_S)
+    await turned(pinger, [stays], 2.4 * INTERVAL_S)
     assert gone.pinged_at == []
     assert len(stays.pinged_at) == 2
 
@@ -98,3 +99,17 @@ async def test_after_a_long_sleep_every_socket_is_pinged_once(mock_clock: MockCl
         await trio.testing.wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
     assert len(socket.pinged_at) == 1
+
+
+async def test_sockets_that_come_at_the_pace_of_the_wheel_are_spread_too(autojump_clock: MockClock):
+    pinger, sockets = wheel(), []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pinger.run)
+        for _ in range(2 * SPOKES):
+            sockets.append(Socket())
+            pinger.add(sockets[-1])
+            await trio.sleep(INTERVAL_S / SPOKES)
+        await trio.sleep(2 * INTERVAL_S)
+        nursery.cancel_scope.cancel()
+    last = Counter(round(socket.pinged_at[-1], 1) for socket in sockets)
+    assert max(last.values()) <= 10
