@@ -13,9 +13,10 @@ from actors.ports import LedgerUnavailableError
 from server.db.bridge import Bridge
 from server.db.embedded import embedded_server
 from server.db.errors import DatabaseUnavailableError
+from server.db.kept import KeptConnections, PooledConnection
 
 Value = TypeVar("Value")
-Connection = asyncpg.pool.PoolConnectionProxy
+Connection = PooledConnection
 Work = Callable[[Connection], Awaitable[Value]]
 
 EMBEDDED = "embedded"
@@ -34,9 +35,9 @@ _TROUBLE = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClien
 class Database:
     """Runs units of work, each on one connection, within ``command_timeout_ms`` including the wait for it."""
 
-    def __init__(self, bridge: Bridge, pool: "asyncpg.Pool[asyncpg.Record]", command_timeout_ms: int) -> None:
+    def __init__(self, bridge: Bridge, connections: KeptConnections, command_timeout_ms: int) -> None:
         self._bridge = bridge
-        self._pool = pool
+        self._connections = connections
         self._timeout_s = command_timeout_ms / 1000
 
     async def run(self, work: Work[Value], *, timeout_ms: int | None = None) -> Value:
@@ -48,8 +49,15 @@ class Database:
 
         async def on_loop() -> Value:
             # The pool keeps its timeout for the way back, too: a dead connection can't hold a crossing for ever.
-            async with asyncio.timeout(timeout_s), self._pool.acquire(timeout=timeout_s) as connection:
-                return await work(connection)
+            is_well = False
+            async with asyncio.timeout(timeout_s):
+                connection = await self._connections.take(timeout_s)
+                try:
+                    value = await work(connection)
+                    is_well = True
+                finally:
+                    await self._connections.give_back(connection, is_well=is_well)
+            return value
 
         with _trouble_is_unavailability():
             return await self._bridge.run(on_loop)
@@ -142,12 +150,12 @@ async def _connected(url: str, pool_size: int, command_timeout_ms: int, version_
         )
 
     with Bridge() as bridge:
-        pool = await _reached(bridge, connect, version_min)
+        connections = KeptConnections(await _reached(bridge, connect, version_min))
         try:
-            yield Database(bridge, pool, command_timeout_ms)
+            yield Database(bridge, connections, command_timeout_ms)
         finally:
             with trio.CancelScope(shield=True):
-                await bridge.run(lambda: _close(pool))
+                await bridge.run(lambda: connections.close(CONNECT_TIMEOUT_S))
 
 
 async def _nothing_to_reset(_connection: "asyncpg.Connection[asyncpg.Record]") -> None:
@@ -191,10 +199,3 @@ async def _reached(
             return pool
         reason = f"PostgreSQL {version_min // 10_000} or newer is needed, and this is {version // 10_000}"
     raise DatabaseUnavailableError(f"the database can't be used: {reason}")
-
-
-async def _close(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
-    try:
-        await asyncio.wait_for(pool.close(), CONNECT_TIMEOUT_S)
-    except TimeoutError:
-        pool.terminate()

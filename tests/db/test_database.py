@@ -236,3 +236,45 @@ def guarded_url(postgres):
 
 async def test_a_wrong_password_is_not_repeated(guarded_url):
     assert 'password authentication failed for user "guarded"' in await unavailable(guarded_url)
+
+
+async def test_a_connection_is_used_again_without_the_pool_and_shared_when_others_wait(emptied_database_url):
+    async with open_database(emptied_database_url, Path(), pool_size=2) as database:
+        pids = []
+
+        async def one():
+            pids.append(await database.run(fetching("SELECT pg_backend_pid() FROM pg_sleep(0.02)")))
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(20):
+                nursery.start_soon(one)
+        assert len(pids) == 20
+        assert len(set(pids)) == 2, "a pool of two has more connections, or one was kept from those who waited"
+        last = await database.run(fetching("SELECT pg_backend_pid()"))
+        for _ in range(3):
+            assert await database.run(fetching("SELECT pg_backend_pid()")) == last
+
+
+async def test_a_kept_connection_that_was_closed_meanwhile_is_not_used(emptied_database_url):
+    async with open_database(emptied_database_url, Path(), pool_size=2) as database:
+
+        async def both():
+            pids = set()
+
+            async def one():
+                pids.add(await database.run(fetching("SELECT pg_backend_pid() FROM pg_sleep(0.02)")))
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(one)
+                nursery.start_soon(one)
+            return pids
+
+        before = await both()
+        kept = await database.run(fetching("SELECT pg_backend_pid()"))
+        (other,) = before - {kept}
+        assert await database.run(fetching(f"SELECT pg_terminate_backend({other})"))
+        while await database.run(fetching(f"SELECT count(*) FROM pg_stat_activity WHERE pid = {other}")):
+            await trio.sleep(0.01)
+        after = await both()
+        assert len(after) == 2
+        assert after & before == {kept}
