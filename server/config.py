@@ -60,6 +60,7 @@ class ServerConfig:
 
     host: Annotated[str, Text(_host)] = "127.0.0.1"
     port: Annotated[int, Whole(0, 65_535)] = 8080
+    workers: Annotated[int, Whole(1, 64)] = 1
     public_url: Annotated[str, Text(_optional_origin)] = ""
     metrics_host: Annotated[str, Text(_host)] = "127.0.0.1"
     metrics_port: Annotated[int, Whole(0, 65_535)] = 9090

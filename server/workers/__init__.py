@@ -1,0 +1,1 @@
+"""Several server processes on one port: the parent that owns them, and what it hands to each."""
