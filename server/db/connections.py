@@ -1,0 +1,31 @@
+"""Whether the database lets as many connections in as the workers' pools may open."""
+
+from typing import Final
+
+from server.db.database import Database
+from server.db.errors import TooFewConnectionsError
+
+_ALLOWED: Final = """
+SELECT current_setting('max_connections')::int
+         - current_setting('superuser_reserved_connections')::int
+         - coalesce(current_setting('reserved_connections', true)::int, 0) AS of_server,
+       (SELECT rolconnlimit FROM pg_roles WHERE rolname = current_user) AS of_role,
+       (SELECT datconnlimit FROM pg_database WHERE datname = current_database()) AS of_database
+"""
+"""A limit of -1 is none."""
+
+
+async def check_connections(database: Database, workers: int, pool_size: int) -> None:
+    """Raises ``TooFewConnectionsError`` if the pools of so many workers can't all be filled.
+
+    A pool grows only under load: without this the lack would show then.
+    """
+    row = await database.run(lambda connection: connection.fetchrow(_ALLOWED))
+    assert row is not None
+    allowed = min(limit for limit in row.values() if limit >= 0)
+    if workers * pool_size > allowed:
+        raise TooFewConnectionsError(
+            f"{workers} workers with [database] pool_size = {pool_size} need {workers * pool_size} connections, and the"
+            f" database allows {allowed}: lower pool_size or [server] workers, or raise the database's max_connections"
+            " (or the limit of the role or the database)"
+        )
