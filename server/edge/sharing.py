@@ -55,7 +55,11 @@ async def share(settings: EdgeSettings) -> SharedPort:
     # mingle with another server's, and a socket that does not share finds out whether there is one.
     with socket.create_server(address, family=family, dualstack_ipv6=takes_both) as alone:
         address = alone.getsockname()
-    return SharedPort(settings, _bound(family, address, takes_both=takes_both), takes_both)
+    holder = _bound(family, address, takes_both=takes_both)
+    # It was needed to bind beside what is left of earlier connections. Without it nobody who does not share can listen
+    # here, also while no worker does.
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+    return SharedPort(settings, holder, takes_both)
 
 
 def adopt(settings: EdgeSettings, descriptor: int) -> Listening:
