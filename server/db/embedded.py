@@ -48,6 +48,7 @@ def embedded_server(folder: Path, connections_min: int | None = None) -> Iterato
         yield server.get_uri()
     finally:
         _forget_dead_processes(folder / _HANDLES, server.lock_path)
+        _know_postmaster(server)
         server.cleanup()
 
 
@@ -116,6 +117,18 @@ def _forget_dead_processes(handles: Path, lock_path: Path) -> None:
         except ValueError:
             listed = []
         handles.write_text(json.dumps([pid for pid in listed if _is_running(pid)]))
+
+
+def _know_postmaster(server: "PostgresServer") -> None:
+    """The last to leave stops the postmaster that it knows, but another process may have started a new one since."""
+    if not _is_postmaster_running(server.pgdata):
+        return
+    try:
+        with server.lock_path.open("a") as lock:
+            fcntl.lockf(lock, fcntl.LOCK_EX)
+            server.ensure_postgres_running()
+    except (OSError, RuntimeError, AssertionError, ValueError, subprocess.SubprocessError) as error:
+        log.warning("the embedded database may be left running: %s", _one_line(error))
 
 
 def _one_line(error: Exception) -> str:
