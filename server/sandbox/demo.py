@@ -64,7 +64,8 @@ def plan_demo(config_path: Path | None, environ: Mapping[str, str], *, host: str
     return DemoPlan(
         host=host,
         server_port=server_port,
-        metrics_address=(config.server.metrics_host, config.server.metrics_port),
+        metrics_host=config.server.metrics_host,
+        metrics_ports=config.server.metrics_ports,
         lobby_port=lobby_port,
         demo_dir=demo_dir,
         server_stop_s=config.server.drain_ms_max / 1000 + SERVER_STOP_S,

@@ -30,7 +30,8 @@ class DemoPlan:
 
     host: str
     server_port: int
-    metrics_address: tuple[str, int]
+    metrics_host: str
+    metrics_ports: Sequence[int]
     lobby_port: int
     demo_dir: Path
     server_stop_s: float
@@ -51,9 +52,9 @@ def check_ports(plan: DemoPlan) -> None:
     wanted = [
         (plan.host, plan.server_port, "set GETAWAY_SERVER_PORT"),
         (plan.host, plan.lobby_port, "use --lobby-port"),
-        (*plan.metrics_address, "set GETAWAY_SERVER_METRICS_PORT"),
+        *((plan.metrics_host, port, "set GETAWAY_SERVER_METRICS_PORT") for port in plan.metrics_ports),
     ]
-    ports = [port for _, port, _ in wanted if port != 0]
+    ports = [port for _, port, _ in wanted]
     if len(set(ports)) < len(ports):
         raise DemoError(f"the game, the lobby and the metrics need different ports, not {', '.join(map(str, ports))}")
     for host, port, remedy in wanted:

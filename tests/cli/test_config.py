@@ -23,6 +23,7 @@ USD = {"min_bet_minor": 10, "max_bet_minor": 100, "bet_step_minor": 10, "max_pay
 KEYS = [
     ("server", "host", '"0.0.0.0"', "0.0.0.0", "0.0.0.0"),
     ("server", "port", "9_000", "9000", 9_000),
+    ("server", "workers", "4", "4", 4),
     ("server", "public_url", '"https://Play.example:443"', "https://Play.example:443", "https://play.example"),
     ("server", "metrics_host", '"::1"', "::1", "::1"),
     ("server", "metrics_port", "0", "0", 0),
@@ -141,7 +142,9 @@ WRONG_VALUES = [
     ("server", "port", "80.0", "must be an integer from 0 to 65535"),
     ("server", "port", "true", "must be an integer from 0 to 65535"),
     ("server", "public_url", '"play.example"', "must begin with https:// or http://"),
+    ("server", "workers", "0", "must be an integer from 1 to 64"),
     ("server", "public_url", '"https://play.example/path"', "must end after the host or port, without a path"),
+    ("server", "workers", "0", "must be an integer from 1 to 64"),
     ("server", "public_url", '"https://u:p@play.example"', "must be scheme://host or scheme://host:port"),
     ("server", "trusted_proxies", '"10.0.0.0/8"', 'must be a list of networks like "10.0.0.0/8"'),
     ("server", "trusted_proxies", "[10]", 'must be a list of networks like "10.0.0.0/8"'),
@@ -210,6 +213,19 @@ def test_the_value_of_a_refused_variable_is_not_repeated(tmp_path):
         ("[server\n", "Expected ']' at the end of a table declaration"),
         ("[server]\nport = 1\nport = 2\n", "Cannot overwrite a value"),
         ("[server]\nport = 9090\n", "[server] metrics_port must differ from port"),
+        (
+            "[server]\nworkers = 3\nport = 9092\n",
+            "[server] metrics_port must differ from port, and so must the port of each further worker, one above the"
+            " other",
+        ),
+        (
+            "[server]\nworkers = 4\nmetrics_port = 65_533\n",
+            "[server] metrics_port must be at most 65532: each of the 4 workers takes the port after the one before",
+        ),
+        (
+            f'[server]\nworkers = 12\nnode = "{"n" * 62}"\n',
+            "[server] node must have at most 61 characters: workers add their number to it",
+        ),
         ("[server]\nport = 0\n", "[server] public_url must be given when port is 0"),
         ('[server]\ntls_key_file = "k"\n', "[server] tls_certificate_file and tls_key_file must be given together"),
         ("[wallet]\nretry_first_ms = 5_000\nretry_max_ms = 4_000\n", "[wallet] retry_max_ms must not be less than"),

@@ -4,7 +4,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from server.config import load_config
-from server.settings import game_settings, gateway_settings, web_settings
+from server.settings import edge_settings, game_settings, gateway_settings, web_settings
 
 FILE = """
 [server]
@@ -60,3 +60,17 @@ def test_the_parts_get_what_is_configured(tmp_path):
     assert (web.public_url, web.requests_per_second, web.requests_burst) == ("https://play.example", 9, 10)
     assert web.trusted_proxies == config.server.trusted_proxies != ()
     assert (web.static_dir / "index.html").is_file()
+
+
+def test_workers_share_what_is_for_the_whole_server_and_each_has_its_own_of_the_rest(tmp_path):
+    path: Path = tmp_path / "getaway.toml"
+    path.write_text(FILE)
+    alone, workers = load_config(path, {}), load_config(path, {"GETAWAY_SERVER_WORKERS": "4"})
+
+    game, web, edge = game_settings(workers), web_settings(workers), edge_settings(workers)
+    assert (game.operator_bets_max, game.operator_deliveries_max) == (28, 28)
+    assert (web.requests_per_second, web.requests_burst) == (3, 3)
+    assert edge.connections_max == 2_500
+    assert web.failures_burst == -(-web_settings(alone).failures_burst // 4)
+    assert edge.messages_per_second == edge_settings(alone).messages_per_second
+    assert game.drain_ms_max == game_settings(alone).drain_ms_max

@@ -77,7 +77,8 @@ def plan(tmp_path):
     return DemoPlan(
         host="127.0.0.1",
         server_port=port,
-        metrics_address=("127.0.0.1", metrics_port),
+        metrics_host="127.0.0.1",
+        metrics_ports=(metrics_port,),
         lobby_port=lobby_port,
         demo_dir=tmp_path / "demo",
         server_stop_s=5,
@@ -177,19 +178,19 @@ def test_a_port_must_be_known(plan, which):
         check_ports(replace(plan, **{which: 0}))
 
 
-def test_a_taken_metrics_port_is_named_but_0_is_any(plan):
+def test_a_taken_metrics_port_is_named(plan):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(DemoError, match=f"port {port} .*GETAWAY_SERVER_METRICS_PORT"):
-            check_ports(replace(plan, metrics_address=("127.0.0.1", port)))
-    check_ports(replace(plan, metrics_address=("127.0.0.1", 0)))
+            check_ports(replace(plan, metrics_ports=(*plan.metrics_ports, port)))
+    check_ports(replace(plan, metrics_ports=()))
 
 
 def test_one_port_for_two_is_an_error(plan):
     with pytest.raises(DemoError, match="different ports"):
         check_ports(replace(plan, lobby_port=plan.server_port))
     with pytest.raises(DemoError, match="different ports"):
-        check_ports(replace(plan, metrics_address=("127.0.0.1", plan.lobby_port)))
+        check_ports(replace(plan, metrics_ports=(*plan.metrics_ports, plan.lobby_port)))
 
 
 @pytest.mark.parametrize(

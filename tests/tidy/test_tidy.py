@@ -8,6 +8,7 @@ from tests.tidy import checks
 
 ROOT = Path(__file__).resolve().parents[2]
 ENTRY_POINTS = {"server.cli.__main__", "server.loadtest.worker", "server.sandbox.operator", "server.cli.program"}
+ENTRY_POINTS |= {"server.workers.__main__"}
 
 
 def texts(*patterns: str) -> dict[str, str]:
