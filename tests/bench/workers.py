@@ -1,14 +1,12 @@
 """What a second worker process brings: ``python -m tests.bench.workers [--quick]``.
 
 The rows *launches* and *whole rounds* again, with one worker and with two, in turns. On two cores the workers share
-them with PostgreSQL, the wallet and the load. Nothing is measured by a version that has no ``[server] workers``.
+them with PostgreSQL, the wallet and the load.
 """
 
-from dataclasses import fields
 from statistics import median
 from typing import Any
 
-from server.config import ServerConfig
 from tests.bench.house import open_house
 from tests.bench.launches import launch
 from tests.bench.options import Options, run_row
@@ -29,13 +27,11 @@ def run(tools: Tools, options: Options, workers: int) -> dict[str, Any]:
         "launches_per_s": launched["per_s"],
         "late_p99_ms": flown["late_p99_ms"],
         "rounds_per_s": flown["rounds_per_s"],
+        "errors": flown["errors"],
     }
 
 
 def measure(tools: Tools, options: Options) -> list[Line]:
-    if "workers" not in {each.name for each in fields(ServerConfig)}:
-        progress("workers: this version has no [server] workers, so there is nothing to measure")
-        return []
     runs: dict[int, list[dict[str, Any]]] = {workers: [] for workers in WORKERS}
     for repetition in range(options.repetitions):
         for workers in WORKERS:
@@ -45,9 +41,11 @@ def measure(tools: Tools, options: Options) -> list[Line]:
     texts = []
     for workers, each in runs.items():
         seen = {name: median(figures[name] for figures in each) for name in each[0]}
+        errors = sum(figures["errors"] for figures in each)
         texts.append(
             f"{workers}: {seen['launches_per_s']:,.0f} launches/s; {IN_FLIGHT:,} players with lateness p99"
             f" {seen['late_p99_ms']:.1f} ms, {seen['rounds_per_s']:.0f} rounds/s"
+            + (f", {errors} errors" if errors else "")
         )
     return [Line("from 1 worker to 2, on two cores with all the rest", "-", "; ".join(texts), None)]
 

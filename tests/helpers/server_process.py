@@ -9,12 +9,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 START_S_MAX = 30
 STOP_S_MAX = 30
 KNOWN_S_MAX = 5
+ASKED_OF_EACH = 10
 
 
 def free_ports(count: int) -> list[int]:
@@ -25,11 +27,23 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
+def ports_in_a_row(count: int) -> int:
+    """The first of so many free ports, one above the other."""
+    while True:
+        (first,) = free_ports(1)
+        with suppress(OSError, OverflowError), ExitStack() as taken:
+            for port in range(first, first + count):
+                taken.enter_context(socket.create_server(("127.0.0.1", port)))
+            return first
+
+
 class ServerProcess:
     """``getaway serve`` on ``database_url``. The log goes to ``folder/server.log``."""
 
     def __init__(self, database_url: str, folder: Path, **variables: str) -> None:
-        self.port, self.metrics_port = free_ports(2)
+        self.workers = int(variables.get("GETAWAY_SERVER_WORKERS", "1"))
+        self.metrics_port = ports_in_a_row(self.workers)
+        self.port = self._port_beside(self.metrics_port)
         self.url = f"http://127.0.0.1:{self.port}"
         self.metrics_url = f"http://127.0.0.1:{self.metrics_port}"
         self.log_path = folder / "server.log"
@@ -49,6 +63,11 @@ class ServerProcess:
             "GETAWAY_WALLET_ALLOW_INSECURE_CALLBACKS": "true",
             **variables,
         }
+
+    def _port_beside(self, metrics_port: int) -> int:
+        while (port := free_ports(1)[0]) in range(metrics_port, metrics_port + self.workers):
+            pass
+        return port
 
     def getaway(self, *arguments: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
         """Run the command line beside the server, with the same settings."""
@@ -73,7 +92,11 @@ class ServerProcess:
         return created
 
     def _wait_until_known(self, created: dict[str, str]) -> None:
-        """A wrong signature is only told to an operator whose id and key are right."""
+        """A wrong signature is only told to an operator whose id and key are right.
+
+        Each request comes to any of the workers: that many in a row are answered so only if all of them know it.
+        """
+        missing = asked = 1 if self.workers == 1 else ASKED_OF_EACH * self.workers
         deadline = time.monotonic() + KNOWN_S_MAX
         while time.monotonic() < deadline:
             headers = {
@@ -87,7 +110,11 @@ class ServerProcess:
                 urllib.request.urlopen(request, timeout=5)
             except urllib.error.HTTPError as refusal:
                 if json.load(refusal)["error"]["code"] == "bad_signature":
-                    return
+                    missing -= 1
+                    if not missing:
+                        return
+                    continue
+            missing = asked
             time.sleep(0.1)
         raise AssertionError(f"the running server does not know its new operator after {KNOWN_S_MAX} s")
 
@@ -146,9 +173,26 @@ class ServerProcess:
         return True
 
     def kill(self) -> None:
+        """End it at once, the workers included: they would stop by themselves, but in order and thus later."""
         if self._process is not None and self._process.poll() is None:
+            workers = self.children().values()
             self._process.kill()
             self._process.wait(STOP_S_MAX)
+            for pid in workers:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+    def children(self) -> dict[int, int]:
+        """The workers' process ids by their numbers."""
+        found = {}
+        for task in Path(f"/proc/{self.pid}/task").iterdir():
+            # A thread, or a child, may end between its listing and this.
+            with suppress(FileNotFoundError, ProcessLookupError):
+                for child in (task / "children").read_text().split():
+                    words = Path(f"/proc/{child}/cmdline").read_bytes().decode().split("\0")
+                    if "server.workers" in words:
+                        found[int(words[words.index("server.workers") + 1])] = int(child)
+        return found
 
     def log(self) -> str:
         return self.log_path.read_text(encoding="utf-8", errors="replace")

@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import time
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
@@ -15,7 +14,7 @@ from trio_websocket import wrap_client_stream
 from tests.e2e.house import House
 from tests.e2e.player import CLOSE_S_MAX, Player
 from tests.e2e.wallet import Wallet
-from tests.helpers.server_process import ServerProcess, free_ports
+from tests.helpers.server_process import ServerProcess
 
 WAIT_S_MAX = 30
 TAKEN_S_MAX = 2
@@ -24,26 +23,6 @@ LANDINGS_MAX = 200
 """Connections until one lands where it is wanted: of two workers, each gets every second one."""
 ENDED_BY_ITSELF = "a worker has ended by itself and is started again"
 LOST_PARENT = "the parent of this worker has ended; the worker stops"
-
-
-def ports_in_a_row(count):
-    """The first of so many free ports."""
-    while True:
-        (first,) = free_ports(1)
-        with suppress(OSError, OverflowError), _all_bound(range(first, first + count)):
-            return first
-
-
-@contextmanager
-def _all_bound(ports):
-    sockets = []
-    try:
-        for port in ports:
-            sockets.append(socket.create_server(("127.0.0.1", port)))
-        yield
-    finally:
-        for each in sockets:
-            each.close()
 
 
 def is_alive(pid):
@@ -65,11 +44,7 @@ class Team(ServerProcess):
     """``getaway serve`` with several workers."""
 
     def __init__(self, database_url, folder, *, workers=2, **variables):
-        self.workers = workers
-        first = ports_in_a_row(workers)
-        own = {"GETAWAY_SERVER_WORKERS": str(workers), "GETAWAY_SERVER_METRICS_PORT": str(first)}
-        super().__init__(database_url, folder, **own, **variables)
-        self.metrics_port = first
+        super().__init__(database_url, folder, GETAWAY_SERVER_WORKERS=str(workers), **variables)
         self.pardoned = ()
         """What the log may hold among its errors, because the test did it."""
 
@@ -107,16 +82,6 @@ class Team(ServerProcess):
         lines = [line for line in self.metrics(number).splitlines() if line.startswith(series)]
         return float(lines[0].split()[-1]) if lines else 0
 
-    def children(self):
-        """The workers' process ids by their numbers."""
-        found = {}
-        for task in Path(f"/proc/{self.pid}/task").iterdir():
-            for child in (task / "children").read_text().split():
-                words = Path(f"/proc/{child}/cmdline").read_bytes().decode().split("\0")
-                if "server.workers" in words:
-                    found[int(words[words.index("server.workers") + 1])] = int(child)
-        return found
-
     def end_worker(self, number, how=signal.SIGKILL):
         """Its process id, now gone."""
         pid = self.children()[number]
@@ -131,15 +96,6 @@ class Team(ServerProcess):
 
     def errors(self):
         return [line for line in super().errors() if not any(words in line for words in self.pardoned)]
-
-    def kill(self):
-        """The parent, and then its workers: a failed test must leave nobody."""
-        left = self.children().values() if self._process is not None and is_alive(self._process.pid) else ()
-        left = list(left)
-        super().kill()
-        for pid in left:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
 
     # who has a connection
 
@@ -180,23 +136,6 @@ class Team(ServerProcess):
 
 class TeamHouse(House):
     """A house with doors to each worker."""
-
-    def add_operator(self, *options, **terms):
-        operator = super().add_operator(*options, **terms)
-        for number in self.server.numbers:
-            wait_until(
-                lambda number=number: self._is_known(number, operator), f"worker {number} knows the operator", 10
-            )
-        return operator
-
-    def _is_known(self, number, operator):
-        """A wrong signature is only told to an operator whose id and key are right."""
-        headers = dict(operator.signed("GET", "/api/public/rgs/revenue", secret="wrong"))
-        status, body = trio.run(self._ask, number, "/api/public/rgs/revenue", headers)
-        return status == 401 and json.loads(body)["error"]["code"] == "bad_signature"
-
-    async def _ask(self, number, target, headers):
-        return await request_to(self.server, number, "GET", target, headers)
 
     @asynccontextmanager
     async def playing_at(self, number, session):
