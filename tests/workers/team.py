@@ -45,6 +45,7 @@ class Team(ServerProcess):
 
     def __init__(self, database_url, folder, *, workers=2, **variables):
         super().__init__(database_url, folder, GETAWAY_SERVER_WORKERS=str(workers), **variables)
+        self._workers_ever = set()
         self.pardoned = ()
         """What the log may hold among its errors, because the test did it."""
 
@@ -81,6 +82,18 @@ class Team(ServerProcess):
         series = f"{name}_total{{{chosen}}} "
         lines = [line for line in self.metrics(number).splitlines() if line.startswith(series)]
         return float(lines[0].split()[-1]) if lines else 0
+
+    def children(self):
+        found = super().children()
+        self._workers_ever.update(found.values())
+        return found
+
+    def kill(self):
+        super().kill()
+        for pid in self._workers_ever:  # a failed test must leave nobody, also where the parent was killed before
+            with suppress(FileNotFoundError, ProcessLookupError):
+                if b"server.workers" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    os.kill(pid, signal.SIGKILL)
 
     def end_worker(self, number, how=signal.SIGKILL):
         """Its process id, now gone."""
