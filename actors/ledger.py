@@ -2,6 +2,7 @@
 
 import logging
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -12,12 +13,16 @@ from actors.actor import Actor, Reply
 from actors.errors import ActorError
 from actors.ports import Ledger, LedgerUnavailableError
 from actors.settings import GameSettings
-from actors.transitions import Answer, PlaceBet, Transition
+from actors.transitions import AcknowledgeCall, Answer, PlaceBet, Transition
 
 log = logging.getLogger("getaway.ledger")
 
 ANSWER_TIMEOUT_MS = 30_000
 """Longer than the database's own deadlines: an answer that is later than this counts as lost."""
+
+COMPANY_MS_MAX = 5
+"""How long acknowledgements wait for others to share their commit with. The money has moved, and should the commit be
+lost the call is repeated with the same id: nobody is kept from anything."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +42,10 @@ class GroupObserver(Protocol):
 def session_of(transition: Transition) -> UUID:
     """The session that a transition changes: a group holds at most one of each session."""
     return transition.round.session_id if isinstance(transition, PlaceBet) else transition.session_id
+
+
+def _all_can_wait(group: Iterable[_Waiting]) -> bool:
+    return all(isinstance(waiting.transition, AcknowledgeCall) for waiting in group)
 
 
 class LedgerActor(Actor[_Waiting]):
@@ -64,9 +73,20 @@ class LedgerActor(Actor[_Waiting]):
         while True:
             if not self._left_over:
                 self._left_over.append(await self.receive())
-            while len(self._left_over) < self._group_max and (waiting := self.receive_nowait()) is not None:
-                self._left_over.append(waiting)
+            self._gather()
+            await self._wait_for_company()
             await self._commit_group(self._take_group())
+
+    def _gather(self) -> None:
+        while len(self._left_over) < self._group_max and (waiting := self.receive_nowait()) is not None:
+            self._left_over.append(waiting)
+
+    async def _wait_for_company(self) -> None:
+        """A commit costs the same for one as for many, and while there are rounds the next one is not far."""
+        with trio.move_on_after(COMPANY_MS_MAX / 1000):
+            while len(self._left_over) < self._group_max and _all_can_wait(self._left_over):
+                self._left_over.append(await self.receive())
+            self._gather()
 
     def _take_group(self) -> list[_Waiting]:
         group: list[_Waiting] = []

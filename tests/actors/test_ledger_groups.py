@@ -1,0 +1,95 @@
+"""What the ledger actor commits together, and when."""
+
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import trio
+from trio.testing import MockClock
+
+from actors.ledger import COMPANY_MS_MAX, LedgerActor
+from actors.records import Owner
+from actors.settings import GameSettings
+from actors.transitions import AcknowledgeCall, Applied, ChangeClientSeed
+from tests.helpers.game import LIMITS, OPERATOR_ID
+
+COMMIT_S = 0.002
+
+
+class Ledger:
+    """Notes when each group came, and which sessions were in it."""
+
+    def __init__(self) -> None:
+        self.groups: list[tuple[float, list[int]]] = []
+
+    async def commit(self, transitions):
+        self.groups.append((round(trio.current_time(), 4), sorted(item.session_id.int for item in transitions)))
+        await trio.sleep(COMMIT_S)
+        return [Applied() for _ in transitions]
+
+    def ledger_group(self, size, duration_s):
+        assert size == len(self.groups[-1][1])
+
+
+def acknowledgement(session: int) -> AcknowledgeCall:
+    return AcknowledgeCall(
+        operator_id=OPERATOR_ID,
+        session_id=UUID(int=session),
+        operator_tx_id=f"tx-{session}",
+        attempts=1,
+        balance_minor=0,
+        acknowledged_at_ms=0,
+    )
+
+
+def urgent(session: int) -> ChangeClientSeed:
+    return ChangeClientSeed(
+        owner=Owner("node", 1), operator_id=OPERATOR_ID, session_id=UUID(int=session), client_seed="seed"
+    )
+
+
+@asynccontextmanager
+async def open_ledger(**changes):
+    """The actor, its ledger, and what tells it something after so many seconds."""
+    ledger = Ledger()
+    actor = LedgerActor(ledger, GameSettings(bet_limits={"USD": LIMITS}, **changes), ledger)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(actor.live)
+
+        async def commit_after(seconds, transition):
+            await trio.sleep(seconds)
+            await actor.commit(transition)
+
+        yield ledger, lambda seconds, transition: nursery.start_soon(commit_after, seconds, transition)
+        await trio.sleep(1)
+        nursery.cancel_scope.cancel()
+
+
+async def test_an_acknowledgement_shares_the_next_commit(autojump_clock: MockClock):
+    async with open_ledger() as (ledger, commit):
+        commit(0, acknowledgement(1))
+        commit(0.001, acknowledgement(2))
+        commit(0.003, urgent(3))
+    assert ledger.groups == [(0.003, [1, 2, 3])]
+
+
+async def test_an_acknowledgement_alone_is_committed_soon(autojump_clock: MockClock):
+    async with open_ledger() as (ledger, commit):
+        commit(0, acknowledgement(1))
+        commit(0.002, acknowledgement(2))
+    assert ledger.groups == [(COMPANY_MS_MAX / 1000, [1, 2])]
+
+
+async def test_nothing_else_waits(autojump_clock: MockClock):
+    async with open_ledger() as (ledger, commit):
+        commit(0, urgent(1))
+        commit(0.001, acknowledgement(2))
+        commit(0.001, urgent(3))
+    assert ledger.groups == [(0.0, [1]), (COMMIT_S, [2, 3])]
+
+
+async def test_a_full_group_does_not_wait(autojump_clock: MockClock):
+    async with open_ledger(ledger_group_max=2) as (ledger, commit):
+        for session in (1, 2, 3):
+            commit(0, acknowledgement(session))
+    assert [len(sessions) for _, sessions in ledger.groups] == [2, 1]
+    assert ledger.groups[0][0] == 0.0
