@@ -8,7 +8,7 @@ import re
 import subprocess
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -29,6 +29,9 @@ CONNECTIONS_DEFAULT: Final = 100
 CONNECTIONS_OF_COMMANDS: Final = 40
 """For the commands beside a running server; each opens a few."""
 _CONNECTIONS_LINE: Final = re.compile(r"^max_connections\s*=\s*(\d+)", re.MULTILINE)
+
+_ENDED: Final = "Z"
+"""The state of a process that has ended and is still listed."""
 
 LOOK_S: Final = 1.0
 PAUSE_S: Final = 5.0
@@ -116,7 +119,7 @@ def _forget_dead_processes(handles: Path, lock_path: Path) -> None:
             listed = json.loads(handles.read_text())
         except ValueError:
             listed = []
-        handles.write_text(json.dumps([pid for pid in listed if _is_running(pid)]))
+        handles.write_text(json.dumps([pid for pid in listed if not _has_ended(pid)]))
 
 
 def _know_postmaster(server: "PostgresServer") -> None:
@@ -145,3 +148,12 @@ def _is_running(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether it is gone, or only listed until its parent asks how it ended."""
+    if not _is_running(pid):
+        return True
+    with suppress(OSError):  # not every system has this file
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == _ENDED
+    return False

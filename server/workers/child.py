@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import socket
+import time
 from contextlib import suppress
 from functools import partial
 from math import ceil
@@ -27,10 +28,14 @@ from server.workers.worker import stop_s_max
 log = logging.getLogger("getaway.workers")
 
 _STANDARD_INPUT: Final = 0
+PARENT_ENDS_S_MAX: Final = 2.0
+LOOK_S: Final = 0.01
+"""How long the end of a parent may take once its files are closed, and how often a worker looks for it."""
 
 
 def run_worker() -> int:
     """Serve what the parent's brief on standard input says, until told to stop; the exit status."""
+    parent = os.getppid()
     try:
         line = _line()
         brief = receive(line)
@@ -38,7 +43,7 @@ def run_worker() -> int:
         return EXIT_FAILED
     configure_logs(brief.config.log.format, brief.config.log.level, worker=brief.number)
     # A thread: it must notice and act even while the event loop, or the way to it, is stuck.
-    Thread(target=_stop_without_parent, args=(line, stop_s_max(brief.config)), daemon=True).start()
+    Thread(target=_stop_without_parent, args=(line, parent, stop_s_max(brief.config)), daemon=True).start()
     return exit_status(partial(trio.run, _serve, brief, line))
 
 
@@ -51,13 +56,19 @@ def _line() -> socket.socket:
     return line
 
 
-def _stop_without_parent(line: socket.socket, stop_s: float) -> None:
+def _stop_without_parent(line: socket.socket, parent: int, stop_s: float) -> None:
     """Wait until the parent's end of the line is closed; then stop as if told, and by force after ``stop_s``."""
     with suppress(OSError):
         while line.recv(64):
             pass
     log.error("the parent of this worker has ended; the worker stops")
     signal.alarm(ceil(stop_s))  # nobody catches it: the system ends a process that does not end itself
+    # A process that is killed closes its files a moment before it counts as ended, and whoever leaves the embedded
+    # database last must find it ended. Its children are another's by then.
+    for _ in range(round(PARENT_ENDS_S_MAX / LOOK_S)):
+        if os.getppid() != parent:
+            break
+        time.sleep(LOOK_S)
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -1,10 +1,12 @@
 """The embedded server: started by the first process, shared, and stopped by the last one, killed ones not counted."""
 
 import asyncio
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import asyncpg
@@ -48,6 +50,14 @@ class Visitor:
         self._process.kill()
         self._process.communicate(timeout=20)
 
+    @contextmanager
+    def killed_unnoticed(self):
+        """Killed, and until the end of the block nobody has asked how it ended."""
+        self._process.kill()
+        os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+        yield
+        self._process.communicate(timeout=20)
+
 
 def ask(url, statement):
     async def run():
@@ -81,6 +91,14 @@ def test_the_last_process_to_leave_stops_the_server(folder):
     with embedded_server(folder) as url:
         assert ask(url, "SELECT x FROM kept") == 1
     assert not is_running(folder)
+
+
+def test_a_killed_process_does_not_count_before_its_parent_has_noticed(folder):
+    visitor = Visitor(folder)
+    with visitor.killed_unnoticed():
+        with embedded_server(folder):
+            assert is_running(folder)
+        assert not is_running(folder)
 
 
 def test_a_folder_that_can_not_be_one_is_told_in_one_line(tmp_path):
