@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -18,12 +19,18 @@ STOP_S_MAX = 30
 KNOWN_S_MAX = 5
 ASKED_OF_EACH = 10
 
+PORTS = range(10_240, 32_000)
+"""Below those that the system gives to connections that go out: one of these could take a port just found free."""
+
 
 def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
+    ports: list[int] = []
+    with ExitStack() as taken:
+        while len(ports) < count:
+            port = random.choice(PORTS)
+            with suppress(OSError):
+                taken.enter_context(socket.create_server(("127.0.0.1", port)))
+                ports.append(port)
     return ports
 
 
@@ -31,7 +38,7 @@ def ports_in_a_row(count: int) -> int:
     """The first of so many free ports, one above the other."""
     while True:
         (first,) = free_ports(1)
-        with suppress(OSError, OverflowError), ExitStack() as taken:
+        with suppress(OSError), ExitStack() as taken:
             for port in range(first, first + count):
                 taken.enter_context(socket.create_server(("127.0.0.1", port)))
             return first
