@@ -44,8 +44,6 @@ class GameSettings:
 
     session_linger_ms: int = 30_000
     """A session without a socket and without a round leaves memory after this; its row stays."""
-    wallet_linger_ms: int = 2_000
-    """A wallet actor without anything to send leaves memory after this."""
     operator_refresh_ms: int = 2_000
     heartbeat_ms: int = 1_000
     lease_ms: int = 10_000

@@ -6,6 +6,7 @@ once and stores what became of it; a failed one is due again later. It can be st
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from uuid import UUID
@@ -44,12 +45,9 @@ class WalletActor(Actor[SendBet | Deliver]):
         self._listener = listener
 
     async def run(self) -> None:
-        """Serve until nothing came for ``wallet_linger_ms``."""
-        while True:
-            message: SendBet | Deliver | None = None
-            with trio.move_on_after(self._services.settings.wallet_linger_ms / 1000):
-                message = await self.receive()
-            match message or self.receive_nowait():
+        """Serve what has come. To wait for more would cost more than to start anew."""
+        while (message := self.receive_nowait()) is not None:
+            match message:
                 case SendBet() as bet:
                     bet.reply.answer(await self._send_bet(bet.call))
                 case Deliver() as delivery:
@@ -57,17 +55,11 @@ class WalletActor(Actor[SendBet | Deliver]):
                         await self._deliver(delivery.call, was_trial=delivery.is_trial)
                     finally:
                         delivery.ended()
-                case None:
-                    return
 
     async def _send_bet(self, call: WalletCall) -> WalletAnswer | NotSent:
         """Within the bet's deadline, the wait for a place among the operator's bets included."""
         give_up_at = trio.current_time() + self._services.settings.bet_timeout_ms / 1000
-        has_place = False
-        with trio.move_on_at(give_up_at):
-            await self._lane.bets.acquire_on_behalf_of(call)
-            has_place = True
-        if not has_place:
+        if not await self._take_place(call, give_up_at):
             return NotSent("too many bets of this operator are in flight")
         try:
             left_ms = int((give_up_at - trio.current_time()) * 1000)
@@ -76,6 +68,15 @@ class WalletActor(Actor[SendBet | Deliver]):
             return await self._attempt(call, left_ms, was_trial=self._lane.begin())
         finally:
             self._lane.bets.release_on_behalf_of(call)
+
+    async def _take_place(self, call: WalletCall, give_up_at: float) -> bool:
+        with suppress(trio.WouldBlock):
+            self._lane.bets.acquire_on_behalf_of_nowait(call)
+            return True
+        with trio.move_on_at(give_up_at):
+            await self._lane.bets.acquire_on_behalf_of(call)
+            return True
+        return False
 
     async def _attempt(self, call: WalletCall, timeout_ms: int, *, was_trial: bool) -> WalletAnswer | NotSent:
         """One attempt, at most ``timeout_ms`` long whatever the gateway does."""
