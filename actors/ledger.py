@@ -74,7 +74,8 @@ class LedgerActor(Actor[_Waiting]):
             if not self._left_over:
                 self._left_over.append(await self.receive())
             self._gather()
-            await self._wait_for_company()
+            if _all_can_wait(self._left_over):
+                await self._wait_for_company()
             await self._commit_group(self._take_group())
 
     def _gather(self) -> None:

@@ -25,6 +25,8 @@ TOKEN_LENGTH_MAX = 128
 AUTO_CASHOUT_MAX = 10**6
 """Far above any operator's largest multiplier; that one is checked where it is known."""
 
+_TO_JSON = json.JSONEncoder(separators=(",", ":")).encode
+
 
 class FrameError(Exception):
     """A frame that can't be taken: ``code`` of the protocol, words for the developer of the client, the frame's id."""
@@ -212,7 +214,7 @@ def encode(frame_type: str, frame_id: str | None, **fields: object) -> bytes:
     if frame_id is not None:
         frame["id"] = frame_id
     frame.update(fields)
-    return json.dumps(frame, separators=(",", ":")).encode("ascii")
+    return _TO_JSON(frame).encode("ascii")
 
 
 def tick_frame(elapsed_ms: int, hundredths: int) -> bytes:

@@ -32,6 +32,8 @@ from server.db.group_rows import END_STATUS, RoundEnd, batch_of, session_key
 from server.db.rows import Row
 from server.vault import Vault
 
+_TO_JSON = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+
 Done = set[tuple[str, str]]
 """What a call has applied: kind and key."""
 
@@ -73,7 +75,7 @@ def _waves(transitions: Sequence[Transition]) -> list[list[int]]:
 
 
 async def _commit_wave(connection: Connection, vault: Vault, transitions: Sequence[Transition]) -> list[Answer]:
-    batch = json.dumps(batch_of(vault, transitions), separators=(",", ":"))
+    batch = _TO_JSON(batch_of(vault, transitions))
     done = {(kind, key) for kind, key in await connection.fetch(sql.COMMIT_GROUP, batch)}
     answers = [_applied(transition, done) for transition in transitions]
     if None in answers:

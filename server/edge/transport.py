@@ -49,14 +49,17 @@ class Transport(trio.abc.Stream):
         """What has come; nothing at the end."""
         # Not by ``self.socket``: thousands of players wait here for hours, and each of its coroutines has a frame.
         await trio.lowlevel.checkpoint_if_cancelled()
+        has_waited = False
         try:
             while True:
                 try:
                     data = self._raw.recv(max_bytes or _READ_BYTES)
                 except BlockingIOError:
                     await trio.lowlevel.wait_readable(self._raw)
+                    has_waited = True
                 else:
-                    await trio.lowlevel.cancel_shielded_checkpoint()
+                    if not has_waited:  # otherwise everybody else has had a turn already
+                        await trio.lowlevel.cancel_shielded_checkpoint()
                     return data
         except OSError as error:
             raise self._trio_error() from error
