@@ -39,7 +39,7 @@ from server.process import allow_open_files
 from server.settings import edge_settings, game_settings, gateway_settings, metrics_edge_settings, web_settings
 from server.stopping import StoppedAtOnceError, told_to_stop
 from server.vault import MasterKeyError, Vault, VaultError, load_master_key
-from server.wallet_gateway import HttpxWalletGateway
+from server.wallet_gateway import HttpWalletGateway
 from server.web.app import create_app
 from server.web.metrics_app import create_metrics_app
 from server.web.services import WebServices
@@ -142,7 +142,7 @@ async def serve_node(
     metrics, clock = Metrics(), ServerClock(time.time() * 1000)
     entropy = SystemEntropy(clock)
     settings = game_settings(config)
-    with HttpxWalletGateway(gateway_settings(config), clock) as gateway:
+    with HttpWalletGateway(gateway_settings(config), clock) as gateway:
         ports = Ports(
             ledger=PostgresLedger(database, vault),
             operators=PostgresOperatorStore(database, vault),

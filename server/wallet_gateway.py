@@ -14,8 +14,8 @@ refund is sent again, and both are idempotent by ``operator_tx_id``)::
 
 import json
 import logging
+import re
 import ssl
-from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import TracebackType
@@ -28,13 +28,16 @@ from actors.ports import Acknowledged, Declined, Unclear, WalletAnswer
 from actors.records import CallKind, Operator, WalletCall
 from server.callback_url import callback_url_error
 from server.signing import sign, string_to_sign
-from server.wallet_connection import Resolver, StaleConnectionError, WalletConnectionError
+from server.wallet_connection import Endpoint, Resolver, StaleConnectionError, WalletConnectionError
 from server.wallet_transport import TransportSettings, WalletTransport
 
 log = logging.getLogger("getaway.wallet")
 
 BALANCE_MINOR_MAX: Final = 10**15
 _UNCLEAR_4XX: Final = frozenset({408, 425, 429})
+_DEFAULT_PORTS: Final = {"https": 443, "http": 80}
+# A key of ours; anything else could end the header.
+_API_KEY: Final = re.compile(r"[!-~]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +55,16 @@ class Clock(Protocol):
         ...
 
 
-class HttpxWalletGateway:
+@dataclass(frozen=True, slots=True)
+class _Destination:
+    """Where calls of one kind go. ``target`` is what is signed and sent, ``head`` how each request begins."""
+
+    endpoint: Endpoint
+    target: str
+    head: str
+
+
+class HttpWalletGateway:
     """Implements ``actors.ports.WalletGateway`` over HTTP/1.1. A context manager: leaving it closes idle connections.
 
     Each operator has connections of its own. Nothing comes from the environment or from an earlier answer: no proxies,
@@ -117,33 +129,32 @@ class HttpxWalletGateway:
             return Unclear("the call failed unexpectedly")
 
     async def _exchange(self, operator: Operator, call: WalletCall, *, may_reuse: bool) -> WalletAnswer:
-        request = self._signed_request(operator, call, may_reuse)
-        # Straight to the transport: what a client adds (cookies, redirects, proxies, hooks, lines in the log with every
-        # URL) is all that must not be here, and costs a third of the call.
-        async with aclosing(await self._transport.handle_async_request(request)) as response:
-            if response.status_code != 200:
-                return classify_status(response.status_code)
-            if response.headers.get("Content-Encoding", "identity") != "identity":
-                return Unclear("the answer is compressed, which was not asked for")
-            return classify_body(await response.aread())
+        destination = _destination(operator.wallet_callback_url, call.kind)
+        answer = await self._transport.exchange(
+            operator.operator_id,
+            destination.endpoint,
+            self._signed_request(operator, call, destination),
+            may_reuse=may_reuse,
+        )
+        if answer.status != 200:
+            return classify_status(answer.status)
+        if any(name == b"content-encoding" and value != b"identity" for name, value in answer.headers):
+            return Unclear("the answer is compressed, which was not asked for")
+        return classify_body(answer.body)
 
-    def _signed_request(self, operator: Operator, call: WalletCall, may_reuse: bool) -> httpx.Request:
-        # Built apart from the client, which would add headers of its own. What is signed is the target that is sent.
-        url = _call_url(operator.wallet_callback_url, call.kind)
+    def _signed_request(self, operator: Operator, call: WalletCall, destination: _Destination) -> bytes:
+        """All bytes of a call, written here: what a client would add (cookies, redirects, proxies, lines in the log
+        with every URL) is all that must not be in it, and costs as much as all the rest of the call."""
+        if not _API_KEY.fullmatch(operator.api_key):
+            raise ValueError("an API key must be printable ASCII without spaces")
         timestamp = str(self._clock.now_ms() // 1000)
-        text = string_to_sign(timestamp, "POST", url.raw_path.decode("ascii"), call.body)
-        headers = {
-            "User-Agent": "getaway",
-            "Accept": "application/json",
-            "Accept-Encoding": "identity",
-            "Content-Type": "application/json",
-            "X-Operator-Id": str(operator.operator_id),
-            "X-Operator-Key": operator.api_key,
-            "X-Timestamp": timestamp,
-            "X-Signature": sign(operator.hmac_secret, text),
-        }
-        extensions = WalletTransport.extensions(operator.operator_id, may_reuse=may_reuse)
-        return httpx.Request("POST", url, headers=headers, content=call.body, extensions=extensions)
+        text = string_to_sign(timestamp, "POST", destination.target, call.body)
+        head = (
+            f"{destination.head}Content-Length: {len(call.body)}\r\nX-Operator-Id: {operator.operator_id}\r\n"
+            f"X-Operator-Key: {operator.api_key}\r\nX-Timestamp: {timestamp}\r\n"
+            f"X-Signature: {sign(operator.hmac_secret, text)}\r\n\r\n"
+        )
+        return head.encode("ascii") + call.body
 
 
 def classify_status(status: int) -> WalletAnswer:
@@ -155,7 +166,7 @@ def classify_status(status: int) -> WalletAnswer:
 def classify_body(body: bytes) -> WalletAnswer:
     """What the body of a 200 says. Anything that two readers could understand differently is ``Unclear``."""
     try:
-        answer = json.loads(body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse)
+        answer = _STRICT_JSON.decode(body.decode("utf-8"))
     except (ValueError, RecursionError):  # not UTF-8, not JSON, a repeated key, or digits without end
         return Unclear("the answer is not valid JSON")
     if not isinstance(answer, dict):
@@ -184,6 +195,9 @@ def _refuse(constant: str) -> Never:
     raise ValueError(f"{constant} is not JSON")
 
 
+_STRICT_JSON: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse)
+
+
 @lru_cache(maxsize=1024)
 def _url_problem(url: str, allow_insecure: bool) -> str | None:
     # The policy is pure, and a call is sent far more often than a URL changes.
@@ -191,5 +205,13 @@ def _url_problem(url: str, allow_insecure: bool) -> str | None:
 
 
 @lru_cache(maxsize=4096)
-def _call_url(base: str, kind: CallKind) -> httpx.URL:
-    return httpx.URL(f"{base.rstrip('/')}/{kind.value}")
+def _destination(base: str, kind: CallKind) -> _Destination:
+    """``base`` is a URL without a problem: its parts are ASCII without spaces."""
+    url = httpx.URL(f"{base.rstrip('/')}/{kind.value}")
+    target, host = url.raw_path.decode("ascii"), url.netloc.decode("ascii")
+    return _Destination(
+        endpoint=Endpoint(url.raw_host.decode("ascii"), url.port or _DEFAULT_PORTS[url.scheme], url.scheme == "https"),
+        target=target,
+        head=f"POST {target} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: getaway\r\nAccept: application/json\r\n"
+        "Accept-Encoding: identity\r\nContent-Type: application/json\r\n",
+    )

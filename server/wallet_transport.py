@@ -1,20 +1,16 @@
-"""How wallet calls travel: an ``httpx`` transport over connections that are kept for each operator apart.
+"""How wallet calls travel: connections that are kept for each operator apart.
 
-``httpx`` comes with a transport of its own, whose pool hands a connection on without looking whether bytes were left
-on it (see ``wallet_connection``), and which resolves names in threads that all hosts share.
+``httpx`` would bring a pool that hands a connection on without looking whether bytes were left on it (see
+``wallet_connection``), and which resolves names in threads that all hosts share.
 """
 
 import ssl
 from dataclasses import dataclass
-from typing import Final
 from uuid import UUID
 
-import httpx
 import trio
 
-from server.wallet_connection import Endpoint, Resolver, WalletConnection, connect
-
-_DEFAULT_PORTS: Final = {"https": 443, "http": 80}
+from server.wallet_connection import Endpoint, HttpAnswer, Resolver, WalletConnection, connect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,12 +40,8 @@ class _Idle:
     expires_at: float
 
 
-class WalletTransport(httpx.AsyncBaseTransport):
-    """Carries POSTs whose extensions say for whom (``extensions`` makes them). The deadline is the caller's.
-
-    An answer has its body only with status 200, whole and as it came. Of its headers it has only ``Content-Encoding``:
-    without the others the client has no cookie to keep and no redirect to prepare.
-    """
+class WalletTransport:
+    """Carries whole requests, each for one operator. The deadline is the caller's."""
 
     def __init__(self, settings: TransportSettings, ssl_context: ssl.SSLContext, resolver: Resolver) -> None:
         self._settings = settings
@@ -58,31 +50,23 @@ class WalletTransport(httpx.AsyncBaseTransport):
         self._idle: dict[UUID, list[_Idle]] = {}
         self._is_closed = False
 
-    @staticmethod
-    def extensions(operator_id: UUID, *, may_reuse: bool) -> dict[str, object]:
-        """A request's extensions: whose connections it may use, and whether it may use a kept one."""
-        return {"operator_id": operator_id, "may_reuse": may_reuse}
+    async def exchange(self, operator_id: UUID, endpoint: Endpoint, request: bytes, *, may_reuse: bool) -> HttpAnswer:
+        """Send a POST, on one of the operator's kept connections if it ``may_reuse`` one, and read the answer.
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """One exchange. Raises ``WalletConnectionError`` and, for headers that can't be sent, ``h11`` errors."""
-        operator_id = request.extensions["operator_id"]
-        endpoint = _endpoint(request.url)
-        connection = await self._take_idle(operator_id, endpoint) if request.extensions["may_reuse"] else None
+        Raises ``WalletConnectionError``.
+        """
+        connection = await self._take_idle(operator_id, endpoint) if may_reuse else None
         if connection is None:
             addresses = await self._resolver.addresses(operator_id, endpoint)
             connection = await connect(endpoint, addresses, self._ssl_context)
         try:
-            answer = await connection.exchange(
-                request.url.raw_path,
-                request.headers.raw,
-                request.content,
+            return await connection.exchange(
+                request,
                 answer_bytes_max=self._settings.answer_bytes_max,
                 drain_ms_max=self._settings.drain_ms_max,
             )
         finally:
             self._keep_or_close(operator_id, endpoint, connection)
-        headers = [header for header in answer.headers if header[0] == b"content-encoding"]
-        return httpx.Response(answer.status, headers=headers, stream=httpx.ByteStream(answer.body))
 
     def close(self) -> None:
         """Close the idle connections and keep no more; calls in flight go on. To be called inside trio."""
@@ -117,7 +101,3 @@ class WalletTransport(httpx.AsyncBaseTransport):
         # In order of age: what has expired is in front.
         while kept and (kept[0].expires_at <= now or len(kept) > self._settings.idle_connections_max):
             kept.pop(0).connection.close()
-
-
-def _endpoint(url: httpx.URL) -> Endpoint:
-    return Endpoint(url.raw_host.decode("ascii"), url.port or _DEFAULT_PORTS[url.scheme], url.scheme == "https")

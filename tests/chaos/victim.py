@@ -27,7 +27,7 @@ from server.edge.listener import Edge
 from server.edge.player_sink import SocketSink
 from server.edge.player_stream import PlayerStream
 from server.wallet_connection import WalletConnection
-from server.wallet_gateway import HttpxWalletGateway
+from server.wallet_gateway import HttpWalletGateway
 from tests.chaos.points import FRAMES, POINTS
 
 
@@ -118,7 +118,7 @@ def wrap_ledger():
 
 
 def wrap_wallet():
-    wrap(HttpxWalletGateway, "send", lambda _self, _operator, call, *_: [f"send.{call.kind.value}"])
+    wrap(HttpWalletGateway, "send", lambda _self, _operator, call, *_: [f"send.{call.kind.value}"])
     wrap(
         WalletConnection,
         "_send",

@@ -1,4 +1,4 @@
-"""An operator's wallet behind a gateway: the twin of ``HttpxWalletGateway`` and what answers it."""
+"""An operator's wallet behind a gateway: the twin of ``HttpWalletGateway`` and what answers it."""
 
 from collections import deque
 

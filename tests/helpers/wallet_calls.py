@@ -7,7 +7,7 @@ from uuid import UUID
 
 from actors.ports import Unclear
 from actors.records import CallKind, Operator, OperatorStatus, WalletCall
-from server.wallet_gateway import HttpxWalletGateway, WalletGatewaySettings
+from server.wallet_gateway import HttpWalletGateway, WalletGatewaySettings
 from tests.helpers.raw_http import raw_server
 
 SECRET = "the-hmac-secret-of-this-operator"
@@ -58,7 +58,7 @@ def call(kind: CallKind = CallKind.BET) -> WalletCall:
 
 @asynccontextmanager
 async def gateway(**settings):
-    with HttpxWalletGateway(WalletGatewaySettings(allow_insecure_callbacks=True, **settings), FrozenClock()) as made:
+    with HttpWalletGateway(WalletGatewaySettings(allow_insecure_callbacks=True, **settings), FrozenClock()) as made:
         yield made
 
 

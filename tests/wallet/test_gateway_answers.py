@@ -12,7 +12,7 @@ import trio.testing
 from actors.ports import Acknowledged, Declined, Unclear
 from actors.records import CallKind
 from server.callback_url import callback_url_error
-from server.wallet_gateway import HttpxWalletGateway, WalletGatewaySettings
+from server.wallet_gateway import HttpWalletGateway, WalletGatewaySettings
 from tests.helpers.raw_http import always, raw_server, reset, response
 from tests.helpers.wallet_calls import (
     GOOD,
@@ -91,7 +91,7 @@ async def test_the_secret_never_travels():
 async def test_every_attempt_has_a_fresh_timestamp_and_signature():
     clock = FrozenClock()
     async with raw_server(always(response(GOOD))) as server:
-        with HttpxWalletGateway(WalletGatewaySettings(allow_insecure_callbacks=True), clock) as wallet:
+        with HttpWalletGateway(WalletGatewaySettings(allow_insecure_callbacks=True), clock) as wallet:
             await wallet.send(operator(server.url), call(), 2000)
             clock.ms += 1000
             await wallet.send(operator(server.url), call(), 2000)

@@ -9,7 +9,7 @@ import trio.testing
 
 from actors.ports import Acknowledged, Declined
 from server.wallet_connection import Resolver
-from server.wallet_gateway import HttpxWalletGateway, WalletGatewaySettings
+from server.wallet_gateway import HttpWalletGateway, WalletGatewaySettings
 from tests.helpers.raw_http import always, raw_server, reset, response
 from tests.helpers.wallet_calls import (
     GOOD,
@@ -283,7 +283,7 @@ async def test_a_stuck_name_server_delays_no_other_operator():
     settings = WalletGatewaySettings(allow_insecure_callbacks=True)
     async with raw_server(always(response(GOOD))) as server, trio.open_nursery() as nursery:
         # Plain HTTP to a name is against policy but for localhost, which is looked up like any other name.
-        with HttpxWalletGateway(settings, FrozenClock(), resolver=Resolver(4, lookup)) as wallet:
+        with HttpWalletGateway(settings, FrozenClock(), resolver=Resolver(4, lookup)) as wallet:
             for _ in range(100):
                 nursery.start_soon(wallet.send, operator("https://stuck.example", 1), call(), 60_000)
             await trio.testing.wait_all_tasks_blocked(0.02)
@@ -298,13 +298,13 @@ async def test_an_unknown_host_is_unclear(error):
     def lookup(*_, **__):
         raise error
 
-    with HttpxWalletGateway(WalletGatewaySettings(), FrozenClock(), resolver=Resolver(4, lookup)) as wallet:
+    with HttpWalletGateway(WalletGatewaySettings(), FrozenClock(), resolver=Resolver(4, lookup)) as wallet:
         assert_unclear(await wallet.send(operator("https://wallet.example"), call(), 1000), "not found")
 
 
 async def test_a_slow_name_server_ends_at_the_deadline():
     stuck = threading.Event()
     resolver = Resolver(4, lambda *_, **__: stuck.wait(5))
-    with HttpxWalletGateway(WalletGatewaySettings(), FrozenClock(), resolver=resolver) as wallet:
+    with HttpWalletGateway(WalletGatewaySettings(), FrozenClock(), resolver=resolver) as wallet:
         assert_unclear(await wallet.send(operator("https://wallet.example"), call(), 50), "in time")
     stuck.set()

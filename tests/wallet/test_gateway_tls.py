@@ -11,7 +11,7 @@ import trio
 import trio.testing
 
 from actors.ports import Acknowledged, Declined, Unclear
-from server.wallet_gateway import HttpxWalletGateway, WalletGatewaySettings
+from server.wallet_gateway import HttpWalletGateway, WalletGatewaySettings
 from tests.helpers.certificates import make_certificate
 from tests.helpers.raw_http import always, raw_server, response
 from tests.helpers.wallet_calls import GOOD, KEY, SECRET, FrozenClock, assert_unclear, call, gateway, operator
@@ -29,7 +29,7 @@ async def test_a_url_against_policy_is_not_called(url):
 
 async def test_plain_http_needs_the_setting():
     async with raw_server(always(response(GOOD))) as server:
-        with HttpxWalletGateway(WalletGatewaySettings(), FrozenClock()) as wallet:
+        with HttpWalletGateway(WalletGatewaySettings(), FrozenClock()) as wallet:
             assert isinstance(await wallet.send(operator(server.url), call(), 1000), Declined)
     assert server.connections == 0
 
@@ -67,11 +67,11 @@ async def test_tls_is_verified_and_used(certificate):
     trusting = ssl.create_default_context(cafile=certificate)
     async with tls_server(certificate) as server:
         url = f"https://localhost:{server.port}/wallet"
-        with HttpxWalletGateway(WalletGatewaySettings(), FrozenClock(), trusting) as wallet:
+        with HttpWalletGateway(WalletGatewaySettings(), FrozenClock(), trusting) as wallet:
             assert await wallet.send(operator(url), call(), 2000) == Acknowledged(490_000)
             other_name = url.replace("localhost", "127.0.0.1")
             assert_unclear(await wallet.send(operator(other_name), call(), 2000), "TLS")
-        with HttpxWalletGateway(WalletGatewaySettings(), FrozenClock()) as wallet:
+        with HttpWalletGateway(WalletGatewaySettings(), FrozenClock()) as wallet:
             assert_unclear(await wallet.send(operator(url), call(), 2000), "TLS")
     assert len(server.requests) == 1
 
@@ -79,7 +79,7 @@ async def test_tls_is_verified_and_used(certificate):
 async def test_a_tls_connection_is_kept_and_used_again(certificate):
     trusting = ssl.create_default_context(cafile=certificate)
     async with tls_server(certificate) as server:
-        with HttpxWalletGateway(WalletGatewaySettings(), FrozenClock(), trusting) as wallet:
+        with HttpWalletGateway(WalletGatewaySettings(), FrozenClock(), trusting) as wallet:
             for _ in range(3):
                 answer = await wallet.send(operator(f"https://localhost:{server.port}"), call(), 2000)
                 assert answer == Acknowledged(490_000)
@@ -97,7 +97,7 @@ async def test_a_stray_answer_behind_tls_is_never_taken_for_the_next_call(certif
 
     trusting = ssl.create_default_context(cafile=certificate)
     async with tls_server(certificate, two_records_at_once) as server:
-        with HttpxWalletGateway(WalletGatewaySettings(), FrozenClock(), trusting) as wallet:
+        with HttpWalletGateway(WalletGatewaySettings(), FrozenClock(), trusting) as wallet:
             for _ in range(4):
                 answer = await wallet.send(operator(f"https://localhost:{server.port}"), call(), 2000)
                 assert isinstance(answer, Declined)

@@ -17,7 +17,7 @@ from server.sandbox.operator import OperatorServer
 from server.sandbox.signatures import Credentials
 from server.sandbox.site import OperatorSite
 from server.sandbox.wallet_book import WalletBook
-from server.wallet_gateway import HttpxWalletGateway, WalletGatewaySettings
+from server.wallet_gateway import HttpWalletGateway, WalletGatewaySettings
 from tests.helpers.scripted_wallet import ScriptedWallet
 
 CREDENTIALS = Credentials(str(UUID(int=7)), "the-key", "the-secret")
@@ -63,7 +63,7 @@ def operator(tmp_path, lines):
 
 @pytest.fixture
 async def gateway():
-    with HttpxWalletGateway(WalletGatewaySettings(allow_insecure_callbacks=True), FrozenClock()) as gateway:
+    with HttpWalletGateway(WalletGatewaySettings(allow_insecure_callbacks=True), FrozenClock()) as gateway:
         yield gateway
 
 
