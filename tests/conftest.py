@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.helpers.postgres import PostgresServer, postgres_server
 
@@ -11,6 +12,12 @@ pytest.register_assert_rewrite(
     *(f"tests.e2e.{name}" for name in ("casino", "house", "player", "wallet")),
     *(f"tests.chaos.{name}" for name in ("books", "disasters", "gamblers", "kills", "world")),
 )
+
+# Drawn examples are the same in every run, and a slow moment of the machine is nobody's failure.
+settings.register_profile(
+    "project", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("project")
 
 
 @pytest.fixture(scope="session")
