@@ -20,7 +20,7 @@ log = logging.getLogger("getaway.ledger")
 ANSWER_TIMEOUT_MS = 30_000
 """Longer than the database's own deadlines: an answer that is later than this counts as lost."""
 
-COMPANY_MS_MAX = 5
+COMPANY_MS_MAX = 20
 """How long acknowledgements wait for others to share their commit with. The money has moved, and should the commit be
 lost the call is repeated with the same id: nobody is kept from anything."""
 
