@@ -8,10 +8,10 @@ Server, embedded PostgreSQL (fsync on), a wallet and the players share two cores
 of them out. Its latencies are what a player sees, from the moment the player is due to act until the frame is there, so
 they hold its own ticking (1 ms) and its share of the two cores besides what the server takes.
 
-CPU of a round is what the server's process used while they played, without ticks, by the rounds that ended. What the
-ticks cost is measured apart, on a server whose growth rate is so small that no flight ends within 9.9 s: with as many
-players in flight, what the process uses beyond what it uses with the same sockets open and nobody in flight, by the
-ticks. What an idle server uses is so counted as the rounds'.
+CPU of a round is what the server's process used while they played beyond what the same sockets take while nobody
+plays (pings, which have a row of their own), without ticks, by the rounds that ended. What the ticks cost is measured
+apart, on a server whose growth rate is so small that no flight ends within 9.9 s: with as many players in flight, what
+the process uses beyond what it uses with the same sockets open and nobody in flight, by the ticks.
 """
 
 from statistics import median
@@ -50,8 +50,10 @@ def play(tools: Tools, options: Options) -> Figures:
     """100 bets/s."""
     with open_house() as house:
         tokens = make_tokens(house, tools.folder / "tokens", IN_FLIGHT)
+        idle = played(tools, house, tokens, Play(IN_FLIGHT, options.pick(10, 4), 4, 0, "idle"))
         chosen = Play(IN_FLIGHT, options.pick(20, 6), options.pick(12, 5), BETS_PER_S, "play")
-        return played(tools, house, tokens, chosen)
+        figures = played(tools, house, tokens, chosen)
+    return figures | {"idle_s": idle["cpu_s"] / idle["seconds"] * figures["seconds"]}
 
 
 def tick_cost_s(tools: Tools, flying: int) -> float:
@@ -68,7 +70,7 @@ def tick_cost_s(tools: Tools, flying: int) -> float:
 def cpu_of_a_round(figures: Figures, cost_s: float) -> float:
     """Milliseconds of CPU for a complete round, ticks excluded."""
     rounds = figures["cashouts"] + figures["crashes"]
-    return (figures["cpu_s"] - figures["ticks"] * cost_s) / rounds * 1000
+    return (figures["cpu_s"] - figures["idle_s"] - figures["ticks"] * cost_s) / rounds * 1000
 
 
 def measure(tools: Tools, options: Options) -> list[Line]:

@@ -142,8 +142,8 @@ def test_the_goal_of_streaming_is_beside_the_yardsticks(found, met):
     assert streaming.line(found).met is met
 
 
-def test_ticks_do_not_count_as_the_rounds_cpu():
-    figures = {"cashouts": 60, "crashes": 40, "ticks": 10_000, "cpu_s": 0.5}
+def test_neither_ticks_nor_idle_sockets_count_as_the_rounds_cpu():
+    figures = {"cashouts": 60, "crashes": 40, "ticks": 10_000, "cpu_s": 0.6, "idle_s": 0.1}
     assert rounds.cpu_of_a_round(figures, 20e-6) == pytest.approx(3)
 
 
