@@ -39,7 +39,17 @@ class GetawayClient:
         """The game server's origin, which the lobby embeds."""
         return f"{self._parts.scheme}://{self._parts.netloc}"
 
-    def launch(self, player: str, currency: str, balance_minor: int, ttl_seconds: int) -> LaunchedSession:
+    def launch(
+        self,
+        player: str,
+        currency: str,
+        balance_minor: int,
+        ttl_seconds: int,
+        *,
+        lang: str | None = None,
+        reality_check_minutes: int | None = None,
+        lobby_url: str | None = None,
+    ) -> LaunchedSession:
         """Open a game session for a player. Raises ``GetawayError``."""
         body = json.dumps(
             {
@@ -47,6 +57,9 @@ class GetawayClient:
                 "currency": currency,
                 "balance_minor": balance_minor,
                 "ttl_seconds": ttl_seconds,
+                "lang": lang,
+                "reality_check_minutes": reality_check_minutes,
+                "lobby_url": lobby_url,
             }
         ).encode()
         status, answer = self._post(LAUNCH_TARGET, body)

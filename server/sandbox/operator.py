@@ -144,7 +144,7 @@ def run(host: str, port: int, getaway_url: str, credentials_path: Path, database
         sys.stderr.write(f"operator: can't listen on {host}:{port}: {error.strerror}\n")
         return 1
     bound_port = server.socket.getsockname()[1]
-    origins = [f"http://{name}:{bound_port}" for name in {host, "localhost"}]
+    origins = [f"http://{name}:{bound_port}" for name in dict.fromkeys([host, "localhost"])]
     book = WalletBook(database_path)
     server.site = OperatorSite(book, GetawayClient(getaway_url, credentials), credentials, origins=origins, say=say)
     stop = threading.Event()

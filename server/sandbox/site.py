@@ -22,8 +22,20 @@ SESSION_TTL_S: Final = 4 * 3600
 LEDGER_LINES: Final = 200
 LOBBY_LINES: Final = 30
 _PAGES: Final = Path(__file__).parent / "pages"
-_ASSETS: Final = {"/lobby.css": "text/css", "/lobby.js": "text/javascript"}
+_ASSETS: Final = {"/lobby.css": "text/css", "/lobby.js": "text/javascript", "/game_frame.js": "text/javascript"}
 _EXPONENTS: Final = {"USD": 2, "EUR": 2, "JPY": 0}
+_LANGUAGES: Final = {
+    "": "Browser’s",
+    "en": "English",
+    "es": "Español",
+    "pt": "Português",
+    "de": "Deutsch",
+    "fr": "Français",
+    "tr": "Türkçe",
+    "ar": "العربية",
+}
+_MINUTES: Final = re.compile(r"[1-9][0-9]{0,3}")
+_MINUTES_MAX: Final = 1440
 _PLAYER: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _COOKIE: Final = re.compile(r"(?:^|;\s*)player=([A-Za-z0-9_-]{1,32})(?:;|$)")
 
@@ -128,13 +140,21 @@ class OperatorSite:
         if "player" not in query:
             cookie = _COOKIE.search("; ".join(request.headers.get("cookie", ())))
             player = cookie.group(1) if cookie else f"guest-{secrets.token_hex(3)}"
-            location = "/?" + urlencode({"player": player, "currency": query.get("currency", "USD")})
+            location = "/?" + urlencode({"player": player, "currency": "USD", **query})
             return Reply(302, "text/plain", b"", {"Location": location})
-        player, currency = _who(query)
+        (player, currency), (lang, minutes) = _who(query), _choices(query)
         balance_minor = self._book.open_account(player, currency, int(self._now_s() * 1000))
-        options = "".join(f"<option{' selected' if code == currency else ''}>{code}</option>" for code in OPENING_MINOR)
-        page = _fill("lobby.html", player=player, currency=currency, balance=shown(balance_minor, currency))
-        page = page.replace("<!--currencies-->", options)
+        page = _fill(
+            "lobby.html",
+            player=player,
+            currency=currency,
+            exponent=str(_EXPONENTS.get(currency, 0)),
+            lang=lang or "",
+            minutes="" if minutes is None else str(minutes),
+            balance=shown(balance_minor, currency),
+        )
+        page = page.replace("<!--currencies-->", _options({code: code for code in OPENING_MINOR}, currency))
+        page = page.replace("<!--languages-->", _options(_LANGUAGES, lang or ""))
         cookie_value = f"player={player}; Path=/; Max-Age=31536000; SameSite=Lax; HttpOnly"
         return self._html(page, {"Set-Cookie": cookie_value})
 
@@ -173,9 +193,19 @@ class OperatorSite:
         return _json(200, {"ok": True, "entries": entries})
 
     def _launch(self, request: Request, query: Mapping[str, str]) -> Reply:
-        player, currency = _who(self._browser_document(request))
-        balance_minor = self._book.open_account(player, currency, int(self._now_s() * 1000))
-        launched = self._client.launch(player, currency, balance_minor, SESSION_TTL_S)
+        document = self._browser_document(request)
+        (player, currency), (lang, minutes) = _who(document), _choices(document)
+        own_origin = next(iter(request.headers.get("origin", ())), self._origins[0])
+        here = {"player": player, "currency": currency, "lang": lang or "", "reality_check_minutes": minutes or ""}
+        launched = self._client.launch(
+            player,
+            currency,
+            self._book.open_account(player, currency, int(self._now_s() * 1000)),
+            SESSION_TTL_S,
+            lang=lang,
+            reality_check_minutes=minutes,
+            lobby_url=f"{own_origin}/?{urlencode(here)}",
+        )
         return _json(200, {"ok": True, "launch_url": launched.launch_url, "expires_at": launched.expires_at})
 
     def _deposit(self, request: Request, query: Mapping[str, str]) -> Reply:
@@ -236,6 +266,25 @@ def _who(fields: Mapping[str, object]) -> tuple[str, str]:
     if not isinstance(currency, str) or currency not in OPENING_MINOR:
         raise RefusedError(400, "bad_currency")
     return player, currency
+
+
+def _choices(fields: Mapping[str, object]) -> tuple[str | None, int | None]:
+    """The game's language and the minutes between reality checks, as a form sends them: empty for none."""
+    lang, minutes = fields.get("lang", ""), fields.get("reality_check_minutes", "")
+    if not isinstance(lang, str) or lang not in _LANGUAGES:
+        raise RefusedError(400, "bad_lang")
+    if minutes == "":
+        return lang or None, None
+    if not isinstance(minutes, str) or not _MINUTES.fullmatch(minutes) or int(minutes) > _MINUTES_MAX:
+        raise RefusedError(400, "bad_reality_check_minutes")
+    return lang or None, int(minutes)
+
+
+def _options(texts: Mapping[str, str], chosen: str) -> str:
+    return "".join(
+        f'<option value="{value}"{" selected" if value == chosen else ""}>{html.escape(text)}</option>'
+        for value, text in texts.items()
+    )
 
 
 def _fill(name: str, **values: str) -> str:

@@ -200,6 +200,37 @@ def test_a_launch_is_signed_and_gives_the_frame_its_address(site, game):
     assert CREDENTIALS.hmac_secret not in sent.values()
 
 
+def test_a_launch_says_what_the_player_chose_and_where_the_lobby_is(site, game):
+    chosen = {"player": "ada", "currency": "USD", "lang": "pt", "reality_check_minutes": "45"}
+    assert post(site, "/api/launch", chosen)[0] == 200
+    assert post(site, "/api/launch", {"player": "ada", "lang": "", "reality_check_minutes": ""}, origin=[])[0] == 200
+    first, second = (json.loads(body) for _, _, body in game.calls)
+    assert (first["lang"], first["reality_check_minutes"]) == ("pt", 45)
+    assert first["lobby_url"] == f"{ORIGIN}/?player=ada&currency=USD&lang=pt&reality_check_minutes=45"
+    assert (second["lang"], second["reality_check_minutes"]) == (None, None)
+    page = get(site, first["lobby_url"].removeprefix(ORIGIN)).body.decode()
+    assert 'data-lang="pt" data-minutes="45"' in page
+    assert '<option value="pt" selected>Português</option>' in page
+    assert get(site, second["lobby_url"].removeprefix(ORIGIN)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("chosen", "code"),
+    [
+        ({"lang": "xx"}, "bad_lang"),
+        ({"lang": 7}, "bad_lang"),
+        ({"reality_check_minutes": "0"}, "bad_reality_check_minutes"),
+        ({"reality_check_minutes": "1441"}, "bad_reality_check_minutes"),
+        ({"reality_check_minutes": "soon"}, "bad_reality_check_minutes"),
+        ({"reality_check_minutes": 45.5}, "bad_reality_check_minutes"),
+    ],
+)
+def test_a_bad_choice_launches_nothing(site, game, chosen, code):
+    answer = post(site, "/api/launch", {"player": "ada", "currency": "USD"} | chosen)
+    assert answer == (400, {"ok": False, "error": code})
+    assert game.calls == []
+
+
 @pytest.mark.parametrize(
     ("status", "answer", "says"),
     [
@@ -258,6 +289,8 @@ def test_the_lobby_names_a_player_and_keeps_the_name(site):
     cookie = page.headers["Set-Cookie"].split(";")[0]
     again = get(site, "/?currency=EUR", cookie=[f"a=b; {cookie}"])
     assert again.headers["Location"] == first.headers["Location"].replace("USD", "EUR")
+    in_turkish = get(site, "/?lang=tr&reality_check_minutes=30").headers["Location"]
+    assert in_turkish.endswith("&currency=USD&lang=tr&reality_check_minutes=30")
 
 
 def test_the_page_embeds_the_game_and_nothing_else(site, game):
@@ -272,6 +305,7 @@ def test_the_page_embeds_the_game_and_nothing_else(site, game):
     for asset in ("/lobby.css", "/lobby.js"):
         assert asset in text
         assert get(site, asset).status == 200
+    assert get(site, "/game_frame.js").content_type == "text/javascript"
 
 
 @pytest.mark.parametrize("player", ["", "a" * 33, "<script>", "a b", "é", "a%22"])

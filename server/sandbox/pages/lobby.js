@@ -1,16 +1,21 @@
-"use strict";
+import { GameFrame } from "./game_frame.js";
 
-const { player, currency } = document.body.dataset;
+const { player, currency, exponent, lang, minutes } = document.body.dataset;
 const balanceView = document.getElementById("balance");
 const notice = document.getElementById("notice");
-const game = document.getElementById("game");
+const said = document.getElementById("said");
 const callList = document.getElementById("calls");
 const launchButton = document.getElementById("launch");
 const DEPOSIT_MINOR = 100_000;
 const POLL_MS = 1000;
 const LAUNCH_ATTEMPTS_MAX = 20;
-const SESSION_KEY = `session/${player}/${currency}`;
+const SESSION_KEY = `session/${player}/${currency}/${lang}/${minutes}`;
+const gameButtons = Object.fromEntries(["pause", "mute", "close"].map((name) => [name, document.getElementById(name)]));
+const wishes = { paused: false, muted: false };
 let lastBalanceMinor = null;
+let gameBalanceMinor = null;
+let balancesTold = 0;
+let hasLeft = false;
 
 async function call(path, document_) {
   const options = document_ && {
@@ -31,6 +36,13 @@ function showBalance({ balance, balance_minor }) {
   }
   lastBalanceMinor = balance_minor;
   if (balanceView.value !== balance) balanceView.value = balance;
+}
+
+// As the server writes amounts.
+function amountText(amountMinor) {
+  const digits = Number(exponent);
+  const options = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+  return `${(amountMinor / 10 ** digits).toLocaleString("en-US", options)} ${currency}`;
 }
 
 function cell(tag, className, text) {
@@ -67,7 +79,9 @@ async function showEntries() {
 async function poll() {
   try {
     if (!document.hidden) {
-      showBalance(await call(`/api/balance?${new URLSearchParams({ player, currency })}`));
+      const told = balancesTold;
+      const answer = await call(`/api/balance?${new URLSearchParams({ player, currency })}`);
+      if (told === balancesTold) showBalance(answer); // else the game was quicker, and this may be older
       await showEntries();
     }
   } catch {
@@ -80,7 +94,7 @@ async function poll() {
 async function launchWhenReady() {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await call("/api/launch", {});
+      return await call("/api/launch", { lang, reality_check_minutes: minutes });
     } catch (error) {
       if (attempt === LAUNCH_ATTEMPTS_MAX) throw error;
       notice.textContent = `Opening the game… (${error.message})`;
@@ -103,11 +117,9 @@ async function newSession() {
 
 async function open(isNew) {
   launchButton.disabled = true;
-  game.hidden = true;
-  notice.textContent = "Opening the game…";
+  leave("Opening the game…");
   try {
-    game.src = (isNew ? null : sessionOfThisTab()) ?? await newSession();
-    game.hidden = false;
+    gameFrame.open((isNew ? null : sessionOfThisTab()) ?? await newSession());
     notice.textContent = "";
   } catch (error) {
     notice.textContent = `The game could not be opened: ${error.message}.`;
@@ -115,14 +127,94 @@ async function open(isNew) {
   launchButton.disabled = false;
 }
 
-launchButton.addEventListener("click", () => open(true));
+function leave(words) {
+  gameFrame.close();
+  gameBalanceMinor = null;
+  hasLeft = false;
+  for (const button of Object.values(gameButtons)) button.disabled = true;
+  notice.textContent = words;
+}
+
+// A game that has been loaded again knows nothing of what was wished before.
+function tellWishes() {
+  gameFrame.say(wishes.paused ? "pause" : "resume");
+  gameFrame.say("mute", { muted: wishes.muted });
+  gameButtons.pause.textContent = wishes.paused ? "Resume betting" : "Pause betting";
+  gameButtons.mute.textContent = wishes.muted ? "Unmute" : "Mute";
+}
+
+function wish(name) {
+  wishes[name] = !wishes[name];
+  tellWishes();
+}
+
+function endText({ status, result, amount_minor, payout_minor, realized_multiplier }) {
+  if (status !== "settled") return `Round ${status}: ${amountText(amount_minor)} stays with the player`;
+  if (result === "crash") return `Round over: caught, ${amountText(amount_minor)} lost`;
+  return `Round over: away at ${realized_multiplier.toFixed(2)}× with ${amountText(payout_minor)}`;
+}
+
+const ENDS = {
+  expired: "The session has expired.",
+  replaced: "The game was opened in another window.",
+  closed: "The game is closed.",
+};
+
+const heard = {
+  ready() {
+    for (const button of Object.values(gameButtons)) button.disabled = false;
+    said.textContent = `Ready, in ${currency}`;
+    tellWishes();
+  },
+  // The first is what the session knew when it opened: money may have moved here since, and only a change is news.
+  balance({ balance_minor }) {
+    const isNews = gameBalanceMinor !== null && balance_minor !== gameBalanceMinor;
+    gameBalanceMinor = balance_minor;
+    if (!isNews) return;
+    balancesTold += 1;
+    showBalance({ balance: amountText(balance_minor), balance_minor });
+  },
+  round_started({ amount_minor }) {
+    said.textContent = `Round started: ${amountText(amount_minor)} at stake`;
+  },
+  round_ended(message) {
+    said.textContent = endText(message);
+  },
+  session_ended({ reason }) {
+    sessionStorage.removeItem(SESSION_KEY);
+    said.textContent = "Session over";
+    leave(`${ENDS[reason] ?? "The game has ended."} Launch opens it again.`);
+  },
+  // The session goes on: a round may be flying in it.
+  open_lobby() {
+    said.textContent = "The player came back to the lobby";
+    leave("Back in the lobby. Launch goes on with your game.");
+    hasLeft = true;
+  },
+};
+
+const gameFrame = new GameFrame(document.getElementById("game"), (message) => {
+  if (Object.hasOwn(heard, message.type)) heard[message.type](message);
+});
+
+launchButton.addEventListener("click", () => open(!hasLeft));
+gameButtons.pause.addEventListener("click", () => wish("paused"));
+gameButtons.mute.addEventListener("click", () => wish("muted"));
+gameButtons.close.addEventListener("click", () => {
+  gameButtons.close.disabled = true;
+  said.textContent = "Closing, after the round if one is flying";
+  gameFrame.say("close");
+});
 document.getElementById("deposit").addEventListener("click", async () => {
   try {
+    balancesTold += 1;
     showBalance(await call("/api/deposit", { amount_minor: DEPOSIT_MINOR }));
   } catch (error) {
     notice.textContent = `No deposit: ${error.message}.`;
   }
 });
-document.querySelector("select").addEventListener("change", (event) => event.target.form.submit());
+for (const field of document.querySelectorAll("select, [type=number]")) {
+  field.addEventListener("change", () => field.form.requestSubmit());
+}
 poll();
 open(false);
