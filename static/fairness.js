@@ -1,5 +1,7 @@
 // Checks a finished round in the page with nothing but WebCrypto and whole numbers (algorithm hmac-sha256-v1).
 
+import { payoutMinor } from "./money.js";
+
 const SPAN = 1n << 52n;
 const encoder = new TextEncoder();
 
@@ -43,30 +45,94 @@ export function crashHundredths(crashDigest, rtpBps, maxWinMultiplier) {
   return Number(exact < 100n ? 100n : exact > cap ? cap : exact);
 }
 
+/** What the seeds decide about a round but for its end: the 64-character seeds of building, loot and guards. */
+export async function sceneryOf({ serverSeed, clientSeed, nonce }) {
+  const seedOf = (topic) => outcomeDigest(serverSeed, clientSeed, nonce, topic);
+  const [mapSeed, lootSeed, guardSeed] = await Promise.all([seedOf("map"), seedOf("loot"), seedOf("guard")]);
+  return { mapSeed, lootSeed, guardSeed };
+}
+
 /**
- * Recompute a finished round. Returns { hash, hashMatches, digest, crash, crashMatches, commitmentMatches }: the
- * last is whether the revealed hash is the one that this page was shown before the bet (null if it never saw it).
+ * Recompute a finished round. Gives what the seeds decide: { hash, digest, crash (hundredths), scenery }, and whether
+ * the round said the same, null where it said nothing: hashMatches, crashMatches, sceneryMatches, payoutMatches.
+ * commitmentMatches is whether the revealed hash is the one that this page was shown before the bet (null if it never
+ * saw it).
  */
 export async function verifyRound(round, shownHash = null) {
   const hash = await commitmentOf(round.serverSeed);
   const digest = await outcomeDigest(round.serverSeed, round.clientSeed, round.nonce, "crash");
   const crash = crashHundredths(digest, round.rtpBps, round.maxWinMultiplier);
+  const scenery = await sceneryOf(round);
   return {
     hash,
-    hashMatches: hash === round.serverSeedHash,
+    hashMatches: agrees(round.serverSeedHash, hash),
     digest,
     crash,
-    crashMatches: crash === round.crashHundredths,
+    crashMatches: reachedBeyond(round, crash) ? false : agrees(round.crashHundredths, crash),
+    scenery,
+    sceneryMatches: allAgree(Object.entries(scenery).map(([name, seed]) => agrees(round[name], seed))),
+    payoutMatches: payoutAgrees(round),
     commitmentMatches: shownHash === null ? null : shownHash === hash,
   };
 }
 
-/** Shell lines that check the round with OpenSSL and bc, for anybody who trusts this page as little as the server. */
+function agrees(said, computed) {
+  return said === null || said === undefined ? null : said === computed;
+}
+
+// A round that was cashed out above the crash point had another one.
+function reachedBeyond({ status, result, realizedHundredths }, crash) {
+  return status === "settled" && result !== "crash" && realizedHundredths > crash;
+}
+
+function allAgree(answers) {
+  const known = answers.filter((answer) => answer !== null);
+  return known.length === 0 ? null : known.every((answer) => answer);
+}
+
+// A settled round pays the stake times what was realized, rounded down; a caught thief realizes nothing.
+function payoutAgrees({ status, result, amountMinor, payoutMinor: paidMinor, realizedHundredths }) {
+  const realized = result === "crash" ? 0 : realizedHundredths;
+  if (status !== "settled" || [amountMinor, paidMinor, realized].some((value) => value === null || value === undefined)) {
+    return null;
+  }
+  return paidMinor === payoutMinor(amountMinor, realized);
+}
+
+/**
+ * What `verifyRound` found as lines to show: { key (of the message), tone ("ok" or "bad"), values: { crash } in
+ * hundredths }. What the round did not say makes no line.
+ */
+export function checksOf(found) {
+  const checks = [
+    [found.hashMatches, "details.hashOk", "details.hashBad"],
+    [found.crashMatches, "details.crashOk", "details.crashBad"],
+    [found.sceneryMatches, "verify.sceneryOk", "verify.sceneryBad"],
+    [found.payoutMatches, "details.payoutOk", "details.payoutBad"],
+  ];
+  return checks
+    .filter(([matches]) => matches !== null)
+    .map(([matches, good, bad]) => ({ key: matches ? good : bad, tone: matches ? "ok" : "bad", values: { crash: found.crash } }));
+}
+
+/** The line that says it all: the first check that failed, or else the crash point (tone "none" if none was claimed). */
+export function verdictOf(found) {
+  const checks = checksOf(found);
+  const isAboutCrash = ({ key }) => key.startsWith("details.crash");
+  const unclaimed = { key: "details.crashOk", tone: "none", values: { crash: found.crash } };
+  return checks.find(({ tone }) => tone === "bad") ?? checks.find(isAboutCrash) ?? unclaimed;
+}
+
+/**
+ * Lines for bash that check the round with OpenSSL and bc, for anybody who trusts this page as little as the server.
+ * Pasted together they print the seed's hash, the crash digest and the crash point in hundredths, a line each.
+ */
 export function shellLines(round) {
-  const terms = `${round.rtpBps} * 2^52`;
+  const { serverSeed, clientSeed, nonce, rtpBps, maxWinMultiplier } = round;
+  const cap = 100 * maxWinMultiplier;
   return [
-    `printf %s '${round.serverSeed}' | openssl dgst -sha256`,
-    `printf %s '${round.clientSeed}:${round.nonce}:crash' | openssl dgst -sha256 -hmac '${round.serverSeed}'`,
-    `H=$((16#FIRST_13_HEX_DIGITS)); echo "${terms} / (100 * (2^52 - $H))" | bc`,
+    `printf %s '${serverSeed}' | openssl dgst -sha256 -r | cut -d' ' -f1`,
+    `D=$(printf %s '${clientSeed}:${nonce}:crash' | openssl dgst -sha256 -hmac '${serverSeed}' -r | cut -d' ' -f1); printf '%s\\n' "$D"`,
+    `C=$(bc <<< "${rtpBps} * 2^52 / (100 * (2^52 - $((16#\${D:0:13}))))"); printf '%s\\n' $((C < 100 ? 100 : C > ${cap} ? ${cap} : C))`,
   ];
 }
