@@ -228,8 +228,7 @@ class Lobby:
         session = SessionActor(
             services,
             self._desk,
-            record,
-            pending_calls=opened.pending_calls,
+            opened,
             start_round=self._start_round,
             run_beside=self._session_supervisor.run_beside,
             draining=self._is_draining,

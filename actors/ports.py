@@ -50,6 +50,8 @@ class Ledger(Protocol):
     async def open_session(self, token_digest: bytes, owner: Owner, lease_ms: int, now_ms: int) -> OpenedSession | None:
         """Take a session's ownership and read it. ``None``: no such token. An expired session is returned, too.
 
+        A round of it is either live in what is read or, once settled, among its totals.
+
         A session owned by another node whose heartbeat is younger than ``lease_ms`` is not taken:
         raises ``SessionElsewhereError``: ``request_session`` asks for it.
         """

@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Any, NoReturn
 from uuid import UUID
 
-from actors.records import Commitment, FinishedRound, LiveRound
+from actors.records import Commitment, FinishedRound, LiveRound, SessionRecord, SessionTotals
 from actors.rules.fairness import is_client_seed
 from actors.rules.limits import CASHOUT_HUNDREDTHS_MIN, BetLimits
 from actors.rules.money import multiplier_number
@@ -301,6 +301,27 @@ def finished_fields(finished: FinishedRound) -> dict[str, object]:
         "guard_seed": finished.outcome.guard_seed,
         "started_at": finished.started_at_ms,
         "settled_at": finished.settled_at_ms,
+    }
+
+
+def totals_fields(session: SessionRecord, totals: SessionTotals) -> dict[str, object]:
+    """What the player has staked and been paid since the session was launched."""
+    return {
+        "started_at": session.created_at_ms,
+        "rounds": totals.rounds,
+        "staked_minor": totals.staked_minor,
+        "paid_minor": totals.paid_minor,
+    }
+
+
+def ended_fields(
+    finished: FinishedRound, session: SessionRecord, balance_minor: int, promised: Commitment, totals: SessionTotals
+) -> dict[str, object]:
+    """A round that has just ended, and what is so from now on: it is among ``totals`` if it counts."""
+    return finished_fields(finished) | {
+        "balance_minor": balance_minor,
+        "next": next_fields(promised),
+        "totals": totals_fields(session, totals),
     }
 
 

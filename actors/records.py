@@ -182,6 +182,43 @@ class FinishedRound:
         return win_tx_id(self.round_id) if self.status is RoundStatus.SETTLED else refund_tx_id(self.round_id)
 
 
+@dataclass(frozen=True, slots=True)
+class SessionTotals:
+    """What a session's settled rounds come to, in minor units; void and refunded rounds never count.
+
+    ``last_nonce`` is that of the newest round that counts.
+    """
+
+    rounds: int = 0
+    staked_minor: int = 0
+    paid_minor: int = 0
+    last_nonce: int = 0
+
+    def after(self, finished: FinishedRound) -> "SessionTotals":
+        """With a round of the session that has just ended. What is read from the ledger may have it already: the
+        rounds of a session end in the order of their nonces."""
+        if finished.status is not RoundStatus.SETTLED or finished.nonce <= self.last_nonce:
+            return self
+        return SessionTotals(
+            self.rounds + 1,
+            self.staked_minor + finished.amount_minor,
+            self.paid_minor + finished.payout_minor,
+            finished.nonce,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageOptions:
+    """What an operator asks of the player's page at the launch; ``None`` where it says nothing.
+
+    ``lang`` is a BCP 47 tag, ``lobby_url`` an absolute URL.
+    """
+
+    lang: str | None = None
+    reality_check_minutes: int | None = None
+    lobby_url: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRecord:
     """A stored session."""
@@ -215,6 +252,7 @@ class OpenedSession:
     pending_calls: tuple[WalletCall, ...]
     owns_round: bool = False
     """Whether the live round, too, belongs to whoever opened the session."""
+    totals: SessionTotals = SessionTotals()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ It never waits for a wallet or a flight: those are other actors, whose news come
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import assert_never
 
 import trio
@@ -40,13 +40,13 @@ from actors.protocol import (
     ClientSeedIn,
     HistoryIn,
     encode,
+    ended_fields,
     error_frame,
-    finished_fields,
     next_fields,
     round_fields,
     session_ended_frame,
 )
-from actors.records import Commitment, FinishedRound, LiveRound, RoundStatus, SessionRecord, WalletCall
+from actors.records import Commitment, FinishedRound, LiveRound, OpenedSession, RoundStatus
 from actors.round import RoundActor
 from actors.services import Services
 from actors.wallet import WalletDesk
@@ -64,13 +64,13 @@ class SessionActor(Actor[SessionMessage]):
         self,
         services: Services,
         desk: WalletDesk,
-        session: SessionRecord,
+        opened: OpenedSession,
         *,
-        pending_calls: Sequence[WalletCall],
         start_round: Callable[[RoundActor], None],
         run_beside: RunBeside,
         draining: Callable[[], bool],
     ) -> None:
+        session = opened.session
         super().__init__(f"session:{session.session_id}", services.settings.session_mailbox_max)
         self.session_id = session.session_id
         self._services = services
@@ -79,7 +79,8 @@ class SessionActor(Actor[SessionMessage]):
         self._start_round = start_round
         self._draining = draining
         self._balance_minor = session.balance_minor
-        self._owed = Owed(services, session, pending_calls)
+        self._owed = Owed(services, session, opened.pending_calls)
+        self._totals = opened.totals
         self._next = session.next
         self._lost = False
         self._sink: PlayerSink | None = None
@@ -254,6 +255,7 @@ class SessionActor(Actor[SessionMessage]):
             promised=self._next,
             flying=self._flying,
             history=with_newest(self._last, attach.history),
+            totals=self._totals,
         )
 
     async def _change_client_seed(self, change: ClientSeedIn) -> None:
@@ -356,10 +358,10 @@ class SessionActor(Actor[SessionMessage]):
         if self._round is not None and self._next.nonce == finished.nonce:
             self._next = self._round.next_commitment
         self._clear_round()
-        self._last = finished
+        self._last, self._totals = finished, self._totals.after(finished)
         if news.owes_minor:
             self._owed.add(finished.owed_tx_id, news.owes_minor)
-        fields = finished_fields(finished) | {"balance_minor": self._balance_minor, "next": next_fields(self._next)}
+        fields = ended_fields(finished, self.record, self._balance_minor, self._next, self._totals)
         self._show(encode("round_ended", frame_id, **fields))
         if void and finished.reason in WORDS:
             self._refuse(finished.reason, frame_id)

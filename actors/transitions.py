@@ -8,7 +8,7 @@ first time: a caller that lost the answer may always repeat it.
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from actors.records import CallStatus, LiveRound, Owner, WalletCall
+from actors.records import CallStatus, LiveRound, Owner, PageOptions, WalletCall
 from actors.rules.fairness import Outcome
 from actors.rules.settlement import Result
 
@@ -34,6 +34,7 @@ class CreateSession:
     signature_digest: bytes
     sealed_token: bytes = field(repr=False)
     replay_until_ms: int
+    page: PageOptions = field(default_factory=PageOptions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,9 @@ from actors.protocol import (
     limits_fields,
     next_fields,
     round_fields,
+    totals_fields,
 )
-from actors.records import Commitment, FinishedRound, LiveRound, SessionRecord
+from actors.records import Commitment, FinishedRound, LiveRound, SessionRecord, SessionTotals
 from actors.rules.money import multiplier_number
 from actors.services import Services
 
@@ -35,6 +36,7 @@ def welcome_frame(
     promised: Commitment,
     flying: tuple[LiveRound, int] | None,
     history: Sequence[FinishedRound],
+    totals: SessionTotals,
 ) -> bytes:
     """The frame that answers ``hello``. ``flying`` is the live round with the balance after its stake."""
     live_round = None
@@ -58,6 +60,7 @@ def welcome_frame(
         next=next_fields(promised),
         round=live_round,
         history=history_fields(history),
+        totals=totals_fields(session, totals),
         server_time=services.clock.now_ms(),
         expires_at=session.expires_at_ms,
     )

@@ -1,4 +1,4 @@
-"""Which wallet callback URLs an operator may be provisioned with. Pure."""
+"""Which URLs an operator may name: of its wallet at provisioning, of a lobby at a launch. Pure."""
 
 import re
 from ipaddress import ip_address
@@ -15,16 +15,26 @@ _NUMERIC_END = re.compile(r"(?:.*\.)?[0-9]+")
 def callback_url_error(url: str, allow_insecure: bool) -> str | None:
     """Why ``url`` can't be a ``wallet_callback_url``, as a clause that follows the field's name; ``None`` if it can.
 
-    https with a plain ASCII host and path, no user info, query or fragment. With ``allow_insecure`` http is accepted,
-    but only on loopback (``localhost``, ``127.0.0.0/8``, ``[::1]``).
+    As ``web_url_error``, with a plain path, and without query or fragment.
+    """
+    for mark, part in (("?", "a query"), ("#", "a fragment")):
+        if mark in url:
+            return f"must not have {part}"
+    return web_url_error(url, allow_insecure) or _path_error(urlsplit(url).path)
+
+
+def web_url_error(url: str, allow_insecure: bool) -> str | None:
+    """Why ``url`` can't be an absolute https URL, as a clause that follows the field's name; ``None`` if it can.
+
+    Printable ASCII with a host and without user info. With ``allow_insecure`` http is accepted, but only on loopback
+    (``localhost``, ``127.0.0.0/8``, ``[::1]``).
     """
     if not 0 < len(url) <= URL_LENGTH_MAX:
         return f"must have 1 to {URL_LENGTH_MAX} characters"
     if not url.isascii() or any(not "!" <= character <= "~" for character in url):
         return "must be printable ASCII without spaces (use punycode and percent-encoding)"
-    for mark, part in (("?", "a query"), ("#", "a fragment"), ("\\", "a backslash")):
-        if mark in url:
-            return f"must not have {part}"
+    if "\\" in url:
+        return "must not have a backslash"
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -32,10 +42,10 @@ def callback_url_error(url: str, allow_insecure: bool) -> str | None:
         return "is not a valid URL"
     if port == 0 or parts.netloc.endswith(":"):
         return "has an invalid port"
-    return _part_error(parts, allow_insecure)
+    return _origin_error(parts, allow_insecure)
 
 
-def _part_error(parts: SplitResult, allow_insecure: bool) -> str | None:
+def _origin_error(parts: SplitResult, allow_insecure: bool) -> str | None:
     if parts.scheme not in {"https", "http"}:
         return "must begin with https://"
     if "@" in parts.netloc:
@@ -43,12 +53,16 @@ def _part_error(parts: SplitResult, allow_insecure: bool) -> str | None:
     host = parts.hostname
     if not host or not _is_host(host):
         return "must name a host"
-    if not _PATH.fullmatch(parts.path):
-        return "has a path with characters that must be percent-encoded"
-    if any(segment in {".", ".."} for segment in parts.path.split("/")):
-        return "must not have . or .. in its path"
     if parts.scheme == "http" and not (allow_insecure and _is_loopback(host)):
         return "must be https" if not allow_insecure else "must be https, or http on loopback"
+    return None
+
+
+def _path_error(path: str) -> str | None:
+    if not _PATH.fullmatch(path):
+        return "has a path with characters that must be percent-encoded"
+    if any(segment in {".", ".."} for segment in path.split("/")):
+        return "must not have . or .. in its path"
     return None
 
 

@@ -58,6 +58,7 @@ def web_settings(config: Config) -> WebSettings:
         trusted_proxies=config.server.trusted_proxies,
         requests_per_second=config.limits.requests_per_second,
         requests_burst=config.limits.requests_burst,
+        allow_insecure_lobbies=config.wallet.allow_insecure_callbacks,
     )
     return replace(
         whole,

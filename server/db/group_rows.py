@@ -1,4 +1,4 @@
-"""Transitions as the objects that ``commit_group_1`` takes, by its names; bytes as ``\\x`` with hex digits."""
+"""Transitions as the objects that ``commit_group_2`` takes, by its names; bytes as ``\\x`` with hex digits."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -85,6 +85,9 @@ def _launch(vault: Vault, new: CreateSession) -> Object:
         "signature_digest": _bytes(new.signature_digest),
         "sealed_token": _bytes(new.sealed_token),
         "replay_until_ms": new.replay_until_ms,
+        "lang": new.page.lang,
+        "reality_check_minutes": new.page.reality_check_minutes,
+        "lobby_url": new.page.lobby_url,
     }
 
 

@@ -5,12 +5,30 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from actors.ports import REQUESTS_MAX, SessionElsewhereError
-from actors.records import Backlog, FinishedRound, LiveRound, OpenedSession, Owner, SessionRequest, WalletCall
+from actors.records import (
+    Backlog,
+    FinishedRound,
+    LiveRound,
+    OpenedSession,
+    Owner,
+    SessionRequest,
+    SessionTotals,
+    WalletCall,
+)
 from actors.transitions import Answer, Rejected, Transition
 from server.db import handover, outbox
 from server.db.database import REFUSALS, Connection, Database
 from server.db.groups import commit_group, needs_one_call
-from server.db.rows import CALL_COLUMNS, ROUND_COLUMNS, finished_round, live_round, session_record, wallet_call
+from server.db.rows import (
+    CALL_COLUMNS,
+    ROUND_COLUMNS,
+    Row,
+    finished_round,
+    live_round,
+    session_record,
+    session_totals,
+    wallet_call,
+)
 from server.db.statements import dead_owners, few
 from server.vault import Vault
 
@@ -38,6 +56,13 @@ _OWN_SESSION = "UPDATE sessions SET owner_node = $3, owner_epoch = $4 WHERE oper
 _LIVE_OF_SESSION = f"""
 SELECT {ROUND_COLUMNS}, r.owner_node = $3 AND r.owner_epoch = $4 AS is_own FROM rounds r
 WHERE operator_id = $1 AND session_id = $2 AND status IN ('betting', 'flying')
+"""
+
+# By the session's own rounds, the key of their nonces. Times would not do: those of a launch and of a round's end may be
+# of two clocks.
+_TOTALS = """
+SELECT count(*) AS rounds, sum(amount_minor) AS staked_minor, sum(payout_minor) AS paid_minor, max(nonce) AS last_nonce
+FROM rounds WHERE operator_id = $1 AND session_id = $2 AND status = 'settled'
 """
 
 _PENDING = f"""
@@ -147,11 +172,14 @@ class PostgresLedger:
                 await connection.execute(_OWN_SESSION, *key, owner.node, owner.epoch)
             live = await connection.fetchrow(_LIVE_OF_SESSION, *key, owner.node, owner.epoch)
             pending = await connection.fetch(_PENDING, *key)
+            # The session's row is locked, as by every change of it: no round of it ends between these reads.
+            totals = await _totals(connection, row)
             return OpenedSession(
                 session=session_record(self._vault, row),
                 live_round=None if live is None else live_round(self._vault, live),
                 pending_calls=tuple(wallet_call(call) for call in pending),
                 owns_round=live is not None and live["is_own"],
+                totals=totals,
             )
 
         return await self._database.in_transaction(open_it)
@@ -244,3 +272,12 @@ class PostgresLedger:
     async def backlogs(self) -> list[Backlog]:
         """What is pending or parked, by operator."""
         return await self._database.run(outbox.read_backlogs)
+
+
+async def _totals(connection: Connection, session: Row) -> SessionTotals:
+    """Read for a session that has had a round."""
+    if session["nonce"] == 1:
+        return SessionTotals()
+    row = await connection.fetchrow(_TOTALS, session["operator_id"], session["session_id"])
+    assert row is not None, "an aggregate has one row"
+    return session_totals(row)

@@ -4,7 +4,7 @@ from datetime import date
 from itertools import groupby
 from uuid import UUID
 
-from actors.records import CallKind, CallStatus, RoundStatus
+from actors.records import CallKind, CallStatus, PageOptions, RoundStatus
 from actors.rules.money import split_revenue
 from actors.rules.settlement import Result
 from actors.rules.wallet_bodies import bet_tx_id, refund_tx_id, win_tx_id
@@ -30,7 +30,9 @@ FROM revenue_days WHERE operator_id = $1 AND settled_day BETWEEN $2 AND $3
 GROUP BY settled_day, currency, rev_share_bps ORDER BY settled_day, currency
 """
 
-_FRAME = "SELECT operator_id, expires_at_ms FROM sessions WHERE token_digest = $1"
+_FRAME = """
+SELECT operator_id, expires_at_ms, lang, reality_check_minutes, lobby_url FROM sessions WHERE token_digest = $1
+"""
 
 
 class PostgresReports:
@@ -60,9 +62,14 @@ class PostgresReports:
         return await self._database.run(lambda connection: read_revenue(connection, operator_id, first_day, last_day))
 
     async def session_frame(self, token_digest: bytes, /) -> SessionFrame | None:
-        """Whose page a token opens."""
+        """Whose page a token opens, and how the page is to be."""
         row = await self._database.run(lambda connection: connection.fetchrow(_FRAME, token_digest))
-        return None if row is None else SessionFrame(row["operator_id"], row["expires_at_ms"])
+        if row is None:
+            return None
+        page = PageOptions(
+            lang=row["lang"], reality_check_minutes=row["reality_check_minutes"], lobby_url=row["lobby_url"]
+        )
+        return SessionFrame(row["operator_id"], row["expires_at_ms"], page)
 
 
 async def read_revenue(connection: Connection, operator_id: UUID, first_day: date, last_day: date) -> list[RevenueRow]:

@@ -12,6 +12,7 @@ from actors.records import (
     RoundStatus,
     RoundTerms,
     SessionRecord,
+    SessionTotals,
     WalletCall,
 )
 from actors.rules import fairness
@@ -61,6 +62,13 @@ def session_record(vault: Vault, row: Row) -> SessionRecord:
         created_at_ms=row["created_at_ms"],
         expires_at_ms=row["expires_at_ms"],
         next=_commitment(vault, row),
+    )
+
+
+def session_totals(row: Row) -> SessionTotals:
+    """The sums over a session's settled rounds, which may be null."""
+    return SessionTotals(
+        row["rounds"], int(row["staked_minor"] or 0), int(row["paid_minor"] or 0), row["last_nonce"] or 0
     )
 
 

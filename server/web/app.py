@@ -15,6 +15,7 @@ from server.web.quart_app import DispatchedApp
 from server.web.reads import ROUND_PREFIX, ReadsApi
 from server.web.services import WebServices
 from server.web.static_files import STATIC_PREFIX, load_static_files
+from server.web.verify_page import VerifyPage
 
 OperatorHandler = Callable[[Request, Caller, bytes], Awaitable[Response]]
 
@@ -22,7 +23,7 @@ OperatorHandler = Callable[[Request, Caller, bytes], Awaitable[Response]]
 def create_app(services: WebServices) -> QuartTrio:
     """The application of the public port.
 
-    Raises ``server.web.static_files.StaticFilesError`` if the player's page is missing.
+    Raises ``server.web.static_files.StaticFilesError`` if the player's page is missing or can't be filled in.
     """
     settings = services.settings
     trusted = tuple(settings.trusted_proxies)
@@ -51,6 +52,7 @@ def _routes(services: WebServices) -> tuple[dict[str, Route], dict[str, Route]]:
         "/api/public/rgs/launch": {"POST": guarded(launches.launch)},
         "/api/public/rgs/revenue": {"GET": guarded(reads.revenue)},
         "/play": public(pages.play),
+        "/verify": public(VerifyPage(files).verify),
         "/stream": public(_upgrade_required),
         "/livez": public(live),
         "/readyz": public(health.ready),

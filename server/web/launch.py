@@ -12,6 +12,7 @@ from actors.transitions import CreateSession, Launched
 from server.web.authentication import TIMESTAMP_TOLERANCE_S, Caller, check_active
 from server.web.errors import MalformedError, answered_within, draining, unavailable
 from server.web.exchange import Request, Response, json_response
+from server.web.page_options import take_page_options
 from server.web.services import WebServices
 from server.web.strict_json import parse_object, take_integer, take_text
 
@@ -81,6 +82,7 @@ class LaunchApi:
         currency = self._currency(caller, document)
         balance_minor = take_integer(document, "balance_minor", 0, MINOR_MAX)
         ttl_s = take_integer(document, "ttl_seconds", TTL_SECONDS_MIN, TTL_SECONDS_MAX)
+        page = take_page_options(document, allow_insecure=self._services.settings.allow_insecure_lobbies)
         now_ms = self._services.clock.now_ms()
         session_id = entropy.identifier()
         return CreateSession(
@@ -98,6 +100,7 @@ class LaunchApi:
             signature_digest=hashlib.sha256(caller.signature).digest(),
             sealed_token=seal_token(token, caller.signature, session_id.bytes),
             replay_until_ms=(int(caller.timestamp) + TIMESTAMP_TOLERANCE_S + REPLAY_MARGIN_S) * 1000,
+            page=page,
         )
 
     def _currency(self, caller: Caller, document: dict[str, object]) -> str:

@@ -11,6 +11,7 @@ from server.web.authentication import Authenticator
 from server.web.errors import answered_within
 from server.web.exchange import Request, Response, query_values
 from server.web.launch import token_digest
+from server.web.page_options import PageTemplate
 from server.web.services import SessionFrame, WebServices
 from server.web.static_files import StaticFiles
 
@@ -35,11 +36,11 @@ _WORDS = """<!doctype html>
 
 
 class PlayerPages:
-    """Answers ``/play``."""
+    """Answers ``/play``. Raises ``server.web.static_files.StaticFilesError`` if the page can't be filled in."""
 
     def __init__(self, services: WebServices, files: StaticFiles, authenticator: Authenticator) -> None:
         self._services = services
-        self._files = files
+        self._page = PageTemplate(files.player_page)
         self._authenticator = authenticator
         self._connect = " ".join(("'self'", socket_origin(services.settings.public_url)))
 
@@ -52,7 +53,8 @@ class PlayerPages:
             return _page_in_words(
                 404, "Unknown session", "This address opens no session. Start the game from the casino again."
             )
-        ancestors = frame_ancestors(operator.frame_origins)
+        origins = sound_origins(operator.frame_origins)
+        ancestors = frame_ancestors(origins)
         if frame.expires_at_ms <= self._services.clock.now_ms():
             return _page_in_words(
                 410, "Session over", "This session has expired. Start the game from the casino again.", ancestors
@@ -62,7 +64,7 @@ class PlayerPages:
             f"media-src 'self'; connect-src {self._connect}; frame-ancestors {ancestors}; "
             "base-uri 'none'; form-action 'none'"
         )
-        return Response(200, self._files.player_page, _page_headers(policy))
+        return Response(200, self._page.filled(frame.page, origins), _page_headers(policy))
 
     async def _session_frame(self, request: Request) -> SessionFrame | None:
         tokens = query_values(request.query, _SESSION_PARAMETER).get("session", [])
@@ -79,9 +81,14 @@ def socket_origin(public_url: str) -> str:
     return f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}"
 
 
-def frame_ancestors(origins: tuple[str, ...]) -> str:
-    """The sources of ``frame-ancestors``. An origin that could end the directive is left out."""
-    return " ".join(origin for origin in origins if _FRAME_ORIGIN.fullmatch(origin)) or _NO_FRAMES
+def sound_origins(origins: tuple[str, ...]) -> list[str]:
+    """Those that may frame the page: one that could end the policy's directive is left out."""
+    return [origin for origin in origins if _FRAME_ORIGIN.fullmatch(origin)]
+
+
+def frame_ancestors(origins: list[str]) -> str:
+    """The sources of ``frame-ancestors``, from sound origins."""
+    return " ".join(origins) or _NO_FRAMES
 
 
 def _page_in_words(status: int, title: str, text: str, ancestors: str = _NO_FRAMES) -> Response:

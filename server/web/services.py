@@ -10,7 +10,7 @@ from uuid import UUID
 from structlog.typing import FilteringBoundLogger
 
 from actors.ports import Entropy
-from actors.records import Operator
+from actors.records import Operator, PageOptions
 from actors.rules.limits import BetLimits
 from actors.transitions import Answer, Transition
 from server.metrics import Metrics
@@ -51,10 +51,11 @@ class LimitsLookup(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SessionFrame:
-    """Whose page a session's token opens, and until when (unix ms)."""
+    """Whose page a session's token opens, until when (unix ms), and what the launch asked of it."""
 
     operator_id: UUID
     expires_at_ms: int
+    page: PageOptions
 
 
 class SessionFrames(Protocol):
@@ -89,6 +90,8 @@ class WebSettings:
     discard_timeout_ms: int = 1_000
     answer_timeout_ms: int = 5_000
     """A ledger or report that takes longer is answered with 503."""
+    allow_insecure_lobbies: bool = False
+    """A ``lobby_url`` may be http on loopback."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

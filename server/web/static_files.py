@@ -1,9 +1,11 @@
 """The files of the player's page, read once at the start: what is not in memory can't be asked for."""
 
+import gzip
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from server.web.content_coding import accepts_gzip
 from server.web.errors import not_found
 from server.web.exchange import Request, Response
 
@@ -31,6 +33,9 @@ CONTENT_TYPES = {
     ".woff2": b"font/woff2",
 }
 
+COMPRESSED = frozenset({".css", ".html", ".js", ".json", ".map", ".mjs", ".svg", ".txt", ".webmanifest"})
+"""What is text; everything else is compressed already."""
+
 _POLICY = b"default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
@@ -39,12 +44,20 @@ class StaticFilesError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class StaticFile:
-    """A file as served; ``etag`` is quoted."""
+class Encoded:
+    """A file's bytes as sent; ``etag`` is quoted."""
 
     content: bytes
-    content_type: bytes
     etag: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StaticFile:
+    """A file as served; ``gzipped`` is there if it is shorter."""
+
+    plain: Encoded
+    gzipped: Encoded | None
+    content_type: bytes
 
 
 class StaticFiles:
@@ -56,24 +69,35 @@ class StaticFiles:
     @property
     def player_page(self) -> bytes:
         """The page that plays a session."""
-        return self._files["index.html"].content
+        return self._files["index.html"].plain.content
 
     async def serve(self, request: Request) -> Response:
         """A file, or 304 for who has it already."""
-        file = self._files.get(request.path.removeprefix(STATIC_PREFIX))
+        return self.answer(request, request.path.removeprefix(STATIC_PREFIX), _POLICY)
+
+    def answer(self, request: Request, name: str, policy: bytes) -> Response:
+        """The file of this name under a Content-Security-Policy. Raises the refusal 404."""
+        file = self._files.get(name)
         if file is None:
             raise not_found()
-        headers = (
+        headers = [
             (b"content-type", file.content_type),
-            (b"etag", file.etag),
             (b"cache-control", b"no-cache"),
-            (b"content-security-policy", _POLICY),
+            (b"content-security-policy", policy),
             (b"referrer-policy", b"no-referrer"),
             (b"cross-origin-resource-policy", b"same-origin"),
-        )
-        if _matches(request.headers.get(b"if-none-match", []), file.etag):
-            return Response(304, b"", headers)
-        return Response(200, file.content, headers)
+        ]
+        chosen = file.plain
+        if file.gzipped is not None:
+            headers.append((b"vary", b"accept-encoding"))
+            if accepts_gzip(request.headers.get(b"accept-encoding", [])):
+                chosen = file.gzipped
+        headers.append((b"etag", chosen.etag))
+        if _matches(request.headers.get(b"if-none-match", []), chosen.etag):
+            return Response(304, b"", tuple(headers))
+        if chosen is not file.plain:
+            headers.append((b"content-encoding", b"gzip"))
+        return Response(200, chosen.content, tuple(headers))
 
 
 def load_static_files(folder: Path) -> StaticFiles:
@@ -93,11 +117,22 @@ def load_static_files(folder: Path) -> StaticFiles:
         length += len(content)
         if length > FILES_BYTES_MAX:
             raise StaticFilesError(f"the static files in {folder} exceed {FILES_BYTES_MAX} bytes")
-        etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'.encode("ascii")
-        files[name.as_posix()] = StaticFile(content, CONTENT_TYPES[path.suffix], etag)
+        files[name.as_posix()] = _static_file(path.suffix, content)
     if "index.html" not in files:
         raise StaticFilesError(f"there is no index.html in {folder}")
     return StaticFiles(files)
+
+
+def _static_file(suffix: str, content: bytes) -> StaticFile:
+    digest = hashlib.sha256(content).hexdigest()[:32]
+    plain = Encoded(content, f'"{digest}"'.encode("ascii"))
+    gzipped = None
+    if suffix in COMPRESSED:
+        # Without the time of day in it, so that every node sends the same bytes.
+        short = gzip.compress(content, mtime=0)
+        if len(short) < len(content):
+            gzipped = Encoded(short, f'"{digest}-gzip"'.encode("ascii"))
+    return StaticFile(plain, gzipped, CONTENT_TYPES[suffix])
 
 
 def _is_inside(path: Path, root: Path) -> bool:

@@ -41,6 +41,11 @@ def take_integer(document: dict[str, object], field: str, least: int, most: int)
     return value
 
 
+def is_given(document: dict[str, object], field: str) -> bool:
+    """Whether an optional member is there; ``null`` counts as absent."""
+    return document.get(field) is not None
+
+
 def _required(document: dict[str, object], field: str) -> object:
     if field not in document:
         raise MalformedError(field, f"{field} is required.")

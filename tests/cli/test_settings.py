@@ -60,6 +60,7 @@ def test_the_parts_get_what_is_configured(tmp_path):
     assert (web.public_url, web.requests_per_second, web.requests_burst) == ("https://play.example", 9, 10)
     assert web.trusted_proxies == config.server.trusted_proxies != ()
     assert (web.static_dir / "index.html").is_file()
+    assert web.allow_insecure_lobbies is True
 
 
 def test_workers_share_what_is_for_the_whole_server_and_each_has_its_own_of_the_rest(tmp_path):

@@ -1,13 +1,21 @@
 """Migrations: applied once, in order, whoever else is at it, and only what is known."""
 
+import json
 from pathlib import Path
 
 import pytest
 import trio
 
+from actors.records import PageOptions
 from server.db.database import open_database
 from server.db.errors import MigrationError
+from server.db.group_rows import batch_of
 from server.db.migrate import migrate, shipped
+from server.db.reports import PostgresReports
+from server.vault import Vault
+from tests.helpers import books
+from tests.helpers.ledger_worlds import ADD_OPERATOR
+from tests.helpers.web_fakes import make_operator
 
 FIRST = {"0001_a.sql": "CREATE TABLE a (x int); INSERT INTO a VALUES (1)"}
 SECOND = {"0002_b.sql": "ALTER TABLE a ADD y int"}
@@ -88,3 +96,24 @@ async def test_a_migration_may_take_longer_than_a_command(postgres_url):
         assert await migrate(database, {"0001_a.sql": "SELECT pg_sleep(0.3)"}) == ["0001_a.sql"]
         timeout = await database.run(lambda connection: connection.fetchval("SHOW statement_timeout"))
         assert timeout == "100ms", "only the migrations had more time"
+
+
+async def launch_as_before(database, created):
+    """As a node does that knows ``commit_group_1`` alone."""
+    batch = json.dumps(batch_of(Vault(bytes(32)), [created]))
+    done = await database.run(lambda connection: connection.fetch("SELECT * FROM commit_group_1($1::jsonb)", batch))
+    return [tuple(row) for row in done]
+
+
+async def test_sessions_of_the_version_before_ask_nothing_of_the_page(empty):
+    """Neither those from before the migration nor those that a node of that version launches after it."""
+    operator = make_operator()
+    before, after = [books.new_session(operator, name, page=PageOptions(lang="de")) for name in ("before", "after")]
+    await migrate(empty, {name: sql for name, sql in shipped().items() if name < "0007"})
+    await empty.run(lambda connection: connection.execute(ADD_OPERATOR, operator.operator_id))
+    assert await launch_as_before(empty, before) == [("launch", str(before.session_id))]
+    assert await migrate(empty) == [name for name in shipped() if name >= "0007"]
+    assert await launch_as_before(empty, after) == [("launch", str(after.session_id))]
+    for created in (before, after):
+        frame = await PostgresReports(empty).session_frame(created.token_digest)
+        assert (frame.operator_id, frame.page) == (operator.operator_id, PageOptions())

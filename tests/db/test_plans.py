@@ -25,6 +25,7 @@ STATEMENTS = {
     "ask for a session": (handover._REQUEST, (bytes(32), "node", 1, NOON_MS, NOON_MS)),
     "withdraw": (handover._WITHDRAW, (bytes(32), "node", 1)),
     "requests": (handover._REQUESTS, ("node", 1, NOON_MS, NOON_MS, 500)),
+    "totals": (ledger._TOTALS, (OPERATOR, OPERATOR)),
     "take orphans": (ledger._ORPHANS, ("node", 1, NOON_MS, 500)),
 }
 ADD_OPERATOR = """

@@ -198,6 +198,7 @@ async def test_rounds_are_found_by_their_operator_or_at_the_command_line(reports
 async def test_a_token_opens_its_operators_page(reports, rounds):
     frame = await reports.session_frame(rounds.fresh.token_digest)
     assert (frame.operator_id, frame.expires_at_ms) == (rounds.operator.operator_id, rounds.fresh.expires_at_ms)
+    assert frame.page == rounds.fresh.page
     assert await reports.session_frame(bytes(32)) is None
 
 

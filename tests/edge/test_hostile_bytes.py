@@ -10,7 +10,7 @@ from wsproto.frame_protocol import Opcode
 
 from server.web.app import create_app
 from tests.helpers.edge_fakes import client_frame, open_edge, read_all, split_answer, until, upgrade_request
-from tests.helpers.web_fakes import WebWorld
+from tests.helpers.web_fakes import PAGE, WebWorld
 
 HOST = b"Host: game.test\r\n"
 ACCEPTED = b"HTTP/1.1 101 "
@@ -173,7 +173,7 @@ SHORT = {"hello_timeout_ms": 300, "ping_interval_ms": 300, "ping_timeout_ms": 10
 def app(tmp_path):
     folder = tmp_path / "static"
     folder.mkdir()
-    (folder / "index.html").write_text("<!doctype html><title>Play</title>")
+    (folder / "index.html").write_text(PAGE)
     return create_app(WebWorld(folder).services())
 
 

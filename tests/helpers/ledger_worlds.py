@@ -12,6 +12,7 @@ from server.db.database import open_database
 from server.db.ledger import PostgresLedger
 from server.db.reports import PostgresReports
 from server.vault import Vault
+from server.web.services import SessionFrame
 from tests.helpers import books
 from tests.helpers.game import operator
 from tests.helpers.memory_ledger import MemoryLedger
@@ -39,6 +40,10 @@ class World:
 
     async def take_up(self, live: LiveRound) -> None:
         """A round's parked call is pending again, due at once."""
+        raise NotImplementedError
+
+    async def frame(self, created: CreateSession) -> SessionFrame | None:
+        """What the session's page is made from."""
         raise NotImplementedError
 
     async def commit(self, transition: Transition) -> Answer:
@@ -91,6 +96,12 @@ class MemoryWorld(World):
             if stored.call.round_id == live.round_id and stored.status is CallStatus.PARKED:
                 stored.status = CallStatus.PENDING
 
+    async def frame(self, created):
+        stored = self.ledger.sessions.get(created.session_id)
+        if stored is None:
+            return None
+        return SessionFrame(stored.record.operator_id, stored.record.expires_at_ms, stored.page)
+
 
 class PostgresWorld(World):
     def __init__(self, database, vault: Vault) -> None:
@@ -113,6 +124,9 @@ class PostgresWorld(World):
                 "UPDATE transactions SET status = 'pending' WHERE round_id = $1 AND status = 'parked'", live.round_id
             )
         )
+
+    async def frame(self, created):
+        return await self._reports.session_frame(created.token_digest)
 
 
 @asynccontextmanager

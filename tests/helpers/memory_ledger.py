@@ -17,8 +17,10 @@ from actors.records import (
     OpenedSession,
     Operator,
     Owner,
+    PageOptions,
     RoundStatus,
     SessionRecord,
+    SessionTotals,
     WalletCall,
 )
 from actors.rules import fairness
@@ -56,6 +58,7 @@ class StoredRound:
 class StoredSession:
     record: SessionRecord
     token_digest: bytes
+    page: PageOptions
     owner: Owner | None = None
 
 
@@ -152,6 +155,7 @@ class MemoryLedger(MemoryRequests):
                 next=commitment,
             ),
             new.token_digest,
+            new.page,
         )
         launched = Launched(new.session_id, new.expires_at_ms, new.sealed_token, replayed=False)
         self.launches[key] = (launched, new.replay_until_ms)
@@ -276,6 +280,7 @@ class MemoryLedger(MemoryRequests):
             live_round=live,
             pending_calls=tuple(self.calls.pending(session_id)),
             owns_round=live is not None and self.rounds[live.round_id].owner == owner,
+            totals=self._totals_of(session_id),
         )
 
     async def take_orphans(self, owner: Owner, lease_ms: int, now_ms: int, limit: int) -> list[LiveRound]:
@@ -303,6 +308,16 @@ class MemoryLedger(MemoryRequests):
             if stored.live.session_id == session_id and stored.finished is None:
                 return stored.live
         return None
+
+    def _totals_of(self, session_id: UUID) -> SessionTotals:
+        ended = [stored.finished for stored in self.rounds.values() if stored.live.session_id == session_id]
+        settled = [past for past in ended if past is not None and past.status is RoundStatus.SETTLED]
+        return SessionTotals(
+            len(settled),
+            sum(past.amount_minor for past in settled),
+            sum(past.payout_minor for past in settled),
+            max((past.nonce for past in settled), default=0),
+        )
 
     async def history(
         self, operator_id: UUID, operator_player_id: str, before: UUID | None, limit: int

@@ -1,6 +1,8 @@
 """The in-memory twin's pure rules: what the database's schema refuses, and how a live round becomes a finished one."""
 
-from actors.records import CallKind, CallStatus, FinishedRound, LiveRound, RoundStatus, WalletCall
+import re
+
+from actors.records import CallKind, CallStatus, FinishedRound, LiveRound, PageOptions, RoundStatus, WalletCall
 from actors.rules import fairness
 from actors.rules.settlement import Result
 from actors.transitions import CreateSession, PlaceBet, RefundRound, SettleRound, Transition, VoidRound
@@ -12,6 +14,17 @@ def refuses_session(new: CreateSession) -> bool:
         or new.expires_at_ms <= new.created_at_ms
         or len(new.token_digest) != 32
         or not fairness.is_client_seed(new.client_seed)
+        or _refuses_page(new.page)
+    )
+
+
+def _refuses_page(page: PageOptions) -> bool:
+    lang, minutes, lobby_url = page.lang, page.reality_check_minutes, page.lobby_url
+    is_tag = lang is None or (len(lang) <= 35 and re.fullmatch("[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*", lang))
+    return (
+        not is_tag
+        or not (minutes is None or 1 <= minutes <= 1_440)
+        or not (lobby_url is None or 1 <= len(lobby_url) <= 2_048)
     )
 
 

@@ -17,6 +17,8 @@ from server.metrics import Metrics
 from server.web.services import SessionFrame, WebServices, WebSettings
 
 NOW_S = 1_782_864_000
+PAGE = '<!doctype html><title>Play</title><script type="application/json" id="launch">{}</script>'
+"""The least that can be the player's page."""
 LIMITS = BetLimits(min_bet_minor=10, max_bet_minor=10_000, bet_step_minor=10, max_payout_minor=10_000_000)
 
 
@@ -84,7 +86,7 @@ class FakeLedger:
         key = transition.operator_id, transition.signature_digest
         first = self.launches.setdefault(key, transition)
         if first is transition:
-            self.frames[first.token_digest] = SessionFrame(first.operator_id, first.expires_at_ms)
+            self.frames[first.token_digest] = SessionFrame(first.operator_id, first.expires_at_ms, first.page)
         return Launched(first.session_id, first.expires_at_ms, first.sealed_token, replayed=first is not transition)
 
     async def session_frame(self, token_digest):

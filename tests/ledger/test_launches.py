@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import trio
 
+from actors.records import PageOptions
 from actors.transitions import Launched, Rejected
 from tests.helpers import books
 from tests.helpers.books import NOON_MS
@@ -23,6 +24,40 @@ async def test_a_launch_stores_a_session(world, owner):
     assert (record.created_at_ms, record.expires_at_ms) == (created.created_at_ms, created.expires_at_ms)
     assert record.next == books.new_round(created).commitment
     assert (opened.live_round, opened.pending_calls) == (None, ())
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        PageOptions(),
+        PageOptions(lang="pt-BR", reality_check_minutes=1_440, lobby_url="https://casino.example/?a=\"<&>'#b"),
+        PageOptions(lang="aa-12345678-12345678-12345678-12345", reality_check_minutes=1),
+    ],
+)
+async def test_what_a_launch_asks_of_the_page_stays_with_the_session(world, owner, other, page):
+    created = await world.owned(owner, page=page)
+    assert (await world.frame(created)).page == page
+    live = await world.fly(owner, created)
+    await world.commit(books.cash_out(owner, live))
+    await world.commit(books.change_client_seed(owner, created, "another"))
+    frame = await world.frame(created)
+    assert (frame.operator_id, frame.expires_at_ms, frame.page) == (created.operator_id, created.expires_at_ms, page)
+
+
+async def test_launches_of_one_group_keep_their_own_pages(world):
+    operator = await world.add_operator()
+    pages = [PageOptions(lang="de"), PageOptions(), PageOptions(reality_check_minutes=60)]
+    launches = [books.new_session(operator, number, page=page) for number, page in enumerate(pages)]
+    await world.ledger.commit(launches)
+    assert [(await world.frame(created)).page for created in launches] == pages
+
+
+async def test_a_repeated_launch_changes_nothing_of_the_first_page(world):
+    created = books.new_session(await world.add_operator(), page=PageOptions(lang="de"))
+    await world.commit(created)
+    again = replace(created, session_id=books.identifier("again"), page=PageOptions(lang="fr"))
+    assert (await world.commit(again)).replayed is True
+    assert (await world.frame(created)).page == PageOptions(lang="de")
 
 
 async def test_a_launch_whose_answer_was_lost_gets_the_same_answer(world):
@@ -108,6 +143,12 @@ async def test_a_signature_is_kept_until_its_time(world):
         {"expires_at_ms": NOON_MS},
         {"token_digest": b"short"},
         {"client_seed": "not a seed"},
+        {"page": PageOptions(lang="a language")},
+        {"page": PageOptions(lang="aa-12345678-12345678-12345678-123456")},
+        {"page": PageOptions(reality_check_minutes=0)},
+        {"page": PageOptions(reality_check_minutes=1_441)},
+        {"page": PageOptions(lobby_url="")},
+        {"page": PageOptions(lobby_url="https://casino.example/" + "a" * 2_026)},
     ],
     ids=lambda wrong: next(iter(wrong)),
 )

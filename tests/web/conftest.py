@@ -8,14 +8,14 @@ from hypercorn.trio import serve
 from server.web.app import create_app
 from tests.helpers.contained_server import serve_contained
 from tests.helpers.operator_client import Casino
-from tests.helpers.web_fakes import WebWorld, make_operator
+from tests.helpers.web_fakes import PAGE, WebWorld, make_operator
 
 
 @pytest.fixture
 def static_dir(tmp_path):
     folder = tmp_path / "static"
     (folder / "sounds").mkdir(parents=True)
-    (folder / "index.html").write_text("<!doctype html><title>Play</title>")
+    (folder / "index.html").write_text(PAGE)
     (folder / "main.js").write_text("export {};")
     (folder / "sounds" / "engine.ogg").write_bytes(b"OggS")
     (folder / ".hidden.js").write_text("secret")

@@ -1,6 +1,7 @@
 import hashlib
 import json
 from collections import Counter
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 import pytest
@@ -9,6 +10,7 @@ from cryptography.exceptions import InvalidTag
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from actors.records import PageOptions
 from server.web.app import create_app
 from server.web.authentication import Caller
 from server.web.errors import MalformedError
@@ -16,6 +18,8 @@ from server.web.launch import LaunchApi, open_token
 from server.web.strict_json import parse_object
 from tests.helpers.operator_client import LAUNCH, LAUNCH_FIELDS, Casino
 from tests.helpers.web_fakes import NOW_S, WebWorld, make_operator
+
+OPTIONAL_FIELDS = ("lang", "reality_check_minutes", "lobby_url")
 
 
 def body_with(**changes):
@@ -54,6 +58,7 @@ async def test_what_is_committed_is_what_was_asked_for(casino, world):
     signature = casino.headers("POST", LAUNCH, body)["X-Signature"]
     assert transition.signature_digest == hashlib.sha256(signature.encode()).digest()
     assert len(transition.server_seed) == 64
+    assert transition.page == PageOptions(lang="de")
 
 
 async def test_only_the_signature_opens_a_sealed_token(casino, world):
@@ -251,7 +256,9 @@ JSON_VALUES = st.recursive(
             "currency": st.sampled_from(["USD", "EUR"]) | JSON_VALUES,
             "balance_minor": st.integers(-1, 10**15 + 1) | JSON_VALUES,
             "ttl_seconds": st.integers(59, 86_401) | JSON_VALUES,
-            "lang": JSON_VALUES,
+            "lang": st.sampled_from(["de", "pt-BR"]) | JSON_VALUES,
+            "reality_check_minutes": st.integers(0, 1_441) | JSON_VALUES,
+            "lobby_url": st.text(max_size=20).map("https://casino.test/".__add__) | JSON_VALUES,
         },
     )
 )
@@ -266,7 +273,7 @@ async def check_launch(static_dir, document):
     try:
         await LaunchApi(world.services()).launch(None, caller, json.dumps(document).encode())
     except MalformedError as error:
-        assert error.extra["field"] in {*LAUNCH_FIELDS, "body"}
+        assert error.extra["field"] in {*LAUNCH_FIELDS, *OPTIONAL_FIELDS, "body"}
         assert world.ledger.transitions == []
     else:
         (made,) = world.ledger.transitions
@@ -276,6 +283,7 @@ async def check_launch(static_dir, document):
         assert type(made.balance_minor) is int and 0 <= made.balance_minor <= 10**15
         assert type(document["ttl_seconds"]) is int and 60 <= document["ttl_seconds"] <= 86_400
         assert datetime.fromtimestamp(made.expires_at_ms / 1000, UTC).microsecond == 0
+        assert asdict(made.page) == {field: document.get(field) for field in OPTIONAL_FIELDS}
 
 
 @given(

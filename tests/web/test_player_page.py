@@ -1,7 +1,7 @@
 import pytest
 
 from server.web.app import create_app
-from server.web.player_page import frame_ancestors, socket_origin
+from server.web.player_page import frame_ancestors, socket_origin, sound_origins
 from tests.helpers.http_client import exchange, request_bytes
 from tests.helpers.web_fakes import make_operator
 
@@ -21,7 +21,8 @@ async def page(casino):
 
 async def test_the_page_may_be_framed_by_its_operator_only(port, page):
     answer = await play(port, page)
-    assert (answer.status, answer.body) == (200, b"<!doctype html><title>Play</title>")
+    assert answer.status == 200
+    assert answer.body.startswith(b"<!doctype html><title>Play</title>")
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert policy(answer) == {
         "default-src": "'none'",
@@ -119,9 +120,9 @@ def test_socket_origins():
 
 
 def test_no_origin_can_end_the_directive():
-    assert frame_ancestors(()) == "'none'"
-    assert frame_ancestors(("*",)) == "*"
+    assert frame_ancestors([]) == "'none'"
+    assert frame_ancestors(["https://a.test", "*"]) == "https://a.test *"
     hostile = ("https://a.test; script-src *", "https://b.test,", "https://c.test\r\nX: y", "https://ü.test")
-    assert frame_ancestors((*hostile, "https://d.test:8443")) == "https://d.test:8443"
-    assert frame_ancestors(hostile) == "'none'"
-    assert make_operator().frame_origins
+    assert sound_origins((*hostile, "https://d.test:8443", "*")) == ["https://d.test:8443", "*"]
+    assert sound_origins(hostile) == []
+    assert sound_origins(make_operator().frame_origins) == list(make_operator().frame_origins) != []

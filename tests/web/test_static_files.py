@@ -1,7 +1,12 @@
+import gzip
+
 import pytest
 
+from server.web.app import create_app
+from server.web.content_coding import accepts_gzip
 from server.web.static_files import StaticFilesError, load_static_files
 from tests.helpers.http_client import exchange, request_bytes
+from tests.helpers.web_fakes import PAGE
 
 
 async def fetch(port, target, headers=(), method="GET"):
@@ -13,7 +18,7 @@ async def fetch(port, target, headers=(), method="GET"):
     [
         ("/static/main.js", "text/javascript; charset=utf-8", b"export {};"),
         ("/static/sounds/engine.ogg", "audio/ogg", b"OggS"),
-        ("/static/index.html", "text/html; charset=utf-8", b"<!doctype html><title>Play</title>"),
+        ("/static/index.html", "text/html; charset=utf-8", PAGE.encode()),
         ("/static/main.js?version=3", "text/javascript; charset=utf-8", b"export {};"),
     ],
 )
@@ -61,6 +66,92 @@ async def test_nothing_else_is_there(port, target):
 async def test_files_are_only_read(port):
     answer = await fetch(port, "/static/main.js", method="POST")
     assert (answer.status, answer.code, answer.headers["allow"]) == (405, "method_not_allowed", "GET, HEAD")
+
+
+LONG = {
+    "long.js": "text/javascript; charset=utf-8",
+    "style.css": "text/css; charset=utf-8",
+    "messages/de.json": "application/json",
+    "art/icon.svg": "image/svg+xml",
+    "rules.html": "text/html; charset=utf-8",
+}
+TEXT = "a text that is long enough to be shorter once it is compressed\n" * 20
+GZIP = {"Accept-Encoding": "br, gzip"}
+
+
+@pytest.fixture
+async def texts(static_dir, world, start):
+    for name in (*LONG, "sounds/long.ogg"):
+        (static_dir / name).parent.mkdir(exist_ok=True)
+        (static_dir / name).write_text(TEXT)
+    return await start(create_app(world.services()))
+
+
+@pytest.mark.parametrize("name", LONG)
+async def test_texts_are_compressed_for_who_takes_them_so(texts, name):
+    plain, short = await fetch(texts, f"/static/{name}"), await fetch(texts, f"/static/{name}", GZIP)
+    assert plain.body.decode() == gzip.decompress(short.body).decode() == TEXT
+    assert len(short.body) < len(plain.body) / 4
+    assert "content-encoding" not in plain.headers
+    assert short.headers["content-encoding"] == "gzip"
+    for answer in (plain, short):
+        assert (answer.status, answer.headers["content-type"]) == (200, LONG[name])
+        assert answer.headers["vary"] == "accept-encoding"
+        assert answer.headers["content-length"] == str(len(answer.body))
+    assert plain.headers["etag"] != short.headers["etag"]
+    head = await fetch(texts, f"/static/{name}", GZIP, "HEAD")
+    assert (head.headers["content-length"], head.headers["etag"]) == (str(len(short.body)), short.headers["etag"])
+
+
+async def test_each_coding_is_known_by_its_own_tag(texts):
+    plain, short = await fetch(texts, "/static/long.js"), await fetch(texts, "/static/long.js", GZIP)
+    for headers, mine, other in (({}, plain, short), (GZIP, short, plain)):
+        known = await fetch(texts, "/static/long.js", headers | {"If-None-Match": mine.headers["etag"]})
+        assert (known.status, known.body, known.headers["etag"]) == (304, b"", mine.headers["etag"])
+        assert known.headers["vary"] == "accept-encoding"
+        assert "content-encoding" not in known.headers
+        unknown = await fetch(texts, "/static/long.js", headers | {"If-None-Match": other.headers["etag"]})
+        assert (unknown.status, unknown.body) == (200, mine.body)
+
+
+@pytest.mark.parametrize("name", ["sounds/long.ogg", "main.js"])
+async def test_what_compression_does_not_help_is_sent_as_it_is(texts, name):
+    answer = await fetch(texts, f"/static/{name}", GZIP)
+    assert answer.status == 200
+    assert not {"content-encoding", "vary"} & answer.headers.keys()
+
+
+def test_two_nodes_send_the_same(static_dir):
+    (static_dir / "long.js").write_text(TEXT)
+    first, second = [load_static_files(static_dir)._files["long.js"] for _ in range(2)]
+    assert first == second
+    assert first.gzipped.content[4:8] == bytes(4), "no time of day"
+
+
+@pytest.mark.parametrize(
+    ("values", "accepts"),
+    [
+        ([], False),
+        ([b""], False),
+        ([b"gzip"], True),
+        ([b"br, GZIP"], True),
+        ([b"deflate", b"gzip"], True),
+        ([b"gzip;q=0.5, br;q=1"], True),
+        ([b"gzip ; q=1.000"], True),
+        ([b"*"], True),
+        ([b"*;q=0.1"], True),
+        ([b"br, deflate"], False),
+        ([b"gzip;q=0"], False),
+        ([b"gzip; q=0.000"], False),
+        ([b"*, gzip;q=0"], False),
+        ([b"*;q=0"], False),
+        ([b"gzip, *;q=0"], True),
+        ([b"identity"], False),
+        ([b"xgzip"], False),
+    ],
+)
+def test_what_accept_encoding_says(values, accepts):
+    assert accepts_gzip(values) is accepts
 
 
 def test_a_folder_without_a_page_is_refused(tmp_path):
