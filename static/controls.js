@@ -1,8 +1,9 @@
 // What the player sets: stake, automatic cash-out, client seed; and the ways to press the big button.
 
 import { isClientSeed, randomClientSeed } from "./fairness.js";
-import { clampStake, parseDecimal, decimalText, stakeMaxMinor } from "./money.js";
+import { clampStake, parseDecimal, decimalText, quickStakes, stakeMaxMinor } from "./money.js";
 
+const GIVES_FOCUS_BACK = "[data-chip], [data-auto], [data-stake], #randomize, #load-more, #sound";
 const STAKE_FIRST_STEPS = 10; // the first stake offered, in multiples of the smallest
 
 /** Owns the inputs. Calls `onChange()`, `onPress()` and `onClientSeed(text, isValid)`. */
@@ -11,6 +12,7 @@ export class Controls {
     this.stake = root.querySelector("#stake");
     this.auto = root.querySelector("#auto-cashout");
     this.seed = root.querySelector("#client-seed");
+    this.quickStakes = root.querySelector("#quick-stakes");
     this.buttons = [...root.querySelectorAll("[data-chip], [data-auto]")];
     Object.assign(this, { onChange, onPress, onClientSeed, money: null, limits: null, balanceMinor: null });
     this.serverSeedText = "";
@@ -29,10 +31,14 @@ export class Controls {
     for (const button of this.buttons) {
       button.addEventListener("click", () => ("chip" in button.dataset ? this.chip(button.dataset.chip) : this.setAuto(button.dataset.auto)));
     }
+    this.quickStakes.addEventListener("click", (event) => {
+      const amount = event.target.closest("[data-stake]")?.dataset.stake;
+      if (amount !== undefined) this.rewriteStake(Number(amount));
+    });
     root.querySelector("#action").addEventListener("click", () => this.onPress());
     // A button that was clicked with a pointer gives the focus back, so that Space plays and does not click it again.
     root.addEventListener("click", (event) => {
-      if (event.detail > 0) event.target.closest("[data-chip], [data-auto], #randomize, #load-more")?.blur();
+      if (event.detail > 0) event.target.closest(GIVES_FOCUS_BACK)?.blur();
     });
     root.addEventListener("keydown", (event) => this.key(event));
     // A button that has the focus is clicked when Space comes up again: that press has been taken already.
@@ -52,7 +58,7 @@ export class Controls {
     if (event.ctrlKey || event.altKey || event.metaKey) return;
     const target = event.target;
     const isAction = target.id === "action";
-    if (!isAction && target.closest("input, button, a, select, textarea, dialog, pre")) return;
+    if (!isAction && target.closest("input, button, a, select, summary, textarea, dialog, pre")) return;
     event.preventDefault();
     if (!event.repeat) this.onPress();
   }
@@ -62,7 +68,19 @@ export class Controls {
     const isFirst = this.money === null;
     Object.assign(this, { money, limits });
     this.stake.inputMode = money.exponent === 0 ? "numeric" : "decimal";
+    this.offerStakes();
     if (isFirst) this.rewriteStake(clampStake(limits.min_bet_minor * STAKE_FIRST_STEPS, limits));
+  }
+
+  offerStakes() {
+    const buttons = quickStakes(this.limits).map((amountMinor) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.dataset.stake = String(amountMinor);
+      button.textContent = this.money.shortText(amountMinor);
+      return button;
+    });
+    this.quickStakes.replaceChildren(...buttons);
   }
 
   /** The seed that the server uses next; the input follows it unless the player is typing. */
@@ -85,7 +103,7 @@ export class Controls {
   }
 
   setEnabled(isEnabled) {
-    for (const element of [this.stake, this.auto, ...this.buttons]) {
+    for (const element of [this.stake, this.auto, ...this.buttons, ...this.quickStakes.children]) {
       if (element.disabled === isEnabled) element.disabled = !isEnabled;
     }
   }
@@ -102,7 +120,6 @@ export class Controls {
     const wanted = {
       half: Math.floor(now / 2),
       double: Math.min(now, largest) * 2,
-      min: this.limits.min_bet_minor,
       max: Math.min(largest, this.balanceMinor ?? largest),
     };
     this.rewriteStake(clampStake(wanted[name], this.limits));

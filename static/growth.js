@@ -2,6 +2,7 @@
 
 // The server computes the curve in decimals; a double is off by less than this, and only ever downwards after it.
 const ROUNDING_GUARD = 1e-9;
+const LATEST = 3; // round trips that tell how the connection is now
 
 /** The multiplier shown `elapsedMs` after the start: floor(100 * exp(rate * e)), at least 100. */
 export function hundredthsAt(ratePerMs, elapsedMs) {
@@ -53,8 +54,11 @@ export class ServerClock {
     });
   }
 
-  get roundTripMs() {
-    return this.best.roundTripMs;
+  /** The median of the newest round trips, or 0 before there are some: one slow answer is no slow connection. */
+  get latestRoundTripMs() {
+    const trips = this.samples.slice(-LATEST).map((sample) => sample.roundTripMs);
+    if (trips.length < LATEST) return 0;
+    return trips.sort((a, b) => a - b)[Math.floor(LATEST / 2)];
   }
 
   /** Unix milliseconds by the server's clock, or null before the first sample. */

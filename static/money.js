@@ -22,16 +22,35 @@ export class MoneyFormat {
     this.exponent = exponentOf(currency);
     const digits = { minimumFractionDigits: this.exponent, maximumFractionDigits: this.exponent, numberingSystem: "latn" };
     this.named = currencyFormat(locale, currency, digits);
+    this.signed = currencyFormat(locale, currency, { ...digits, signDisplay: "exceptZero" });
     this.grouped = new Intl.NumberFormat(locale, digits);
     this.plain = new Intl.NumberFormat(locale, { ...digits, useGrouping: false });
     const decimal = new Intl.NumberFormat(locale, { minimumFractionDigits: 1, numberingSystem: "latn" });
     this.decimalMark = decimal.formatToParts(0.5).find((part) => part.type === "decimal").value;
   }
 
+  /** The same in another currency. */
+  of(currency) {
+    return currency === this.currency ? this : new MoneyFormat(currency, this.locale);
+  }
+
   /** The amount with its currency, as the player's locale writes it: 150 -> "$1.50". */
   text(amountMinor) {
     const decimal = decimalText(amountMinor, this.exponent);
     return this.named ? this.named.format(decimal) : `${this.grouped.format(decimal)} ${this.currency}`;
+  }
+
+  /** The amount without currency and without decimals that say nothing: for chips. */
+  shortText(amountMinor) {
+    const text = this.plain.format(decimalText(amountMinor, this.exponent));
+    const zeros = `${this.decimalMark}${"0".repeat(this.exponent)}`;
+    return this.exponent > 0 && text.endsWith(zeros) ? text.slice(0, -zeros.length) : text;
+  }
+
+  /** A gain or a loss with its sign, as the locale places it: "+$1.50", "-$1.50", "$0.00". */
+  signedText(amountMinor) {
+    if (this.signed) return this.signed.format(decimalText(amountMinor, this.exponent));
+    return `${amountMinor > 0 ? "+" : ""}${this.grouped.format(decimalText(amountMinor, this.exponent))} ${this.currency}`;
   }
 
   /** The amount for an input: no currency, no grouping. */
@@ -119,11 +138,6 @@ export function hundredthsOf(multiplier) {
   return Math.round(multiplier * 100);
 }
 
-/** A multiplier in words: 250 -> "2.50×". */
-export function multiplierText(hundredths) {
-  return `${decimalText(hundredths, 2)}×`;
-}
-
 /** The largest stake that the limits allow: also one whose largest payout still leaves room for the lowest cash-out. */
 export function stakeMaxMinor(limits) {
   const lowest = BigInt(hundredthsOf(limits.min_cashout));
@@ -139,6 +153,12 @@ function stepDown(amountMinor, limits) {
 export function clampStake(amountMinor, limits) {
   const bounded = Math.min(Math.max(amountMinor, limits.min_bet_minor), stakeMaxMinor(limits));
   return Math.max(stepDown(bounded, limits), limits.min_bet_minor);
+}
+
+/** Stakes to choose from at a press: the first one offered, some around it, within the limits; rising, none twice. */
+export function quickStakes(limits) {
+  const wanted = [1, 10, 50, 100].map((times) => clampStake(limits.min_bet_minor * times, limits));
+  return [...new Set(wanted)];
 }
 
 /** What is wrong with a stake, as the server's error code, or null. */

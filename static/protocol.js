@@ -3,6 +3,7 @@
 export const TIMING = {
   openMsMax: 8_000, // a socket that has not brought `welcome` by then is given up
   silenceMsMax: 12_000, // no frame at all for this long after a ping: the line is dead
+  checkMsMax: 2_500, // the same where there is a reason to doubt: the page has slept, or the network was away
   pingFirstMs: 400, // a few quick pings measure the clock before the first bet
   pingFirstCount: 4,
   pingMs: 3_000,
@@ -71,6 +72,21 @@ export class Connection {
     if (this.socket === socket) action();
   }
 
+  /** Find out now whether the line still lives: after a sleep, or when the network is back. */
+  check() {
+    if (this.final) return;
+    if (this.timers.has("retry")) this.connect();
+    else if (this.isOpen) this.ping(0, TIMING.checkMsMax);
+  }
+
+  /** Close for good. */
+  end() {
+    this.final = true;
+    this.clearTimers();
+    this.abandonSocket();
+    this.onStatus({ status: "closed", retryMs: null });
+  }
+
   /** Send a frame with an id of its own; returns the id, or null while there is no open session. */
   send(type, fields = {}) {
     if (!this.isOpen) return null;
@@ -109,10 +125,10 @@ export class Connection {
     this.ping(0);
   }
 
-  ping(count) {
+  ping(count, silenceMsMax = TIMING.silenceMsMax) {
     if (this.isOpen) this.write({ type: "ping", t: this.environment.now() });
     // Counted from a ping, not from the last frame: a page in the background pings rarely, and that is no silence.
-    if (!this.timers.has("silence")) this.later("silence", TIMING.silenceMsMax, () => this.lose());
+    if (!this.timers.has("silence") || silenceMsMax < TIMING.silenceMsMax) this.later("silence", silenceMsMax, () => this.lose());
     const wait = count < TIMING.pingFirstCount ? TIMING.pingFirstMs : TIMING.pingMs;
     this.later("ping", wait, () => this.ping(count + 1));
   }

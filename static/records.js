@@ -20,6 +20,20 @@ export function sessionOf(frame) {
   };
 }
 
+/** What the session's settled rounds add up to, or null where a server does not tell. */
+export function totalsOf(totals) {
+  return optional(totals, ({ started_at, rounds, staked_minor, paid_minor }) => ({
+    startedAtMs: started_at,
+    rounds,
+    netMinor: paid_minor - staked_minor,
+  }));
+}
+
+/** Whether a round paid more than was staked: the only kind that is celebrated. */
+export function isProfit(round) {
+  return round.status === "settled" && round.payoutMinor > round.amountMinor;
+}
+
 /** The commitment to the next round. */
 export function commitmentOf(next) {
   return { serverSeedHash: next.server_seed_hash, clientSeed: next.client_seed, nonce: next.nonce };
@@ -71,6 +85,9 @@ export function finishedRound(entry) {
     nonce: entry.nonce,
     rtpBps: hundredthsOf(entry.rtp_target),
     maxWinMultiplier: entry.max_win_multiplier,
+    mapSeed: optional(entry.map_seed),
+    lootSeed: optional(entry.loot_seed),
+    guardSeed: optional(entry.guard_seed),
     startedAtMs: optional(entry.started_at),
     settledAtMs: optional(entry.settled_at),
   };
@@ -84,6 +101,8 @@ export function endedRound(frame, live, session, nowMs) {
     auto_cashout: optional(live?.autoHundredths, (hundredths) => hundredths / 100),
     rtp_target: session.rtpBps / 100,
     max_win_multiplier: session.limits.max_win_multiplier,
+    map_seed: live?.mapSeed,
+    loot_seed: live?.lootSeed,
     started_at: live?.startedAtMs,
     settled_at: nowMs,
     ...frame,

@@ -1,50 +1,43 @@
-// The details of a finished round, with its check in this page and the lines to check it anywhere else.
+// The details of a finished round: what it was, its check in this page, its replay, and the lines to check it elsewhere.
 
-import { canVerify, shellLines, verifyRound } from "./fairness.js";
-import { MoneyFormat, decimalText, multiplierText } from "./money.js";
-import { DETAILS } from "./words.js";
+import { canVerify, checksOf, shellLines, verifyRound } from "./fairness.js";
+import { isProfit } from "./records.js";
+import { roundLink } from "./round_link.js";
+import { isolated, multiplierText, numberText, say, spoken } from "./words.js";
 
-/** Fills and opens the dialog. `wasShown(hash)` says whether this page displayed the hash before. */
+/** Fills and opens the dialog. `wasShown(hash)`: whether this page displayed the hash before; `onReplay(round)`. */
 export class Sheet {
-  constructor(root, { wasShown }) {
-    this.dialog = root.querySelector("#sheet");
-    this.facts = root.querySelector("#sheet-facts");
-    this.checks = root.querySelector("#sheet-checks");
-    this.shell = root.querySelector("#sheet-shell");
-    this.wasShown = wasShown;
-    root.querySelector("#sheet-close").addEventListener("click", () => this.dialog.close());
-    this.dialog.addEventListener("click", (event) => {
-      if (event.target === this.dialog) this.dialog.close();
+  constructor(root, { wasShown, onReplay }) {
+    const find = (name) => root.querySelector(`#sheet${name}`);
+    Object.assign(this, { dialog: find(""), outcome: find("-outcome"), facts: find("-facts"), checks: find("-checks"), shell: find("-shell") });
+    Object.assign(this, { replay: find("-replay"), verify: find("-verify"), copy: find("-copy"), wasShown, round: null });
+    this.replay.addEventListener("click", () => {
+      this.dialog.close();
+      onReplay(this.round);
     });
+    this.copy.addEventListener("click", () => this.copyLines());
   }
 
   get isOpen() {
     return this.dialog.open;
   }
 
-  async open(round) {
-    this.roundId = round.roundId;
+  /** `money`: the session's format; the round may be in another currency. `ratePerMs`: of the growth curve, for replays. */
+  async open(round, money, ratePerMs) {
+    this.round = round;
     this.dialog.dataset.roundId = round.roundId;
-    this.facts.replaceChildren(...factsOf(round).flatMap(factElements));
+    this.outcome.textContent = outcomeText(round, money.of(round.currency));
+    this.outcome.dataset.tone = toneOf(round);
+    this.facts.replaceChildren(...factsOf(round, money.of(round.currency)).flatMap(factElements));
     this.shell.textContent = shellLines(round).join("\n");
-    this.showChecks([{ text: DETAILS.checking, tone: "" }]);
+    this.replay.hidden = round.status !== "settled";
+    this.verify.href = roundLink(globalThis.location.origin, { ...round, ratePerMs });
+    this.copy.textContent = say("details.copy");
+    this.showChecks([{ text: say("details.checking"), tone: "" }]);
     if (!this.dialog.open) this.dialog.showModal();
     this.dialog.scrollTop = 0;
-    const checks = await this.check(round);
-    if (this.roundId === round.roundId) this.showChecks(checks);
-  }
-
-  async check(round) {
-    if (!canVerify()) return [{ text: DETAILS.insecure, tone: "" }];
-    const shownHash = this.wasShown(round.serverSeedHash) ? round.serverSeedHash : null;
-    const found = await verifyRound(round, shownHash);
-    const crash = multiplierText(found.crash);
-    return [
-      found.hashMatches ? { text: DETAILS.hashOk, tone: "ok" } : { text: DETAILS.hashBad, tone: "bad" },
-      found.crashMatches ? { text: DETAILS.crashOk({ crash }), tone: "ok" } : { text: DETAILS.crashBad({ crash }), tone: "bad" },
-      found.commitmentMatches ? { text: DETAILS.shownOk, tone: "ok" } : { text: DETAILS.shownUnknown, tone: "" },
-      { text: `${DETAILS.crashDigest}: ${found.digest}`, tone: "" },
-    ];
+    const findings = await findingsOf(round, this.wasShown(round.serverSeedHash));
+    if (this.round === round) this.showChecks(findings);
   }
 
   showChecks(checks) {
@@ -57,25 +50,57 @@ export class Sheet {
       }),
     );
   }
+
+  async copyLines() {
+    try {
+      await globalThis.navigator.clipboard.writeText(this.shell.textContent);
+      this.copy.textContent = say("details.copied");
+    } catch {
+      this.copy.textContent = say("details.copyFailed");
+    }
+  }
 }
 
-function factsOf(round) {
-  const money = new MoneyFormat(round.currency);
-  const terms = DETAILS.termsText({ rtp: decimalText(round.rtpBps, 2), max: multiplierText(100 * round.maxWinMultiplier) });
+/** What the page finds of a round: [{ text, tone }], tone ok, bad, code or empty. */
+export async function findingsOf(round, wasShown) {
+  if (!canVerify()) return [{ text: say("details.insecure"), tone: "" }];
+  const found = await verifyRound(round, wasShown ? round.serverSeedHash : null);
+  const shown = found.commitmentMatches ? { text: say("details.shownOk"), tone: "ok" } : { text: say("details.shownUnknown"), tone: "" };
   return [
-    [DETAILS.outcome, outcomeText(round)],
-    [DETAILS.stake, money.text(round.amountMinor)],
-    [DETAILS.payout, money.text(round.payoutMinor)],
-    [DETAILS.auto, round.autoHundredths === null ? "–" : multiplierText(round.autoHundredths)],
-    [DETAILS.crash, multiplierText(round.crashHundredths), "crash"],
-    [DETAILS.terms, terms],
-    [DETAILS.time, round.settledAtMs === null ? "–" : new Date(round.settledAtMs).toLocaleString()],
-    [DETAILS.nonce, String(round.nonce), "nonce"],
-    [DETAILS.clientSeed, round.clientSeed, "client-seed", true],
-    [DETAILS.serverSeedHash, round.serverSeedHash, "server-seed-hash", true],
-    [DETAILS.serverSeed, round.serverSeed, "server-seed", true],
-    [DETAILS.roundId, round.roundId, "round-id", true],
+    ...checksOf(found).map(({ key, tone, values }) => ({ text: say(key, { crash: multiplierText(values.crash) }), tone })),
+    shown,
+    { text: `${say("details.crashDigest")}: ${found.digest}`, tone: "code" },
   ];
+}
+
+function toneOf(round) {
+  if (round.status !== "settled") return "info";
+  return isProfit(round) ? "win" : round.payoutMinor > 0 ? "info" : "loss";
+}
+
+function factsOf(round, money) {
+  const terms = say("details.termsText", {
+    rtp: numberText(round.rtpBps, 2).replace(/[.,]00$/, ""),
+    max: multiplierText(100 * round.maxWinMultiplier),
+  });
+  return [
+    [say("details.stake"), money.text(round.amountMinor)],
+    [say("details.payout"), money.text(round.payoutMinor)],
+    [say("details.auto"), round.autoHundredths === null ? "–" : multiplierText(round.autoHundredths)],
+    [say("details.crash"), multiplierText(round.crashHundredths), "crash"],
+    [say("details.terms"), terms],
+    [say("details.time"), timeText(round.settledAtMs)],
+    [say("details.nonce"), String(round.nonce), "nonce"],
+    [say("details.clientSeed"), round.clientSeed, "client-seed", true],
+    [say("details.serverSeedHash"), round.serverSeedHash, "server-seed-hash", true],
+    [say("details.serverSeed"), round.serverSeed, "server-seed", true],
+    [say("details.roundId"), round.roundId, "round-id", true],
+  ];
+}
+
+function timeText(settledAtMs) {
+  if (settledAtMs === null) return "–";
+  return new Date(settledAtMs).toLocaleString(spoken().locale, { dateStyle: "medium", timeStyle: "medium", numberingSystem: "latn" });
 }
 
 function factElements([label, text, name = null, isCode = false]) {
@@ -84,12 +109,23 @@ function factElements([label, text, name = null, isCode = false]) {
   const value = document.createElement("dd");
   value.textContent = text;
   if (name) value.dataset.fact = name;
-  if (isCode) value.className = "code";
+  if (isCode) {
+    value.className = "code";
+    value.dir = "ltr";
+  }
   return [term, value];
 }
 
-function outcomeText(round) {
-  const text = DETAILS.outcomes[round.status === "settled" ? round.result : round.status];
-  if (typeof text !== "function") return text ?? round.status;
-  return text({ multiplier: multiplierText(round.realizedHundredths), crash: multiplierText(round.crashHundredths) });
+const OUTCOMES = {
+  cashout: "details.outcomeCashout",
+  max_win: "details.outcomeMaxWin",
+  crash: "details.outcomeCrash",
+  void: "details.outcomeVoid",
+  refunded: "details.outcomeRefunded",
+};
+
+function outcomeText(round, money) {
+  const values = { multiplier: multiplierText(round.realizedHundredths), crash: multiplierText(round.crashHundredths) };
+  const text = say(OUTCOMES[round.status === "settled" ? round.result : round.status], values);
+  return round.status === "settled" ? `${text} · ${isolated(money.signedText(round.payoutMinor - round.amountMinor))}` : text;
 }

@@ -1,10 +1,11 @@
 // What the page knows, as one value, and how frames change it. Pure: no clock, no DOM, no socket.
 
-import { commitmentOf, endedRound, finishedRound, liveRound, sessionOf } from "./records.js";
+import { commitmentOf, endedRound, finishedRound, isProfit, liveRound, sessionOf, totalsOf } from "./records.js";
 import { autoCashoutError, stakeError } from "./money.js";
 
 const SHOWN_COMMITMENTS_MAX = 200; // the oldest is forgotten; it only proves what this page itself displayed
 const WELCOME_HISTORY = 20;
+const PLAYED_HISTORY_MAX = 100; // rounds kept while playing goes on; older ones are loaded again at a press
 
 /** The state before the first frame. `notice` is the last thing to say: { key, values, tone, serial }. */
 export function initialState() {
@@ -13,7 +14,9 @@ export function initialState() {
     retryMs: null,
     over: null,
     bettingClosed: false,
+    isPaused: false,
     session: null,
+    totals: null,
     balanceMinor: null,
     pendingMinor: 0,
     next: null,
@@ -47,7 +50,7 @@ function withAsked(state, what, id) {
   return { ...state, asked: { ...state.asked, [what]: id } };
 }
 
-/** The state after an event: { type: "frame" | "status" | "asked" | "notice", ... }. Unknown frames change nothing. */
+/** The state after an event: { type: "frame" | "status" | "asked" | "notice" | "paused" | "closed", ... }. Unknown frames change nothing. */
 export function reduce(state, event) {
   switch (event.type) {
     case "status":
@@ -56,6 +59,10 @@ export function reduce(state, event) {
       return onAsked(state, event);
     case "notice":
       return withNotice(state, event.key, event.tone, event.values);
+    case "paused":
+      return state.isPaused === event.isPaused ? state : { ...state, isPaused: event.isPaused };
+    case "closed":
+      return onSessionEnded(state, { reason: "closed" });
     case "frame": {
       const handler = FRAMES[event.frame.type];
       return handler ? handler(state, event.frame, event) : state;
@@ -68,7 +75,8 @@ export function reduce(state, event) {
 function onStatus(state, { status, retryMs }) {
   const asked = status === "open" ? state.asked : initialState().asked;
   const next = { ...state, status, retryMs, asked };
-  if (status === "connecting") return { ...next, over: null };
+  // A server that restarts has said so: until it answers again that is what has happened.
+  if (status === "connecting") return { ...next, over: state.over === "shutdown" ? "shutdown" : null };
   if (status !== "lost" || state.over !== null) return next;
   return state.status === "open" ? withNotice(next, "connection.lost", "bad") : next;
 }
@@ -109,6 +117,7 @@ function onWelcome(state, frame) {
   const known = {
     ...withNext(state, frame.next),
     session,
+    totals: totalsOf(frame.totals) ?? state.totals,
     over: null,
     bettingClosed: false,
     balanceMinor: frame.balance_minor,
@@ -140,7 +149,7 @@ function resumed(before, state) {
   const ended = state.history.find((entry) =>
     flight.roundId === null ? entry.serverSeedHash === flight.serverSeedHash : entry.roundId === flight.roundId,
   );
-  if (ended) return withResult({ ...state, last: ended }, ended);
+  if (ended) return withResult({ ...state, last: { ...ended, wasMissed: true } }, ended);
   return withNotice(state, flight.roundId === null ? "bet.never_arrived" : "connection.back", "bad");
 }
 
@@ -159,12 +168,18 @@ function onRoundEnded(state, frame, event) {
   const isCurrent = state.round === null || state.round.roundId === null || state.round.roundId === frame.round_id;
   const live = isCurrent ? state.round : null;
   const ended = endedRound(frame, live, state.session, event.serverNowMs ?? null);
-  const history = [ended, ...state.history.filter((entry) => entry.roundId !== ended.roundId)];
-  const next = { ...withNext(state, frame.next), history, balanceMinor: frame.balance_minor };
+  const totals = totalsOf(frame.totals) ?? state.totals;
+  const next = { ...withNext(state, frame.next), ...historyAfter(state, ended), totals, balanceMinor: frame.balance_minor };
   if (!isCurrent) return next;
   const voided = ended.status === "void" ? { id: state.asked.bet, code: ended.reason } : null;
   const asked = { ...next.asked, bet: null };
   return withResult({ ...next, asked, round: null, last: ended, voided }, ended);
+}
+
+function historyAfter(state, ended) {
+  const history = [ended, ...state.history.filter((entry) => entry.roundId !== ended.roundId)];
+  const kept = history.slice(0, PLAYED_HISTORY_MAX);
+  return { history: kept, hasMore: state.hasMore || kept.length < history.length };
 }
 
 function withResult(state, ended) {
@@ -176,7 +191,9 @@ function withResult(state, ended) {
   };
   if (ended.status === "void") return withNotice(state, `void.${ended.reason}`, "bad", values);
   if (ended.status === "refunded") return withNotice(state, `refunded.${ended.reason}`, "bad", values);
-  return withNotice(state, `result.${ended.result}`, ended.result === "crash" ? "loss" : "win", values);
+  if (ended.result === "crash") return withNotice(state, "result.crash", "loss", values);
+  if (!isProfit(ended)) return withNotice(state, "result.cashout_even", "info", values);
+  return withNotice(state, `result.${ended.result}`, "win", values);
 }
 
 function onBalance(state, frame) {
@@ -233,6 +250,7 @@ export function actionOf(state, stakeMinor, autoHundredths) {
   if (state.round?.phase === "flying") return { state: state.round.cashing ? "waiting" : "flying", hint: null };
   if (state.round) return { state: "pending", hint: null };
   if (state.bettingClosed) return { state: "disabled", hint: "error.session_expired" };
+  if (state.isPaused) return { state: "disabled", hint: "hint.paused" };
   const hint = inputError(state.session.limits, stakeMinor, autoHundredths);
   if (hint !== null) return { state: "disabled", hint };
   return { state: "bet", hint: stakeMinor > state.balanceMinor ? "hint.low_balance" : null };

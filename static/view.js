@@ -1,9 +1,15 @@
 // The page out of the state: every element is written only when what it says has changed.
 
-import { MoneyFormat, hundredthsOf, multiplierText, payoutMinor } from "./money.js";
-import { ACTION, CLOCK, LABELS, STAGE, say } from "./words.js";
+import { HistoryList } from "./history.js";
+import { hundredthsOf, payoutMinor } from "./money.js";
+import { isProfit } from "./records.js";
+import { sceneKind } from "./stage.js";
+import { durationText, isolated, multiplierText, say } from "./words.js";
 
-function setText(element, text) {
+const SLOW_MS = 300; // a round trip above this is shown
+const COMMITMENT_ENDS = 8; // characters of a hash at either end, where there is no room for all
+
+export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
@@ -17,46 +23,34 @@ function setData(element, name, value) {
 
 /** Writes the fixed words of the page into the elements that name them. */
 export function writeLabels(root) {
-  for (const element of root.querySelectorAll("[data-word]")) element.textContent = LABELS[element.dataset.word];
+  for (const element of root.querySelectorAll("[data-word]")) element.textContent = say(element.dataset.word);
   for (const element of root.querySelectorAll("[data-word-label]")) {
-    element.setAttribute("aria-label", LABELS[element.dataset.wordLabel]);
+    element.setAttribute("aria-label", say(element.dataset.wordLabel));
+    if (element.classList.contains("icon")) element.title = say(element.dataset.wordLabel);
   }
   for (const element of root.querySelectorAll("[data-word-placeholder]")) {
-    element.placeholder = LABELS[element.dataset.wordPlaceholder];
+    element.placeholder = say(element.dataset.wordPlaceholder);
+  }
+  for (const button of root.querySelectorAll("[data-auto]:not([data-auto=''])")) {
+    button.textContent = multiplierText(Number(button.dataset.auto)).replace(/([.,]00|0)×$/, "×");
   }
 }
 
-function clockText(ms) {
-  const seconds = Math.max(0, Math.floor(ms / 1000));
-  const parts = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
-  return (parts[0] === 0 ? parts.slice(1) : parts).map((part) => String(part).padStart(2, "0")).join(":");
-}
-
-/** What the stage shows for a state: idle, betting, flying, won or lost. */
-export function sceneKind(state) {
-  if (state.round) return state.round.phase === "flying" ? "flying" : "betting";
-  if (state.last?.status !== "settled") return "idle";
-  return state.last.result === "crash" ? "lost" : "won";
-}
-
-/** The multiplier that belongs to the stage, in hundredths; `flyingHundredths` while a round flies. */
-export function stageHundredths(state, flyingHundredths) {
-  const kind = sceneKind(state);
-  if (kind === "flying") return flyingHundredths;
-  if (kind === "won") return state.last.realizedHundredths;
-  return kind === "lost" ? state.last.crashHundredths : 100;
-}
-
-/** Renders a model { state, action, money, stakeMinor, hundredths, nowMs, ... } into the page. */
+/** Renders a model { state, action, money, stakeMinor, hundredths, playedMs, ... } into the page. */
 export class View {
-  constructor(root) {
-    const find = (id) => root.querySelector(`#${id}`);
+  constructor(root, { lobbyUrl }) {
     const names = [
-      "balance", "pending", "played", "left", "currency", "stage", "multiplier", "stage-note", "connection", "message",
-      "hint", "action", "action-main", "action-sub", "resume", "commitment", "commitment-label", "nonce", "nonce-label", "history", "load-more", "game",
+      "balance", "pending", "played", "net", "stake-label", "stage", "multiplier", "stage-note", "loot", "badge", "connection", "message", "hint",
+      "action", "action-main", "action-sub", "resume", "commitment", "commitment-short", "commitment-label", "nonce", "nonce-label", "game",
+      "ending", "ending-title", "ending-text", "ending-lobby", "lobby", "panel", "controls", "replay-bar", "fair",
     ];
-    this.at = Object.fromEntries(names.map((name) => [name, find(name)]));
-    this.shown = { noticeSerial: null, history: null };
+    this.at = Object.fromEntries(names.map((name) => [name, root.querySelector(`#${name}`)]));
+    this.history = new HistoryList(root);
+    this.shownNotice = null;
+    for (const link of [this.at.lobby, this.at["ending-lobby"]]) {
+      if (lobbyUrl !== null) link.href = lobbyUrl;
+      link.hidden = lobbyUrl === null;
+    }
   }
 
   render(model) {
@@ -65,36 +59,31 @@ export class View {
     this.renderMessage(model);
     this.renderAction(model);
     this.renderConnection(model);
+    this.renderEnding(model);
     this.renderFairness(model.state);
-    this.renderHistory(model);
+    this.renderReplay(model);
+    this.history.render(model);
   }
 
-  renderPurse({ state, money, playedMs, leftMs }) {
+  renderPurse({ state, money, playedMs }) {
     setData(this.at.game, "status", state.status);
     if (money === null) return;
     setText(this.at.balance, money.text(state.balanceMinor));
     setHidden(this.at.pending, state.pendingMinor === 0);
-    setText(this.at.pending, state.pendingMinor === 0 ? "" : `+${money.text(state.pendingMinor)} ${LABELS.pending}`);
-    setText(this.at.currency, `(${state.session.currency})`);
-    setText(this.at.played, CLOCK.played({ time: clockText(playedMs) }));
-    setText(this.at.left, CLOCK.left({ time: clockText(leftMs) }));
+    setText(this.at.pending, state.pendingMinor === 0 ? "" : say("label.pending", { amount: `+${money.text(state.pendingMinor)}` }));
+    setText(this.at["stake-label"], say("label.stakeIn", { currency: money.currency }));
+    setText(this.at.net, state.totals === null ? "–" : money.signedText(state.totals.netMinor));
+    setText(this.at.played, playedMs === null ? "–" : durationText(playedMs));
   }
 
-  renderStage({ state, money, hundredths }) {
-    setData(this.at.stage, "scene", sceneKind(state));
+  renderStage({ state, money, hundredths, loot, replay }) {
+    const kind = replay?.kind ?? sceneKind(state);
+    setData(this.at.stage, "scene", kind);
+    setData(this.at.stage, "profit", String(replay ? kind === "won" : state.last !== null && isProfit(state.last)));
     setText(this.at.multiplier, multiplierText(hundredths));
-    setText(this.at["stage-note"], this.stageNote(state, money));
-  }
-
-  stageNote(state, money) {
-    const { round, last } = state;
-    if (round?.phase === "flying") {
-      return round.autoHundredths === null ? STAGE.flying : STAGE.autoAt({ multiplier: multiplierText(round.autoHundredths) });
-    }
-    if (round) return STAGE.betting;
-    if (last === null) return STAGE.idle;
-    const note = STAGE[last.status === "settled" ? last.result : last.status];
-    return typeof note === "function" ? note({ amount: money.text(last.payoutMinor) }) : note;
+    setText(this.at["stage-note"], replay ? "" : stageNote(state, money));
+    setHidden(this.at.loot, loot === null);
+    setText(this.at.loot, loot === null ? "" : `${say("label.loot")} ${loot}`);
   }
 
   renderMessage(model) {
@@ -103,9 +92,9 @@ export class View {
       setText(this.at.message, model.money === null ? "" : say("hint.ready"));
       return;
     }
-    if (notice.serial === this.shown.noticeSerial) return;
-    this.shown.noticeSerial = notice.serial;
-    this.at.message.textContent = say(notice.key, textValues(notice.values, model));
+    if (notice.serial === this.shownNotice) return;
+    this.shownNotice = notice.serial;
+    this.at.message.textContent = noticeText(notice, model);
     setData(this.at.message, "tone", notice.tone ?? "info");
     setData(this.at.message, "key", notice.key);
   }
@@ -123,76 +112,72 @@ export class View {
     setText(this.at.hint, action.hint === null ? "" : say(action.hint, textValues({}, model)));
   }
 
-  renderConnection({ state, retryInMs, isStalled, hasToken }) {
-    const text = connectionText(state, retryInMs, isStalled, hasToken);
+  renderConnection(model) {
+    const text = connectionText(model);
     setHidden(this.at.connection, text === "");
     setText(this.at.connection, text);
-    const canResume = state.over === "replaced" || (state.status === "lost" && hasToken);
+    setData(this.at.connection, "tone", model.state.status === "open" && !model.isStalled ? "slow" : "lost");
+  }
+
+  /** What ends the game here covers all of it but the balance: what happened, and what to do. */
+  renderEnding({ state, hasToken, lobbyUrl }) {
+    const key = endingKey(state, hasToken);
+    setHidden(this.at.ending, key === null);
+    setData(this.at.game, "over", key ?? "");
+    for (const part of [this.at.panel, this.at.stage]) if (part.inert !== (key !== null)) part.inert = key !== null;
+    if (key === null) return;
+    setText(this.at["ending-title"], say(`ended.${key}.title`));
+    setText(this.at["ending-text"], say(`ended.${key}`));
+    const canResume = key === "replaced" || key === "shutdown";
     setHidden(this.at.resume, !canResume);
-    setText(this.at.resume, state.over === "replaced" ? LABELS.continueHere : LABELS.reconnectNow);
+    setText(this.at.resume, say(key === "replaced" ? "label.continueHere" : "label.reconnectNow"));
+    setHidden(this.at["ending-lobby"], lobbyUrl === null);
   }
 
   renderFairness({ next, round }) {
     if (next === null) return;
     // While a round lives its own commitment stands here; the server may have announced the one after it already.
     const isNow = Boolean(round?.serverSeedHash);
-    setText(this.at["commitment-label"], isNow ? LABELS.commitmentNow : LABELS.commitment);
-    setText(this.at["nonce-label"], isNow ? LABELS.nonceNow : LABELS.nonce);
-    setText(this.at.commitment, isNow ? round.serverSeedHash : next.serverSeedHash);
+    const hash = isNow ? round.serverSeedHash : next.serverSeedHash;
+    setText(this.at["commitment-label"], say(isNow ? "label.commitmentNow" : "label.commitment"));
+    setText(this.at["nonce-label"], say(isNow ? "label.nonceNow" : "label.nonce"));
+    setText(this.at.commitment, hash);
+    setText(this.at["commitment-short"], `${hash.slice(0, COMMITMENT_ENDS)}…${hash.slice(-COMMITMENT_ENDS)}`);
     setText(this.at.nonce, String(isNow ? round.nonce : next.nonce));
   }
 
-  renderHistory({ state, money }) {
-    const { history, hasMore, asked } = state;
-    setHidden(this.at["load-more"], !hasMore);
-    setText(this.at["load-more"], asked.history === null ? LABELS.loadMore : LABELS.loading);
-    if (money === null || history === this.shown.history) return;
-    this.shown.history = history;
-    this.at.history.replaceChildren(...(history.length === 0 ? [emptyItem()] : history.map((round) => historyItem(round, money))));
+  renderReplay({ replay }) {
+    const isReplay = Boolean(replay);
+    setData(this.at.game, "replay", String(isReplay));
+    setHidden(this.at.badge, !isReplay);
+    setHidden(this.at["replay-bar"], !isReplay);
+    for (const name of ["controls", "action", "hint", "message", "fair"]) setHidden(this.at[name], isReplay);
   }
 }
 
-function emptyItem() {
-  const item = document.createElement("li");
-  item.className = "empty";
-  item.textContent = LABELS.noHistory;
-  return item;
+/** Why the game is over on this page, or null: the end of a message's key. */
+export function endingKey(state, hasToken) {
+  if (!hasToken) return "no_token";
+  // A server that restarts comes back by itself: that is an end for as long as nobody answers.
+  if (state.over !== null) return state.over;
+  return state.status === "closed" ? "expired" : null;
 }
 
-function historyItem(round, money) {
-  const item = document.createElement("li");
-  item.dataset.roundId = round.roundId;
-  const isWon = round.status === "settled" && round.result !== "crash";
-  item.className = round.status !== "settled" ? "none" : isWon ? "won" : "lost";
-  const button = document.createElement("button");
-  button.type = "button";
-  button.append(span("chip", chipText(round, isWon)), span("sum", sumText(round, money)));
-  item.append(button);
-  return item;
+function stageNote(state, money) {
+  const { round, last } = state;
+  if (round?.phase === "flying") {
+    return round.autoHundredths === null ? "" : say("stage.autoAt", { multiplier: multiplierText(round.autoHundredths) });
+  }
+  if (round) return say("stage.betting");
+  if (last === null) return say("stage.idle");
+  if (last.status !== "settled") return say(`stage.${last.status}`);
+  if (last.result === "crash") return say("stage.crash");
+  const amount = money.text(last.payoutMinor);
+  return isProfit(last) ? say(`stage.${last.result}`, { amount }) : say("stage.even", { amount });
 }
 
-function chipText(round, isWon) {
-  if (round.status !== "settled") return STAGE[round.status];
-  return multiplierText(isWon ? round.realizedHundredths : round.crashHundredths);
-}
-
-// History is the player's, so that a round may have been played in another currency than this session's.
-function sumText(round, money) {
-  const format = round.currency === money.currency ? money : new MoneyFormat(round.currency);
-  if (round.status !== "settled") return format.text(0);
-  const netMinor = round.payoutMinor - round.amountMinor;
-  return `${netMinor > 0 ? "+" : netMinor < 0 ? "−" : ""}${format.text(Math.abs(netMinor))}`;
-}
-
-function span(className, text) {
-  const element = document.createElement("span");
-  element.className = className;
-  element.textContent = text;
-  return element;
-}
-
-// Values of a notice as texts: amounts in the session's currency, multipliers with their sign, and the limits.
-function textValues(values, { money, state }) {
+/** Values of a notice as texts: amounts in the session's currency, multipliers with their sign, and the limits. */
+export function textValues(values, { money, state }) {
   const texts = { ...values };
   for (const [name, value] of Object.entries(values)) {
     if (name.endsWith("Minor") && money !== null) texts[name] = money.text(value);
@@ -203,35 +188,40 @@ function textValues(values, { money, state }) {
   texts.min = money.text(limits.min_bet_minor);
   texts.max = money.text(limits.max_bet_minor);
   texts.step = money.text(limits.bet_step_minor);
+  texts.maxPayout = money.text(limits.max_payout_minor);
   texts.minCashout = multiplierText(hundredthsOf(limits.min_cashout));
   texts.maxCashout = multiplierText(100 * limits.max_win_multiplier);
   return texts;
 }
 
-function actionWords(model) {
-  const { state, action, money, stakeMinor, hundredths } = model;
-  if (state.over !== null && state.over !== "shutdown") return ACTION.over();
-  if (action.state === "waiting") return state.round?.cashing && state.status === "open" ? ACTION.cashing() : ACTION.offline();
-  if (action.state === "pending") return ACTION.pending();
-  if (action.state === "flying") {
-    if (hundredths < hundredthsOf(state.session.limits.min_cashout)) return ACTION.early(textValues({}, model));
-    return ACTION.flying({ amount: money.text(payoutMinor(state.round.amountMinor, hundredths)) });
-  }
-  return ACTION.bet({ amount: money === null || stakeMinor === null ? "" : money.text(stakeMinor) });
+function noticeText(notice, model) {
+  const values = textValues(notice.values ?? {}, model);
+  const text = say(notice.key, values);
+  return notice.key.startsWith("error.") && text === say("error.other") && values.message ? values.message : text;
 }
 
-function connectionText(state, retryInMs, isStalled, hasToken) {
-  if (!hasToken) return say("connection.no_token");
-  if (state.over === "unauthorized") return say("error.unauthorized");
-  if (state.over !== null) return say(`ended.${state.over}`);
-  switch (state.status) {
-    case "open":
-      return isStalled ? say("connection.stalled") : "";
-    case "closed":
-      return say("ended.expired");
-    case "lost":
-      return say("connection.retry", { seconds: String(Math.max(1, Math.ceil(retryInMs / 1000))) });
-    default:
-      return say(state.session === null ? "connection.connecting" : "connection.reconnecting");
+function actionWords(model) {
+  const { state, action, money, stakeMinor, hundredths, hasToken } = model;
+  const words = (key, sub = "") => ({ main: say(`action.${key}`), sub });
+  const told = (key, values = {}) => words(key, say(`action.${key}Sub`, values));
+  if (endingKey(state, hasToken) !== null) return words("closed");
+  if (action.state === "waiting") return told(state.round?.cashing && state.status === "open" ? "cashing" : "offline");
+  if (action.state === "pending") return told("pending");
+  if (action.state === "flying") {
+    if (hundredths < hundredthsOf(state.session.limits.min_cashout)) return told("early", textValues({}, model));
+    return words("cashOut", isolated(money.text(payoutMinor(state.round.amountMinor, hundredths))));
   }
+  if (state.isPaused) return words("paused");
+  if (state.status !== "open") return words("connecting");
+  return words("bet", stakeMinor === null ? "" : isolated(money.text(stakeMinor)));
+}
+
+function connectionText({ state, retryInMs, isStalled, roundTripMs, hasToken }) {
+  if (endingKey(state, hasToken) !== null) return "";
+  if (state.status === "open") {
+    if (isStalled) return say("connection.stalled");
+    return roundTripMs > SLOW_MS ? say("connection.slow", { ms: String(Math.round(roundTripMs)) }) : "";
+  }
+  if (state.status === "lost") return say("connection.retry", { seconds: String(Math.max(1, Math.ceil(retryInMs / 1000))) });
+  return say(state.session === null ? "connection.connecting" : "connection.reconnecting");
 }

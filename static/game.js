@@ -1,0 +1,312 @@
+// One game on one page: socket -> state -> view, controls -> socket, and what hangs on both: scene, sounds, lobby.
+
+import { Controls } from "./controls.js";
+import { Dialogs } from "./dialogs.js";
+import { Flight, ServerClock } from "./growth.js";
+import { lootTaken } from "./heist/loot.js";
+import { MoneyFormat } from "./money.js";
+import { Replay } from "./player.js";
+import { Connection, streamUrl } from "./protocol.js";
+import { RealityCheck } from "./reality.js";
+import { Scene } from "./scene.js";
+import { SoundTrack } from "./soundtrack.js";
+import { isMoving, sceneModel, stageHundredths } from "./stage.js";
+import { actionOf, initialState, reduce } from "./state.js";
+import { View, endingKey } from "./view.js";
+import { spoken } from "./words.js";
+
+const PRESS_GAP_MS = 400; // a double click must not place a second bet or leave the round that it has just begun
+const BEHIND_TICKS = 1.25; // how late a flight is drawn: the next tick, if it is not too late, has come by then
+const STALLED_TICKS = 12; // without a tick for so long, the player is told
+const HISTORY_PAGE = 20;
+const CLOCK_BEAT_MS = 1_000;
+const ROOMY = "(min-width: 900px) and (min-height: 640px)";
+const IDLE_FRAME_MS = 50; // the picture that waits moves slowly
+
+/** `launch`: see launch.js. `lobby`: the line to it. `settings`: what the page remembers. */
+export class Game {
+  constructor(root, { token, launch, lobby, settings, reducedMotion }) {
+    Object.assign(this, { token, launch, lobby, reducedMotion });
+    this.state = initialState();
+    this.clock = new ServerClock();
+    this.money = null;
+    this.flight = null;
+    this.replay = null;
+    this.endedAtMs = null;
+    this.lostAtMs = 0;
+    this.pressedAtMs = Number.NEGATIVE_INFINITY;
+    this.frameAsked = false;
+    this.isClosing = false;
+    this.view = new View(root, launch);
+    this.scene = new Scene(root.querySelector("#scene"), { reducedMotion: () => reducedMotion.matches });
+    this.sound = new SoundTrack(root, settings);
+    this.reality = new RealityCheck(launch.realityCheckMs);
+    this.dialogs = new Dialogs(root, {
+      wasShown: (hash) => this.state.shownHashes.includes(hash),
+      onReplay: (round) => this.startReplay(round),
+      onContinue: () => this.redraw(),
+      onLeave: () => this.leave(),
+    });
+    this.controls = new Controls(root, {
+      onChange: () => this.redraw(),
+      onPress: () => this.press(),
+      onClientSeed: (text, isValid) => this.changeSeed(text, isValid),
+    });
+    lobby.obey({
+      setPaused: (isPaused) => this.change({ type: "paused", isPaused }),
+      setMuted: (isMuted) => this.sound.mute(isMuted),
+      close: () => this.close(),
+      greet: () => lobby.tellAll(this.state, spoken().lang),
+    });
+    this.connection = new Connection({
+      url: streamUrl(location.href),
+      token,
+      onFrame: (frame, receivedMs) => this.receive(frame, receivedMs),
+      onStatus: (status) => this.statusChanged(status),
+    });
+    this.listen(root);
+  }
+
+  listen(root) {
+    const on = (selector, action) => root.querySelector(selector).addEventListener("click", action);
+    on("#history", (event) => {
+      const item = event.target.closest("[data-round-id]");
+      const round = item && this.state.history.find((entry) => entry.roundId === item.dataset.roundId);
+      if (round) this.dialogs.sheet.open(round, this.money, this.state.session.ratePerMs);
+    });
+    on("#load-more", () => this.loadMore());
+    on("#resume", () => this.connection.connect());
+    on("#open-rules", () => this.state.session && this.dialogs.openRules(this.model(performance.now())));
+    on("#replay-again", () => this.startReplay(this.replay.round));
+    on("#replay-stop", () => this.stopReplay());
+    for (const link of root.querySelectorAll("#lobby, #ending-lobby")) {
+      link.addEventListener("click", (event) => this.lobby.leave() && event.preventDefault());
+    }
+    new ResizeObserver(() => this.redraw()).observe(root.querySelector("#stage"));
+    this.reducedMotion.addEventListener("change", () => this.redraw());
+    // A page that comes back from sleep shows the truth now, and not when a timer finds out that the line is dead.
+    document.addEventListener("visibilitychange", () => document.hidden || this.connection.check());
+    globalThis.addEventListener("online", () => this.connection.check());
+    setInterval(() => this.redraw(), CLOCK_BEAT_MS);
+    // Where there is room the promise and the seed are there without a press.
+    root.querySelector("#fair").open = globalThis.matchMedia(ROOMY).matches;
+  }
+
+  start() {
+    if (this.token !== "") this.connection.connect();
+    this.redraw();
+  }
+
+  change(event) {
+    const before = this.state;
+    this.state = reduce(before, event);
+    if (this.state === before) return;
+    this.follow(before);
+    this.sound.follow(before, this.state);
+    this.lobby.follow(before, this.state, spoken().lang);
+    this.redraw();
+    this.closeIfAsked();
+  }
+
+  // What hangs on the state but is no part of it: the money format, the flight's clock, the inputs' limits.
+  follow(before) {
+    const { session, round, next, balanceMinor, last } = this.state;
+    if (session !== before.session) {
+      if (this.money?.currency !== session.currency) this.money = new MoneyFormat(session.currency, spoken().locale);
+      this.controls.setSession(this.money, session.limits);
+    }
+    this.controls.balanceMinor = balanceMinor;
+    if (next !== null && next !== before.next) this.controls.setServerSeed(next.clientSeed);
+    if (round !== null && this.replay !== null) this.stopReplay();
+    if (last !== before.last) this.endedAtMs = last === null || last.wasMissed ? null : performance.now();
+    const isNewFlight = round?.phase === "flying" && (before.round?.phase !== "flying" || before.round.roundId !== round.roundId);
+    if (isNewFlight) this.takeOff(round, session);
+    else if (round === null) this.flight = null;
+  }
+
+  takeOff(round, session) {
+    this.flight = new Flight({
+      startedAtMs: round.startedAtMs,
+      ratePerMs: session.ratePerMs,
+      capHundredths: round.capHundredths,
+      behindMs: BEHIND_TICKS * session.tickMs,
+      stalledMs: STALLED_TICKS * session.tickMs,
+      knownMs: round.knownMs,
+      localMs: performance.now(),
+    });
+  }
+
+  receive(frame, receivedMs) {
+    if (frame.type === "tick") {
+      this.flight?.tick(frame.e, receivedMs);
+      return;
+    }
+    if (frame.type === "pong") {
+      this.clock.measure(frame.t, receivedMs, frame.server_time);
+      return;
+    }
+    if (frame.type === "welcome") this.clock.observe(receivedMs, frame.server_time);
+    const seedRefused = frame.type === "error" && frame.id && frame.id === this.state.asked.client_seed;
+    this.change({ type: "frame", frame, serverNowMs: Math.round(this.clock.nowMs(receivedMs) ?? 0) || null });
+    if (seedRefused) this.controls.restoreSeed();
+  }
+
+  statusChanged({ status, retryMs }) {
+    this.lostAtMs = performance.now();
+    this.change({ type: "status", status, retryMs });
+  }
+
+  // What the player does.
+
+  press() {
+    const nowMs = performance.now();
+    if (this.dialogs.isOpen || this.replay !== null || nowMs - this.pressedAtMs < PRESS_GAP_MS) return;
+    const action = this.action();
+    if (action.state === "bet") this.bet();
+    else if (action.state === "flying") this.ask("cashout", { round_id: this.state.round.roundId });
+    else return;
+    this.pressedAtMs = nowMs;
+    this.sound.play("press");
+  }
+
+  bet() {
+    const amountMinor = this.controls.stakeMinor();
+    const autoHundredths = this.controls.autoHundredths();
+    const fields = { amount_minor: amountMinor };
+    if (autoHundredths !== null) fields.auto_cashout = autoHundredths / 100;
+    this.ask("bet", fields, { amountMinor, autoHundredths });
+  }
+
+  changeSeed(text, isValid) {
+    if (isValid && this.ask("client_seed", { value: text })) return;
+    this.controls.restoreSeed();
+    if (!isValid) this.change({ type: "notice", key: "error.bad_client_seed", tone: "bad", values: {} });
+  }
+
+  loadMore() {
+    const oldest = this.state.history.at(-1);
+    if (oldest && this.state.asked.history === null) this.ask("history", { before: oldest.roundId, limit: HISTORY_PAGE });
+  }
+
+  ask(what, fields, facts = {}) {
+    const id = this.connection.send(what, fields);
+    if (id !== null) this.change({ type: "asked", what, id, ...facts });
+    return id !== null;
+  }
+
+  action() {
+    return actionOf(this.state, this.controls.stakeMinor(), this.controls.autoHundredths());
+  }
+
+  startReplay(round) {
+    this.replay?.driver.stop();
+    if (this.state.round !== null) return;
+    const driver = new Replay({
+      round,
+      ratePerMs: this.state.session.ratePerMs,
+      onFrame: (model) => {
+        if (this.replay?.driver !== driver) return;
+        this.replay.model = model;
+        this.draw(performance.now());
+      },
+      onEnd: () => this.redraw(),
+    });
+    this.replay = { round, driver, model: null };
+    driver.start();
+    this.redraw();
+  }
+
+  stopReplay() {
+    this.replay?.driver.stop();
+    this.replay = null;
+    this.redraw();
+  }
+
+  /** The lobby wants the game to end: after a round that is live. */
+  close() {
+    this.isClosing = true;
+    this.change({ type: "paused", isPaused: true });
+  }
+
+  // Once, and after all has been told of the change that makes it possible.
+  closeIfAsked() {
+    if (!this.isClosing || this.state.round !== null) return;
+    this.isClosing = false;
+    this.connection.end();
+    this.change({ type: "closed" });
+  }
+
+  leave() {
+    if (this.lobby.leave()) return;
+    if (this.launch.lobbyUrl !== null) globalThis.open(this.launch.lobbyUrl, "_top", "noreferrer");
+    else this.close();
+  }
+
+  // What the page shows.
+
+  redraw() {
+    if (this.frameAsked) return;
+    this.frameAsked = true;
+    requestAnimationFrame(() => {
+      this.frameAsked = false;
+      this.draw(performance.now());
+    });
+  }
+
+  model(localMs) {
+    const { state, clock, flight, replay } = this;
+    const serverNowMs = clock.nowMs(localMs);
+    const flownHundredths = flight === null ? 100 : flight.hundredths(serverNowMs);
+    const live = stageHundredths(state, flownHundredths);
+    const hundredths = replay?.model?.hundredths ?? live;
+    const scene = replay?.model ?? sceneModel(state, { hundredths: live, flownMs: flight?.shownMs ?? 0, endedAtMs: this.endedAtMs, localMs });
+    return {
+      state,
+      scene,
+      action: this.action(),
+      money: this.money,
+      stakeMinor: this.controls.stakeMinor(),
+      hundredths,
+      hasToken: this.token !== "",
+      lobbyUrl: this.launch.lobbyUrl,
+      playedMs: state.totals === null || serverNowMs === null ? null : Math.max(0, serverNowMs - state.totals.startedAtMs),
+      retryInMs: (state.retryMs ?? 0) - (localMs - this.lostAtMs),
+      isStalled: flight !== null && flight.isStalled(localMs),
+      roundTripMs: clock.latestRoundTripMs,
+      loot: scene.lootSeed !== null && scene.kind !== "betting" ? lootTaken(scene.lootSeed, scene.elapsedMs) : null,
+      replay: replay === null ? null : { kind: scene.kind },
+    };
+  }
+
+  draw(localMs) {
+    const model = this.model(localMs);
+    const { state } = this;
+    this.view.render(model);
+    this.controls.setEnabled(state.session !== null && state.round === null);
+    const hint = model.action.hint ?? "";
+    this.controls.mark(/stake/.test(hint), /auto/.test(hint));
+    this.scene.draw(model.scene);
+    this.sound.hear(this.replay === null ? model : null);
+    this.remind(model);
+    if (this.replay === null && isMoving(model.scene)) this.redraw();
+    else if (model.scene.kind === "idle" && !this.reducedMotion.matches) this.drawLater();
+  }
+
+  drawLater() {
+    if (this.isDrawnLater || document.hidden) return;
+    this.isDrawnLater = true;
+    setTimeout(() => {
+      this.isDrawnLater = false;
+      this.redraw();
+    }, IDLE_FRAME_MS);
+  }
+
+  remind(model) {
+    const isPlayable = this.state.status === "open" && endingKey(this.state, model.hasToken) === null;
+    if (!isPlayable || this.dialogs.isOpen || !this.reality.isDue(model.playedMs, this.state.round !== null)) return;
+    this.stopReplay();
+    this.reality.seen(model.playedMs);
+    this.dialogs.openReality(model);
+    this.sound.play("warning");
+  }
+}
