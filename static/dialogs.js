@@ -12,6 +12,7 @@ export class Dialogs {
     this.rules = root.querySelector("#rules");
     this.rulesText = root.querySelector("#rules-text");
     this.reality = root.querySelector("#reality");
+    this.realityTitle = root.querySelector("#reality-title");
     this.realityText = root.querySelector("#reality-text");
     for (const dialog of [this.sheet.dialog, this.rules]) {
       dialog.querySelector("[data-close]").addEventListener("click", () => dialog.close());
@@ -40,5 +41,7 @@ export class Dialogs {
   openReality({ state, money, playedMs }) {
     this.realityText.textContent = say("reality.text", { time: durationText(playedMs), net: money.signedText(state.totals.netMinor) });
     this.reality.showModal();
+    // Neither button, so that a key that was meant for the game answers nothing. The attribute for this is refused in frames.
+    this.realityTitle.focus();
   }
 }

@@ -32,7 +32,7 @@ export function writeLabels(root) {
     element.placeholder = say(element.dataset.wordPlaceholder);
   }
   for (const button of root.querySelectorAll("[data-auto]:not([data-auto=''])")) {
-    button.textContent = multiplierText(Number(button.dataset.auto)).replace(/([.,]00|0)×$/, "×");
+    button.textContent = isolated(multiplierText(Number(button.dataset.auto)).replace(/([.,]00|0)×$/, "×"));
   }
 }
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.browser.fake_server import FakeGame, running
+from tests.browser.fake_server import FakeGame
+from tests.browser.fake_site import running
 from tests.helpers.programs import needed
 
 CHROMIUM_ARGUMENTS = [

@@ -5,31 +5,20 @@ round crashes, and reads what the page has sent.
 """
 
 import json
-import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 from hashlib import sha256
-from pathlib import Path
 
 import trio
-from hypercorn.config import Config
-from hypercorn.trio import serve
-from quart import Response, send_from_directory, websocket
-from quart_trio import QuartTrio
+from quart import websocket
 
 from actors.rules.fairness import Outcome, commitment, outcome
 from actors.rules.growth import GrowthCurve
 
-STATIC = Path(__file__).resolve().parents[2] / "static"
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors *"
-)
 TOKEN = "fake-session-token"
-RTP_BPS = 9600
 MAX_WIN = 2000
 
 
@@ -48,15 +37,24 @@ class FakeGame:
             "min_cashout": 1.01,
             "max_win_multiplier": MAX_WIN,
         }
+        self.launch: dict = {}
+        """What the launch said of the page: ``lang``, ``lobby_url``, ``reality_check_minutes``, ``frame_origins``."""
+        self.rtp_bps = 9600
         self.rate = Decimal("0.00006")
         self.tick_ms = 100
         self.crash_at_least = 150
         self.crash_at_most = 10**9
         self.bet_answer = "ok"
         """``ok``; ``hold`` (bet_pending and no more); ``silence``; an error code; ``void:`` and a code."""
+        self.cashout_answer = "ok"
+        """``ok``, or ``hold`` (none at all)."""
         self.hello_answer = "welcome"
+        """``welcome``; ``silence``; ``close`` (the socket, without a word); an error code."""
         self.hold_wins = False
         self.ticks_stop = False
+        self.pong_delay_ms = 0
+        self.started_at = now_ms()
+        self.totals = {"rounds": 0, "staked_minor": 0, "paid_minor": 0}
         self.client_seed = "fakeplayer"
         self.nonce = 1
         self.received: list[dict] = []
@@ -91,6 +89,26 @@ class FakeGame:
     def crash_now(self) -> None:
         self._run(self._end, "crash", 0)
 
+    def end_now(self, result: str, hundredths: int) -> None:
+        """The round ends here, whatever its seed says: ``cashout`` or ``max_win`` at these hundredths."""
+        self._run(self._end, result, hundredths)
+
+    def refund_now(self, reason: str) -> None:
+        """The round is broken off; its stake is owed."""
+        self._run(self._refund, reason)
+
+    def begin_round(self, amount_minor: int) -> None:
+        """A round flies from a bet that the page did not send."""
+        self._run(self._begin_round, amount_minor)
+
+    def play_round(self, amount_minor: int, hundredths: int) -> None:
+        """The same to its end (0: lost)."""
+        self._run(self._play_round, amount_minor, hundredths)
+
+    def welcome_again(self) -> None:
+        """Tell anew what is so: after something was changed that only ``welcome`` tells."""
+        self._run(self._greet)
+
     def deliver_wins(self) -> None:
         self.balance_minor += self.pending_minor
         self.pending_minor = 0
@@ -120,7 +138,7 @@ class FakeGame:
         """A server seed whose crash point lies where the test wants it."""
         for number in range(100_000):
             seed = sha256(f"{self.nonce}/{number}".encode()).hexdigest()
-            drawn = outcome(seed, self.client_seed, self.nonce, RTP_BPS, MAX_WIN)
+            drawn = outcome(seed, self.client_seed, self.nonce, self.rtp_bps, self.limits["max_win_multiplier"])
             if self.crash_at_least <= drawn.crash_hundredths <= self.crash_at_most:
                 self.server_seed, self.outcome = seed, drawn
                 return
@@ -135,6 +153,9 @@ class FakeGame:
             "nonce": self.nonce,
         }
 
+    def totals_fields(self) -> dict:
+        return {"started_at": self.started_at, **self.totals}
+
     def welcome(self) -> dict:
         flying = self.round if self.round and self.round["status"] == "flying" else None
         return {
@@ -143,13 +164,15 @@ class FakeGame:
             "player": "player-42",
             "currency": self.currency,
             "balance_minor": self.balance_minor,
+            "pending_minor": self.pending_minor,
             "limits": self.limits,
-            "rtp_target": 96,
+            "rtp_target": self.rtp_bps / 100,
             "growth": {"rate_per_ms": float(self.rate)},
             "tick_ms": self.tick_ms,
             "next": self.next_fields(),
             "round": flying,
             "history": self.history[:20],
+            "totals": self.totals_fields(),
             "server_time": now_ms(),
             "expires_at": now_ms() + 3_600_000,
         }
@@ -160,26 +183,29 @@ class FakeGame:
         hello = json.loads(await socket.receive())
         self.received.append(hello)
         self._socket = socket
-        if self.hello_answer != "welcome":
-            await self._send("error", {"code": self.hello_answer, "message": "no"})
+        if self.hello_answer == "welcome":
+            await self._greet()
+        elif self.hello_answer != "silence":
+            if self.hello_answer != "close":
+                await self._send("error", {"code": self.hello_answer, "message": "no"})
             await self._close()
             return
-        await self._send("welcome", self.welcome())
-        if self.pending_minor:
-            await self._balance()
-        if self.round and self.round["status"] == "betting":
-            asked = {name: self.round[name] for name in ("round_id", "amount_minor")}
-            await self._send("bet_pending", asked)
         while True:
             frame = json.loads(await socket.receive())
             self.received.append(frame)
             await self._answer(frame)
 
+    async def _greet(self) -> None:
+        await self._send("welcome", self.welcome())
+        if self.round and self.round["status"] == "betting":
+            asked = {name: self.round[name] for name in ("round_id", "amount_minor")}
+            await self._send("bet_pending", asked)
+
     async def _answer(self, frame: dict) -> None:
         reply = frame.get("id")
         match frame["type"]:
             case "ping":
-                await self._send("pong", {"t": frame["t"], "server_time": now_ms()})
+                self._nursery.start_soon(self._pong, frame["t"])
             case "bet":
                 await self._bet(frame)
             case "cashout":
@@ -194,6 +220,11 @@ class FakeGame:
                 page = self.history[start : start + frame["limit"]]
                 more = start + frame["limit"] < len(self.history)
                 await self._send("history", {"id": reply, "rounds": page, "more": more})
+
+    async def _pong(self, t: float) -> None:
+        server_time = now_ms()
+        await trio.sleep(self.pong_delay_ms / 1000)
+        await self._send("pong", {"t": t, "server_time": server_time})
 
     async def _bet(self, frame: dict) -> None:
         if self.bet_answer == "silence":
@@ -228,27 +259,29 @@ class FakeGame:
         started_at = -(-now_ms() // self.tick_ms) * self.tick_ms
         self.round |= {"status": "flying", "started_at": started_at, "balance_minor": self.balance_minor}
         await self._send("round_started", self.round | ({"id": reply} if reply else {}))
-        self._nursery.start_soon(self._fly_on, self.round["round_id"], started_at)
+        self._nursery.start_soon(self._fly_on, self.round)
 
-    async def _fly_on(self, round_id: str, started_at: int) -> None:
+    async def _fly_on(self, live: dict) -> None:
         curve = GrowthCurve(self.rate)
-        auto = round((self.round["auto_cashout"] or 0) * 100)
+        started_at, auto = live["started_at"], round((live["auto_cashout"] or 0) * 100)
         crash_ms = curve.crashes_at_ms(self.outcome.crash_hundredths)
         pays = 0 < auto <= self.outcome.crash_hundredths
         end_ms = curve.reaches_at_ms(auto) if pays else crash_ms
         elapsed = 0
         while elapsed < end_ms:
             await trio.sleep(max(0, (started_at + elapsed - now_ms()) / 1000))
-            if self.round is None or self.round["round_id"] != round_id:
+            if self.round is not live:
                 return
             if not self.ticks_stop:
                 await self._send("tick", {"e": elapsed, "x": curve.hundredths_at(elapsed) / 100})
             elapsed += self.tick_ms
         await trio.sleep(max(0, (started_at + end_ms - now_ms()) / 1000))
-        if self.round is not None and self.round["round_id"] == round_id:
+        if self.round is live:
             await self._end("cashout" if pays else "crash", auto if pays else 0)
 
     async def _cashout(self, reply: str) -> None:
+        if self.cashout_answer == "hold":
+            return
         if self.round is None:
             await self._send("error", {"code": "too_late", "message": "no", "id": reply})
             return
@@ -265,9 +298,29 @@ class FakeGame:
 
     async def _end(self, result: str, hundredths: int, reply: str | None = None) -> None:
         entry = self._finished("settled", result, None, hundredths)
-        self.pending_minor += entry["payout_minor"]
+        self.totals["rounds"] += 1
+        self.totals["staked_minor"] += entry["amount_minor"]
+        self.totals["paid_minor"] += entry["payout_minor"]
         await self._finish(entry, reply)
-        if entry["payout_minor"]:
+        await self._owe(entry["payout_minor"])
+
+    async def _refund(self, reason: str) -> None:
+        entry = self._finished("refunded", None, reason, 0)
+        await self._finish(entry)
+        await self._owe(entry["amount_minor"])
+
+    async def _begin_round(self, amount_minor: int) -> None:
+        self.round = self._live(amount_minor, None, started_at=None)
+        await self._send("bet_pending", {"round_id": self.round["round_id"], "amount_minor": amount_minor})
+        await self._fly()
+
+    async def _play_round(self, amount_minor: int, hundredths: int) -> None:
+        await self._begin_round(amount_minor)
+        await self._end("cashout" if hundredths else "crash", hundredths)
+
+    async def _owe(self, amount_minor: int) -> None:
+        self.pending_minor += amount_minor
+        if amount_minor:
             await self._balance()
         if not self.hold_wins:
             self.balance_minor += self.pending_minor
@@ -288,8 +341,8 @@ class FakeGame:
             "payout_minor": live["amount_minor"] * hundredths // 100,
             "crash_point": self.outcome.crash_hundredths / 100,
             "server_seed": self.server_seed,
-            "rtp_target": 96,
-            "max_win_multiplier": MAX_WIN,
+            "rtp_target": self.rtp_bps / 100,
+            "max_win_multiplier": self.limits["max_win_multiplier"],
             "guard_seed": self.outcome.guard_seed,
             "settled_at": now_ms(),
         }
@@ -299,9 +352,8 @@ class FakeGame:
         self.history.insert(0, entry)
         self.nonce += 1
         self.choose_seed()
-        left_out = {"amount_minor", "auto_cashout", "currency", "rtp_target", "max_win_multiplier", "started_at"}
-        fields = {name: value for name, value in entry.items() if name not in left_out | {"settled_at", "map_seed"}}
-        fields |= {"balance_minor": self.balance_minor, "next": self.next_fields()} | ({"id": reply} if reply else {})
+        now = {"balance_minor": self.balance_minor, "next": self.next_fields(), "totals": self.totals_fields()}
+        fields = entry | now | ({"id": reply} if reply else {})
         await self._send("round_ended", fields)
 
     async def _balance(self) -> None:
@@ -322,59 +374,3 @@ class FakeGame:
 
 def now_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-def create_app(game: FakeGame) -> QuartTrio:
-    app = QuartTrio(__name__, static_folder=None)
-
-    @app.get("/play")
-    async def play() -> Response:
-        return await send_from_directory(STATIC, "index.html")
-
-    @app.get("/static/<path:name>")
-    async def static_file(name: str) -> Response:
-        return await send_from_directory(STATIC, name)
-
-    @app.after_request
-    async def policy(response: Response) -> Response:
-        response.headers["Content-Security-Policy"] = POLICY
-        response.headers["Cache-Control"] = "no-store"
-        return response
-
-    @app.websocket("/stream")
-    async def stream() -> None:
-        await game.talk()
-
-    return app
-
-
-@contextmanager
-def running(game: FakeGame) -> Iterator[FakeGame]:
-    """Serve the game on a free port of the loopback until the block ends."""
-    ready = threading.Event()
-    stop = trio.Event()
-
-    async def main() -> None:
-        game._token = trio.lowlevel.current_trio_token()
-        config = Config()
-        config.bind = ["127.0.0.1:0"]
-        config.errorlog = config.accesslog = None
-        config.graceful_timeout = 0.1
-        async with trio.open_nursery() as nursery:
-            game._nursery = nursery
-            [address] = await nursery.start(
-                lambda task_status: serve(create_app(game), config, shutdown_trigger=stop.wait, task_status=task_status)
-            )
-            game.port = int(address.rsplit(":", 1)[1])
-            ready.set()
-            await stop.wait()
-            nursery.cancel_scope.cancel()
-
-    thread = threading.Thread(target=trio.run, args=(main,), name="fake-game")
-    thread.start()
-    assert ready.wait(10), "the fake server did not start"
-    try:
-        yield game
-    finally:
-        trio.from_thread.run_sync(stop.set, trio_token=game._token)
-        thread.join(10)

@@ -4,17 +4,50 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.fake_server import FakeGame
 
+# Presses closer together than a double click are taken as one: wait until another one counts.
+UNTIL_A_PRESS_COUNTS = """
+() => new Promise((done) => {
+  if (globalThis.pressedAtMs === undefined) {
+    globalThis.pressedAtMs = -Infinity;
+    const press = () => { globalThis.pressedAtMs = performance.now(); };
+    for (const type of ["click", "keydown"]) addEventListener(type, press, { capture: true });
+  }
+  const wait = () => (performance.now() > pressedAtMs + 420 ? done() : setTimeout(wait, 20));
+  wait();
+})
+"""
+
 
 def open_page(page: Page, game: FakeGame, state: str = "bet") -> None:
     page.goto(game.url)
-    expect(page.locator("#action")).to_have_attribute("data-state", state)
+    in_state(page, state)
 
 
 def press(page: Page) -> None:
-    # Presses closer together than a double click are taken as one.
-    page.wait_for_timeout(450)
+    page.evaluate(UNTIL_A_PRESS_COUNTS)
     page.locator("#action").click()
 
 
+def press_key(page: Page, key: str) -> None:
+    page.evaluate(UNTIL_A_PRESS_COUNTS)
+    page.keyboard.press(key)
+
+
 def in_state(page: Page, state: str) -> None:
+    """The big button is in this state."""
     expect(page.locator("#action")).to_have_attribute("data-state", state)
+
+
+def on_stage(page: Page, scene: str) -> None:
+    expect(page.locator("#stage")).to_have_attribute("data-scene", scene)
+
+
+def fly_long(game: FakeGame) -> None:
+    """The next rounds do not crash within a test."""
+    game.crash_at_least, game.crash_at_most = 900, 10**9
+    game.choose_seed()
+
+
+def crash_soon(game: FakeGame) -> None:
+    game.crash_at_least, game.crash_at_most = 101, 104
+    game.choose_seed()

@@ -1,9 +1,9 @@
-"""The page's controls, its history and how it fits its frame, in a real browser."""
+"""The page's controls, in a real browser."""
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.steps import in_state, open_page, press
+from tests.browser.steps import fly_long, in_state, open_page, press, press_key
 
 
 def test_chips_keep_stakes_within_limits_and_steps(page, game):
@@ -16,8 +16,9 @@ def test_chips_keep_stakes_within_limits_and_steps(page, game):
     expect(stake).to_have_value("1000.00")
     page.locator("[data-chip=double]").click()
     expect(stake).to_have_value("1000.00")
-    page.locator("[data-chip=min]").click()
-    expect(stake).to_have_value("0.10")
+    page.locator("[data-chip=half]").click()
+    expect(stake).to_have_value("500.00")
+    stake.fill("0.10")
     page.locator("[data-chip=half]").click()
     expect(stake).to_have_value("0.10")
     stake.fill("0.15")
@@ -48,43 +49,81 @@ def test_currencies_of_other_exponents(page, game, currency, balance, stake):
     assert game.last("bet")["amount_minor"] == 100
 
 
-def test_space_and_enter_press_the_button_but_not_while_typing(page, game):
-    game.crash_at_least = 900
-    game.choose_seed()
+def test_quick_stakes_and_multipliers_are_offered_by_the_limits(page, game):
+    game.limits |= {"min_bet_minor": 50, "max_bet_minor": 4_000, "bet_step_minor": 50}
     open_page(page, game)
-    page.locator("#stake").fill("2")
-    page.locator("#stake").press("Space")
+    expect(page.locator("[data-stake]")).to_have_text(["0.50", "5", "25", "40"])
+    page.locator("[data-stake]").nth(2).click()
+    expect(page.locator("#stake")).to_have_value("25.00")
+    expect(page.locator("#action-sub")).to_have_text("$25.00")
+    page.locator("[data-auto='500']").click()
+    expect(page.locator("#auto-cashout")).to_have_value("5.00")
+    page.locator("[data-auto='']").click()
+    expect(page.locator("#auto-cashout")).to_have_value("")
+    page.locator("#auto-cashout").fill("1")
+    in_state(page, "disabled")
+    expect(page.locator("#hint")).to_contain_text("between 1.01× and 2000.00×")
+    expect(page.locator("#auto-cashout")).to_have_attribute("aria-invalid", "true")
+    page.locator("#auto-cashout").fill("2,5x")
+    in_state(page, "bet")
+    press(page)
+    in_state(page, "flying")
+    assert game.last("bet") | {"id": ""} == {"type": "bet", "id": "", "amount_minor": 2_500, "auto_cashout": 2.5}
+
+
+def test_a_stake_above_the_balance_is_said_and_not_forbidden(page, game):
+    game.balance_minor = 500
+    open_page(page, game)
+    page.locator("[data-chip=max]").click()
+    expect(page.locator("#stake")).to_have_value("5.00")
+    expect(page.locator("#hint")).to_be_empty()
+    page.locator("#stake").fill("6")
+    expect(page.locator("#hint")).to_have_text("Your balance looks too low for this stake.")
+    in_state(page, "bet")
+
+
+def test_keys_that_are_typed_or_belong_to_a_dialog_do_not_play(page, game):
+    fly_long(game)
+    game.finish_rounds(1)
+    open_page(page, game)
+    stake = page.locator("#stake")
+    stake.fill("2")
+    for key in ("Space", "Enter"):
+        stake.press(key)
+    page.locator("#client-seed").press("Space")
+    page.locator("#history button").focus()
+    press_key(page, "Enter")
+    expect(page.locator("#sheet")).to_be_visible()
+    press_key(page, "Enter")
+    expect(page.locator("#sheet")).to_be_hidden()
+    page.locator("#open-rules").click()
+    page.locator("#rules-title").click()
+    for key in ("Space", "Enter"):
+        press_key(page, key)
+    expect(page.locator("#rules")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.locator("#fair summary").focus()
+    press_key(page, "Space")
+    in_state(page, "bet")
     assert game.count("bet") == 0
-    page.locator("#stake").press("Enter")
-    assert game.count("bet") == 0
+    # A chip that was clicked gives the focus back: the key plays.
     page.locator("[data-chip=double]").click()
-    page.wait_for_timeout(450)
-    page.keyboard.press("Space")
+    press_key(page, "Space")
     in_state(page, "flying")
     assert game.last("bet")["amount_minor"] == 400
-    expect(page.locator("#commitment-label")).to_have_text("This round's seed hash")
-    page.wait_for_timeout(450)
-    page.locator("#action").focus()
-    page.keyboard.down("Space")
-    page.keyboard.down("Space")
-    page.keyboard.up("Space")
-    in_state(page, "bet")
-    page.wait_for_timeout(450)
-    assert (game.count("bet"), game.count("cashout")) == (1, 1)
 
 
 def test_a_double_click_bets_once_and_stays_in(page, game):
-    game.crash_at_least = 900
-    game.choose_seed()
+    fly_long(game)
     open_page(page, game)
-    page.wait_for_timeout(450)
     page.locator("#action").dblclick()
     in_state(page, "flying")
-    page.wait_for_timeout(100)
+    expect(page.locator("#multiplier")).not_to_have_text("1.00×")
+    in_state(page, "flying")
     assert (game.count("bet"), game.count("cashout")) == (1, 0)
 
 
-def test_the_client_seed_can_be_chosen(page, game):
+def test_the_client_seed_can_be_chosen_typed_or_random(page, game):
     open_page(page, game)
     seed = page.locator("#client-seed")
     seed.fill("my-own_seed")
@@ -100,81 +139,28 @@ def test_the_client_seed_can_be_chosen(page, game):
     expect(seed).not_to_have_value("my-own_seed")
     expect(page.locator("#message")).to_contain_text("client seed is set")
     assert game.client_seed == seed.input_value()
+    assert game.count("client_seed") == 2
 
 
-def test_history_pages_and_details_with_their_check(page, game):
-    game.finish_rounds(45)
-    open_page(page, game)
-    items = page.locator("#history li")
-    expect(items).to_have_count(20)
-    page.locator("#load-more").click()
-    expect(items).to_have_count(40)
-    page.locator("#load-more").click()
-    expect(items).to_have_count(45)
-    expect(page.locator("#load-more")).to_be_hidden()
-    entry = game.history[30]
-    page.locator(f"[data-round-id='{entry['round_id']}'] button").click()
-    expect(page.locator("[data-fact=server-seed]")).to_have_text(entry["server_seed"])
-    expect(page.locator("[data-fact=server-seed-hash]")).to_have_text(entry["server_seed_hash"])
-    expect(page.locator("[data-fact=client-seed]")).to_have_text(entry["client_seed"])
-    expect(page.locator("[data-fact=nonce]")).to_have_text(str(entry["nonce"]))
-    expect(page.locator("#sheet-checks .ok")).to_have_count(2)
-    expect(page.locator("#sheet-shell")).to_contain_text("openssl dgst -sha256 -hmac")
-    page.keyboard.press("Escape")
-    expect(page.locator("#sheet")).to_be_hidden()
-
-
-def test_a_forged_round_fails_its_check(page, game):
-    game.finish_rounds(1)
-    game.history[0]["crash_point"] += 0.5
-    game.history[0]["server_seed_hash"] = "0" * 64
-    open_page(page, game)
-    page.locator("#history button").click()
-    expect(page.locator("#sheet-checks .bad")).to_have_count(2)
-
-
-def test_a_round_played_here_was_committed_to_before(page, game):
-    game.crash_at_least, game.crash_at_most = 101, 104
-    game.choose_seed()
-    open_page(page, game)
-    press(page)
-    expect(page.locator("#stage")).to_have_attribute("data-scene", "lost")
-    page.locator("#history button").first.click()
-    expect(page.locator("#sheet-checks .ok")).to_have_count(3)
-
-
-SIZES = [(320, 480), (360, 640), (640, 360), (768, 1024), (1280, 800), (1920, 1080)]
-
-
-@pytest.mark.parametrize(("width", "height"), SIZES)
-def test_it_fits_its_frame(page, game, width, height):
-    game.finish_rounds(25)
-    page.set_viewport_size({"width": width, "height": height})
-    open_page(page, game)
-    assert page.evaluate("document.documentElement.scrollWidth") == width
-    for name in ("#balance", "#multiplier", "#stake", "#action"):
-        box = page.locator(name).bounding_box()
-        assert box["x"] >= 0 and box["x"] + box["width"] <= width, name
-        assert box["y"] >= 0 and box["y"] + box["height"] <= height, name
-    assert page.locator("#action").bounding_box()["height"] >= 44
-
-
-def test_the_largest_amounts_fit_the_smallest_frame(page, game):
-    game.balance_minor = 10**15
-    game.limits |= {"min_bet_minor": 10**13, "max_bet_minor": 10**14, "max_payout_minor": 10**15}
-    page.set_viewport_size({"width": 320, "height": 480})
-    open_page(page, game)
-    expect(page.locator("#balance")).to_have_text("$10,000,000,000,000.00")
-    expect(page.locator("#action-sub")).to_have_text("$1,000,000,000,000.00")
-    for name in ("#balance", "#action-sub"):
-        box = page.locator(name).bounding_box()
-        assert box["x"] >= 0 and box["x"] + box["width"] <= 320, name
-
-
-def test_every_control_has_a_name(page, game):
-    open_page(page, game)
-    for role in ("button", "textbox"):
-        for control in page.get_by_role(role).all():
-            assert control.evaluate("e => (e.ariaLabel || e.textContent || e.labels?.[0]?.textContent || '').trim()")
-    expect(page.locator("#message")).to_have_attribute("aria-live", "polite")
-    expect(page.locator("#multiplier")).to_have_attribute("aria-live", "off")
+def test_the_lobby_around_the_frame_pauses_and_closes(page, game):
+    fly_long(game)
+    game.launch = {"frame_origins": [f"http://127.0.0.1:{game.port}"]}
+    page.goto(f"http://127.0.0.1:{game.port}/lobby")
+    frame = page.frame_locator("iframe")
+    action = frame.locator("#action")
+    expect(action).to_have_attribute("data-state", "bet")
+    say = "type => frames[0].postMessage({ getaway: 1, type }, location.origin)"
+    page.evaluate(say, "pause")
+    expect(action).to_have_attribute("data-state", "disabled")
+    expect(frame.locator("#action-main")).to_have_text("PAUSED")
+    expect(frame.locator("#hint")).to_have_text("Your casino has paused betting.")
+    page.evaluate(say, "resume")
+    expect(action).to_have_attribute("data-state", "bet")
+    action.click()
+    expect(action).to_have_attribute("data-state", "flying")
+    page.evaluate(say, "close")
+    expect(frame.locator("#multiplier")).not_to_have_text("1.00×")
+    expect(action).to_have_attribute("data-state", "flying")
+    game.crash_now()
+    expect(frame.locator("#ending h2")).to_have_text("Game closed")
+    expect(frame.locator("#action-main")).to_have_text("CLOSED")

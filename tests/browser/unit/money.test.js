@@ -9,10 +9,10 @@ import {
   decimalText,
   exponentOf,
   hundredthsOf,
-  multiplierText,
   parseDecimal,
   payoutCapHundredths,
   payoutMinor,
+  quickStakes,
   stakeError,
   stakeMaxMinor,
 } from "../../../static/money.js";
@@ -113,8 +113,6 @@ test("multipliers of the wire become whole hundredths", () => {
   assert.equal(hundredthsOf(1.15), 115);
   assert.equal(hundredthsOf(2000), 200_000);
   assert.equal(hundredthsOf(1.01), 101);
-  assert.equal(multiplierText(4), "0.04×");
-  assert.equal(multiplierText(200_000), "2000.00×");
 });
 
 test("stakes follow the limits", () => {
@@ -129,6 +127,24 @@ test("stakes follow the limits", () => {
   const tight = { ...LIMITS, max_payout_minor: 1000 };
   assert.equal(stakeError(stakeMaxMinor(tight), tight), null);
   assert.notEqual(stakeError(stakeMaxMinor(tight) + 10, tight), null);
+});
+
+test("quick stakes are stakes, rising, none twice", () => {
+  assert.deepEqual(quickStakes(LIMITS), [10, 100, 500, 1000]);
+  assert.deepEqual(quickStakes({ ...LIMITS, max_bet_minor: 300 }), [10, 100, 300]);
+  assert.deepEqual(quickStakes({ ...LIMITS, max_bet_minor: 10 }), [10]);
+  for (const limits of [LIMITS, { ...LIMITS, bet_step_minor: 7, min_bet_minor: 7 }, { ...LIMITS, max_payout_minor: 333 }]) {
+    for (const stake of quickStakes(limits)) assert.equal(stakeError(stake, limits), null, `${stake}`);
+  }
+});
+
+test("gains and losses carry their sign, chips no more decimals than they need", () => {
+  const money = new MoneyFormat("USD", "en");
+  assert.deepEqual([150, 0, -150].map((amount) => money.signedText(amount)), ["+$1.50", "$0.00", "-$1.50"]);
+  assert.deepEqual([100, 150, 123_400].map((amount) => money.shortText(amount)), ["1", "1.50", "1234"]);
+  assert.equal(new MoneyFormat("JPY", "en").shortText(1500), "1500");
+  const unknown = new MoneyFormat("USDT", "en");
+  assert.deepEqual([150, 0, -150].map((amount) => unknown.signedText(amount)), ["+1.50 USDT", "0.00 USDT", "-1.50 USDT"]);
 });
 
 test("an automatic cash-out lies between the lowest cash-out and the largest multiplier", () => {

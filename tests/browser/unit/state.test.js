@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { actionOf, initialState, reduce } from "../../../static/state.js";
-import { hasWords, say } from "../../../static/words.js";
+import { hasWords, say, useWords } from "../../../static/words.js";
 
 const LIMITS = {
   min_bet_minor: 10,
@@ -19,6 +20,7 @@ const frame = (type, fields = {}) => ({ type: "frame", frame: { type, ...fields 
 const play = (state, ...events) => events.reduce(reduce, state);
 const open = { type: "status", status: "open", retryMs: null };
 const lost = { type: "status", status: "lost", retryMs: 500 };
+const closed = { type: "status", status: "closed", retryMs: null };
 const connecting = { type: "status", status: "connecting", retryMs: null };
 const asked = (what, id) => ({ type: "asked", what, id, amountMinor: 1000, autoHundredths: null });
 
@@ -248,8 +250,55 @@ test("the end of a session is the last word", () => {
     const state = play(ready(), frame("session_ended", { reason }), { type: "status", status: "closed", retryMs: null });
     assert.equal(state.notice.key, `ended.${reason}`);
     assert.equal(actionOf(state, 1000, null).state, "disabled");
-    assert.equal(play(state, connecting).over, null);
+    assert.equal(play(state, connecting, open, welcome()).over, null);
   }
+});
+
+test("a server that restarts is what has happened until another one answers", () => {
+  const state = play(ready(), frame("session_ended", { reason: "shutdown" }), lost, connecting, lost, connecting);
+  assert.equal(state.over, "shutdown");
+  assert.equal(play(ready(), frame("session_ended", { reason: "replaced" }), closed, connecting).over, null);
+});
+
+test("a lobby that pauses betting leaves a flight alone", () => {
+  const paused = { type: "paused", isPaused: true };
+  assert.deepEqual(actionOf(play(ready(), paused), 1000, null), { state: "disabled", hint: "hint.paused" });
+  assert.equal(actionOf(play(flying(), paused), 1000, null).state, "flying");
+  assert.equal(actionOf(play(ready(), paused, { type: "paused", isPaused: false }), 1000, null).state, "bet");
+});
+
+test("a lobby that closes the game ends it", () => {
+  const state = play(ready(), closed, { type: "closed" });
+  assert.deepEqual([state.over, state.notice.key], ["closed", "ended.closed"]);
+});
+
+test("the session's result is the server's sum, not one of the page", () => {
+  const totals = (rounds, staked_minor, paid_minor) => ({ totals: { started_at: 5, rounds, staked_minor, paid_minor } });
+  let state = play(initialState(), open, welcome(totals(3, 3000, 1000)));
+  assert.deepEqual(state.totals, { startedAtMs: 5, rounds: 3, netMinor: -2000 });
+  state = play(state, started(), ended(totals(4, 4000, 2500)));
+  assert.deepEqual(state.totals, { startedAtMs: 5, rounds: 4, netMinor: -1500 });
+  assert.deepEqual(play(state, started({ round_id: "r2" }), ended({ round_id: "r2" })).totals, state.totals);
+  assert.equal(ready().totals, null);
+});
+
+test("no more than the stake back is told without a celebration", () => {
+  const tone = (fields) => play(flying(), ended(fields)).notice;
+  const even = tone({ realized_multiplier: 1.01, payout_minor: 1000 });
+  assert.deepEqual([even.key, even.tone], ["result.cashout_even", "info"]);
+  assert.deepEqual([tone({ payout_minor: 1001 }).key, tone({ payout_minor: 1001 }).tone], ["result.cashout", "win"]);
+  assert.deepEqual([tone({ result: "max_win" }).key, tone({ result: "max_win" }).tone], ["result.max_win", "win"]);
+});
+
+test("rounds that are played on and on do not pile up, and those let go can be loaded again", () => {
+  let state = ready();
+  for (let number = 0; number < 130; number += 1) {
+    state = play(state, started({ round_id: `p${number}` }), ended({ round_id: `p${number}` }));
+    assert.equal(state.hasMore, number >= 100);
+  }
+  assert.equal(state.history.length, 100);
+  assert.deepEqual([state.history[0].roundId, state.history.at(-1).roundId], ["p129", "p30"]);
+  assert.ok(state.shownHashes.length <= 200);
 });
 
 test("unknown frames and fields change nothing", () => {
@@ -263,6 +312,7 @@ test("everything that the protocol can say has words of its own", () => {
     "bad_message unauthorized stake_too_low stake_too_high stake_step bad_auto_cashout bad_client_seed insufficient_funds bet_declined " +
     "wallet_unavailable wallet_pending round_in_progress no_such_round too_early too_late rate_limited session_expired draining"
   ).split(" ");
+  useWords(JSON.parse(readFileSync(new URL("../../../static/messages/en.json", import.meta.url), "utf8")), "en");
   for (const code of codes) assert.ok(hasWords(`error.${code}`), code);
   for (const reason of ["expired", "replaced", "operator_suspended", "shutdown"]) assert.ok(hasWords(`ended.${reason}`), reason);
   for (const reason of ["insufficient_funds", "bet_declined", "wallet_unavailable", "interrupted"]) assert.ok(hasWords(`void.${reason}`), reason);
