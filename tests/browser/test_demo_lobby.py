@@ -144,7 +144,7 @@ def test_a_player_plays_in_the_lobby(lobby_url, page):  # in this order: the pag
     # The first round is the older one; its commitment is the hash that stood there before the bet.
     game.locator("#history [data-round-id] button").last.click()
     expect(game.locator("[data-fact=server-seed-hash]")).to_have_text(commitment)
-    expect(game.locator("#sheet-checks .ok")).to_have_count(4)
+    expect(game.locator("#sheet-checks .ok")).to_have_count(5)
     page.keyboard.press("Escape")
 
     # A lobby that is loaded again goes on with its session, whose client seed is nobody else's.

@@ -122,7 +122,7 @@ def wrap_wallet():
     wrap(
         WalletConnection,
         "_send",
-        lambda _self, target, *_: [f"send.{target.rsplit(b'/', 1)[-1].decode()}"],
+        lambda _self, request: [f"send.{request.split(b' ', 2)[1].rsplit(b'/', 1)[-1].decode()}"],
         before=None,
         after="written",
     )
