@@ -6,9 +6,9 @@ import { durationText, say } from "./words.js";
 
 /** Owns the dialogs. One is open at a time; `onContinue` and `onLeave` answer the reminder. */
 export class Dialogs {
-  constructor(root, { wasShown, onReplay, onContinue, onLeave }) {
+  constructor(root, { keptPromise, onReplay, onContinue, onLeave }) {
     this.all = [...root.querySelectorAll("dialog")];
-    this.sheet = new Sheet(root, { wasShown, onReplay });
+    this.sheet = new Sheet(root, { keptPromise, onReplay });
     this.rules = root.querySelector("#rules");
     this.rulesText = root.querySelector("#rules-text");
     this.reality = root.querySelector("#reality");
@@ -18,13 +18,22 @@ export class Dialogs {
       dialog.querySelector("[data-close]").addEventListener("click", () => dialog.close());
       dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
     }
-    // The reminder wants an answer: Escape is one, and means to go on.
-    this.reality.addEventListener("close", () => onContinue());
+    // The reminder wants an answer: Escape is one, and means to go on. Without one it comes again.
+    this.reality.addEventListener("close", () => {
+      if (this.isAnswered) onContinue();
+    });
     root.querySelector("#reality-continue").addEventListener("click", () => this.reality.close());
     root.querySelector("#reality-leave").addEventListener("click", () => {
       this.reality.close();
       onLeave();
     });
+  }
+
+  /** A round has begun after all: the reminder waits for its end. */
+  closeReality() {
+    if (!this.reality.open) return;
+    this.isAnswered = false;
+    this.reality.close();
   }
 
   get isOpen() {
@@ -40,6 +49,7 @@ export class Dialogs {
   /** `model`: the view's, with `playedMs` and the session's totals. */
   openReality({ state, money, playedMs }) {
     this.realityText.textContent = say("reality.text", { time: durationText(playedMs), net: money.signedText(state.totals.netMinor) });
+    this.isAnswered = true;
     this.reality.showModal();
     // Neither button, so that a key that was meant for the game answers nothing. The attribute for this is refused in frames.
     this.realityTitle.focus();

@@ -55,10 +55,8 @@ export async function sceneryOf({ serverSeed, clientSeed, nonce }) {
 /**
  * Recompute a finished round. Gives what the seeds decide: { hash, digest, crash (hundredths), scenery }, and whether
  * the round said the same, null where it said nothing: hashMatches, crashMatches, sceneryMatches, payoutMatches.
- * commitmentMatches is whether the revealed hash is the one that this page was shown before the bet (null if it never
- * saw it).
  */
-export async function verifyRound(round, shownHash = null) {
+export async function verifyRound(round) {
   const hash = await commitmentOf(round.serverSeed);
   const digest = await outcomeDigest(round.serverSeed, round.clientSeed, round.nonce, "crash");
   const crash = crashHundredths(digest, round.rtpBps, round.maxWinMultiplier);
@@ -71,8 +69,7 @@ export async function verifyRound(round, shownHash = null) {
     crashMatches: reachedBeyond(round, crash) ? false : agrees(round.crashHundredths, crash),
     scenery,
     sceneryMatches: allAgree(Object.entries(scenery).map(([name, seed]) => agrees(round[name], seed))),
-    payoutMatches: payoutAgrees(round),
-    commitmentMatches: shownHash === null ? null : shownHash === hash,
+    payoutMatches: payoutAgrees(round, crash),
   };
 }
 
@@ -91,11 +88,14 @@ function allAgree(answers) {
 }
 
 // A settled round pays the stake times what was realized, rounded down; a caught thief realizes nothing.
-function payoutAgrees({ status, result, amountMinor, payoutMinor: paidMinor, realizedHundredths }) {
+// An automatic cash-out at or below the crash point is reached: such a round is not lost, and realizes no more than it.
+function payoutAgrees({ status, result, amountMinor, payoutMinor: paidMinor, realizedHundredths, autoHundredths }, crash) {
   const realized = result === "crash" ? 0 : realizedHundredths;
   if (status !== "settled" || [amountMinor, paidMinor, realized].some((value) => value === null || value === undefined)) {
     return null;
   }
+  const isAutoReached = (autoHundredths ?? null) !== null && autoHundredths <= crash;
+  if (isAutoReached && (result === "crash" || realized > autoHundredths)) return false;
   return paidMinor === payoutMinor(amountMinor, realized);
 }
 
@@ -115,12 +115,14 @@ export function checksOf(found) {
     .map(([matches, good, bad]) => ({ key: matches ? good : bad, tone: matches ? "ok" : "bad", values: { crash: found.crash } }));
 }
 
-/** The line that says it all: the first check that failed, or else the crash point (tone "none" if none was claimed). */
+/** The line that says it all: the first check that failed, or else the crash point (tone "none" if it was not promised or claimed). */
 export function verdictOf(found) {
   const checks = checksOf(found);
   const isAboutCrash = ({ key }) => key.startsWith("details.crash");
   const unclaimed = { key: "details.crashOk", tone: "none", values: { crash: found.crash } };
-  return checks.find(({ tone }) => tone === "bad") ?? checks.find(isAboutCrash) ?? unclaimed;
+  const failed = checks.find(({ tone }) => tone === "bad");
+  // Without the hash of before the bet nothing was promised, and anybody finds seeds for any crash point.
+  return failed ?? (found.hashMatches === null ? unclaimed : (checks.find(isAboutCrash) ?? unclaimed));
 }
 
 /**

@@ -11,11 +11,12 @@ import { RealityCheck } from "./reality.js";
 import { Scene } from "./scene.js";
 import { SoundTrack } from "./soundtrack.js";
 import { isMoving, sceneModel, stageHundredths } from "./stage.js";
-import { actionOf, initialState, reduce } from "./state.js";
+import { actionOf, initialState, keptPromise, reduce } from "./state.js";
 import { View, endingKey } from "./view.js";
 import { spoken } from "./words.js";
 
 const PRESS_GAP_MS = 400; // a double click must not place a second bet or leave the round that it has just begun
+const CALM_MS = 600; // after a round, and after a connection: a press that was meant for what was there must not bet
 const BEHIND_TICKS = 1.25; // how late a flight is drawn: the next tick, if it is not too late, has come by then
 const STALLED_TICKS = 12; // without a tick for so long, the player is told
 const HISTORY_PAGE = 20;
@@ -35,6 +36,8 @@ export class Game {
     this.endedAtMs = null;
     this.lostAtMs = 0;
     this.pressedAtMs = Number.NEGATIVE_INFINITY;
+    this.calmUntilMs = Number.NEGATIVE_INFINITY;
+    this.wasStalled = false;
     this.frameAsked = false;
     this.isClosing = false;
     this.view = new View(root, launch);
@@ -42,21 +45,15 @@ export class Game {
     this.sound = new SoundTrack(root, settings);
     this.reality = new RealityCheck(launch.realityCheckMs);
     this.dialogs = new Dialogs(root, {
-      wasShown: (hash) => this.state.shownHashes.includes(hash),
+      keptPromise: (round) => keptPromise(this.state, round),
       onReplay: (round) => this.startReplay(round),
-      onContinue: () => this.redraw(),
+      onContinue: () => this.reality.seen(this.model(performance.now()).playedMs ?? 0),
       onLeave: () => this.leave(),
     });
     this.controls = new Controls(root, {
       onChange: () => this.redraw(),
       onPress: () => this.press(),
       onClientSeed: (text, isValid) => this.changeSeed(text, isValid),
-    });
-    lobby.obey({
-      setPaused: (isPaused) => this.change({ type: "paused", isPaused }),
-      setMuted: (isMuted) => this.sound.mute(isMuted),
-      close: () => this.close(),
-      greet: () => lobby.tellAll(this.state, spoken().lang),
     });
     this.connection = new Connection({
       url: streamUrl(location.href),
@@ -65,6 +62,13 @@ export class Game {
       onStatus: (status) => this.statusChanged(status),
     });
     this.listen(root);
+    // Last: what the lobby has said already is obeyed at once.
+    lobby.obey({
+      setPaused: (isPaused) => this.change({ type: "paused", isPaused }),
+      setMuted: (isMuted) => this.sound.mute(isMuted),
+      close: () => this.close(),
+      greet: () => lobby.tellAll(this.state, spoken().lang),
+    });
   }
 
   listen(root) {
@@ -118,10 +122,18 @@ export class Game {
     this.controls.balanceMinor = balanceMinor;
     if (next !== null && next !== before.next) this.controls.setServerSeed(next.clientSeed);
     if (round !== null && this.replay !== null) this.stopReplay();
+    if (round !== null) this.dialogs.closeReality();
+    const hasEnded = before.round !== null && round === null;
+    if (hasEnded || (before.status !== "open" && this.state.status === "open")) this.calm();
     if (last !== before.last) this.endedAtMs = last === null || last.wasMissed ? null : performance.now();
     const isNewFlight = round?.phase === "flying" && (before.round?.phase !== "flying" || before.round.roundId !== round.roundId);
     if (isNewFlight) this.takeOff(round, session);
     else if (round === null) this.flight = null;
+  }
+
+  calm() {
+    this.calmUntilMs = performance.now() + CALM_MS;
+    setTimeout(() => this.redraw(), CALM_MS);
   }
 
   takeOff(round, session) {
@@ -145,7 +157,7 @@ export class Game {
       this.clock.measure(frame.t, receivedMs, frame.server_time);
       return;
     }
-    if (frame.type === "welcome") this.clock.observe(receivedMs, frame.server_time);
+    if (frame.type === "welcome") this.clock.restart(receivedMs, frame.server_time);
     const seedRefused = frame.type === "error" && frame.id && frame.id === this.state.asked.client_seed;
     this.change({ type: "frame", frame, serverNowMs: Math.round(this.clock.nowMs(receivedMs) ?? 0) || null });
     if (seedRefused) this.controls.restoreSeed();
@@ -162,6 +174,7 @@ export class Game {
     const nowMs = performance.now();
     if (this.dialogs.isOpen || this.replay !== null || nowMs - this.pressedAtMs < PRESS_GAP_MS) return;
     const action = this.action();
+    if (action.state === "bet" && this.remind(this.model(nowMs))) return;
     if (action.state === "bet") this.bet();
     else if (action.state === "flying") this.ask("cashout", { round_id: this.state.round.roundId });
     else return;
@@ -178,6 +191,7 @@ export class Game {
   }
 
   changeSeed(text, isValid) {
+    if (this.state.asked.client_seed !== null) return;
     if (isValid && this.ask("client_seed", { value: text })) return;
     this.controls.restoreSeed();
     if (!isValid) this.change({ type: "notice", key: "error.bad_client_seed", tone: "bad", values: {} });
@@ -195,7 +209,8 @@ export class Game {
   }
 
   action() {
-    return actionOf(this.state, this.controls.stakeMinor(), this.controls.autoHundredths());
+    const action = actionOf(this.state, this.controls.stakeMinor(), this.controls.autoHundredths());
+    return action.state === "bet" && performance.now() < this.calmUntilMs ? { ...action, state: "calm" } : action;
   }
 
   startReplay(round) {
@@ -226,11 +241,14 @@ export class Game {
   close() {
     this.isClosing = true;
     this.change({ type: "paused", isPaused: true });
+    this.closeIfAsked();
   }
 
-  // Once, and after all has been told of the change that makes it possible.
+  // Once, and after all has been told of the change that makes it possible. Before the first welcome nobody knows yet
+  // whether a round is live.
   closeIfAsked() {
-    if (!this.isClosing || this.state.round !== null) return;
+    const isKnown = this.state.session !== null || endingKey(this.state, this.token !== "") !== null;
+    if (!this.isClosing || !isKnown || this.state.round !== null) return;
     this.isClosing = false;
     this.connection.end();
     this.change({ type: "closed" });
@@ -274,7 +292,7 @@ export class Game {
       isStalled: flight !== null && flight.isStalled(localMs),
       roundTripMs: clock.latestRoundTripMs,
       loot: scene.lootSeed !== null && scene.kind !== "betting" ? lootTaken(scene.lootSeed, scene.elapsedMs) : null,
-      replay: replay === null ? null : { kind: scene.kind },
+      replay: replay === null ? null : { kind: scene.kind, isProfit: scene.isProfit },
     };
   }
 
@@ -288,6 +306,7 @@ export class Game {
     this.scene.draw(model.scene);
     this.sound.hear(this.replay === null ? model : null);
     this.remind(model);
+    this.mindTheLine(model.isStalled);
     if (this.replay === null && isMoving(model.scene)) this.redraw();
     else if (model.scene.kind === "idle" && !this.reducedMotion.matches) this.drawLater();
   }
@@ -301,12 +320,19 @@ export class Game {
     }, IDLE_FRAME_MS);
   }
 
+  // A flight without ticks: find out at once whether the line is dead, since a cash-out may be on its way.
+  mindTheLine(isStalled) {
+    if (isStalled && !this.wasStalled && this.state.status === "open") this.connection.check();
+    this.wasStalled = isStalled;
+  }
+
+  /** Whether the player is reminded now. */
   remind(model) {
     const isPlayable = this.state.status === "open" && endingKey(this.state, model.hasToken) === null;
-    if (!isPlayable || this.dialogs.isOpen || !this.reality.isDue(model.playedMs, this.state.round !== null)) return;
+    if (!isPlayable || this.dialogs.isOpen || !this.reality.isDue(model.playedMs, this.state.round !== null)) return false;
     this.stopReplay();
-    this.reality.seen(model.playedMs);
     this.dialogs.openReality(model);
     this.sound.play("warning");
+    return true;
   }
 }

@@ -40,11 +40,12 @@ export class ServerClock {
     if (this.samples.length > this.samplesMax) this.samples.shift();
   }
 
-  /** A frame with the server's time that answers nothing of ours: good until the first pong. */
-  observe(receivedMs, serverTimeMs) {
-    if (this.samples.length === 0) {
-      this.samples.push({ roundTripMs: Number.POSITIVE_INFINITY, offsetMs: serverTimeMs - receivedMs });
-    }
+  /**
+   * A new connection, which told the server's time: good until the first pong. What was measured before is forgotten: the
+   * page may have slept, and some local clocks stand still meanwhile.
+   */
+  restart(receivedMs, serverTimeMs) {
+    this.samples = [{ roundTripMs: Number.POSITIVE_INFINITY, offsetMs: serverTimeMs - receivedMs }];
   }
 
   get best() {

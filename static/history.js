@@ -1,6 +1,7 @@
 // The list of finished rounds: the newest first, each a button that opens its details. History is the player's, so that
 // a round may have been played in another currency than this session's.
 
+import { isProfit } from "./records.js";
 import { multiplierText, say } from "./words.js";
 
 /** Renders the rounds into `#history`. Only rounds that are not there yet are made. */
@@ -20,7 +21,10 @@ export class HistoryList {
     this.shown = history;
     const known = new Map([...this.list.children].map((item) => [item.dataset.roundId, item]));
     const items = history.map((round) => known.get(round.roundId) ?? itemOf(round, money));
+    const focused = document.activeElement;
     this.list.replaceChildren(...(items.length === 0 ? [emptyItem()] : items));
+    // What had the focus keeps it: otherwise the next Space, meant for a round's details, would be a bet.
+    if (focused !== document.activeElement && this.list.contains(focused)) focused.focus({ preventScroll: true });
     this.list.scrollTo?.({ left: 0, top: 0 });
   }
 }
@@ -36,16 +40,17 @@ function itemOf(round, money) {
   const item = document.createElement("li");
   item.dataset.roundId = round.roundId;
   const isSettled = round.status === "settled";
-  const isWon = isSettled && round.result !== "crash";
-  item.className = isSettled ? (isWon ? "won" : "lost") : "none";
+  const isOut = isSettled && round.result !== "crash";
+  const kind = !isSettled || (isOut && !isProfit(round)) ? "none" : isOut ? "won" : "lost";
+  item.className = kind;
   const button = document.createElement("button");
   button.type = "button";
   const format = money.of(round.currency);
-  const chip = isSettled ? multiplierText(isWon ? round.realizedHundredths : round.crashHundredths) : say(`stage.${round.status}`);
+  const chip = isSettled ? multiplierText(isOut ? round.realizedHundredths : round.crashHundredths) : say(`stage.${round.status}`);
   const amount = isSettled ? format.signedText(round.payoutMinor - round.amountMinor) : format.text(0);
   button.append(span("chip", chip), span("sum", amount));
-  const key = isSettled ? (isWon ? "label.roundWon" : "label.roundLost") : "label.roundOther";
-  button.setAttribute("aria-label", say(key, { multiplier: chip, amount, outcome: chip }));
+  const key = { won: "label.roundWon", lost: "label.roundLost", none: "label.roundOther" }[kind];
+  button.setAttribute("aria-label", say(key, { multiplier: chip, amount, outcome: isSettled ? `${chip}, ${amount}` : chip }));
   item.append(button);
   return item;
 }

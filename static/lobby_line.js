@@ -9,6 +9,7 @@ export class LobbyLine {
   constructor(frameOrigins) {
     this.handlers = null;
     this.early = [];
+    this.isGreeted = false;
     this.bridge = new Bridge({ view: globalThis, frameOrigins, onCommand: (command) => this.hear(command) });
   }
 
@@ -25,19 +26,20 @@ export class LobbyLine {
   }
 
   hear(command) {
+    if (command.type === "hello") this.isGreeted = true;
     if (this.handlers === null) this.early = [...this.early, command].slice(-EARLY_MAX);
     else this.handlers[command.type]?.(command);
   }
 
-  /** Ask the lobby to take over; false if there is none that listens. */
+  /** Ask the lobby to take over; false if none has said hello, and with it that it listens. */
   leave() {
-    if (!this.bridge.hasHeard) return false;
+    if (!this.isGreeted) return false;
     this.bridge.post("open_lobby", {});
     return true;
   }
 
   tellAll(state, lang) {
-    if (state.session === null) return;
+    if (state.session === null || state.over !== null) return;
     this.bridge.post("ready", { session_id: state.session.sessionId, currency: state.session.currency, lang });
     this.tellBalance(state);
   }
@@ -48,17 +50,21 @@ export class LobbyLine {
 
   /** Tell what has changed. */
   follow(before, state, lang) {
+    this.followRounds(before, state, lang);
+    if (state.over === null || state.over === before.over || state.over === "shutdown") return;
+    this.bridge.post("session_ended", { reason: state.over });
+  }
+
+  followRounds(before, state, lang) {
     if (state.session === null) return;
-    if (before.session === null) this.tellAll(state, lang);
+    const isBack = before.over !== null && state.over === null;
+    if (before.session === null || isBack) this.tellAll(state, lang);
     else if (state.balanceMinor !== before.balanceMinor || state.pendingMinor !== before.pendingMinor) this.tellBalance(state);
     const { round, last } = state;
     if (round?.phase === "flying" && before.round?.phase !== "flying") {
       this.bridge.post("round_started", { round_id: round.roundId, amount_minor: round.amountMinor });
     }
     if (last !== null && last.roundId !== before.last?.roundId) this.tellEnd(last);
-    if (state.over !== null && state.over !== before.over && state.over !== "shutdown") {
-      this.bridge.post("session_ended", { reason: state.over });
-    }
   }
 
   tellEnd(round) {

@@ -43,9 +43,10 @@ async function start() {
     reducedMotion: globalThis.matchMedia("(prefers-reduced-motion: reduce)"),
   });
   game.start();
+  document.querySelector("#failure").remove();
 }
 
 start().catch((error) => {
-  document.querySelector("#failure").hidden = false;
+  document.querySelector("#failure")?.classList.add("now");
   throw error;
 });

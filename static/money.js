@@ -85,7 +85,7 @@ export function decimalText(amount, exponent) {
  * decimal mark unless it is the locale's grouping mark before exactly three digits. Nothing is ever rounded.
  */
 export function parseDecimal(text, exponent, decimalMark = ".") {
-  const clean = text.replace(/[\s\u00a0\u202f'’_]/g, "");
+  const clean = latin(text).replace(/[\s\u00a0\u202f'’_]/g, "");
   if (!/^[0-9.,]*[0-9][0-9.,]*$/.test(clean)) return null;
   const mark = decimalMarkOf(clean, decimalMark);
   if (mark === null) return null;
@@ -97,6 +97,12 @@ export function parseDecimal(text, exponent, decimalMark = ".") {
   if (significant.length > exponent) return null;
   const amount = BigInt((whole || "0") + significant.padEnd(exponent, "0"));
   return amount <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(amount) : null;
+}
+
+// Arabic and Persian digits and marks as keyboards of those languages type them.
+function latin(text) {
+  const digits = text.replace(/[\u0660-\u0669\u06f0-\u06f9]/g, (digit) => String(digit.charCodeAt(0) & 15));
+  return digits.replaceAll("\u066b", ".").replaceAll("\u066c", ",");
 }
 
 // Which of "." and "," is the decimal mark of this text: "" for none, null if the text has no sensible reading.

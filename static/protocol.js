@@ -3,7 +3,7 @@
 export const TIMING = {
   openMsMax: 8_000, // a socket that has not brought `welcome` by then is given up
   silenceMsMax: 12_000, // no frame at all for this long after a ping: the line is dead
-  checkMsMax: 2_500, // the same where there is a reason to doubt: the page has slept, or the network was away
+  checkMsMax: 1_500, // the same where there is a reason to doubt: the page has slept, or the network was away
   pingFirstMs: 400, // a few quick pings measure the clock before the first bet
   pingFirstCount: 4,
   pingMs: 3_000,
@@ -112,13 +112,14 @@ export class Connection {
     if (frame.type === "pong") this.wantsPeace = false;
     if (frame.type === "session_ended" && FINAL_ENDS.has(frame.reason)) this.final = true;
     if (frame.type === "session_ended" && frame.reason === "shutdown") this.wantsPeace = true;
-    if (frame.type === "error" && FINAL_ERRORS.has(frame.code)) this.final = true;
+    // A page that was welcome once is so again: a hello that came too late is refused like a wrong one.
+    if (frame.type === "error" && FINAL_ERRORS.has(frame.code)) this.final = frame.code !== "unauthorized" || !this.wasWelcomed;
     if (frame.type === "error" && PEACE_ERRORS.has(frame.code)) this.wantsPeace = true;
     this.onFrame(frame, this.environment.now());
   }
 
   welcome() {
-    this.welcomed = true;
+    this.welcomed = this.wasWelcomed = true;
     this.attempt = 0;
     this.cancel("open");
     this.onStatus({ status: "open", retryMs: null });

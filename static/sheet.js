@@ -5,12 +5,12 @@ import { isProfit } from "./records.js";
 import { roundLink } from "./round_link.js";
 import { isolated, multiplierText, numberText, say, spoken } from "./words.js";
 
-/** Fills and opens the dialog. `wasShown(hash)`: whether this page displayed the hash before; `onReplay(round)`. */
+/** Fills and opens the dialog. `keptPromise(round)`: see state.js; `onReplay(round)`. */
 export class Sheet {
-  constructor(root, { wasShown, onReplay }) {
+  constructor(root, { keptPromise, onReplay }) {
     const find = (name) => root.querySelector(`#sheet${name}`);
     Object.assign(this, { dialog: find(""), outcome: find("-outcome"), facts: find("-facts"), checks: find("-checks"), shell: find("-shell") });
-    Object.assign(this, { replay: find("-replay"), verify: find("-verify"), copy: find("-copy"), wasShown, round: null });
+    Object.assign(this, { replay: find("-replay"), verify: find("-verify"), copy: find("-copy"), keptPromise, round: null });
     this.replay.addEventListener("click", () => {
       this.dialog.close();
       onReplay(this.round);
@@ -36,7 +36,7 @@ export class Sheet {
     this.showChecks([{ text: say("details.checking"), tone: "" }]);
     if (!this.dialog.open) this.dialog.showModal();
     this.dialog.scrollTop = 0;
-    const findings = await findingsOf(round, this.wasShown(round.serverSeedHash));
+    const findings = await findingsOf(round, this.keptPromise(round));
     if (this.round === round) this.showChecks(findings);
   }
 
@@ -61,14 +61,21 @@ export class Sheet {
   }
 }
 
-/** What the page finds of a round: [{ text, tone }], tone ok, bad, code or empty. */
-export async function findingsOf(round, wasShown) {
+// By whether the round is what the page had shown before the bet.
+const PROMISES = new Map([
+  [true, { key: "details.shownOk", tone: "ok" }],
+  [false, { key: "details.shownBad", tone: "bad" }],
+  [null, { key: "details.shownUnknown", tone: "" }],
+]);
+
+/** What the page finds of a round: [{ text, tone }], tone ok, bad, code or empty. `isKept`: see `keptPromise` in state.js. */
+export async function findingsOf(round, isKept) {
   if (!canVerify()) return [{ text: say("details.insecure"), tone: "" }];
-  const found = await verifyRound(round, wasShown ? round.serverSeedHash : null);
-  const shown = found.commitmentMatches ? { text: say("details.shownOk"), tone: "ok" } : { text: say("details.shownUnknown"), tone: "" };
+  const found = await verifyRound(round);
+  const promise = PROMISES.get(isKept);
   return [
     ...checksOf(found).map(({ key, tone, values }) => ({ text: say(key, { crash: multiplierText(values.crash) }), tone })),
-    shown,
+    { text: say(promise.key), tone: promise.tone },
     { text: `${say("details.crashDigest")}: ${found.digest}`, tone: "code" },
   ];
 }

@@ -31,6 +31,8 @@ export class SoundTrack {
   }
 
   follow(before, state) {
+    // Frames of the screen stop in a frame that the lobby hides: the pulse must not wait for one.
+    if (state.round?.phase !== "flying") this.sounds.flight(null);
     if (state.round?.phase === "flying" && before.round?.phase === "betting") this.play("started");
     const { last } = state;
     if (last === null || last === before.last || last.wasMissed || last.status !== "settled") return;

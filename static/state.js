@@ -21,6 +21,8 @@ export function initialState() {
     pendingMinor: 0,
     next: null,
     shownHashes: [],
+    promise: null,
+    promises: [],
     round: null,
     last: null,
     history: [],
@@ -44,6 +46,24 @@ function withNext(state, next) {
     ? state.shownHashes
     : [...state.shownHashes, commitment.serverSeedHash].slice(-SHOWN_COMMITMENTS_MAX);
   return { ...state, next: commitment, shownHashes };
+}
+
+// The round that answers this page's bet must be the one that was promised when the bet was made.
+function withPromised(state, frame) {
+  if (state.promise === null || !frame.id || frame.id !== state.asked.bet) return state;
+  const promises = [...state.promises, { roundId: frame.round_id, ...state.promise }].slice(-SHOWN_COMMITMENTS_MAX);
+  return { ...state, promise: null, promises };
+}
+
+/**
+ * Whether a finished round is what this page had shown before the bet: true or false, or null where the page did not make
+ * the bet, or was not there to see what came of it.
+ */
+export function keptPromise(state, round) {
+  const promise = state.promises.find((entry) => entry.roundId === round.roundId);
+  if (promise === undefined) return state.shownHashes.includes(round.serverSeedHash) ? true : null;
+  const isSameSeed = promise.clientSeed === null || promise.clientSeed === round.clientSeed;
+  return promise.serverSeedHash === round.serverSeedHash && promise.nonce === round.nonce && isSameSeed;
 }
 
 function withAsked(state, what, id) {
@@ -93,7 +113,9 @@ function onAsked(state, event) {
       serverSeedHash: state.next?.serverSeedHash ?? null,
       nonce: state.next?.nonce ?? null,
     };
-    return withNotice({ ...asked, round, last: null, voided: null }, "bet.asking");
+    // A client seed that is on its way to the server may come before the bet: then it is not known which one holds.
+    const promise = state.next && { ...state.next, clientSeed: state.asked.client_seed === null ? state.next.clientSeed : null };
+    return withNotice({ ...asked, round, promise, last: null, voided: null }, "bet.asking");
   }
   if (event.what === "cashout" && state.round) return { ...asked, round: { ...state.round, cashing: true } };
   return asked;
@@ -153,13 +175,14 @@ function resumed(before, state) {
   return withNotice(state, flight.roundId === null ? "bet.never_arrived" : "connection.back", "bad");
 }
 
-function onBetPending(state, frame) {
+function onBetPending(before, frame) {
+  const state = withPromised(before, frame);
   const round = { ...state.round, phase: "betting", cashing: false, roundId: frame.round_id, amountMinor: frame.amount_minor };
   return withNotice({ ...state, round, last: null }, "bet.pending");
 }
 
 function onRoundStarted(state, frame) {
-  const started = withAsked(state, "bet", null);
+  const started = withAsked(withPromised(state, frame), "bet", null);
   const round = liveRound(frame, state.session);
   return withNotice({ ...started, round, last: null, balanceMinor: frame.balance_minor }, "round.flying");
 }
@@ -224,12 +247,21 @@ function onError(state, frame) {
   for (const what of ["client_seed", "history"]) {
     if (id && id === state.asked[what]) return said(withAsked(base, what, null));
   }
-  return said(base);
+  return said(id ? base : withoutAsks(base, code));
+}
+
+// A frame that was dropped unread is answered without its id: what was asked may not have been heard, and can be asked again.
+function withoutAsks(state, code) {
+  if (code !== "rate_limited" && code !== "bad_message") return state;
+  const round = state.round?.phase === "asking" ? null : state.round && { ...state.round, cashing: false };
+  return { ...state, round, asked: initialState().asked };
 }
 
 // A cash-out that crossed with the end of its round: the end has been told already and says more.
 function onCashoutError(state, code, said) {
-  if (state.round !== null) return said({ ...state, round: { ...state.round, cashing: false } });
+  // The end is on its way: a button that offered money again would promise what is never paid.
+  const isOver = code === "too_late" || code === "no_such_round";
+  if (state.round !== null) return said({ ...state, round: { ...state.round, cashing: isOver } });
   if (state.last?.result === "crash" && code === "too_late") {
     return withNotice(state, "result.crash_late", "loss", { crashHundredths: state.last.crashHundredths });
   }

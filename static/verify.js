@@ -73,7 +73,9 @@ class RoundForm {
       const text = this.input(name).value.trim();
       values[name] = text === "" ? null : valueOf(text);
     }
-    const { round, error } = readValues({ ...this.pasted, ...values });
+    // What else the pasted round said is about that round only.
+    const isSame = ["serverSeed", "clientSeed", "nonce"].every((name) => values[name] === this.pasted?.[name]);
+    const { round, error } = readValues({ ...(isSame ? this.pasted : {}), ...values });
     this.complain(error, this.form.elements[error?.field] ?? null);
     if (error !== null) this.input(error.field)?.focus();
     this.onRound(round);
@@ -286,6 +288,7 @@ class ReplayView {
   draw(model) {
     this.model = model;
     this.figure.dataset.scene = model.kind;
+    this.figure.dataset.profit = String(model.isProfit);
     this.figure.dataset.playing = String(this.replay?.isPlaying ?? false);
     this.multiplier.textContent = multiplierText(model.hundredths);
     this.scene.draw(model);

@@ -42,7 +42,7 @@ export class View {
     const names = [
       "balance", "pending", "played", "net", "stake-label", "stage", "multiplier", "stage-note", "loot", "badge", "connection", "message", "hint",
       "action", "action-main", "action-sub", "resume", "commitment", "commitment-short", "commitment-label", "nonce", "nonce-label", "game",
-      "ending", "ending-title", "ending-text", "ending-lobby", "lobby", "panel", "controls", "replay-bar", "fair",
+      "ending", "ending-title", "ending-text", "ending-lobby", "lobby", "panel", "rounds", "controls", "replay-bar", "fair",
     ];
     this.at = Object.fromEntries(names.map((name) => [name, root.querySelector(`#${name}`)]));
     this.history = new HistoryList(root);
@@ -79,7 +79,7 @@ export class View {
   renderStage({ state, money, hundredths, loot, replay }) {
     const kind = replay?.kind ?? sceneKind(state);
     setData(this.at.stage, "scene", kind);
-    setData(this.at.stage, "profit", String(replay ? kind === "won" : state.last !== null && isProfit(state.last)));
+    setData(this.at.stage, "profit", String(replay ? replay.isProfit : state.last !== null && isProfit(state.last)));
     setText(this.at.multiplier, multiplierText(hundredths));
     setText(this.at["stage-note"], replay ? "" : stageNote(state, money));
     setHidden(this.at.loot, loot === null);
@@ -124,11 +124,11 @@ export class View {
     const key = endingKey(state, hasToken);
     setHidden(this.at.ending, key === null);
     setData(this.at.game, "over", key ?? "");
-    for (const part of [this.at.panel, this.at.stage]) if (part.inert !== (key !== null)) part.inert = key !== null;
+    for (const part of [this.at.panel, this.at.stage, this.at.rounds]) if (part.inert !== (key !== null)) part.inert = key !== null;
     if (key === null) return;
     setText(this.at["ending-title"], say(`ended.${key}.title`));
     setText(this.at["ending-text"], say(`ended.${key}`));
-    const canResume = key === "replaced" || key === "shutdown";
+    const canResume = key === "replaced" || key === "shutdown" || key === "unauthorized";
     setHidden(this.at.resume, !canResume);
     setText(this.at.resume, say(key === "replaced" ? "label.continueHere" : "label.reconnectNow"));
     setHidden(this.at["ending-lobby"], lobbyUrl === null);

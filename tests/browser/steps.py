@@ -12,7 +12,8 @@ UNTIL_A_PRESS_COUNTS = """
     const press = () => { globalThis.pressedAtMs = performance.now(); };
     for (const type of ["click", "keydown"]) addEventListener(type, press, { capture: true });
   }
-  const wait = () => (performance.now() > pressedAtMs + 420 ? done() : setTimeout(wait, 20));
+  const isCalm = () => document.querySelector("#action").dataset.state === "calm";
+  const wait = () => (performance.now() > pressedAtMs + 420 && !isCalm() ? done() : setTimeout(wait, 20));
   wait();
 })
 """

@@ -87,7 +87,7 @@ def test_a_restart_is_over_when_the_player_asks(page, game):
 def test_a_wrong_link_says_so(page, game):
     game.hello_answer = "unauthorized"
     page.goto(game.url)
-    ended(page, "Unknown session", "not valid")
+    ended(page, "Unknown session", "not valid", can_resume="Reconnect now")
     expect(page.locator("#game")).to_have_attribute("data-status", "closed")
 
 

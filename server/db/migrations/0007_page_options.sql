@@ -1,10 +1,14 @@
 -- What an operator asks of the player's page at the launch. It is kept with the session: in the page's address the player
 -- could take it away, and any node may be asked for the page.
 
+ALTER TABLE sessions ADD lang text, ADD reality_check_minutes integer, ADD lobby_url text;
+
+-- Not validated: they hold for every row from now on, and those before have nothing in these columns, so that nobody has to wait
+-- while all of them are read.
 ALTER TABLE sessions
-    ADD lang text CHECK (length(lang) <= 35 AND lang ~ '^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$'),
-    ADD reality_check_minutes integer CHECK (reality_check_minutes BETWEEN 1 AND 1440),
-    ADD lobby_url text CHECK (length(lobby_url) BETWEEN 1 AND 2048);
+    ADD CHECK (length(lang) <= 35 AND lang ~ '^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$') NOT VALID,
+    ADD CHECK (reality_check_minutes BETWEEN 1 AND 1440) NOT VALID,
+    ADD CHECK (length(lobby_url) BETWEEN 1 AND 2048) NOT VALID;
 
 -- As `commit_group_1`, but for the launches. It commits everything else, and has locked the sessions when it returns; no
 -- transition depends on another one of its group, so launches may be last.

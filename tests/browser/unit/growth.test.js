@@ -41,11 +41,18 @@ test("the clock is never ahead of the server's, whatever the two ways take", () 
 
 test("a welcome sets the clock until the first pong", () => {
   const clock = new ServerClock();
-  clock.observe(100, 1_000_100);
+  clock.restart(100, 1_000_100);
   assert.equal(clock.nowMs(200), 1_000_200);
   clock.measure(200, 210, 1_000_205);
-  clock.observe(300, 5);
   assert.equal(clock.nowMs(300), 1_000_295);
+});
+
+test("what was measured before a sleep is forgotten at the next welcome", () => {
+  const clock = new ServerClock();
+  for (let at = 0; at < 16; at += 1) clock.measure(at, at + 20, 1_000_000 + at);
+  clock.restart(100, 4_600_100);
+  clock.measure(100, 125, 4_600_110);
+  assert.equal(clock.nowMs(200), 4_600_185);
 });
 
 test("old samples are forgotten so that a drifting clock is followed", () => {
@@ -57,7 +64,7 @@ test("old samples are forgotten so that a drifting clock is followed", () => {
 
 test("how the connection is now is the middle of its last three round trips", () => {
   const clock = new ServerClock();
-  clock.observe(0, 1000);
+  clock.restart(0, 1000);
   for (const [trip, told] of [[400, 0], [20, 400], [30, 30], [900, 30], [25, 30], [700, 700], [800, 700]]) {
     clock.measure(0, trip, 1000);
     assert.equal(clock.latestRoundTripMs, told, `${trip}`);

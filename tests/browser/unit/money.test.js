@@ -154,3 +154,9 @@ test("an automatic cash-out lies between the lowest cash-out and the largest mul
   assert.equal(autoCashoutError(100, LIMITS), "bad_auto_cashout");
   assert.equal(autoCashoutError(200_001, LIMITS), "bad_auto_cashout");
 });
+
+test("digits and marks as Arabic and Persian keyboards type them", () => {
+  assert.equal(parseDecimal("١٥", 2), 1500);
+  assert.equal(parseDecimal("۱۲٫۵", 2), 1250);
+  assert.equal(parseDecimal("١٬٢٣٤٫٥٠", 2), 123_450);
+});

@@ -158,7 +158,6 @@ for (const frame of [
   { type: "session_ended", reason: "expired" },
   { type: "session_ended", reason: "replaced" },
   { type: "session_ended", reason: "operator_suspended" },
-  { type: "error", code: "unauthorized" },
   { type: "error", code: "session_expired" },
 ]) {
   test(`${frame.reason ?? frame.code} is final`, () => {
@@ -170,6 +169,24 @@ for (const frame of [
     assert.equal(world.sockets.length, 1);
   });
 }
+
+test("a link that was never good is refused for good", () => {
+  const world = new World();
+  world.connection.connect();
+  world.socket.open();
+  world.socket.receive({ type: "error", code: "unauthorized" });
+  world.socket.fall();
+  assert.equal(world.status, "closed");
+});
+
+test("a page that was welcome once comes back after a hello that was too late", () => {
+  const world = new World().welcomed();
+  world.socket.receive({ type: "error", code: "unauthorized" });
+  world.socket.fall();
+  assert.equal(world.status, "lost");
+  world.pass(100_000);
+  assert.ok(world.sockets.length > 1);
+});
 
 for (const frame of [
   { type: "session_ended", reason: "shutdown" },

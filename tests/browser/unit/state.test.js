@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { actionOf, initialState, reduce } from "../../../static/state.js";
+import { actionOf, initialState, keptPromise, reduce } from "../../../static/state.js";
 import { hasWords, say, useWords } from "../../../static/words.js";
 
 const LIMITS = {
@@ -226,6 +226,35 @@ test("the client seed of the next rounds", () => {
 
 test("the page remembers which commitments it has shown", () => {
   assert.deepEqual(play(flying(), ended()).shownHashes, ["hash-1", "hash-2"]);
+});
+
+test("a round must be the one that was promised when the page bet", () => {
+  const bet = (state) => play(state, asked("bet", "bet-1", { amountMinor: 100, autoHundredths: null }));
+  const finished = { roundId: "r-9", serverSeedHash: "hash-1", clientSeed: "seed", nonce: 1 };
+  const pending = play(bet(ready()), frame("bet_pending", { id: "bet-1", round_id: "r-9", amount_minor: 100 }));
+  const promise = pending.promises[0];
+  const same = { ...finished, serverSeedHash: promise.serverSeedHash, clientSeed: promise.clientSeed, nonce: promise.nonce };
+  assert.equal(keptPromise(pending, same), true);
+  for (const other of [{ serverSeedHash: "hash-2" }, { clientSeed: "another" }, { nonce: 77 }]) {
+    assert.equal(keptPromise(pending, { ...same, ...other }), false);
+  }
+  assert.equal(keptPromise(pending, { ...same, roundId: "r-1", serverSeedHash: "never shown" }), null);
+  const changing = play(bet(play(ready(), asked("client_seed", "seed-1"))), frame("bet_pending", { id: "bet-1", round_id: "r-9", amount_minor: 100 }));
+  assert.equal(keptPromise(changing, { ...same, clientSeed: "the new one" }), true);
+  const foreign = play(bet(ready()), frame("bet_pending", { round_id: "r-9", amount_minor: 100 }));
+  assert.equal(keptPromise(foreign, { ...same, serverSeedHash: "never shown" }), null);
+});
+
+test("a frame that was dropped unread leaves nothing waiting", () => {
+  const cashing = play(flying(), asked("cashout", "cashout-1"), frame("error", { code: "rate_limited" }));
+  assert.equal(cashing.round.cashing, false);
+  assert.equal(cashing.asked.cashout, null);
+  assert.equal(play(ready(), asked("bet", "bet-1", { amountMinor: 100, autoHundredths: null }), frame("error", { code: "rate_limited" })).round, null);
+});
+
+test("a cash-out that came too late waits for the end", () => {
+  const late = play(flying(), asked("cashout", "cashout-1"), frame("error", { code: "too_late", id: "cashout-1" }));
+  assert.equal(late.round.cashing, true);
 });
 
 test("stakes and automatic cash-outs that cannot be bet disable the button and say why", () => {

@@ -74,7 +74,7 @@ test("a history entry reads as the page's own record of it, and checks", async (
   for (const vector of VECTORS) {
     const entry = historyEntry(vector);
     const round = read(entry);
-    const { autoHundredths, reason, ...record } = finishedRound(entry);
+    const { reason, ...record } = finishedRound(entry);
     assert.deepEqual(round, { ...record, ratePerMs: USUAL_RATE_PER_MS, assumed: [] });
     const found = await verifyRound(round);
     assert.equal(found.crash, vector.crash_hundredths);
