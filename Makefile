@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-browser test-server simulate chaos figures bench lint format lock clean
+.PHONY: help demo serve test test-outside test-inside simulate chaos figures bench lint format lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,15 +17,16 @@ demo: $(VENV)/runtime ## the server, its database and a demo casino; prints the 
 serve: $(VENV)/runtime ## the server alone, on the embedded database
 	@$(BIN)/getaway serve
 
-# Two at a time: both halves wait for clocks and for other processes most of the time.
+# Two halves at a time: both wait for clocks and for other processes more than they work.
+OUTSIDE := tests/browser tests/e2e tests/loadtest
 test: lint ## every check and every test
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-browser test-server
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-outside test-inside
 
-test-browser: $(VENV)/development # the pages in Chromium
-	@$(BIN)/python -m pytest tests/browser
+test-outside: $(VENV)/development # as players and operators meet the server
+	@$(BIN)/python -m pytest $(OUTSIDE)
 
-test-server: $(VENV)/development # all the rest
-	@$(BIN)/python -m pytest --ignore tests/browser
+test-inside: $(VENV)/development # all the rest
+	@$(BIN)/python -m pytest $(OUTSIDE:%=--ignore=%)
 
 SEEDS ?= 1000
 FIRST ?= 0
