@@ -45,7 +45,11 @@ class PlayerPages:
         self._connect = " ".join(("'self'", socket_origin(services.settings.public_url)))
 
     async def play(self, request: Request) -> Response:
-        """The player's page; a page in words for a token that is unknown (404) or expired (410)."""
+        """The player's page, with status 410 if the session has expired; a page in words for an unknown token (404).
+
+        An expired session gets the page, too: a round may still fly in it, and the page says the rest in the player's
+        language and knows the way back to the lobby.
+        """
         frame = await self._session_frame(request)
         operator = None if frame is None else self._services.operators.find(frame.operator_id)
         if frame is None or operator is None:
@@ -54,17 +58,13 @@ class PlayerPages:
                 404, "Unknown session", "This address opens no session. Start the game from the casino again."
             )
         origins = sound_origins(operator.frame_origins)
-        ancestors = frame_ancestors(origins)
-        if frame.expires_at_ms <= self._services.clock.now_ms():
-            return _page_in_words(
-                410, "Session over", "This session has expired. Start the game from the casino again.", ancestors
-            )
         policy = (
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-            f"media-src 'self'; connect-src {self._connect}; frame-ancestors {ancestors}; "
+            f"media-src 'self'; connect-src {self._connect}; frame-ancestors {frame_ancestors(origins)}; "
             "base-uri 'none'; form-action 'none'"
         )
-        return Response(200, self._page.filled(frame.page, origins), _page_headers(policy))
+        status = 410 if frame.expires_at_ms <= self._services.clock.now_ms() else 200
+        return Response(status, self._page.filled(frame.page, origins), _page_headers(policy))
 
     async def _session_frame(self, request: Request) -> SessionFrame | None:
         tokens = query_values(request.query, _SESSION_PARAMETER).get("session", [])
@@ -91,9 +91,9 @@ def frame_ancestors(origins: list[str]) -> str:
     return " ".join(origins) or _NO_FRAMES
 
 
-def _page_in_words(status: int, title: str, text: str, ancestors: str = _NO_FRAMES) -> Response:
+def _page_in_words(status: int, title: str, text: str) -> Response:
     policy = (
-        f"default-src 'none'; style-src 'self'; img-src data:; frame-ancestors {ancestors}; "
+        f"default-src 'none'; style-src 'self'; img-src data:; frame-ancestors {_NO_FRAMES}; "
         "base-uri 'none'; form-action 'none'"
     )
     page = _WORDS.format(title=escape(title), text=escape(text))

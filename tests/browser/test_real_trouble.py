@@ -277,7 +277,24 @@ def test_a_session_that_expires_amid_a_flight(house, context):
     seat.shows_minor("#balance", 500_000 + sum(amount for _, amount in moves))
     expect(seat.at("#action")).to_have_attribute("aria-disabled", "true")
     assert page.reload().status == 410
-    expect(page.locator("h1")).to_have_text("Session over")
+    seat.ended("Session over")
+
+
+def test_a_flight_outlives_its_session_and_a_reload(house, context):
+    launched = house.launch("kim")
+    session = house.session_of("kim")["session_id"]
+    expires_at_ms = now_ms() + 7_000
+    house.fetch("UPDATE sessions SET expires_at_ms = $1 WHERE session_id = $2", expires_at_ms, session)
+    page = context.new_page()
+    page.goto(launched.launch_url)
+    seat = Seat(house, "kim", page)
+    seat.fly()
+    wait_until(lambda: now_ms() > expires_at_ms + 100, "the session expires")
+    assert page.reload().status == 410
+    seat.in_state("flying")
+    seat.press()
+    seat.ended("Session over")
+    house.at_rest("kim", "bet", "win")
 
 
 def test_an_operator_that_is_suspended(house, context):
