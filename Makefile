@@ -20,7 +20,7 @@ serve: $(VENV)/runtime ## the server alone, on the embedded database
 # Two halves at a time: both wait for clocks and for other processes more than they work.
 OUTSIDE := tests/browser tests/e2e tests/loadtest
 test: lint ## every check and every test
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-outside test-inside
+	@$(MAKE) --no-print-directory --jobs=2 test-outside test-inside
 
 test-outside: $(VENV)/development # as players and operators meet the server
 	@$(BIN)/python -m pytest $(OUTSIDE)
