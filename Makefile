@@ -18,7 +18,7 @@ serve: $(VENV)/runtime ## the server alone, on the embedded database
 	@$(BIN)/getaway serve
 
 # Two halves at a time: both wait for clocks and for other processes more than they work.
-OUTSIDE := tests/browser tests/e2e tests/loadtest
+OUTSIDE := tests/browser tests/e2e
 test: lint ## every check and every test
 	@$(MAKE) --no-print-directory --jobs=2 test-outside test-inside
 
