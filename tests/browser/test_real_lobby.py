@@ -130,7 +130,13 @@ def test_the_lobby_hears_of_a_round(house, context):
 
 def test_the_lobby_holds_betting_and_sound_and_closes(house, context):
     seat = lobby_seat(house, "bob", context.new_page())
-    press = lambda name: seat.page.locator(f"#{name}").click()  # noqa: E731
+
+    def press(name):
+        seat.page.locator(f"#{name}").click()
+
+    def states():
+        return seat.game.evaluate("contexts.map((context) => context.state)")
+
     press("pause")
     seat.in_state("disabled")
     expect(seat.at("#hint")).to_have_text("Your casino has paused betting.")
@@ -140,7 +146,6 @@ def test_the_lobby_holds_betting_and_sound_and_closes(house, context):
 
     seat.at("#sound").click()
     expect(seat.at("#sound")).to_have_attribute("aria-pressed", "true")
-    states = lambda: seat.game.evaluate("contexts.map((context) => context.state)")  # noqa: E731
     wait_until(lambda: states() == ["running"], "the sound is on")
     press("mute")
     wait_until(lambda: states() == ["suspended"], "the lobby mutes the game")

@@ -260,37 +260,34 @@ def test_a_server_that_is_told_to_stop_amid_a_flight(house, context):
     expect(flyer.at("#history [data-round-id]")).to_have_count(1)
 
 
-def test_a_session_that_expires_amid_a_flight(house, context):
-    launched = house.launch("hal")
-    session = house.session_of("hal")["session_id"]
+def flying_past_its_session(house, player, page):
+    """A seat whose session has expired while its round flies."""
+    launched = house.launch(player)
+    session = house.session_of(player)["session_id"]
     expires_at_ms = now_ms() + 7_000
     house.fetch("UPDATE sessions SET expires_at_ms = $1 WHERE session_id = $2", expires_at_ms, session)
-    page = context.new_page()
     page.goto(launched.launch_url)
-    seat = Seat(house, "hal", page)
+    seat = Seat(house, player, page)
     seat.fly()
     wait_until(lambda: now_ms() > expires_at_ms + 100, "the session expires")
+    return seat
+
+
+def test_a_session_that_expires_amid_a_flight(house, context):
+    seat = flying_past_its_session(house, "hal", context.new_page())
     seat.in_state("flying")
     seat.press()
     seat.ended("Session over")
     moves = house.at_rest("hal", "bet", "win")
     seat.shows_minor("#balance", 500_000 + sum(amount for _, amount in moves))
     expect(seat.at("#action")).to_have_attribute("aria-disabled", "true")
-    assert page.reload().status == 410
+    assert seat.page.reload().status == 410
     seat.ended("Session over")
 
 
 def test_a_flight_outlives_its_session_and_a_reload(house, context):
-    launched = house.launch("kim")
-    session = house.session_of("kim")["session_id"]
-    expires_at_ms = now_ms() + 7_000
-    house.fetch("UPDATE sessions SET expires_at_ms = $1 WHERE session_id = $2", expires_at_ms, session)
-    page = context.new_page()
-    page.goto(launched.launch_url)
-    seat = Seat(house, "kim", page)
-    seat.fly()
-    wait_until(lambda: now_ms() > expires_at_ms + 100, "the session expires")
-    assert page.reload().status == 410
+    seat = flying_past_its_session(house, "kim", context.new_page())
+    assert seat.page.reload().status == 410
     seat.in_state("flying")
     seat.press()
     seat.ended("Session over")
