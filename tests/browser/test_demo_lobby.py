@@ -248,13 +248,15 @@ def wait_until(page: Page, is_true: Callable[[], bool]) -> None:
 
 
 def say(frame: Frame, message_type: str, **fields: object) -> None:
+    frame.wait_for_function("globalThis.bridge !== undefined")
     frame.evaluate("([type, fields]) => bridge.post(type, fields)", [message_type, fields])
 
 
 def wait_for_commands(frame: Frame, *newest: dict) -> None:
+    """Until these came last; a page that is still loading has none yet."""
     text = json.dumps(newest, separators=(",", ":"))
     frame.wait_for_function(
-        "([count, text]) => JSON.stringify(commands.slice(-count)) === text", arg=[len(newest), text]
+        "([count, text]) => JSON.stringify(globalThis.commands?.slice(-count)) === text", arg=[len(newest), text]
     )
 
 
