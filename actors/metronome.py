@@ -8,6 +8,7 @@ server would pay.
 """
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -20,11 +21,13 @@ from actors.protocol import tick_frame
 from actors.rules.growth import GrowthCurve
 
 BEATS_MAX = 10
-"""In a tick; so many as divide it into whole milliseconds."""
+"""In a tick; so many as divide it into whole milliseconds, of which each has ``BEAT_MS_MIN`` or more."""
+BEAT_MS_MIN = 10
+"""Each beat wakes the process, which costs as much as to send ten ticks; and nobody sees a hundredth of a second."""
 
 
 class TickTarget(Protocol):
-    """Where a flight's ticks go; whoever watches may change during the flight."""
+    """Where a flight's ticks go."""
 
     def offer_tick(self, number: int, frame: bytes) -> None:
         """Take the tick or skip it, without waiting."""
@@ -35,26 +38,29 @@ class TickTarget(Protocol):
 class Flight:
     """A live round to stream: it started on a beat and is silent from ``ends_at_ms`` on (unix milliseconds).
 
-    ``over`` once it has left: whoever learns of the start late must not bring it back.
+    ``target`` is who watches, which may change during the flight: nobody, at first. ``over`` once it has left: whoever
+    learns of the start late must not bring it back.
     """
 
     round_id: UUID
     started_at_ms: int
     ends_at_ms: int
-    target: TickTarget
+    target: TickTarget | None = None
     over: bool = False
 
 
 class Metronome(Actor[None]):
     """Beats at whole multiples of ``beat_ms`` of unix time. A beat that is late by a tick is skipped: the next tick of
-    its cohorts is due already."""
+    its cohorts is due already. ``framed`` makes of a tick's JSON what the targets take."""
 
-    def __init__(self, clock: ServerClock, curve: GrowthCurve, tick_ms: int) -> None:
+    def __init__(self, clock: ServerClock, curve: GrowthCurve, tick_ms: int, framed: Callable[[bytes], bytes]) -> None:
         super().__init__("metronome", 1)
         self._clock = clock
         self._curve = curve
         self._tick_ms = tick_ms
-        self.beat_ms = tick_ms // max(beats for beats in range(1, BEATS_MAX + 1) if tick_ms % beats == 0)
+        self._framed = framed
+        beats_max = min(BEATS_MAX, max(tick_ms // BEAT_MS_MIN, 1))
+        self.beat_ms = tick_ms // max(beats for beats in range(1, beats_max + 1) if tick_ms % beats == 0)
         self._cohorts: defaultdict[int, dict[int, dict[UUID, Flight]]] = defaultdict(dict)
         """The flights of each start, by the moment within a tick at which theirs are due."""
         self._frames: list[bytes] = []
@@ -113,11 +119,11 @@ class Metronome(Actor[None]):
                 continue
             frame = self._frame(number)
             for flight in cohort.values():
-                if beat_ms < flight.ends_at_ms:
-                    flight.target.offer_tick(number, frame)
+                if beat_ms < flight.ends_at_ms and (target := flight.target) is not None:
+                    target.offer_tick(number, frame)
 
     def _frame(self, number: int) -> bytes:
         while len(self._frames) <= number:
             elapsed_ms = len(self._frames) * self._tick_ms
-            self._frames.append(tick_frame(elapsed_ms, self._curve.hundredths_at(elapsed_ms)))
+            self._frames.append(self._framed(tick_frame(elapsed_ms, self._curve.hundredths_at(elapsed_ms))))
         return self._frames[number]

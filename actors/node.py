@@ -39,13 +39,14 @@ REST_CHECK_S = 0.005
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """The outside of a node."""
+    """The outside of a node. ``framed`` makes of a tick's JSON what the sockets take: once for all who see it."""
 
     ledger: Ledger
     operators: OperatorSource
     gateway: WalletGateway
     entropy: Entropy
     observer: Observer
+    framed: Callable[[bytes], bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +85,7 @@ async def open_node(name: str, settings: GameSettings, clock: ServerClock, ports
         ledger=LedgerActor(ports.ledger, settings, ports.observer),
         operators=directory,
         gateway=ports.gateway,
-        metronome=Metronome(clock, GrowthCurve(settings.growth_rate_per_ms), settings.tick_ms),
+        metronome=Metronome(clock, GrowthCurve(settings.growth_rate_per_ms), settings.tick_ms, ports.framed),
         observer=ports.observer,
         contact=LedgerContact(settings),
     )

@@ -235,7 +235,8 @@ class PlayerSink(Protocol):
         ...
 
     def offer_tick(self, number: int, frame: bytes) -> None:
-        """Offer tick ``number`` of the live round; a busy socket skips it (the newest wins)."""
+        """Offer tick ``number`` of the live round, as ``actors.node.Ports.framed`` made it; a busy socket skips it (the
+        newest wins)."""
         ...
 
     def close(self) -> None:

@@ -28,7 +28,7 @@ from actors.messages import (
     RoundOver,
     SendBet,
 )
-from actors.metronome import Flight, TickTarget
+from actors.metronome import Flight
 from actors.ports import Acknowledged, Declined, LedgerUnavailableError, NotSent, Unclear, WalletAnswer
 from actors.records import CallStatus, Commitment, LiveRound, RoundStatus
 from actors.recovery import resolve_stored
@@ -43,11 +43,11 @@ WALLET_MARGIN_MS = 2_000
 """The wallet actor answers within the bet's own deadline; this is for its way through the mailboxes."""
 
 
-class RoundWatcher(TickTarget, Protocol):
-    """Whoever shows a round to its player. Neither method waits."""
+class RoundWatcher(Protocol):
+    """Whoever shows a round to its player."""
 
     def report(self, news: RoundNews) -> None:
-        """Learn what became of the round."""
+        """Learn what became of the round, without waiting."""
         ...
 
 
@@ -56,9 +56,6 @@ class Unwatched:
 
     def report(self, news: RoundNews) -> None:
         """What became of it is stored."""
-
-    def offer_tick(self, number: int, frame: bytes) -> None:
-        """Nobody sees it."""
 
 
 class RoundActor(Actor[Cashout | Interrupt | HandOver]):
@@ -92,8 +89,6 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver]):
     def adopt(self, watcher: RoundWatcher) -> RoundFlies | None:
         """Report to ``watcher`` from now on; the flight so far, if there is one."""
         self._watcher = watcher
-        if self._flies is not None:
-            self._flies.flight.target = watcher
         return self._flies
 
     def interrupt(self) -> None:
@@ -224,7 +219,7 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver]):
     def _takeoff(self, live: LiveRound, balance_minor: int) -> RoundFlies:
         assert live.started_at_ms is not None
         ends_at_ms = live.started_at_ms + live.plan().ends_at_ms
-        return RoundFlies(live, Flight(live.round_id, live.started_at_ms, ends_at_ms, self._watcher), balance_minor)
+        return RoundFlies(live, Flight(live.round_id, live.started_at_ms, ends_at_ms), balance_minor)
 
     async def _fly(self, flies: RoundFlies) -> None:
         live, flight = flies.live, flies.flight

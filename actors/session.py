@@ -87,7 +87,7 @@ class SessionActor(Actor[SessionMessage]):
         self._alone_since = trio.current_time()
         self._linger_s = services.settings.session_linger_ms / 1000
         self._round: RoundActor | None = None
-        self._flying: tuple[LiveRound, int] | None = None
+        self._flying: RoundFlies | None = None
         self._last: FinishedRound | None = None
         self._bet: BetIn | None = None
         self._bet_waits_until: float | None = None
@@ -107,11 +107,6 @@ class SessionActor(Actor[SessionMessage]):
             raise MailboxFullError(self.name)
         self.tell(message)
 
-    def offer_tick(self, number: int, frame: bytes) -> None:
-        """A tick of the live round, straight to the socket."""
-        if self._sink is not None:
-            self._sink.offer_tick(number, frame)
-
     def cash_out(self, frame: CashoutIn, received_at_ms: int) -> None:
         """Pass a cash-out straight to the round's mailbox, so that nothing delays it."""
         if self._round is None or frame.round_id != self._round.placed.round_id:
@@ -129,9 +124,7 @@ class SessionActor(Actor[SessionMessage]):
     def adopt(self, running: RoundActor) -> None:
         """Take over a round that outlived the session actor before this one. Before ``run`` only."""
         self._round = running
-        flies = running.adopt(self)
-        if flies is not None:
-            self._flying = (flies.live, flies.balance_minor)
+        self._flying = running.adopt(self)
 
     async def run(self) -> None:
         """Serve until the session has ended, or nobody is there and nothing is live."""
@@ -193,8 +186,7 @@ class SessionActor(Actor[SessionMessage]):
         if self._sink is not None:
             self._sink.send(session_ended_frame(reason))
             self._sink.close()
-            self._sink = None
-            self._alone_since = trio.current_time()
+            self._seat(None)
 
     async def _handle(self, message: SessionMessage) -> None:
         match message:
@@ -204,8 +196,7 @@ class SessionActor(Actor[SessionMessage]):
                 self._attach(message)
             case Detach():
                 if self._sink is message.sink:
-                    self._sink = None
-                    self._alone_since = trio.current_time()
+                    self._seat(None)
             case WalletNews():
                 self._on_wallet(message)
             case Leave():
@@ -233,9 +224,17 @@ class SessionActor(Actor[SessionMessage]):
 
     # Sockets.
 
+    def _seat(self, sink: PlayerSink | None) -> None:
+        """Show everything to this socket from now on; ticks go to it straight from the metronome."""
+        self._sink = sink
+        if sink is None:
+            self._alone_since = trio.current_time()
+        if self._flying is not None:
+            self._flying.flight.target = sink
+
     def _attach(self, attach: Attach) -> None:
         self._end_socket("replaced")
-        self._sink = attach.sink
+        self._seat(attach.sink)
         table = table_of(self._services, self.record)
         if table is None:  # its currency was taken away while a round flies, which lands without being watched
             self._end_socket("operator_suspended")
@@ -344,7 +343,8 @@ class SessionActor(Actor[SessionMessage]):
 
     def _on_flies(self, news: RoundFlies) -> None:
         assert news.live.started_at_ms is not None
-        self._flying = (news.live, news.balance_minor)
+        self._flying = news
+        news.flight.target = self._sink
         self._balance_minor = news.balance_minor
         fields = round_fields(news.live, news.live.started_at_ms, news.balance_minor)
         self._show(encode("round_started", self._bet_frame_id(), **fields))

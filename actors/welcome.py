@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from actors.bets import Table
+from actors.messages import RoundFlies
 from actors.protocol import (
     HISTORY_WELCOME,
     PROTOCOL_VERSION,
@@ -13,7 +14,7 @@ from actors.protocol import (
     round_fields,
     totals_fields,
 )
-from actors.records import Commitment, FinishedRound, LiveRound, SessionRecord, SessionTotals
+from actors.records import Commitment, FinishedRound, SessionRecord, SessionTotals
 from actors.rules.money import multiplier_number
 from actors.services import Services
 
@@ -34,16 +35,15 @@ def welcome_frame(
     balance_minor: int,
     pending_minor: int,
     promised: Commitment,
-    flying: tuple[LiveRound, int] | None,
+    flying: RoundFlies | None,
     history: Sequence[FinishedRound],
     totals: SessionTotals,
 ) -> bytes:
-    """The frame that answers ``hello``. ``flying`` is the live round with the balance after its stake."""
+    """The frame that answers ``hello``. ``flying`` is the live round."""
     live_round = None
     if flying is not None:
-        live, balance_after_stake_minor = flying
-        assert live.started_at_ms is not None
-        live_round = round_fields(live, live.started_at_ms, balance_after_stake_minor)
+        assert flying.live.started_at_ms is not None
+        live_round = round_fields(flying.live, flying.live.started_at_ms, flying.balance_minor)
     return encode(
         "welcome",
         frame_id,

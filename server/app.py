@@ -29,6 +29,7 @@ from server.db.migrate import migrate
 from server.db.operators import PostgresOperatorStore
 from server.db.reports import PostgresReports
 from server.edge.listener import Edge, Listening, serve_edge
+from server.edge.player_stream import text_frame
 from server.entropy import SystemEntropy
 from server.exits import EXIT_CONFIGURATION, EXIT_DATABASE, EXIT_FAILED, EXIT_OK
 from server.garbage import calm_garbage_collector, collect_garbage
@@ -149,6 +150,7 @@ async def serve_node(
             gateway=gateway,
             entropy=entropy,
             observer=MetricsObserver(metrics),
+            framed=text_frame,
         )
         async with open_node(config.server.node, settings, clock, ports) as node, trio.open_nursery() as nursery:
             web = _web_services(config, database, node, metrics)

@@ -21,7 +21,6 @@ from server.edge.connection import Connection, EdgeObserver, NoObserver, Port, t
 from server.edge.failures import where
 from server.edge.http_connection import HttpServer, ProtocolSwitchError
 from server.edge.pinger import Pinger
-from server.edge.player_sink import TickFrames
 from server.edge.player_socket import PlayerPort
 from server.edge.refusals import full, refusal_bytes
 from server.edge.settings import EdgeSettings
@@ -223,7 +222,6 @@ async def serve_edge(
             lobby=lobby,
             clock=clock,
             settings=listening.settings,
-            tick_frames=TickFrames(),
             pinger=Pinger(listening.settings),
         )
     shared = Port(

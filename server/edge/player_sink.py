@@ -20,20 +20,6 @@ CLOSE_TOO_LARGE: Final = 1009
 CLOSE_TRY_AGAIN: Final = 1013
 
 
-class TickFrames:
-    """Makes the websocket frame of a tick once for all players in turn that are offered the same bytes."""
-
-    def __init__(self) -> None:
-        self._tick = b""
-        self._frame = text_frame(b"")
-
-    def frame(self, tick: bytes) -> bytes:
-        """The whole frame of this tick."""
-        if tick is not self._tick:
-            self._tick, self._frame = tick, text_frame(tick)
-        return self._frame
-
-
 class SocketSink:
     """Implements ``actors.ports.PlayerSink``. Overflow of the queue: the socket is cut."""
 
@@ -48,16 +34,14 @@ class SocketSink:
         "_say_goodbye",
         "_stream",
         "_tick",
-        "_tick_frames",
         "_writing",
         "close_code",
         "end",
         "is_closing",
     )
 
-    def __init__(self, stream: PlayerStream, tick_frames: TickFrames, settings: EdgeSettings) -> None:
+    def __init__(self, stream: PlayerStream, settings: EdgeSettings) -> None:
         self._stream = stream
-        self._tick_frames = tick_frames
         self._frames_max = settings.outgoing_frames_max
         self._close_timeout_s = settings.close_timeout_ms / 1000
         self._frames: list[bytes] = []
@@ -95,24 +79,25 @@ class SocketSink:
             self._stream.cut()
             return
         self._tick = None
-        # Behind what waits: as long as there is a frame in the queue, nothing passes it.
-        if self._frames or not self._stream.offer(wire):
+        sent = self._stream.offer(wire)
+        if not sent:
             self._frames.append(wire)
-            self._wake()
-        elif self._stream.has_rest:
+        if sent != len(wire):
             self._wake()
 
     def offer_tick(self, number: int, frame: bytes) -> None:
-        """Write a tick now, or skip it: where nothing can be written at once, only the newest waits."""
+        """Write a tick, a whole websocket frame, now, or skip it: where nothing can be written at once, only the newest
+        waits."""
+        sent = self._stream.offer(frame)
+        if sent != len(frame):
+            self._keep(frame, sent)
+
+    def _keep(self, tick: bytes, sent: int) -> None:
         if self._frames or self.is_closing:
             return
-        wire = self._tick_frames.frame(frame)
-        stream = self._stream
-        if not stream.offer(wire):
-            self._tick = wire
-            self._wake()
-        elif stream.has_rest:
-            self._wake()
+        if not sent:
+            self._tick = tick
+        self._wake()
 
     def close(self, code: int = CLOSE_NORMAL, end: str = "closed") -> None:
         """Close after what is queued was written, for which there is ``close_timeout_ms``."""
@@ -126,6 +111,7 @@ class SocketSink:
     def lost(self) -> None:
         """There is nobody to write to any more."""
         self.is_closing = True
+        self._stream.hold()
         self._frames.clear()
         self._tick = None
         if self._writing is not None:
@@ -145,6 +131,8 @@ class SocketSink:
             self._over.set()
 
     def _wake(self) -> None:
+        """See that what waits is written. Nothing passes it: the stream takes no offers until then."""
+        self._stream.hold()
         if self._writing is None and self._nursery is not None:
             self._writing = trio.CancelScope()
             if self._closes_at is not None:
@@ -163,6 +151,8 @@ class SocketSink:
             await self._say_goodbye()
             self._end()
         self._writing = None
+        if not self.is_closing:
+            self._stream.release()
 
     async def _write_once(self) -> None:
         if self._frames:

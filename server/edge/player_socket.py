@@ -21,7 +21,6 @@ from server.edge.player_sink import (
     CLOSE_TOO_LARGE,
     CLOSE_TRY_AGAIN,
     SocketSink,
-    TickFrames,
 )
 from server.edge.player_stream import CLOSE_INTERNAL_ERROR, PlayerStream
 from server.edge.settings import EdgeSettings
@@ -41,7 +40,6 @@ class PlayerPort:
     lobby: Lobby
     clock: ServerClock
     settings: EdgeSettings
-    tick_frames: TickFrames
     pinger: Pinger
 
 
@@ -59,7 +57,7 @@ class PlayerSocket:
         self._lobby = port.lobby
         self._settings = settings
         self._pinger = port.pinger
-        self._sink = SocketSink(stream, port.tick_frames, settings)
+        self._sink = SocketSink(stream, settings)
         self._messages = Budget(settings.messages_per_second, settings.messages_burst)
         self._refusals = Budget(settings.messages_per_second, settings.messages_burst * ABUSE_BURSTS)
 

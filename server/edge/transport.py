@@ -21,7 +21,15 @@ class Transport(trio.abc.Stream):
     """Owns an accepted, non-blocking socket. Everything on it raises ``trio.BrokenResourceError`` once it is broken and
     ``trio.ClosedResourceError`` once it is closed."""
 
-    __slots__ = ("_raw", "_send_bytes_per_second_min", "_send_timeout_s", "_when_closed", "is_closed", "socket")
+    __slots__ = (
+        "_raw",
+        "_send_bytes_per_second_min",
+        "_send_timeout_s",
+        "_when_closed",
+        "is_closed",
+        "send_now",
+        "socket",
+    )
 
     def __init__(self, raw: socket.socket, *, send_timeout_s: float, send_bytes_per_second_min: int) -> None:
         self._raw = raw
@@ -30,6 +38,9 @@ class Transport(trio.abc.Stream):
         self._send_bytes_per_second_min = send_bytes_per_second_min
         self._when_closed: Callable[[], object] | None = None
         self.is_closed = False
+        self.send_now: Callable[[bytes], int] = raw.send
+        """Write as much as the kernel takes now: how many bytes that was. Raises ``OSError`` if it is full, or broken:
+        then whoever reads learns it. The socket's own, since ticks go this way: each call between is heard."""
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def when_closed(self, callback: Callable[[], object]) -> None:
@@ -84,13 +95,6 @@ class Transport(trio.abc.Stream):
         with trio.move_on_at(deadline):
             return await self.socket.send(data)
         raise trio.BrokenResourceError("the other side does not read")
-
-    def send_now(self, data: bytes) -> int:
-        """Write as much as the kernel takes now: how many bytes that was."""
-        try:
-            return self._raw.send(data)
-        except OSError:
-            return 0  # full, or broken: then whoever reads learns it
 
     async def wait_send_all_might_not_block(self) -> None:
         """Wait for room."""

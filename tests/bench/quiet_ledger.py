@@ -9,6 +9,14 @@ from uuid import UUID
 from actors.records import Backlog, FinishedRound, LiveRound, OpenedSession, Owner, WalletCall
 from actors.transitions import Answer, CreateSession, PlaceBet
 from tests.helpers.memory_ledger import MemoryLedger, StoredSession
+from tests.helpers.memory_outbox import MemoryOutbox
+
+
+class EmptyOutbox(MemoryOutbox):
+    """Knows without a search that nothing is owed."""
+
+    def pending(self, session_id: UUID) -> list[WalletCall]:
+        return []
 
 
 class QuietLedger(MemoryLedger):
@@ -16,6 +24,7 @@ class QuietLedger(MemoryLedger):
 
     def __init__(self) -> None:
         super().__init__()
+        self.calls = EmptyOutbox()
         self._by_token: dict[bytes, StoredSession] = {}
         self._round_ids: dict[UUID, UUID] = {}
 

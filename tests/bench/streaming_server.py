@@ -24,6 +24,7 @@ from actors.rules.growth import GrowthCurve
 from actors.transitions import CreateSession, Launched
 from server.config import Config, load_config
 from server.edge.listener import listen, serve_edge
+from server.edge.player_stream import text_frame
 from server.entropy import SystemEntropy
 from server.garbage import calm_garbage_collector
 from server.metrics import Metrics
@@ -116,6 +117,7 @@ async def serve(config: Config, players: int, tokens_file: Path) -> None:
         gateway=ReadyWallet(),
         entropy=LoadedEntropy(clock, GrowthCurve(settings.growth_rate_per_ms)),
         observer=MetricsObserver(metrics),
+        framed=text_frame,
     )
     async with open_node(config.server.node, settings, clock, ports) as node:
         # Before it listens, so that whoever can connect can read them.

@@ -10,6 +10,7 @@ import trio
 
 from server import garbage
 from server.edge.listener import listen, serve_edge
+from server.edge.player_stream import text_frame
 from tests.helpers.edge_fakes import Client, settings, small_app, until, upgrade_request
 from tests.helpers.game import open_game
 
@@ -62,7 +63,7 @@ async def a_request(port: int) -> None:
 
 
 async def test_requests_sessions_and_rounds_leave_no_cycles():
-    async with open_game() as game, trio.open_nursery() as nursery:
+    async with open_game(framed=text_frame) as game, trio.open_nursery() as nursery:
         serve = partial(serve_edge, await listen(settings()), small_app, lobby=game.node.lobby, clock=game.clock)
         edge = await nursery.start(serve)
 

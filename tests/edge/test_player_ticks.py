@@ -5,6 +5,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 from wsproto.frame_protocol import Opcode
 
+from server.edge.player_stream import text_frame
 from tests.helpers.edge_fakes import open_edge, until
 
 BUSY_BYTES = 30_000
@@ -15,12 +16,12 @@ async def test_ticks_arrive_and_do_not_pass_frames():
         client = await world.player()
         sink = world.lobby.doors[0].sink
         await wait_all_tasks_blocked()
-        sink.offer_tick(0, b'{"e":0}')
+        sink.offer_tick(0, text_frame(b'{"e":0}'))
         sink.send(b"ended")
-        sink.offer_tick(1, b'{"e":50}')
+        sink.offer_tick(1, text_frame(b'{"e":50}'))
         assert [(await client.frame())[1] for _ in range(3)] == ['{"e":0}', "ended", '{"e":50}']
         await wait_all_tasks_blocked()
-        sink.offer_tick(2, b'{"e":100}')
+        sink.offer_tick(2, text_frame(b'{"e":100}'))
         sink.send(b"last")
         assert [(await client.frame())[1] for _ in range(2)] == ['{"e":100}', "last"]
 
@@ -32,7 +33,7 @@ async def test_a_slow_reader_gets_whole_frames_in_order_and_skips_ticks():
         offered = sent = 0
         for step in range(400):
             for _ in range(50):
-                sink.offer_tick(offered, b"tick %d %s" % (offered, b"t" * (offered % 90)))
+                sink.offer_tick(offered, text_frame(b"tick %d %s" % (offered, b"t" * (offered % 90))))
                 offered += 1
             if step % 4 == 0:
                 sink.send(b"frame %d %s" % (sent, b"f" * (sent * 7 % 900)))
@@ -55,16 +56,16 @@ async def test_what_the_kernel_left_over_of_a_tick_goes_first(frames):
         client = await world.player(receive_buffer=4_096)
         sink = world.lobby.doors[0].sink
         await wait_all_tasks_blocked()
-        sink.offer_tick(0, huge)
-        sink.offer_tick(1, b"skipped: the socket is busy")
-        sink.offer_tick(2, b"the newest waits, unless there is news")
+        sink.offer_tick(0, text_frame(huge))
+        sink.offer_tick(1, text_frame(b"skipped: the socket is busy"))
+        sink.offer_tick(2, text_frame(b"the newest waits, unless there is news"))
         for number in range(frames):
             sink.send(b"frame %d" % number)
         assert await client.frame() == (Opcode.TEXT, huge.decode())
         behind = [f"frame {number}" for number in range(frames)] or ["the newest waits, unless there is news"]
         assert [(await client.frame())[1] for _ in behind] == behind
         await wait_all_tasks_blocked()
-        sink.offer_tick(3, b"next")
+        sink.offer_tick(3, text_frame(b"next"))
         assert await client.frame() == (Opcode.TEXT, "next")
 
 
@@ -73,7 +74,7 @@ async def test_a_pong_does_not_tear_a_tick():
     async with open_edge() as world:
         client = await world.player(receive_buffer=4_096)
         await wait_all_tasks_blocked()
-        world.lobby.doors[0].sink.offer_tick(0, huge)
+        world.lobby.doors[0].sink.offer_tick(0, text_frame(huge))
         await client.send(Opcode.PING, b"there?")
         assert await client.frame() == (Opcode.TEXT, huge.decode())
         assert await client.frame() == (Opcode.PONG, b"there?")
@@ -83,7 +84,7 @@ async def test_a_player_stalled_within_a_tick_is_dropped():
     async with open_edge(send_timeout_ms=150) as world:
         await world.player(receive_buffer=4_096)
         await wait_all_tasks_blocked()
-        world.lobby.doors[0].sink.offer_tick(0, b"t" * 20_000_000)
+        world.lobby.doors[0].sink.offer_tick(0, text_frame(b"t" * 20_000_000))
         with trio.fail_after(20):
             await world.lobby.doors[0].left.wait()
 
@@ -94,7 +95,7 @@ async def test_a_player_who_takes_no_ticks_is_dropped():
         door = world.lobby.doors[0]
         with trio.fail_after(20):
             while not door.left.is_set():
-                door.sink.offer_tick(0, b"t" * 900)
+                door.sink.offer_tick(0, text_frame(b"t" * 900))
                 await trio.sleep(0.001)
 
 
@@ -127,11 +128,11 @@ async def test_ticks_to_a_player_who_left_are_harmless():
         sink = world.lobby.doors[0].sink
         await client.stream.aclose()
         for number in range(200):
-            sink.offer_tick(number, b"tick")
+            sink.offer_tick(number, text_frame(b"tick"))
             sink.send(b"frame")
             await trio.lowlevel.checkpoint()
         await until(lambda: world.edge.connections_open == 0)
-        sink.offer_tick(201, b"tick")
+        sink.offer_tick(201, text_frame(b"tick"))
         sink.send(b"frame")
         sink.close()
 
@@ -144,5 +145,5 @@ async def test_no_tick_follows_the_close_frame():
         codes = []
         while (frame := await client.frame()) is not None:
             codes.append(frame[0])
-            sink.offer_tick(0, b"tick")
+            sink.offer_tick(0, text_frame(b"tick"))
         assert codes.count(Opcode.CLOSE) == 1 and codes[-1] is Opcode.CLOSE

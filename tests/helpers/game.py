@@ -229,10 +229,11 @@ async def open_game(
     name: str = "node-a",
     clock=None,
     beside=None,
+    framed=bytes,
     **operator_fields,
 ):
-    """A node on the twins. The clock starts at noon and jumps over waits. ``beside``: a game whose world it
-    shares."""
+    """A node on the twins. The clock starts at noon and jumps over waits. ``beside``: a game whose world it shares.
+    ``framed``: for sockets instead of the twins' sinks, which take ticks as they are."""
     if beside is not None:
         ledger, clock = beside.ledger, beside.clock
     clock = clock or ServerClock(NOON_MS)
@@ -242,6 +243,6 @@ async def open_game(
     wallet, entropy, observer = ScriptedWallet(balance_minor), ScriptedEntropy(), CountingObserver()
     if beside is not None:
         wallet, entropy = beside.wallet, beside.entropy
-    ports = Ports(ledger=ledger, operators=ledger, gateway=wallet, entropy=entropy, observer=observer)
+    ports = Ports(ledger=ledger, operators=ledger, gateway=wallet, entropy=entropy, observer=observer, framed=framed)
     async with open_node(name, settings or GameSettings(bet_limits={"USD": LIMITS}), clock, ports) as node:
         yield Game(clock, node, ledger, wallet, entropy, observer)

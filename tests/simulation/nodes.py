@@ -134,7 +134,12 @@ class Life:
     async def _serve(self) -> None:
         world, port = self.world, LedgerPort(self)
         ports = Ports(
-            ledger=port, operators=port, gateway=GatewayPort(self), entropy=world.entropy, observer=world.observer
+            ledger=port,
+            operators=port,
+            gateway=GatewayPort(self),
+            entropy=world.entropy,
+            observer=world.observer,
+            framed=bytes,
         )
         async with open_node(self.name, world.settings, self.clock, ports) as node:
             self.node, self.owner = node, node.services.owner
