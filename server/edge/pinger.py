@@ -1,4 +1,7 @@
-"""The pinger: one task that pings all players' sockets of a port and drops those from which nothing comes."""
+"""The pinger: one task that pings the silent ones of a port's players and drops those from which nothing comes.
+
+A ping and its answer cost as much as twenty ticks, and a page that is looked at speaks every few seconds by itself.
+"""
 
 from typing import Final, Protocol
 
@@ -33,7 +36,10 @@ class Pinged(Protocol):
 
 class Pinger:
     """A wheel that turns once in a ping interval. Each socket is put on the emptiest spoke of the half that was pinged
-    last, so it is pinged half an interval after its coming at the earliest, and a whole one at the latest."""
+    last, so its turn comes half an interval after its coming at the earliest, and a whole one at the latest.
+
+    A socket that was heard within half an interval before its turn is not asked. So one that falls silent is asked
+    after one and a half intervals at the latest."""
 
     def __init__(self, settings: EdgeSettings) -> None:
         self._interval_s = settings.ping_interval_ms / 1000
@@ -46,7 +52,7 @@ class Pinger:
         """When each socket was last asked, the longest ago first."""
 
     def add(self, socket: Pinged) -> None:
-        """Ping the socket once in each interval from now on, until ``remove``."""
+        """Look after the socket once in each interval from now on, until ``remove``."""
         passed_last = (self._spokes[(self._passed - back) % SPOKES] for back in range(1, SPOKES // 2 + 1))
         spoke = min(passed_last, key=len)
         self._spoke_of[socket] = spoke
@@ -82,10 +88,13 @@ class Pinger:
                 socket.drop()
 
     def _ping_all(self, spoke: dict[Pinged, None], now: float) -> None:
+        heard_lately_at = now - self._interval_s / 2
         for socket in list(spoke):
             asked_at = self._asked.get(socket)
             if asked_at is not None and socket.heard_at < asked_at:
                 continue  # Its answer is still awaited: the timeout is longer than the interval.
+            if socket.heard_at > heard_lately_at:
+                continue
             self._asked.pop(socket, None)
             self._asked[socket] = now
             socket.ping()

@@ -113,3 +113,32 @@ async def test_sockets_that_come_at_the_pace_of_the_wheel_are_spread_too(autojum
         nursery.cancel_scope.cancel()
     last = Counter(round(socket.pinged_at[-1], 1) for socket in sockets)
     assert max(last.values()) <= 10
+
+
+async def test_a_socket_that_speaks_by_itself_is_not_asked(autojump_clock: MockClock):
+    talker, silent = Socket(), Socket()
+
+    async def talk() -> None:
+        while True:
+            await trio.sleep(INTERVAL_S / 2 - 1)
+            talker.heard_at = trio.current_time()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(talk)
+        await turned(wheel(), [talker, silent], 5 * INTERVAL_S)
+        nursery.cancel_scope.cancel()
+    assert talker.pinged_at == []
+    assert len(silent.pinged_at) == 5
+
+
+async def test_a_socket_that_falls_silent_is_asked_soon(autojump_clock: MockClock):
+    socket, pinger = Socket(answers=False), wheel()
+    pinger.add(socket)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pinger.run)
+        await trio.sleep(2 * INTERVAL_S + 0.1)
+        socket.heard_at = fell_silent_at = trio.current_time()
+        socket.pinged_at.clear()
+        await trio.sleep(3 * INTERVAL_S)
+        nursery.cancel_scope.cancel()
+    assert INTERVAL_S / 2 <= socket.pinged_at[0] - fell_silent_at <= 1.5 * INTERVAL_S + 0.2
