@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-outside test-inside simulate chaos figures bench lint format lock clean
+.PHONY: help demo serve test test-outside test-inside test-worlds simulate chaos figures bench lint format lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,16 +17,21 @@ demo: $(VENV)/runtime ## the server, its database and a demo casino; prints the 
 serve: $(VENV)/runtime ## the server alone, on the embedded database
 	@$(BIN)/getaway serve
 
-# Two halves at a time: both wait for clocks and for other processes more than they work.
-OUTSIDE := tests/browser tests/e2e
+# Three parts at a time: two wait for clocks and for other processes more than they work, and what they measure must not
+# suffer from the worlds, which only compute and take what the others leave.
+OUTSIDE := tests/browser tests/trouble
+WORLDS := tests/simulation
 test: lint ## every check and every test
-	@$(MAKE) --no-print-directory --jobs=2 test-outside test-inside
+	@$(MAKE) --no-print-directory --jobs=3 test-outside test-inside test-worlds
 
-test-outside: $(VENV)/development # as players and operators meet the server
+test-outside: $(VENV)/development # as players meet the server, also in trouble
 	@$(BIN)/python -m pytest $(OUTSIDE)
 
+test-worlds: $(VENV)/development # all clocks and wires are simulated
+	@nice -n 19 $(BIN)/python -m pytest $(WORLDS)
+
 test-inside: $(VENV)/development # all the rest
-	@$(BIN)/python -m pytest $(OUTSIDE:%=--ignore=%)
+	@$(BIN)/python -m pytest $(OUTSIDE:%=--ignore=%) $(WORLDS:%=--ignore=%)
 
 SEEDS ?= 1000
 FIRST ?= 0

@@ -1,5 +1,6 @@
 """Fixtures that many folders of tests share."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,10 @@ pytest.register_assert_rewrite(
     *(f"tests.e2e.{name}" for name in ("casino", "house", "player", "wallet")),
     *(f"tests.chaos.{name}" for name in ("books", "disasters", "gamblers", "kills", "world")),
 )
+
+# A shell has its background jobs ignore Ctrl-C, and what they start inherits that: but servers of tests must hear it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Drawn examples are the same in every run, and a slow moment of the machine is nobody's failure.
 settings.register_profile(

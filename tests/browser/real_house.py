@@ -28,6 +28,7 @@ from server.sandbox.signatures import Credentials
 from server.sandbox.site import OperatorSite
 from server.sandbox.wallet_book import WalletBook
 from server.vault import Vault
+from tests.browser.steps import has
 from tests.helpers.postgres import PostgresServer
 from tests.helpers.server_process import ServerProcess
 
@@ -153,13 +154,11 @@ class Seat:
         return self.game.locator(selector)
 
     def in_state(self, *states: str) -> None:
-        pattern = re.compile("|".join(f"^{state}$" for state in states))
-        expect(self.at("#action")).to_have_attribute("data-state", pattern, timeout=PATIENCE_MS)
+        has(self.game, "#action", "data-state", *states)
 
     def says(self, *keys: str) -> None:
         """The message is one of these."""
-        pattern = re.compile("|".join(f"^{re.escape(key)}$" for key in keys))
-        expect(self.at("#message")).to_have_attribute("data-key", pattern, timeout=PATIENCE_MS)
+        has(self.game, "#message", "data-key", *keys)
 
     def ended(self, title: str) -> None:
         """The game is over here, under this title."""
@@ -299,8 +298,9 @@ def open_real_house(postgres: PostgresServer, folder: Path, **variables: str) ->
         lobby_origin = f"http://127.0.0.1:{operator.server_port}"
         house = RealHouse(database_url, server, book, f"{lobby_origin}/")
         try:
-            server.start()
+            # Before the server, which would come to know it only later.
             created = server.create_operator(f"{lobby_origin}/wallet", "--frame-origin", lobby_origin)
+            server.start()
             names = ("operator_id", "api_key", "hmac_secret")
             house.credentials = Credentials(**{name: created[name] for name in names})
             public_url = variables.get("GETAWAY_SERVER_PUBLIC_URL", server.url)

@@ -1,6 +1,8 @@
 """What a player does on the page, for tests."""
 
-from playwright.sync_api import Page, expect
+import re
+
+from playwright.sync_api import Frame, Page, TimeoutError, expect
 
 from tests.browser.fake_server import FakeGame
 
@@ -17,6 +19,13 @@ UNTIL_A_PRESS_COUNTS = """
   wait();
 })
 """
+IS_SO = """
+([selector, name, pattern]) => {
+  const value = document.querySelector(selector)?.getAttribute(name);
+  return value !== undefined && value !== null && new RegExp(pattern).test(value);
+}
+"""
+LOOK_MS = 20
 
 
 def open_page(page: Page, game: FakeGame, state: str = "bet") -> None:
@@ -34,13 +43,23 @@ def press_key(page: Page, key: str) -> None:
     page.keyboard.press(key)
 
 
+def has(where: Page | Frame, selector: str, name: str, *values: str) -> None:
+    """The attribute has one of these values, soon. ``expect`` looks ever more seldom, in the end once a second."""
+    pattern = "|".join(f"^{re.escape(value)}$" for value in values)
+    try:
+        where.wait_for_function(IS_SO, arg=[selector, name, pattern], polling=LOOK_MS)
+    except TimeoutError:
+        # It also says what the value is instead.
+        expect(where.locator(selector)).to_have_attribute(name, re.compile(pattern), timeout=LOOK_MS)
+
+
 def in_state(page: Page, state: str) -> None:
     """The big button is in this state."""
-    expect(page.locator("#action")).to_have_attribute("data-state", state)
+    has(page, "#action", "data-state", state)
 
 
 def on_stage(page: Page, scene: str) -> None:
-    expect(page.locator("#stage")).to_have_attribute("data-scene", scene)
+    has(page, "#stage", "data-scene", scene)
 
 
 def fly_long(game: FakeGame) -> None:

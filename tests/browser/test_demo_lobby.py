@@ -374,7 +374,7 @@ def test_the_page_of_the_guide_works_as_it_stands(stand_in, page, is_blind):
         say(game, "session_ended", reason="expired")
         expect(page.locator("#said")).to_have_text("Session over: expired")
         expect(page.locator("#game")).to_have_count(0)
-        page.close()
+        page.goto("about:blank")
 
 
 @pytest.mark.parametrize("is_blind", [False, True])

@@ -5,7 +5,7 @@ from decimal import Decimal
 from playwright.sync_api import CDPSession, Page, expect
 
 from tests.browser.fake_server import FakeGame
-from tests.browser.steps import crash_soon, in_state, open_page, press
+from tests.browser.steps import LOOK_MS, crash_soon, in_state, open_page, press
 
 ROUNDS_FIRST = 10
 ROUNDS_THEN = 50
@@ -32,7 +32,8 @@ def play(page: Page, game: FakeGame, rounds: int) -> None:
             in_state(page, "bet")
         else:
             game.play_round(1_000, 150 if number % 2 else 0)
-        expect(page.locator("#nonce")).to_have_text(str(nonce + 1))
+        shown = "(nonce) => document.querySelector('#nonce').textContent === nonce"
+        page.wait_for_function(shown, arg=str(nonce + 1), polling=LOOK_MS)
 
 
 def test_fifty_more_rounds_take_no_more_room(page, game):

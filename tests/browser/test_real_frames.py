@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from tests.browser.real_house import open_real_house, opened
+from tests.browser.real_house import open_real_house, opened, visiting
 
 RATE_PER_MS = 0.0008  # 1.01x after 13 ms, 10.00x after three seconds
 TICK_MS = 100
@@ -48,6 +48,13 @@ def house(postgres, tmp_path_factory):
     folder = tmp_path_factory.mktemp("frames")
     with open_real_house(postgres, folder, GETAWAY_GAME_GROWTH_RATE_PER_MS=str(RATE_PER_MS)) as house:
         yield house
+
+
+@pytest.fixture
+def page(browser):
+    """New for each test: one's script would stay, and the other weighs what a page has gathered."""
+    with visiting(browser) as context:
+        yield context.new_page()
 
 
 def test_a_flight_is_drawn_often_and_never_ahead_of_the_server(house, page):

@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 
 from server.sandbox.getaway_client import GetawayError
 from tests.browser.real_house import BROKEN_SOCKET, Seat, now_ms, open_real_house, opened, visiting, wait_until
+from tests.browser.steps import has
 
 RESET = struct.pack("ii", 1, 0)  # lingering for no time: closing sends a reset
 BACK_S_MAX = 4  # generous: a quiet machine needs less than a second
@@ -127,7 +128,7 @@ def timed(what):
 
 
 def has_status(seat, status):
-    expect(seat.at("#game")).to_have_attribute("data-status", status, timeout=20_000)
+    has(seat.game, "#game", "data-status", status)
 
 
 def back_online(seat, line):

@@ -26,7 +26,7 @@ def site(page: Page) -> Iterator[VerifySite]:
     with serving() as site:
         yield site
         # Before the server: a file that was still under way would be a complaint.
-        page.close()
+        page.goto("about:blank")
 
 
 def entry(**changes: object) -> dict:

@@ -82,7 +82,7 @@ async def test_a_cancelled_transaction_leaves_nothing(database):
 
 
 async def test_a_statement_that_takes_too_long_is_unavailability(emptied_database_url):
-    async with open_database(emptied_database_url, Path(), pool_size=1, command_timeout_ms=100) as database:
+    async with open_database(emptied_database_url, Path(), pool_size=1, command_timeout_ms=500) as database:
         with pytest.raises(LedgerUnavailableError):
             await database.run(fetching("SELECT pg_sleep(30)"))
         assert await database.run(fetching("SELECT 1")) == 1
@@ -101,16 +101,16 @@ async def test_a_whole_unit_of_work_has_a_deadline(emptied_database_url):
 
 
 async def test_the_wait_for_a_connection_has_a_deadline(emptied_database_url):
-    async with open_database(emptied_database_url, Path(), pool_size=1, command_timeout_ms=150) as database:
+    async with open_database(emptied_database_url, Path(), pool_size=1, command_timeout_ms=500) as database:
         token, held = trio.lowlevel.current_trio_token(), trio.Event()
 
         async def hold(_connection):
             token.run_sync_soon(held.set)
-            await asyncio.sleep(0.4)
+            await asyncio.sleep(1)
 
-        with trio.fail_after(2):
+        with trio.fail_after(20):
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(lambda: database.run(hold, timeout_ms=1_000))
+                nursery.start_soon(lambda: database.run(hold, timeout_ms=10_000))
                 await held.wait()
                 with pytest.raises(LedgerUnavailableError, match="TimeoutError"):
                     await database.run(fetching("SELECT 1"))

@@ -92,10 +92,10 @@ async def test_of_two_at_once_one_migrates_and_the_other_waits(empty, postgres_u
 
 
 async def test_a_migration_may_take_longer_than_a_command(postgres_url):
-    async with open_database(postgres_url, Path(), command_timeout_ms=100) as database:
-        assert await migrate(database, {"0001_a.sql": "SELECT pg_sleep(0.3)"}) == ["0001_a.sql"]
+    async with open_database(postgres_url, Path(), command_timeout_ms=500) as database:
+        assert await migrate(database, {"0001_a.sql": "SELECT pg_sleep(0.8)"}) == ["0001_a.sql"]
         timeout = await database.run(lambda connection: connection.fetchval("SHOW statement_timeout"))
-        assert timeout == "100ms", "only the migrations had more time"
+        assert timeout == "500ms", "only the migrations had more time"
 
 
 async def launch_as_before(database, created):

@@ -76,9 +76,10 @@ def open_house(postgres, folder, *, rate_per_ms=RATE_PER_MS, **variables):
         server = ServerProcess(database_url, folder, GETAWAY_GAME_GROWTH_RATE_PER_MS=rate_per_ms, **variables)
         wallet = Wallet()
         try:
-            server.start()
             house = House(server, wallet, rate_per_ms)
+            # Before the server, which would come to know it only later.
             house.add_operator()
+            server.start()
             yield house
         finally:
             server.kill()

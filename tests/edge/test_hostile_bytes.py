@@ -185,7 +185,7 @@ async def is_over(world):
 @pytest.mark.parametrize("name", REQUESTS)
 async def test_a_request(app, name):
     request, status = REQUESTS[name]
-    async with open_edge(app, head_timeout_ms=150, keep_alive_ms=150, close_timeout_ms=200) as world:
+    async with open_edge(app, head_timeout_ms=400, keep_alive_ms=150, close_timeout_ms=200) as world:
         async with await world.connect() as stream:
             await stream.send_all(request)
             if status == 426 or name in {"a body that ends early", "an expectation"}:
@@ -226,8 +226,10 @@ async def test_an_odd_handshake_without_consequence(app, name):
 @pytest.mark.parametrize("name", FRAMES)
 async def test_frames(app, name, when):
     data, code = FRAMES[name]
+    # Who says hello has time for it.
+    hello_ms = 300 if when == "before hello" else 2_000
     async with open_edge(
-        app, hello_timeout_ms=300, ping_interval_ms=300, ping_timeout_ms=100, close_timeout_ms=100
+        app, hello_timeout_ms=hello_ms, ping_interval_ms=300, ping_timeout_ms=100, close_timeout_ms=100
     ) as world:
         client = await world.player(hello=when == "after hello")
         await client.stream.send_all(data)
@@ -240,7 +242,7 @@ async def test_frames(app, name, when):
 
 @pytest.mark.parametrize("part", [b"", b"G", b"GET /stream", b"GET /livez HTTP/1.1\r\nHost:"])
 async def test_a_head_that_does_not_come_in_time(app, part):
-    async with open_edge(app, head_timeout_ms=80) as world:
+    async with open_edge(app, head_timeout_ms=400) as world:
         async with await world.connect() as stream:
             await stream.send_all(part)
             assert await read_all(stream) == b""
@@ -277,7 +279,7 @@ async def test_random_bytes_after_a_good_beginning(app):
         b"",
     ]
     async with open_edge(
-        app, head_timeout_ms=100, keep_alive_ms=100, hello_timeout_ms=100, close_timeout_ms=100
+        app, head_timeout_ms=400, keep_alive_ms=400, hello_timeout_ms=100, close_timeout_ms=100
     ) as world:
         for beginning in beginnings * 4:
             async with await world.connect() as stream:

@@ -101,14 +101,14 @@ async def test_the_newest_connection_too_many_is_answered_and_closed():
 
 
 async def test_refusals_are_bounded_in_number_and_time():
-    async with open_edge(connections_max=1, refusals_max=1, refusal_timeout_ms=150) as world:
+    async with open_edge(connections_max=1, refusals_max=1, refusal_timeout_ms=600) as world:
         kept = await world.connect()
         await until(lambda: world.edge.connections_open == 1)
         lazy, refused = await world.connect(), await world.connect()
         assert await read_all(refused) == b"", "one refusal at a time"
         assert split_answer(await read_all(lazy))[0] == 503
         await until(lambda: world.observer.refused == 2)
-        await trio.sleep(0.2)  # the lazy one did not close, but its time is over
+        await trio.sleep(0.7)  # the lazy one did not close, but its time is over
         async with await world.connect() as stream:
             assert split_answer(await read_all(stream))[0] == 503
         await kept.aclose()

@@ -94,7 +94,7 @@ async def test_no_handshake_in_time_after_a_head_that_never_ends():
 
 
 async def test_pings_do_not_replace_the_hello():
-    async with open_edge(hello_timeout_ms=200) as world:
+    async with open_edge(hello_timeout_ms=1_000) as world:
         client = await world.player(hello=False)
         await client.send(Opcode.PING, b"there?")
         assert await client.frame() == (Opcode.PONG, b"there?")

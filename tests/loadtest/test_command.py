@@ -10,7 +10,7 @@ import time
 
 from tests.e2e.casino import Operator
 from tests.e2e.wallet import Fault, Wallet
-from tests.loadtest.stage import LIMITS
+from tests.loadtest.stage import FLYING, LIMITS
 
 NAMES = [f"gambler-{number}" for number in range(1, 21)]
 
@@ -84,7 +84,7 @@ def test_a_missed_threshold_fails(stage):
 def test_a_planted_difference_in_the_stand_ins_books_is_found(stage):
     names = stage.write("names.txt", "\n".join(NAMES))
     process = stage.start(*stage.options("--players-file", names))
-    time.sleep(3)
+    stage.wait_until_seated()
     planted = {
         "operator_tx_id": "bet-planted",
         "operator_player_id": "gambler-7",
@@ -149,7 +149,8 @@ def test_ctrl_c_lands_the_players_and_prints_the_table(stage):
         COLUMNS="120",
     )
     os.close(child)
-    time.sleep(4)
+    stage.wait_until_seated()
+    time.sleep(1)
     children = children_of(process.pid)
     assert len(children) == 2
     process.send_signal(signal.SIGINT)
@@ -169,7 +170,7 @@ def test_ctrl_c_lands_the_players_and_prints_the_table(stage):
 
 def test_players_end_with_a_parent_that_is_killed(stage):
     process = stage.start(*stage.options("--processes", "2", duration="60s"))
-    time.sleep(4)
+    stage.wait_until_seated()
     children = children_of(process.pid)
     assert len(children) == 2
     process.kill()
@@ -179,13 +180,16 @@ def test_players_end_with_a_parent_that_is_killed(stage):
 
 def test_a_server_that_dies_and_comes_back_costs_nobody_money(stage):
     process = stage.start(*stage.options("--json", duration="12s"))
-    time.sleep(4)
+    # A launch that finds no server is not repeated, and who has no session can't be told a balance.
+    stage.wait_until_seated()
+    time.sleep(1)
     stage.server.kill()
     stage.server.start()
     status, out, err = stage.finish(process)
     told = json.loads(out)
     assert told["books"]["differences"] == [], err
     assert status == 0, told
+    assert told["counts"]["launched"] == 20
     assert told["counts"]["reconnects"] >= 20
     assert told["books"]["wallet_balances"] == 20
     assert sum(count for name, count in told["errors"].items() if name.startswith("socket ")) >= 20
@@ -194,7 +198,9 @@ def test_a_server_that_dies_and_comes_back_costs_nobody_money(stage):
 def test_a_server_that_stalls_can_not_hide_it(stage):
     """Bets go on being due while it stands still for 1.5 of 8 seconds, and each of them counts how long it waited."""
     process = stage.start(*stage.options("--json", "--strategy", "hold", "--landing", "1s", players=30, duration="8s"))
-    time.sleep(4)
+    stage.wait_until_seated(30)
+    # Two of five flights outlast the stall, and one is enough to have late ticks.
+    stage.wait_for(FLYING, lambda count: count >= 12)
     os.kill(stage.server.pid, signal.SIGSTOP)
     time.sleep(1.5)
     os.kill(stage.server.pid, signal.SIGCONT)

@@ -36,7 +36,7 @@ async def test_silence_ends_at_the_deadline():
     async def silent(stream, request):
         await trio.sleep_forever()
 
-    assert_unclear(await within(0.4, silent), "in time")
+    assert_unclear(await within(1, silent), "in time")
 
 
 @pytest.mark.parametrize("raw", [response(GOOD), response(GOOD).replace(b"Content-Length: 34\r\n", b"")])
@@ -44,10 +44,11 @@ async def test_a_slow_drip_ends_at_the_deadline(raw):
     async def drip(stream, request):
         for byte in raw:
             await stream.send_all(bytes([byte]))
-            await trio.sleep(0.01)
+            # All of it takes longer than this test lets it, and each byte comes in time.
+            await trio.sleep(0.03)
         await trio.sleep_forever()
 
-    assert_unclear(await within(0.4, drip), "in time")
+    assert_unclear(await within(1, drip), "in time")
 
 
 async def test_endless_interim_answers_end_at_the_deadline():
@@ -56,7 +57,7 @@ async def test_endless_interim_answers_end_at_the_deadline():
             await stream.send_all(b"HTTP/1.1 102 Processing\r\n\r\n")
             await trio.sleep(0.005)
 
-    assert_unclear(await within(0.4, interim), "in time")
+    assert_unclear(await within(1, interim), "in time")
 
 
 async def test_a_refusal_whose_body_stalls_is_still_a_refusal():

@@ -193,8 +193,14 @@ def open_team_house(database_url, folder, *, rate_per_ms, **variables):
     team = Team(database_url, folder, GETAWAY_GAME_GROWTH_RATE_PER_MS=rate_per_ms, **variables)
     wallet = Wallet()
     try:
-        house = TeamHouse(team.start(), wallet, rate_per_ms)
-        house.add_operator()
+        house = TeamHouse(team, wallet, rate_per_ms)
+        if database_url == "embedded":
+            team.start()
+            house.add_operator()
+        else:
+            # Before the server, whose workers would come to know it only later.
+            house.add_operator()
+            team.start()
         yield house
     finally:
         team.kill()
