@@ -13,7 +13,7 @@ from actors.rules.money import multiplier_number
 from server.loadtest.attempt import Attempt
 from server.loadtest.desk import Desk
 from server.loadtest.plan import ANSWER_S
-from server.loadtest.seen_round import SETTLED, VOID, Promise
+from server.loadtest.seen_round import REFUNDED, SETTLED, VOID, Promise
 from server.loadtest.sockets import frame_text, read_frame
 
 LOST_BET_S: Final = 5.0
@@ -214,6 +214,8 @@ class Game:
             case "round_ended":
                 self._next = _promise(frame["next"])
                 self._on_ended(frame, arrived_at)
+                # Said by the balance that follows: until then the player must not be taken for one who has it all.
+                self.pending_minor = max(self.pending_minor, _owed_minor(frame))
             case "balance":
                 self.balance_minor, self.pending_minor = int(frame["balance_minor"]), int(frame["pending_minor"])
             case "pong":
@@ -324,6 +326,13 @@ class Game:
             attempt.cash_due_at, attempt.cash_sent_at = trio.current_time() + _TOO_EARLY_S, None
         else:
             self._desk.measured.failed("socket", code)
+
+
+def _owed_minor(ended: dict[str, Any]) -> int:
+    """What the player gets at a round's end."""
+    if ended["status"] == SETTLED:
+        return int(ended["payout_minor"])
+    return int(ended["amount_minor"]) if ended["status"] == REFUNDED else 0
 
 
 def _promise(fields: dict[str, Any]) -> Promise:
