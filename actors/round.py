@@ -89,6 +89,9 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver]):
     def adopt(self, watcher: RoundWatcher) -> RoundFlies | None:
         """Report to ``watcher`` from now on; the flight so far, if there is one."""
         self._watcher = watcher
+        if self._flies is not None:
+            # The watcher that was told of the start may have failed before it could have the flight join.
+            self._services.metronome.join(self._flies.flight)
         return self._flies
 
     def interrupt(self) -> None:

@@ -120,11 +120,32 @@ async def test_a_session_actor_that_fails_leaves_its_round_flying(autojump_clock
         assert game.observer.failures == ["session"]
         back = await game.enter(token)
         assert (await back.until("welcome"))["round"]["round_id"] == started["round_id"]
+        seen = len(player.ticks)
         await trio.sleep(5)
+        assert len(player.ticks) == seen
+        assert len(back.ticks) > 40
         back.say("cashout", round_id=started["round_id"])
         ended = await back.until("round_ended")
         assert ended["result"] == "cashout"
         assert ended["next"]["nonce"] == 2
+
+
+async def test_a_flight_whose_start_nobody_was_told_of_is_streamed_to_who_comes_back(autojump_clock):
+    async with open_game() as game:
+        token = await game.launch(300)
+        player = await game.enter(token)
+        game.wallet.delay_s = 2
+        player.say("bet", amount_minor=1_000)
+        await player.until("bet_pending")
+        for session in game.node.lobby._sessions.values():
+            session.tell("not a message")
+        await player.until_closed()
+        await trio.sleep(4)
+        back = await game.enter(token)
+        assert (await back.until("welcome"))["round"]["nonce"] == 1
+        await trio.sleep(5)
+        assert len(back.ticks) > 40
+        assert player.ticks == []
 
 
 async def test_a_round_actor_that_fails_is_ended_from_what_is_stored(autojump_clock):
