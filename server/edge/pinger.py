@@ -25,6 +25,10 @@ class Pinged(Protocol):
         """When bytes last came, by trio's clock."""
         ...
 
+    def took_ticks(self) -> bool:
+        """Whether any went out since this was last asked."""
+        ...
+
     def ping(self) -> None:
         """Ask. Does not wait."""
         ...
@@ -38,8 +42,9 @@ class Pinger:
     """A wheel that turns once in a ping interval. Each socket is put on the emptiest spoke of the half that was pinged
     last, so its turn comes half an interval after its coming at the earliest, and a whole one at the latest.
 
-    A socket that was heard within half an interval before its turn is not asked. So one that falls silent is asked
-    after one and a half intervals at the latest."""
+    A socket that was heard within half an interval before its turn is not asked, nor one that took ticks since its last
+    turn: if nobody is there, they pile up, and who does not take what is sent is dropped. So one that falls silent is
+    asked two and a half intervals later at the latest."""
 
     def __init__(self, settings: EdgeSettings) -> None:
         self._interval_s = settings.ping_interval_ms / 1000
@@ -93,7 +98,7 @@ class Pinger:
             asked_at = self._asked.get(socket)
             if asked_at is not None and socket.heard_at < asked_at:
                 continue  # Its answer is still awaited: the timeout is longer than the interval.
-            if socket.heard_at > heard_lately_at:
+            if socket.took_ticks() or socket.heard_at > heard_lately_at:
                 continue
             self._asked.pop(socket, None)
             self._asked[socket] = now

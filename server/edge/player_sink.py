@@ -37,6 +37,7 @@ class SocketSink:
         "_writing",
         "close_code",
         "end",
+        "has_taken_ticks",
         "is_closing",
     )
 
@@ -53,6 +54,8 @@ class SocketSink:
         self._over: trio.Event | None = None
         self._is_over = False
         self.is_closing = False
+        self.has_taken_ticks = False
+        """Whether there were any since somebody last took note and set this back."""
         self.close_code = CLOSE_NORMAL
         self.end = "left"
         """Why the socket ended, one of a few words."""
@@ -89,7 +92,9 @@ class SocketSink:
         """Write a tick, a whole websocket frame, now, or skip it: where nothing can be written at once, only the newest
         waits."""
         sent = self._stream.offer(frame)
-        if sent != len(frame):
+        if sent == len(frame):
+            self.has_taken_ticks = True
+        else:
             self._keep(frame, sent)
 
     def _keep(self, tick: bytes, sent: int) -> None:
@@ -109,8 +114,9 @@ class SocketSink:
             self._wake()
 
     def lost(self) -> None:
-        """There is nobody to write to any more."""
+        """There is nobody to write to any more. Twice is harmless."""
         self.is_closing = True
+        self._nursery = None
         self._stream.hold()
         self._frames.clear()
         self._tick = None

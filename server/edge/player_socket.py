@@ -71,6 +71,11 @@ class PlayerSocket:
         """When bytes last came, by trio's clock."""
         return self._stream.heard_at
 
+    def took_ticks(self) -> bool:
+        """See ``Pinged``."""
+        took, self._sink.has_taken_ticks = self._sink.has_taken_ticks, False
+        return took
+
     def ping(self) -> None:
         """See ``Pinged``."""
         self._sink.ping()
@@ -96,6 +101,7 @@ class PlayerSocket:
                     await self._sink.over()
                 nursery.cancel_scope.cancel()
         finally:
+            self._sink.lost()  # However it came to this: whoever still has news or ticks for it must not start a task.
             with trio.CancelScope(shield=True):
                 await self._stream.linger(self._settings.close_timeout_ms / 1000)
 

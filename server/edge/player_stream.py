@@ -6,7 +6,7 @@ or is skipped, and what the kernel left over of one goes out before anything els
 
 import contextlib
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import trio
 
@@ -141,28 +141,39 @@ class PlayerStream(trio.abc.Stream):
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Write whole frames, after what is left of a tick."""
-        async with self._turn():
-            if not data:
-                return
-            rest, self._rest = self._rest, b""
-            if data[0] == _CLOSE_OPCODE:
+
+        def frames() -> bytes:
+            if data and data[0] == _CLOSE_OPCODE:
                 self._is_open = False
-            await self._below.send_all(rest + bytes(data) if rest else data)
+            return bytes(data)
+
+        await self._write(frames)
 
     async def send_frames(self, frames: bytes) -> None:
         """The same, unless a close frame has gone out: then raises ``trio.ClosedResourceError``."""
-        async with self._turn():
+
+        def unless_closed() -> bytes:
             if not self._is_open:
                 raise trio.ClosedResourceError("the close frame has gone out")
-            rest, self._rest = self._rest, b""
-            await self._below.send_all(rest + frames if rest else frames)
+            return frames
+
+        await self._write(unless_closed)
 
     async def finish_tick(self) -> None:
         """Write what is left of a tick."""
-        async with self._turn():
-            rest, self._rest = self._rest, b""
-            if rest:
-                await self._below.send_all(rest)
+        await self._write(bytes)
+
+    async def _write(self, frames: Callable[[], bytes]) -> None:
+        """Write what is left of a tick, then these ``frames``, chosen when nobody else writes."""
+        self._is_free = False
+        try:
+            async with self._writing:
+                chosen = frames()
+                rest, self._rest = self._rest, b""
+                if rest or chosen:
+                    await self._below.send_all(rest + chosen if rest else chosen)
+        finally:
+            self._see_if_free()
 
     def offer(self, frame: bytes) -> int:
         """Write a frame at once or skip it: how many bytes of it the kernel took. Never waits.
@@ -192,18 +203,8 @@ class PlayerStream(trio.abc.Stream):
 
     def _see_if_free(self) -> None:
         """Whether a frame may go out at once: told here, so that each tick has one thing to look at instead of five."""
-        may_offer = self._is_open and self.offers_at_once and not self._is_held
+        may_offer = self._is_open and self.offers_at_once and not self._is_held and not self._transport.is_closed
         self._is_free = may_offer and not self._rest and not self._writing.locked()
-
-    @contextlib.asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        """Write, one after the other."""
-        self._is_free = False
-        try:
-            async with self._writing:
-                yield
-        finally:
-            self._see_if_free()
 
     async def wait_send_all_might_not_block(self) -> None:
         """Wait for room."""
@@ -224,14 +225,16 @@ class PlayerStream(trio.abc.Stream):
 
     async def _close_frame(self) -> None:
         """Say what was wrong: the library just closes the stream when frames are."""
-        async with self._turn():
-            if not self._is_open or self.is_closed:
-                return
+
+        def goodbye() -> bytes:
+            if not self._is_open:
+                return b""
             self._is_open = False
-            rest, self._rest = self._rest, b""
-            frame = bytes((_CLOSE_OPCODE, 2)) + self._failure_code().to_bytes(2, "big")
+            return bytes((_CLOSE_OPCODE, 2)) + self._failure_code().to_bytes(2, "big")
+
+        if self._is_open and not self.is_closed:
             with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-                await self._below.send_all(rest + frame)
+                await self._write(goodbye)
 
     def cut(self) -> None:
         """Close at once."""

@@ -13,13 +13,17 @@ INTERVAL_S, TIMEOUT_S = 20, 10
 
 
 class Socket:
-    """Notes when it is pinged and dropped; ``answers`` at once, or never."""
+    """Notes when it is pinged and dropped; ``answers`` at once, or never; ``has_ticks`` for it at all times."""
 
-    def __init__(self, *, answers: bool = True) -> None:
+    def __init__(self, *, answers: bool = True, has_ticks: bool = False) -> None:
         self.heard_at = trio.current_time()
         self.answers = answers
+        self.has_ticks = has_ticks
         self.pinged_at: list[float] = []
         self.dropped_at: float | None = None
+
+    def took_ticks(self) -> bool:
+        return self.has_ticks
 
     def ping(self) -> None:
         self.pinged_at.append(trio.current_time())
@@ -139,6 +143,22 @@ async def test_a_socket_that_falls_silent_is_asked_soon(autojump_clock: MockCloc
         await trio.sleep(2 * INTERVAL_S + 0.1)
         socket.heard_at = fell_silent_at = trio.current_time()
         socket.pinged_at.clear()
+        socket.dropped_at = None
         await trio.sleep(3 * INTERVAL_S)
         nursery.cancel_scope.cancel()
+    assert socket.dropped_at is not None
+    assert TIMEOUT_S <= socket.dropped_at - socket.pinged_at[0] < TIMEOUT_S + 0.2
     assert INTERVAL_S / 2 <= socket.pinged_at[0] - fell_silent_at <= 1.5 * INTERVAL_S + 0.2
+
+
+async def test_a_socket_that_takes_ticks_is_asked_when_there_are_no_more(autojump_clock: MockClock):
+    socket, pinger = Socket(has_ticks=True), wheel()
+    async with trio.open_nursery() as nursery:
+        pinger.add(socket)
+        nursery.start_soon(pinger.run)
+        await trio.sleep(5 * INTERVAL_S)
+        assert socket.pinged_at == []
+        socket.has_ticks = False
+        await trio.sleep(INTERVAL_S - 1)
+        assert len(socket.pinged_at) == 1
+        nursery.cancel_scope.cancel()

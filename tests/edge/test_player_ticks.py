@@ -147,3 +147,83 @@ async def test_no_tick_follows_the_close_frame():
             codes.append(frame[0])
             sink.offer_tick(0, text_frame(b"tick"))
         assert codes.count(Opcode.CLOSE) == 1 and codes[-1] is Opcode.CLOSE
+
+
+class FullOnce:
+    """A kernel that is full for one write and has room again for the next."""
+
+    def __init__(self, sink):
+        self._stream = sink._stream
+        self._send = self._stream._send_now
+        self.is_full = True
+        self.sent = []
+        self._stream._send_now = self
+
+    def __call__(self, data):
+        if self.is_full:
+            self.is_full = False
+            raise BlockingIOError
+        self.sent.append(data)
+        return self._send(data)
+
+
+async def test_a_tick_that_waits_is_not_overtaken_by_a_newer_one():
+    async with open_edge() as world:
+        client = await world.player()
+        sink = world.lobby.doors[0].sink
+        await wait_all_tasks_blocked()
+        kernel = FullOnce(sink)
+        ticks = [text_frame(b"tick %d" % number) for number in range(3)]
+        sink.offer_tick(0, ticks[0])
+        sink.offer_tick(1, ticks[1])
+        assert kernel.sent == [], "it would come before the one that waits"
+        assert (await client.frame())[1] == "tick 1", "the newest wins"
+        await wait_all_tasks_blocked()
+        sink.offer_tick(2, ticks[2])
+        assert kernel.sent == [ticks[2]], "written at once again, without a task"
+        assert (await client.frame())[1] == "tick 2"
+
+
+async def test_a_frame_that_waits_is_overtaken_by_nothing():
+    async with open_edge() as world:
+        client = await world.player()
+        sink = world.lobby.doors[0].sink
+        await wait_all_tasks_blocked()
+        kernel = FullOnce(sink)
+        sink.send(b"first")
+        sink.offer_tick(0, text_frame(b"tick"))
+        sink.send(b"second")
+        sink.ping()
+        assert kernel.sent == []
+        assert [(await client.frame())[1] for _ in range(2)] == ["first", "second"]
+        assert (await client.frame())[0] is Opcode.PING
+        await wait_all_tasks_blocked()
+        sink.send(b"third")
+        assert kernel.sent == [text_frame(b"third")]
+
+
+async def test_a_tick_that_waits_is_not_sent_to_who_is_told_to_leave():
+    async with open_edge() as world:
+        client = await world.player()
+        sink = world.lobby.doors[0].sink
+        await wait_all_tasks_blocked()
+        FullOnce(sink)
+        sink.offer_tick(0, text_frame(b"tick"))
+        sink.send(b"session over")
+        sink.close()
+        sink.offer_tick(1, text_frame(b"tick"))
+        assert await client.until_close() == (["session over"], 1000)
+
+
+async def test_a_socket_that_broke_down_takes_ticks_without_harm():
+    async with open_edge() as world:
+        client = await world.player()
+        door = world.lobby.doors[0]
+        await wait_all_tasks_blocked()
+        door.deliver = None  # A defect: whatever the player says now ends the socket.
+        await client.send(Opcode.TEXT, b"{}")
+        assert await client.until_close() == ([], 1011)
+        # It lingers for the client, who has not left yet.
+        assert world.edge.connections_open == 1
+        door.sink.offer_tick(0, text_frame(b"tick"))
+        door.sink.send(b"news")
