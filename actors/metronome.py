@@ -3,8 +3,8 @@
 Rounds start on its beat, so all rounds that started together are one cohort and share the ready-made frame of their
 n-th tick, whose bytes depend on nothing but ``n``. It beats up to ten times a tick, and each cohort gets its ticks on
 the beats of its own start: thousands of frames at one moment would make the last of them late, and everybody else wait.
-A tick that would come at or after the flight's end is never sent: nothing that a player sees may exceed what the
-server would pay.
+No tick of a moment at or after the flight's end is ever made, nor is one sent then that is late: nothing that a player
+sees may exceed what the server would pay.
 """
 
 from collections import defaultdict
@@ -106,20 +106,21 @@ class Metronome(Actor[None]):
                 await self._joined.wait()
                 beat_ms = self.next_beat_ms()
             await self._clock.sleep_until_ms(beat_ms)
-            late_ms = self._clock.now_ms() - beat_ms
+            now_ms = self._clock.now_ms()
+            late_ms = now_ms - beat_ms
             if late_ms >= self._tick_ms:
                 beat_ms += late_ms // self._tick_ms * self._tick_ms
-            self._beat(beat_ms)
+            self._beat(beat_ms, max(now_ms, beat_ms))
             beat_ms += self.beat_ms
 
-    def _beat(self, beat_ms: int) -> None:
+    def _beat(self, beat_ms: int, now_ms: int) -> None:
         for started_at_ms, cohort in self._cohorts.get(beat_ms % self._tick_ms, {}).items():
             number = (beat_ms - started_at_ms) // self._tick_ms
             if number < 0:
                 continue
             frame = self._frame(number)
             for flight in cohort.values():
-                if beat_ms < flight.ends_at_ms and (target := flight.target) is not None:
+                if now_ms < flight.ends_at_ms and (target := flight.target) is not None:
                     target.offer_tick(number, frame)
 
     def _frame(self, number: int) -> bytes:

@@ -380,8 +380,8 @@ class SessionActor(Actor[SessionMessage]):
         """Its asker's node tells the player the rest, of a bet under way, too."""
         if self._bet_waits_until is not None:
             self._drop_waiting_bet("wallet_pending")
-        self._clear_round()
         self._lose()
+        self._clear_round()
 
     def _on_wallet(self, news: WalletNews) -> None:
         if news.balance_minor is not None:

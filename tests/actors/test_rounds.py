@@ -1,6 +1,8 @@
 """A player's rounds on the twins: bets, cash-outs, crashes, and the money they move."""
 
 import pytest
+import trio
+import trio.lowlevel
 
 from actors.ports import Declined, Unclear
 from actors.records import CallKind
@@ -75,6 +77,29 @@ async def test_ticks_follow_the_curve_start_on_the_beat_and_stop_before_the_cras
                 "x": pytest.approx(curve.hundredths_at(100 * number) / 100),
             }
             assert tick["x"] <= 1.5
+
+
+async def test_ticks_go_to_who_watches(autojump_clock):
+    async with open_game() as game:
+        token = await game.launch(300)
+        first = await game.enter(token)
+        first.say("bet", amount_minor=1_000)
+        await first.until("round_started")
+        await trio.sleep(2)
+        first.door.leave()
+        await trio.lowlevel.checkpoint()
+        seen = len(first.ticks)
+        assert seen > 10
+        await trio.sleep(2)
+        second = await game.enter(token)
+        await second.until("welcome")
+        await trio.sleep(2)
+        third = await game.enter(token)
+        await second.until_closed()
+        replaced_at = second.ticks[-1][0]
+        await third.until("round_ended")
+        assert len(first.ticks) == seen
+        assert second.ticks[-1][0] == replaced_at < third.ticks[0][0]
 
 
 async def test_a_crash_sends_the_wallet_nothing(autojump_clock):

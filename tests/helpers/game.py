@@ -133,6 +133,7 @@ class Player:
         self._wake()
 
     def offer_tick(self, number: int, frame: bytes) -> None:
+        assert not self.closed, "no tick is offered after the close"
         self.ticks.append((number, json.loads(frame)))
 
     def close(self) -> None:

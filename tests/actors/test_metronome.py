@@ -1,0 +1,101 @@
+"""The beat: how often, and what a late one still sends."""
+
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+import trio
+
+from actors.metronome import Flight, Metronome
+from actors.rules.growth import GrowthCurve
+
+NOON_MS = 1_782_820_800_000
+CURVE = GrowthCurve(Decimal("0.00006"))
+
+
+class LateClock:
+    """Wakes everybody so many milliseconds after the time that was asked for."""
+
+    def __init__(self, late_ms: int) -> None:
+        self._late_ms = late_ms
+        self._now_ms = NOON_MS
+
+    def now_ms(self) -> int:
+        return self._now_ms
+
+    async def sleep_until_ms(self, until_ms: int) -> None:
+        await trio.lowlevel.checkpoint()
+        self._now_ms = max(self._now_ms, until_ms + self._late_ms)
+
+
+class Target:
+    def __init__(self, clock: LateClock, started_at_ms: int, enough: int) -> None:
+        self.seen: list[tuple[int, int]] = []
+        """Number, and milliseconds of the flight when it came."""
+        self.all_seen = trio.Event()
+        self._clock, self._started_at_ms, self._enough = clock, started_at_ms, enough
+
+    def offer_tick(self, number: int, frame: bytes) -> None:
+        self.seen.append((number, self._clock.now_ms() - self._started_at_ms))
+        if len(self.seen) == self._enough:
+            self.all_seen.set()
+
+
+async def streamed(clock: LateClock, metronome: Metronome, *flights: Flight, until: Target) -> None:
+    for flight in flights:
+        metronome.join(flight)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(metronome.run)
+        with trio.fail_after(10):
+            await until.all_seen.wait()
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(
+    ("tick_ms", "beat_ms"), [(5, 5), (10, 10), (25, 25), (45, 15), (50, 10), (100, 10), (1_000, 100), (97, 97)]
+)
+def test_beats_divide_the_tick_and_are_not_too_close(tick_ms, beat_ms):
+    assert Metronome(LateClock(0), CURVE, tick_ms, bytes).beat_ms == beat_ms
+
+
+@pytest.mark.parametrize("late_ms", [0, 7, 30])
+async def test_no_tick_comes_when_the_flight_has_ended(late_ms):
+    clock = LateClock(late_ms)
+    target, other = Target(clock, NOON_MS, 0), Target(clock, NOON_MS, 8)
+    flight = Flight(UUID(int=1), NOON_MS, NOON_MS + 312, target)
+    longer = Flight(UUID(int=2), NOON_MS, NOON_MS + 100_000, other)
+    await streamed(clock, Metronome(clock, CURVE, 100, bytes), flight, longer, until=other)
+    numbers = [number for number, _ in target.seen]
+    assert numbers == list(range(4 if late_ms < 12 else 3))
+    assert all(at_ms < 312 for _, at_ms in target.seen)
+
+
+async def test_a_frame_is_made_once_for_all():
+    clock, made = LateClock(0), []
+
+    def framed(tick: bytes) -> bytes:
+        made.append(tick)
+        return b"<" + tick + b">"
+
+    targets = [Target(clock, NOON_MS, 5), Target(clock, NOON_MS + 10, 5)]
+    flights = [
+        Flight(UUID(int=number), NOON_MS + 10 * number, NOON_MS + 10_000, target)
+        for number, target in enumerate(targets)
+    ]
+    await streamed(clock, Metronome(clock, CURVE, 100, framed), *flights, until=targets[1])
+    assert len(made) == 5 == len(set(made))
+
+
+async def test_who_watches_may_change_in_mid_flight():
+    clock = LateClock(0)
+    first, second = Target(clock, NOON_MS, 3), Target(clock, NOON_MS, 3)
+    flight, metronome = Flight(UUID(int=1), NOON_MS, NOON_MS + 10_000), Metronome(clock, CURVE, 100, bytes)
+    flight.target = first
+    await streamed(clock, metronome, flight, until=first)
+    flight.target = None
+    metronome.leave(flight)
+    metronome.join(flight)
+    assert first.seen == [(0, 0), (1, 100), (2, 200)]
+    flight.over, flight.target = False, second
+    await streamed(clock, metronome, flight, until=second)
+    assert len(first.seen) == 3
