@@ -166,9 +166,6 @@ FRAMES = {
 }
 
 
-SHORT = {"hello_timeout_ms": 300, "ping_interval_ms": 300, "ping_timeout_ms": 100, "close_timeout_ms": 100}
-
-
 @pytest.fixture
 def app(tmp_path):
     folder = tmp_path / "static"
