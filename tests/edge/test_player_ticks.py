@@ -1,3 +1,4 @@
+from contextlib import asynccontextmanager
 from itertools import pairwise
 
 import pytest
@@ -167,12 +168,18 @@ class FullOnce:
         return self._send(data)
 
 
-async def test_a_tick_that_waits_is_not_overtaken_by_a_newer_one():
+@asynccontextmanager
+async def full_once():
+    """A player, the server's side of its socket, and what is below that."""
     async with open_edge() as world:
         client = await world.player()
         sink = world.lobby.doors[0].sink
         await wait_all_tasks_blocked()
-        kernel = FullOnce(sink)
+        yield client, sink, FullOnce(sink)
+
+
+async def test_a_tick_that_waits_is_not_overtaken_by_a_newer_one():
+    async with full_once() as (client, sink, kernel):
         ticks = [text_frame(b"tick %d" % number) for number in range(3)]
         sink.offer_tick(0, ticks[0])
         sink.offer_tick(1, ticks[1])
@@ -185,11 +192,7 @@ async def test_a_tick_that_waits_is_not_overtaken_by_a_newer_one():
 
 
 async def test_a_frame_that_waits_is_overtaken_by_nothing():
-    async with open_edge() as world:
-        client = await world.player()
-        sink = world.lobby.doors[0].sink
-        await wait_all_tasks_blocked()
-        kernel = FullOnce(sink)
+    async with full_once() as (client, sink, kernel):
         sink.send(b"first")
         sink.offer_tick(0, text_frame(b"tick"))
         sink.send(b"second")
@@ -203,11 +206,7 @@ async def test_a_frame_that_waits_is_overtaken_by_nothing():
 
 
 async def test_a_tick_that_waits_is_not_sent_to_who_is_told_to_leave():
-    async with open_edge() as world:
-        client = await world.player()
-        sink = world.lobby.doors[0].sink
-        await wait_all_tasks_blocked()
-        FullOnce(sink)
+    async with full_once() as (client, sink, _):
         sink.offer_tick(0, text_frame(b"tick"))
         sink.send(b"session over")
         sink.close()
