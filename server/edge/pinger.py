@@ -43,8 +43,8 @@ class Pinger:
     last, so its turn comes half an interval after its coming at the earliest, and a whole one at the latest.
 
     A socket that was heard within half an interval before its turn is not asked, nor one that took ticks since its last
-    turn: if nobody is there, they pile up, and who does not take what is sent is dropped. So one that falls silent is
-    asked two and a half intervals later at the latest."""
+    turn: if nobody is there, they pile up, and who does not take what is sent is dropped. So one is asked two intervals
+    after its last word or tick at the latest."""
 
     def __init__(self, settings: EdgeSettings) -> None:
         self._interval_s = settings.ping_interval_ms / 1000
