@@ -15,6 +15,11 @@ SELECT current_setting('max_connections')::int
 """A limit of -1 is none."""
 
 
+def connections_of(workers: int, pool_size: int) -> int:
+    """How many connections they may open: each has one for its commits beside its pool."""
+    return workers * (pool_size + 1)
+
+
 async def check_connections(database: Database, workers: int, pool_size: int) -> None:
     """Raises ``TooFewConnectionsError`` if the pools of so many workers can't all be filled.
 
@@ -23,9 +28,10 @@ async def check_connections(database: Database, workers: int, pool_size: int) ->
     row = await database.run(lambda connection: connection.fetchrow(_ALLOWED))
     assert row is not None
     allowed = min(limit for limit in row.values() if limit >= 0)
-    if workers * pool_size > allowed:
+    needed = connections_of(workers, pool_size)
+    if needed > allowed:
         raise TooFewConnectionsError(
-            f"{workers} workers with [database] pool_size = {pool_size} need {workers * pool_size} connections, and the"
-            f" database allows {allowed}: lower pool_size or [server] workers, or raise the database's max_connections"
+            f"{workers} workers with [database] pool_size = {pool_size} need {needed} connections, and the database"
+            f" allows {allowed}: lower pool_size or [server] workers, or raise the database's max_connections"
             " (or the limit of the role or the database)"
         )

@@ -11,9 +11,11 @@ import trio
 
 from actors.ports import LedgerUnavailableError
 from server.db.bridge import Bridge
+from server.db.direct import DirectStatement, Rows
 from server.db.embedded import embedded_server
-from server.db.errors import DatabaseUnavailableError
+from server.db.errors import DatabaseUnavailableError, RefusedError
 from server.db.kept import KeptConnections, PooledConnection
+from server.db.statements import COMMIT_GROUP
 
 Value = TypeVar("Value")
 Connection = PooledConnection
@@ -25,7 +27,7 @@ EMBEDDED_FOLDER = "postgres"
 POSTGRES_VERSION_MIN = 150_000
 CONNECT_TIMEOUT_S = 10
 
-REFUSALS = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError)
+REFUSALS = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, RefusedError)
 """The database says no to the values themselves: repeating the same work would be refused again."""
 
 _TROUBLE = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
@@ -35,9 +37,12 @@ _TROUBLE = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClien
 class Database:
     """Runs units of work, each on one connection, within ``command_timeout_ms`` including the wait for it."""
 
-    def __init__(self, bridge: Bridge, connections: KeptConnections, command_timeout_ms: int) -> None:
+    def __init__(
+        self, bridge: Bridge, connections: KeptConnections, groups: DirectStatement, command_timeout_ms: int
+    ) -> None:
         self._bridge = bridge
         self._connections = connections
+        self._groups = groups
         self._timeout_s = command_timeout_ms / 1000
 
     async def run(self, work: Work[Value], *, timeout_ms: int | None = None) -> Value:
@@ -61,6 +66,13 @@ class Database:
 
         with _trouble_is_unavailability():
             return await self._bridge.run(on_loop)
+
+    async def commit_group(self, batch: str) -> Rows:
+        """What ``COMMIT_GROUP`` answers for a batch: kind and key of what it has applied. Commits itself.
+
+        Raises ``LedgerUnavailableError`` on trouble, and one of ``REFUSALS``.
+        """
+        return await self._groups.fetch(batch)
 
     async def in_transaction(self, work: Work[Value], *, timeout_ms: int | None = None) -> Value:
         """Like ``run``, all of it or nothing."""
@@ -139,23 +151,26 @@ async def _connected(url: str, pool_size: int, command_timeout_ms: int, version_
             timeout=CONNECT_TIMEOUT_S,
             command_timeout=command_timeout_ms / 1000,
             reset=_nothing_to_reset,
-            server_settings={
-                "application_name": "getaway",
-                "timezone": "UTC",
-                "client_encoding": "UTF8",
-                # What the statements are written for: each sees all that was committed before it began.
-                "default_transaction_isolation": "read committed",
-                "default_transaction_read_only": "off",
-                "statement_timeout": str(command_timeout_ms),
-                "idle_in_transaction_session_timeout": str(2 * command_timeout_ms),
-            },
+            server_settings=settings,
         )
 
+    settings = {
+        "application_name": "getaway",
+        "timezone": "UTC",
+        "client_encoding": "UTF8",
+        # What the statements are written for: each sees all that was committed before it began.
+        "default_transaction_isolation": "read committed",
+        "default_transaction_read_only": "off",
+        "statement_timeout": str(command_timeout_ms),
+        "idle_in_transaction_session_timeout": str(2 * command_timeout_ms),
+    }
     with Bridge() as bridge:
         connections = KeptConnections(await _reached(bridge, connect, version_min))
+        groups = DirectStatement(url, COMMIT_GROUP, settings, command_timeout_ms)
         try:
-            yield Database(bridge, connections, command_timeout_ms)
+            yield Database(bridge, connections, groups, command_timeout_ms)
         finally:
+            groups.close()
             with trio.CancelScope(shield=True):
                 await bridge.run(lambda: connections.close(CONNECT_TIMEOUT_S))
 

@@ -3,6 +3,7 @@
 Exception
 └── LedgerUnavailableError         (actors.ports) trouble at any time: repeat, or read
     └── DatabaseUnavailableError   the database can't be reached at all: one line for a person
+RefusedError                       the values themselves are refused
 DatabaseError
 ├── MigrationError                 the schema is not one that this version can work on
 ├── TooFewConnectionsError         it lets fewer connections in than are configured
@@ -30,3 +31,12 @@ class TooFewConnectionsError(DatabaseError):
 
 class MigrationError(DatabaseError):
     """The schema is not one that this version can work on; the text is one line for a person."""
+
+
+class RefusedError(Exception):
+    """The database refuses the values themselves: the same work would be refused again. It names none of them."""
+
+    def __init__(self, sqlstate: str, table: str | None, constraint: str | None) -> None:
+        super().__init__(f"refused by the database (SQLSTATE {sqlstate})")
+        self.table_name = table
+        self.constraint_name = constraint

@@ -4,7 +4,7 @@ What the call did not apply may have been applied before, by a call whose answer
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -27,25 +27,38 @@ from actors.transitions import (
     VoidRound,
 )
 from server.db import statements as sql
-from server.db.database import Connection
+from server.db.database import Connection, Database, Work
+from server.db.direct import Rows
 from server.db.group_rows import END_STATUS, RoundEnd, batch_of, session_key
 from server.db.rows import Row
 from server.vault import Vault
 
 _TO_JSON = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
-Done = set[tuple[str, str]]
+Done = set[tuple[str | None, str | None]]
 """What a call has applied: kind and key."""
 
 
-async def commit_group(connection: Connection, vault: Vault, transitions: Sequence[Transition]) -> list[Answer]:
-    """Apply all transitions; one answer for each, in order.
+async def commit_at_once(database: Database, vault: Vault, transitions: Sequence[Transition]) -> list[Answer]:
+    """Apply all transitions, all or none; one answer for each, in order. Only where ``needs_one_call`` says so.
 
-    Atomic where ``needs_one_call`` says so. Otherwise it takes several calls, which need a transaction of the caller's.
+    One call commits itself: a transaction around it would be two round trips more.
     """
+    return await _commit_wave(database.commit_group, database.run, vault, transitions)
+
+
+async def commit_group(connection: Connection, vault: Vault, transitions: Sequence[Transition]) -> list[Answer]:
+    """The same for any transitions: it takes several calls, which need a transaction of the caller's."""
+
+    async def call(batch: str) -> Rows:
+        return [(row["applied_kind"], row["applied_key"]) for row in await connection.fetch(sql.COMMIT_GROUP, batch)]
+
+    async def read(work: Work[None]) -> None:
+        await work(connection)
+
     answers: dict[int, Answer] = {}
     for places in _waves(transitions):
-        wave = await _commit_wave(connection, vault, [transitions[place] for place in places])
+        wave = await _commit_wave(call, read, vault, [transitions[place] for place in places])
         answers.update(zip(places, wave, strict=True))
     return [answers[place] for place in range(len(transitions))]
 
@@ -74,15 +87,19 @@ def _waves(transitions: Sequence[Transition]) -> list[list[int]]:
     return waves
 
 
-async def _commit_wave(connection: Connection, vault: Vault, transitions: Sequence[Transition]) -> list[Answer]:
+async def _commit_wave(
+    call: Callable[[str], Awaitable[Rows]],
+    read: Callable[[Work[None]], Awaitable[None]],
+    vault: Vault,
+    transitions: Sequence[Transition],
+) -> list[Answer]:
     batch = _TO_JSON(batch_of(vault, transitions))
-    done = {(kind, key) for kind, key in await connection.fetch(sql.COMMIT_GROUP, batch)}
+    done = {(kind, key) for kind, key in await call(batch)}
     answers = [_applied(transition, done) for transition in transitions]
     if None in answers:
+        missing = [each for each, known in zip(transitions, answers, strict=True) if known is None]
         earlier = _Earlier()
-        await earlier.read(
-            connection, [each for each, known in zip(transitions, answers, strict=True) if known is None]
-        )
+        await read(lambda connection: earlier.read(connection, missing))
         answers = [known or earlier.answer(each) for each, known in zip(transitions, answers, strict=True)]
     return [answer for answer in answers if answer is not None]
 

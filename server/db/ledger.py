@@ -18,7 +18,7 @@ from actors.records import (
 from actors.transitions import Answer, Rejected, Transition
 from server.db import handover, outbox
 from server.db.database import REFUSALS, Connection, Database
-from server.db.groups import commit_group, needs_one_call
+from server.db.groups import commit_at_once, commit_group, needs_one_call
 from server.db.rows import (
     CALL_COLUMNS,
     ROUND_COLUMNS,
@@ -139,9 +139,11 @@ class PostgresLedger:
     async def _commit(self, transitions: Sequence[Transition]) -> list[Answer]:
         if not transitions:
             return []
-        # One call commits itself: a transaction around it would be two round trips more.
-        run = self._database.run if needs_one_call(transitions) else self._database.in_transaction
-        return await run(lambda connection: commit_group(connection, self._vault, transitions))
+        if needs_one_call(transitions):
+            return await commit_at_once(self._database, self._vault, transitions)
+        return await self._database.in_transaction(
+            lambda connection: commit_group(connection, self._vault, transitions)
+        )
 
     async def register_node(self, node: str, now_ms: int) -> Owner:
         """A new life of the node."""

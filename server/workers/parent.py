@@ -17,7 +17,7 @@ from typing import Final
 import trio
 
 from server.config import PREFIX, Config
-from server.db.connections import check_connections
+from server.db.connections import check_connections, connections_of
 from server.db.database import EMBEDDED, EMBEDDED_FOLDER, open_database
 from server.db.durability import check_durability
 from server.db.embedded import keep_running
@@ -74,7 +74,7 @@ async def serve_workers(config: Config, environ: Mapping[str, str]) -> int:
 async def _database_in_order(config: Config) -> AsyncIterator[None]:
     """The database runs, keeps what it confirms, has the schema, and lets all workers in."""
     chosen, workers = config.database, config.server.workers
-    connections = workers * chosen.pool_size + POOL_SIZE
+    connections = connections_of(workers, chosen.pool_size) + POOL_SIZE
     async with (
         open_database(
             chosen.url,

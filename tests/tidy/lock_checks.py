@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.tidy.checks import imported
 
-_EXACT = re.compile(r"([A-Za-z0-9_.-]+)==([A-Za-z0-9_.!+-]+)")
+_EXACT = re.compile(r"([A-Za-z0-9_.-]+)(?:\[[A-Za-z0-9_.,-]+\])?==([A-Za-z0-9_.!+-]+)")
 _HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
 OURS = {"actors", "server"}
 

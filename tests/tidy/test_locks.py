@@ -50,7 +50,7 @@ def test_a_stale_lock_and_a_loose_requirement_are_found():
 
 def test_undeclared_and_unused_libraries_and_unpackaged_folders_are_found():
     sources = ["import os\nfrom server import app\nimport trio", "def f():\n    from quart_trio import QuartTrio"]
-    assert lock_checks.undeclared_or_unused(["trio==1", "quart-trio==2"], sources) == []
+    assert lock_checks.undeclared_or_unused(["trio[tls,x]==1", "quart-trio==2"], sources) == []
     assert lock_checks.undeclared_or_unused(["trio==1", "click==3"], sources) == [
         "quart-trio is imported and not declared",
         "click is declared and not imported",
