@@ -11,7 +11,7 @@ import trio
 
 from actors.ports import LedgerUnavailableError
 from server.db.bridge import Bridge
-from server.db.direct import DirectStatement, Rows
+from server.db.direct import DirectStatement, Rows, check_url
 from server.db.embedded import embedded_server
 from server.db.errors import DatabaseUnavailableError, RefusedError
 from server.db.kept import KeptConnections, PooledConnection
@@ -144,6 +144,7 @@ async def _connected(url: str, pool_size: int, command_timeout_ms: int, version_
     async def connect() -> "asyncpg.Pool[asyncpg.Record]":
         if not url.startswith(("postgresql://", "postgres://")):
             raise ValueError("not a URL of PostgreSQL")
+        check_url(url)
         return await asyncpg.create_pool(
             url,
             min_size=1,

@@ -6,6 +6,8 @@ socket, and nothing here blocks. What is less frequent than commits has asyncpg'
 """
 
 import os
+import select
+import socket
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
@@ -24,6 +26,7 @@ _NAME: Final = b"direct"
 _CALLS_PLANNED_MIN: Final = 16
 _CALLS_PLANNED_MAX: Final = 1024
 """How many calls use a connection's plans before they are made anew, at first and later on. It takes milliseconds."""
+_NO_SUCH_CHARACTER: Final = "22021"
 _CANCEL_S_MAX: Final = 1.0
 """How long a request to stop a query may take: the query has a ``statement_timeout``, too."""
 _HOSTS_DEFAULT: Final = ("/run/postgresql", "/var/run/postgresql", "/tmp", "localhost")  # noqa: S108 - sockets, no files
@@ -57,12 +60,16 @@ class DirectStatement:
         Raises ``RefusedError`` if the database refuses the values, and ``LedgerUnavailableError`` on all other trouble:
         it may be done, then, or not. A cancelled call may be done as well.
         """
+        if "\0" in text:  # libpq would take it for the end
+            raise RefusedError(_NO_SUCH_CHARACTER, None, None)
+        trouble = "no answer in time"
         try:
-            with trio.fail_after(self._timeout_s):
-                async with self._turn:
-                    return await self._fetch(text.encode())
-        except (psycopg.Error, OSError, trio.TooSlowError) as error:
-            raise LedgerUnavailableError(f"the database is in trouble ({type(error).__name__})") from error
+            with trio.move_on_after(self._timeout_s):
+                return await self._fetch_in_turn(text.encode())
+        except (psycopg.Error, OSError, ValueError) as error:
+            trouble = type(error).__name__
+        # Not within the handler: what libpq says may quote the URL, and its password with it.
+        raise LedgerUnavailableError(f"the database is in trouble ({trouble})")
 
     def close(self) -> None:
         """Close the connection; only when no call is under way."""
@@ -70,21 +77,31 @@ class DirectStatement:
             self._connection.finish()
             self._connection = None
 
+    async def _fetch_in_turn(self, text: bytes) -> Rows:
+        try:
+            self._turn.acquire_nowait()  # the other way takes a turn of trio's loop even if nobody is before
+        except trio.WouldBlock:
+            await self._turn.acquire()
+        try:
+            return await self._fetch(text)
+        finally:
+            self._turn.release()
+
     async def _fetch(self, text: bytes) -> Rows:
         if self._connection is None or not _is_open(self._connection):
             self.close()
             self._connection = await self._connected()
-            self._calls = 0
-            self._calls_planned = _CALLS_PLANNED_MIN
+            self._calls, self._calls_planned = 0, _CALLS_PLANNED_MIN
         try:
             if self._calls == self._calls_planned:
                 await self._plan_again(self._connection)
             self._calls += 1
             self._connection.send_query_prepared(_NAME, [text])
             result = await _answer(self._connection)
+        except RefusedError:
+            raise
         except BaseException:
-            if self._connection.transaction_status != pq.TransactionStatus.IDLE:
-                await self._give_up(self._connection)
+            await self._give_up(self._connection)
             raise
         columns = range(result.nfields)
         return [tuple(_text(result.get_value(row, column)) for column in columns) for row in range(result.ntuples)]
@@ -92,13 +109,18 @@ class DirectStatement:
     async def _connected(self) -> pq.abc.PGconn:
         connection = pq.PGconn.connect_start(await _with_addresses(self._url))
         try:
-            while (turn := connection.connect_poll()) != pq.PollingStatus.OK:
-                await _poll_again(turn, connection)
+            turn: int = pq.PollingStatus.WRITING  # as libpq asks for: by polling too soon it misses a refusal
+            while turn != pq.PollingStatus.OK:
+                await _wait_for(turn, connection)
+                turn = connection.connect_poll()
             connection.nonblocking = 1
             connection.send_query(self._settings)
             await _answer(connection)
             connection.send_prepare(_NAME, self._statement)
             await _answer(connection)
+        except RefusedError as error:
+            connection.finish()
+            raise LedgerUnavailableError(f"the database is in trouble (SQLSTATE {error.sqlstate})") from None
         except BaseException:
             connection.finish()
             raise
@@ -118,12 +140,12 @@ class DirectStatement:
                 request = connection.cancel_conn()
                 request.start()
                 while (turn := request.poll()) != pq.PollingStatus.OK:
-                    await _poll_again(turn, request)
+                    await _wait_for(turn, request)
         finally:
             self.close()
 
 
-async def _poll_again(turn: int, connection: pq.abc.PGconn | pq.abc.PGcancelConn) -> None:
+async def _wait_for(turn: int, connection: pq.abc.PGconn | pq.abc.PGcancelConn) -> None:
     """Wait for what libpq waits for. Raises ``psycopg.OperationalError`` if it has failed."""
     if turn == pq.PollingStatus.READING:
         await trio.lowlevel.wait_readable(connection.socket)
@@ -163,27 +185,44 @@ def _failure(result: pq.abc.PGresult) -> Exception:
 
 
 def _is_open(connection: pq.abc.PGconn) -> bool:
-    """Whether its server has not closed it meanwhile."""
+    """Whether its server has not closed it meanwhile. What it says before that takes one more reading to be seen."""
+    poll = select.poll()
+    poll.register(connection.socket, select.POLLIN)
     try:
-        connection.consume_input()
+        while poll.poll(0):
+            connection.consume_input()
     except psycopg.OperationalError:
         return False
     return connection.status == pq.ConnStatus.OK
 
 
+def check_url(url: str) -> None:
+    """Raises ``ValueError``, without a part of it, if it has what libpq does not know."""
+    is_known = True
+    try:
+        conninfo_to_dict(url)
+    except psycopg.Error:
+        is_known = False
+    if not is_known:
+        raise ValueError("not a URL of libpq")
+
+
 async def _with_addresses(url: str) -> bytes:
-    """The URL as libpq's settings, with its hosts looked up: libpq would block for that."""
+    """The URL as libpq's settings, with its hosts looked up: libpq would block for that. Raises ``OSError``."""
     settings = conninfo_to_dict(url)
-    if "hostaddr" in settings:
+    if "hostaddr" in settings or "service" in settings or "PGSERVICE" in os.environ:
         return make_conninfo("", **settings).encode()
     named = settings.get("host") or os.environ.get("PGHOST")
     hosts = str(named).split(",") if named else list(_HOSTS_DEFAULT)
-    ports = str(settings.get("port") or "").split(",")
+    ports = str(settings.get("port") or os.environ.get("PGPORT") or "").split(",")
     if len(ports) == 1:
         ports *= len(hosts)
-    places = [
-        (host, address, port) for host, port in zip(hosts, ports, strict=True) for address in await _addresses(host)
-    ]
+    places = []
+    for host, port in zip(hosts, ports, strict=True):
+        with suppress(socket.gaierror):
+            places += [(host, address, port) for address in await _addresses(host)]
+    if not places:
+        raise socket.gaierror("none of the hosts is known")
     settings["host"], settings["hostaddr"], settings["port"] = (",".join(each) for each in zip(*places, strict=True))
     return make_conninfo("", **settings).encode()
 

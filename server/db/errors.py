@@ -38,5 +38,6 @@ class RefusedError(Exception):
 
     def __init__(self, sqlstate: str, table: str | None, constraint: str | None) -> None:
         super().__init__(f"refused by the database (SQLSTATE {sqlstate})")
+        self.sqlstate = sqlstate
         self.table_name = table
         self.constraint_name = constraint

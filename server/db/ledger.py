@@ -53,9 +53,11 @@ _SESSION = "SELECT * FROM sessions WHERE token_digest = $1 FOR NO KEY UPDATE"
 
 _OWN_SESSION = "UPDATE sessions SET owner_node = $3, owner_epoch = $4 WHERE operator_id = $1 AND session_id = $2"
 
+# Only the newest can be live, and its order leads to the one index that holds a session's rounds together.
 _LIVE_OF_SESSION = f"""
-SELECT {ROUND_COLUMNS}, r.owner_node = $3 AND r.owner_epoch = $4 AS is_own FROM rounds r
-WHERE operator_id = $1 AND session_id = $2 AND status IN ('betting', 'flying')
+SELECT {ROUND_COLUMNS}, r.owner_node = $3 AND r.owner_epoch = $4 AS is_own
+FROM (SELECT * FROM rounds WHERE operator_id = $1 AND session_id = $2 ORDER BY nonce DESC LIMIT 1) r
+WHERE status IN ('betting', 'flying')
 """
 
 # By the session's own rounds, the key of their nonces. Times would not do: those of a launch and of a round's end may be

@@ -205,6 +205,9 @@ async def test_nobody_listens():
         f"{PASSWORD}",
         "",
         f"postgresql://user:{PASSWORD}@[::1/name",
+        # Of these asyncpg alone knows what to make.
+        f"postgresql://user:{PASSWORD}%zz@host/name",
+        f"postgresql://user:{PASSWORD}@host/name?search_path=public",
     ],
 )
 async def test_a_url_that_is_none_never_shows_its_password(url):

@@ -1,8 +1,9 @@
 -- As `commit_group_2`, but for what its statements find. A plan is made once for each connection, perhaps from statistics of a
--- moment when the tables were empty or nobody played, and then a scan of a partial index seems to cost nothing: one of all
--- rounds that are live, or of all calls that an operator's silent wallet has not taken yet. So no condition below implies the
--- predicate of an index that must not be used (`|| ''` hides a column), and what a session owes or has played is asked for in
--- the order that only its own index has. A session's live round is its newest one: no other begins before that has ended.
+-- moment when the tables were small or nobody played, and then a scan of a whole index seems to cost nothing: of all rounds
+-- that are live, or of all calls that an operator's silent wallet has not taken yet. So a row is looked for by its key alone,
+-- and what else is asked of it waits for that (`|| left(i.x, 0)` adds nothing, and can't be known before). What a session owes
+-- or has played is asked for in the order that only its own index has. A session's live round is its newest one: no other
+-- begins before that has ended.
 
 CREATE FUNCTION commit_group_3(batch jsonb) RETURNS TABLE (applied_kind text, applied_key text)
 LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan
@@ -79,7 +80,7 @@ BEGIN
         ), started AS (
             UPDATE rounds r SET status = 'flying', started_at_ms = i.started_at_ms
             FROM input i
-            WHERE r.operator_id = i.operator_id AND r.round_id = i.round_id AND r.status || '' = 'betting'
+            WHERE r.operator_id = i.operator_id AND r.round_id = i.round_id AND r.status || left(i.owner_node, 0) = 'betting'
                 AND r.owner_node = i.owner_node AND r.owner_epoch = i.owner_epoch
             RETURNING r.operator_id, r.session_id, r.round_id, r.started_at_ms, i.balance_minor, i.attempts
         ), bets AS (
@@ -169,7 +170,8 @@ BEGIN
                 last_error = NULL, claim_node = NULL, claim_epoch = NULL
             FROM input i
             WHERE t.operator_id = i.operator_id AND t.session_id = i.session_id AND t.operator_tx_id = i.operator_tx_id
-                AND t.status IN ('pending', 'parked') AND t.kind || '' <> 'bet'
+                AND t.status || left(i.operator_tx_id, 0) IN ('pending', 'parked')
+                AND t.kind || left(i.operator_tx_id, 0) <> 'bet'
             RETURNING t.operator_id, t.session_id, t.operator_tx_id, i.balance_minor
         )
         UPDATE sessions s SET balance_minor = a.balance_minor
@@ -186,7 +188,7 @@ BEGIN
             operator_id uuid, session_id uuid, operator_tx_id text, attempts int, next_attempt_at_ms bigint,
             last_error text, parked bool, owner_node text, owner_epoch bigint)
         WHERE t.operator_id = i.operator_id AND t.session_id = i.session_id AND t.operator_tx_id = i.operator_tx_id
-            AND t.status || '' = 'pending' AND t.kind || '' <> 'bet'
+            AND t.status || left(i.operator_tx_id, 0) = 'pending' AND t.kind || left(i.operator_tx_id, 0) <> 'bet'
             AND (t.claim_node IS NULL OR t.claim_node = i.owner_node AND t.claim_epoch = i.owner_epoch)
         RETURNING 'call', t.operator_tx_id;
     END IF;
