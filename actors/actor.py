@@ -17,33 +17,51 @@ Value = TypeVar("Value")
 
 
 class Reply(Generic[Value]):
-    """A slot for one answer. Whoever answers never waits and need not know whether anybody still listens."""
+    """A slot for one answer, for which one task waits. Whoever answers never waits and need not know whether anybody
+    still listens."""
 
-    __slots__ = ("_error", "_event", "_values")
+    __slots__ = ("_error", "_values", "_waiter")
 
     def __init__(self) -> None:
-        self._event = trio.Event()
         self._values: list[Value] = []
         self._error: Exception | None = None
+        self._waiter: trio.lowlevel.Task | None = None
 
     def answer(self, value: Value) -> None:
         """Give the answer; later answers are ignored."""
-        if not self._event.is_set():
+        if self._is_open():
             self._values.append(value)
-            self._event.set()
+            self._wake()
 
     def fail(self, error: Exception) -> None:
         """Let the waiter raise ``error``; ignored after an answer."""
-        if not self._event.is_set():
+        if self._is_open():
             self._error = error
-            self._event.set()
+            self._wake()
 
     async def wait(self) -> Value:
         """The answer, or the error that took its place."""
-        await self._event.wait()
+        if self._is_open():
+            assert self._waiter is None, "an answer has one reader"
+            self._waiter = trio.lowlevel.current_task()
+            await trio.lowlevel.wait_task_rescheduled(self._stop_waiting)
+        else:
+            await trio.lowlevel.checkpoint()
         if self._error is not None:
             raise self._error
         return self._values[0]
+
+    def _is_open(self) -> bool:
+        return not self._values and self._error is None
+
+    def _wake(self) -> None:
+        if self._waiter is not None:
+            waiter, self._waiter = self._waiter, None
+            trio.lowlevel.reschedule(waiter)
+
+    def _stop_waiting(self, _raise_cancel: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
+        self._waiter = None
+        return trio.lowlevel.Abort.SUCCEEDED
 
 
 class Actor(ABC, Generic[Message]):
@@ -56,7 +74,8 @@ class Actor(ABC, Generic[Message]):
         # A list: short, and an empty one is a tenth of a deque or a memory channel.
         self._mail: list[Message] = []
         self._reader: trio.lowlevel.Task | None = None
-        self._open_replies: set[Reply[Any]] | None = None
+        self._open_replies: dict[Reply[Any], float] | None = None
+        """Each with the time at which it is overdue."""
 
     @abstractmethod
     async def run(self) -> None:
@@ -98,16 +117,28 @@ class Actor(ABC, Generic[Message]):
         Raises ``MailboxFullError``, ``ActorStoppedError``, ``trio.TooSlowError`` after ``timeout_ms``, or the
         error that the actor answered with.
         """
+        with trio.move_on_after(timeout_ms / 1000):
+            return await self.ask_patrolled(message, timeout_ms)
+        raise trio.TooSlowError
+
+    async def ask_patrolled(self, message: Callable[[Reply[Value]], Message], timeout_ms: int) -> Value:
+        """``ask`` of an actor that calls ``fail_overdue`` every now and then: a deadline for each wait costs more."""
         reply: Reply[Value] = Reply()
         self.tell(message(reply))
         if self._open_replies is None:
-            self._open_replies = set()
-        self._open_replies.add(reply)
+            self._open_replies = {}
+        self._open_replies[reply] = trio.current_time() + timeout_ms / 1000
         try:
-            with trio.fail_after(timeout_ms / 1000):
-                return await reply.wait()
+            return await reply.wait()
         finally:
-            self._open_replies.discard(reply)
+            del self._open_replies[reply]
+
+    def fail_overdue(self) -> None:
+        """Have everybody who has waited too long raise ``trio.TooSlowError``."""
+        now = trio.current_time()
+        for reply, overdue_at in list((self._open_replies or {}).items()):
+            if overdue_at <= now:
+                reply.fail(trio.TooSlowError())
 
     async def receive(self) -> Message:
         """The next message. Only the actor's own task receives. A cancelled wait has taken nothing."""

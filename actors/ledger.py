@@ -4,7 +4,7 @@ import logging
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NoReturn, Protocol
 from uuid import UUID
 
 import trio
@@ -19,6 +19,9 @@ log = logging.getLogger("getaway.ledger")
 
 ANSWER_TIMEOUT_MS = 30_000
 """Longer than the database's own deadlines: an answer that is later than this counts as lost."""
+
+PATROL_MS = 1_000
+"""How often it is looked whether somebody has waited longer than that."""
 
 COMPANY_MS_MAX = 20
 """How long acknowledgements wait for others to share their commit with. The money has moved, and should the commit be
@@ -64,12 +67,22 @@ class LedgerActor(Actor[_Waiting]):
         Raises ``LedgerUnavailableError`` when it is not known whether it was stored; it may be repeated.
         """
         try:
-            return await self.ask(lambda reply: _Waiting(transition, reply), ANSWER_TIMEOUT_MS)
+            return await self.ask_patrolled(lambda reply: _Waiting(transition, reply), ANSWER_TIMEOUT_MS)
         except (ActorError, trio.TooSlowError) as error:
             raise LedgerUnavailableError("the ledger did not answer") from error
 
-    async def run(self) -> None:
-        """Commit group after group."""
+    async def run(self) -> NoReturn:
+        """Commit group after group, and see to it that nobody waits for ever."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._patrol)
+            await self._commit_groups()
+
+    async def _patrol(self) -> None:
+        while True:
+            await trio.sleep(PATROL_MS / 1000)
+            self.fail_overdue()
+
+    async def _commit_groups(self) -> NoReturn:
         while True:
             if not self._left_over:
                 self._left_over.append(await self.receive())

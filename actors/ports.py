@@ -198,8 +198,9 @@ class WalletGateway(Protocol):
     """
 
     async def send(self, operator: Operator, call: WalletCall, timeout_ms: int) -> WalletAnswer:
-        """Sign the frozen body with a fresh timestamp, send it, classify the answer within ``timeout_ms``. Never raises
-        but for cancellation; ``detail`` is short, printable and free of secrets and player ids."""
+        """Sign the frozen body with a fresh timestamp, send it, classify the answer. It ends within ``timeout_ms``, for
+        which nobody else looks, and never raises but for cancellation; ``detail`` is short, printable and free of
+        secrets and player ids."""
         ...
 
 

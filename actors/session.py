@@ -5,11 +5,13 @@ It never waits for a wallet or a flight: those are other actors, whose news come
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import assert_never
 
 import trio
 
 from actors.actor import Actor
+from actors.alarm import is_to_be_set
 from actors.bets import Table, bet_error, end_reason, new_round, next_commitment, place_error, table_of
 from actors.client_seeds import store_client_seed
 from actors.errors import ActorError, MailboxFullError
@@ -46,7 +48,7 @@ from actors.protocol import (
     round_fields,
     session_ended_frame,
 )
-from actors.records import Commitment, FinishedRound, LiveRound, OpenedSession, RoundStatus
+from actors.records import FinishedRound, LiveRound, OpenedSession, RoundStatus
 from actors.round import RoundActor
 from actors.services import Services
 from actors.wallet import WalletDesk
@@ -131,11 +133,8 @@ class SessionActor(Actor[SessionMessage]):
         self._desk.listen(self.session_id, self.report)
         try:
             while not self._is_done():
-                message = None
-                with trio.move_on_at(self._wakes_at()):
-                    message = await self.receive()
-                if message is not None:
-                    await self._handle(message)
+                if (change := await self._serve()) is not None:
+                    await self._change_client_seed(change)
                 elif (balance_minor := await self._owed.check()) is not None:
                     self._balance_minor = balance_minor
                     self._send_balance()
@@ -143,6 +142,17 @@ class SessionActor(Actor[SessionMessage]):
         finally:
             self._desk.forget(self.session_id)
             self._end_socket("shutdown")
+
+    async def _serve(self) -> ClientSeedIn | None:
+        """Handle messages until the time has come to look, or one takes time itself: that one is handed back."""
+        set_for = self._wakes_at()
+        with trio.move_on_at(set_for):
+            while not (self._is_done() or is_to_be_set(set_for, self._wakes_at())):
+                message = await self.receive()
+                if isinstance(message, FromPlayer) and isinstance(message.frame, ClientSeedIn):
+                    return message.frame
+                self._handle(message)
+        return None
 
     def _wakes_at(self) -> float:
         wakes_at = self._owed.check_at
@@ -170,9 +180,8 @@ class SessionActor(Actor[SessionMessage]):
                 self._drop_waiting_bet("draining" if reason == "shutdown" else "session_expired")
             self._end_socket(reason)
             return True
-        if self._lost:
-            return True
-        return self._sink is None and self._bet is None and now - self._alone_since >= self._linger_s
+        is_alone = self._sink is None and self._bet is None
+        return self._lost or (is_alone and now - self._alone_since >= self._linger_s)
 
     def _shows_a_payment(self, now: float) -> bool:
         """Whether the player may still see a win or a refund arrive, for ``pending_wait_ms`` at most."""
@@ -188,10 +197,12 @@ class SessionActor(Actor[SessionMessage]):
             self._sink.close()
             self._seat(None)
 
-    async def _handle(self, message: SessionMessage) -> None:
+    def _handle(self, message: SessionMessage) -> None:
         match message:
-            case FromPlayer():
-                await self._on_frame(message.frame)
+            case FromPlayer(frame=BetIn() as bet):
+                self._judge_bet(bet)
+            case FromPlayer(frame=HistoryIn() as wish):
+                self._history.start(wish)
             case Attach():
                 self._attach(message)
             case Detach():
@@ -201,19 +212,10 @@ class SessionActor(Actor[SessionMessage]):
                 self._on_wallet(message)
             case Leave():
                 self._leave()
-            case Look():
-                pass  # The loop looks at what has changed after every message.
+            case Look() | FromPlayer():
+                pass  # The loop looks at what has changed after every message, and a change of the seed is for ``run``.
             case _:
                 self._on_round(message)
-
-    async def _on_frame(self, frame: BetIn | ClientSeedIn | HistoryIn) -> None:
-        match frame:
-            case BetIn():
-                self._judge_bet(frame)
-            case ClientSeedIn():
-                await self._change_client_seed(frame)
-            case HistoryIn():
-                self._history.start(frame)
 
     def _show(self, frame: bytes) -> None:
         if self._sink is not None:
@@ -270,8 +272,7 @@ class SessionActor(Actor[SessionMessage]):
         if not is_stored:
             self._lose()
             return
-        old = self._next
-        self._next = Commitment(old.server_seed, old.server_seed_hash, change.value, old.nonce)
+        self._next = replace(self._next, client_seed=change.value)
         self._show(encode("client_seed", change.frame_id, next=next_fields(self._next)))
 
     # Bets and rounds.
@@ -285,8 +286,7 @@ class SessionActor(Actor[SessionMessage]):
         code = place_error(self._services, self.record, is_busy=is_busy, is_draining=self._draining())
         if code is None and not self._desk.lanes.of(self.record.operator_id).permits:
             code = "wallet_unavailable"
-        if code is None:
-            code = "bet_declined" if table is None else bet_error(bet, table, self._balance_minor)
+        code = code or ("bet_declined" if table is None else bet_error(bet, table, self._balance_minor))
         if code is not None:
             self._refuse(code, bet.frame_id)
             return

@@ -17,7 +17,7 @@ from actors.actor import Actor
 from actors.errors import ActorError
 from actors.lanes import Lane, Lanes
 from actors.messages import Deliver, SendBet, WalletNews
-from actors.ports import Acknowledged, NotSent, Unclear, WalletAnswer
+from actors.ports import Acknowledged, NotSent, WalletAnswer
 from actors.records import WalletCall
 from actors.rules.retries import is_over, wait_before_attempt_ms
 from actors.services import Services, commit_until_known
@@ -79,14 +79,12 @@ class WalletActor(Actor[SendBet | Deliver]):
         return False
 
     async def _attempt(self, call: WalletCall, timeout_ms: int, *, was_trial: bool) -> WalletAnswer | NotSent:
-        """One attempt, at most ``timeout_ms`` long whatever the gateway does."""
+        """One attempt, at most ``timeout_ms`` long: the gateway sees to that."""
         operator = self._services.operators.find(self._operator_id)
         if operator is None:
             return NotSent("the operator is not known to this node yet")
         began_at = trio.current_time()
-        answer: WalletAnswer = Unclear("no answer in time")
-        with trio.move_on_after(timeout_ms / 1000):
-            answer = await self._services.gateway.send(operator, call, timeout_ms)
+        answer = await self._services.gateway.send(operator, call, timeout_ms)
         self._services.observer.wallet_call(call.kind, type(answer).__name__.lower(), trio.current_time() - began_at)
         self._lane.note(answer, was_trial=was_trial)
         return answer
