@@ -28,6 +28,7 @@ from server.web.errors import ApiError
 log = logging.getLogger("getaway.edge")
 
 _SWITCHING = b"HTTP/1.1 101 "
+_HEAD, _INTERIM = b"HTTP/1.1 ", b"HTTP/1.1 1"
 
 
 class ProtocolSwitchError(Exception):
@@ -93,6 +94,11 @@ class HttpStream(trio.abc.Stream):
     def socket(self) -> trio.socket.SocketType:
         """Whom hypercorn asks for addresses."""
         return self._transport.socket
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether the application has begun with a request and not given the last part of its answer yet."""
+        return self._begun != self._ended
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """What was read already, then what comes."""
@@ -165,7 +171,12 @@ class TlsHttpStream(HttpStream):
 
 
 class _Connection(TCPServer):
-    """Ends a connection that hypercorn is about to switch to another protocol."""
+    """Ends a connection that hypercorn is about to switch to another protocol, and writes an answer at once, which
+    hypercorn hands over as head, body and nothing."""
+
+    stream: HttpStream  # type: ignore[assignment]  # hypercorn takes any that has what it asks for
+    _head = b""
+    """Of an answer whose body is still to come."""
 
     async def run(self) -> None:
         """Serve the connection, and leave no cycle of references behind: it would be garbage to be looked for."""
@@ -181,6 +192,13 @@ class _Connection(TCPServer):
             if switches:
                 await self.stream.send_all(refusal_bytes(http2()))
                 raise ProtocolSwitchError
+            data, self._head = self._head + event.data, b""
+            if self.stream.is_answering and event.data.startswith(_HEAD) and not event.data.startswith(_INTERIM):
+                self._head = data
+                return
+            if not data:
+                return
+            event = RawData(data=data)
         await super().protocol_send(event)
 
 

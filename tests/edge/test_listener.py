@@ -8,6 +8,7 @@ import trio
 from wsproto.frame_protocol import Opcode
 
 from server.edge.listener import listen
+from server.edge.transport import Transport
 from tests.helpers.edge_fakes import (
     PATIENCE_S,
     Client,
@@ -39,6 +40,33 @@ async def test_a_connection_is_kept_for_more_requests():
             assert await one_answer(stream) == (200, b'{"scheme": "http"}')
         await stream.send_all(LIVE + LIVE)
         assert (await one_answer(stream))[0] == 200
+
+
+async def test_an_answer_is_written_at_once(monkeypatch):
+    """Head, body and end in one packet: each of them is a system call, and wakes the client."""
+    written, send_all = [], Transport.send_all
+
+    async def send_and_note(transport, data):
+        written.append(bytes(data))
+        await send_all(transport, data)
+
+    monkeypatch.setattr(Transport, "send_all", send_and_note)
+    async with open_edge() as world, await world.connect() as stream:
+        for count in (1, 2):
+            await stream.send_all(LIVE)
+            assert (await one_answer(stream))[0] == 200
+            assert len(written) == count
+        assert split_answer(written[0]) == (200, b'{"scheme": "http"}')
+
+
+async def test_who_may_go_on_with_a_body_is_told_before_the_answer():
+    request = b"POST /livez HTTP/1.1\r\nHost: game.test\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+    async with open_edge() as world, await world.connect() as stream:
+        await stream.send_all(request)
+        with trio.fail_after(PATIENCE_S):
+            assert (await stream.receive_some()).startswith(b"HTTP/1.1 100 ")
+            await stream.send_all(b"{}")
+            assert (await stream.receive_some()).startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.parametrize("piece_bytes", [1_000, 60, 3])
