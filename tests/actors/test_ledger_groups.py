@@ -3,10 +3,12 @@
 from contextlib import asynccontextmanager
 from uuid import UUID
 
+import pytest
 import trio
 from trio.testing import MockClock
 
-from actors.ledger import COMPANY_MS_MAX, LedgerActor
+from actors.ledger import ANSWER_TIMEOUT_MS, COMPANY_MS_MAX, PATROL_MS, LedgerActor
+from actors.ports import LedgerUnavailableError
 from actors.records import Owner
 from actors.settings import GameSettings
 from actors.transitions import AcknowledgeCall, Applied, ChangeClientSeed
@@ -93,3 +95,32 @@ async def test_a_full_group_does_not_wait(autojump_clock: MockClock):
             commit(0, acknowledgement(session))
     assert [len(sessions) for _, sessions in ledger.groups] == [2, 1]
     assert ledger.groups[0][0] == 0.0
+
+
+class SilentLedger(Ledger):
+    async def commit(self, transitions):
+        await trio.sleep_forever()
+
+
+async def test_nobody_waits_for_ever(autojump_clock: MockClock):
+    """Neither who is in the group that is never answered, nor who waits for the next one. The actor itself goes on."""
+    ledger, ended = SilentLedger(), []
+    actor = LedgerActor(ledger, GameSettings(bet_limits={"USD": LIMITS}), ledger)
+
+    async def commit(begins_after_s, session):
+        await trio.sleep(begins_after_s)
+        began_at = trio.current_time()
+        with pytest.raises(LedgerUnavailableError):
+            await actor.commit(urgent(session))
+        ended.append((session, trio.current_time() - began_at))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(actor.live)
+        async with trio.open_nursery() as waiting:
+            waiting.start_soon(commit, 0, 1)
+            waiting.start_soon(commit, 10.5, 2)
+        assert not actor.is_stopped
+        nursery.cancel_scope.cancel()
+    assert [session for session, _ in ended] == [1, 2]
+    for _, waited_s in ended:
+        assert ANSWER_TIMEOUT_MS <= waited_s * 1000 <= ANSWER_TIMEOUT_MS + PATROL_MS
