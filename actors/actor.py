@@ -87,13 +87,18 @@ class Actor(ABC, Generic[Message]):
             await self.run()
         finally:
             self.is_stopped = True
-            self._mail.clear()
+            unread, self._mail = self._mail, []
+            for message in unread:
+                self.leave_unread(message)
             self.release_waiters()
 
     def release_waiters(self) -> None:
         """Tell everybody who waits for an answer that none will come."""
         for reply in list(self._open_replies or ()):
             reply.fail(ActorStoppedError(self.name))
+
+    def leave_unread(self, message: Message) -> None:
+        """A message was taken, and the actor has ended before it came to it. Who waits for an answer is told anyway."""
 
     @property
     def queued(self) -> int:

@@ -46,13 +46,12 @@ from actors.protocol import (
     error_frame,
     next_fields,
     round_fields,
-    session_ended_frame,
 )
 from actors.records import FinishedRound, LiveRound, OpenedSession, RoundStatus
 from actors.round import RoundActor
 from actors.services import Services
 from actors.wallet import WalletDesk
-from actors.welcome import welcome_frame, with_newest
+from actors.welcome import end_socket, welcome_frame, with_newest
 from actors.words import NOT_STORED, WORDS, words
 
 log = logging.getLogger("getaway.session")
@@ -135,7 +134,7 @@ class SessionActor(Actor[SessionMessage]):
             while not self._is_done():
                 if (change := await self._serve()) is not None:
                     await self._change_client_seed(change)
-                elif (balance_minor := await self._owed.check()) is not None:
+                elif not self._is_done() and (balance_minor := await self._owed.check()) is not None:
                     self._balance_minor = balance_minor
                     self._send_balance()
                     self._place_waiting_bet()
@@ -148,7 +147,7 @@ class SessionActor(Actor[SessionMessage]):
         set_for = self._wakes_at()
         with trio.move_on_at(set_for):
             while not (self._is_done() or is_to_be_set(set_for, self._wakes_at())):
-                message = await self.receive()
+                message = self.receive_nowait() or await self.receive()
                 if isinstance(message, FromPlayer) and isinstance(message.frame, ClientSeedIn):
                     return message.frame
                 self._handle(message)
@@ -180,7 +179,7 @@ class SessionActor(Actor[SessionMessage]):
                 self._drop_waiting_bet("draining" if reason == "shutdown" else "session_expired")
             self._end_socket(reason)
             return True
-        is_alone = self._sink is None and self._bet is None
+        is_alone = self._sink is None and self._bet is None and not self.queued
         return self._lost or (is_alone and now - self._alone_since >= self._linger_s)
 
     def _shows_a_payment(self, now: float) -> bool:
@@ -191,10 +190,14 @@ class SessionActor(Actor[SessionMessage]):
             self._ends_at = now + self._services.settings.pending_wait_ms / 1000
         return now < self._ends_at
 
+    def leave_unread(self, message: SessionMessage) -> None:
+        """Somebody who came at the very end comes again, and is told then what has ended."""
+        if isinstance(message, Attach):
+            end_socket(message.sink, "shutdown")
+
     def _end_socket(self, reason: str) -> None:
         if self._sink is not None:
-            self._sink.send(session_ended_frame(reason))
-            self._sink.close()
+            end_socket(self._sink, reason)
             self._seat(None)
 
     def _handle(self, message: SessionMessage) -> None:
@@ -205,14 +208,13 @@ class SessionActor(Actor[SessionMessage]):
                 self._history.start(wish)
             case Attach():
                 self._attach(message)
-            case Detach():
-                if self._sink is message.sink:
-                    self._seat(None)
+            case Detach() if self._sink is message.sink:
+                self._seat(None)
             case WalletNews():
                 self._on_wallet(message)
             case Leave():
                 self._leave()
-            case Look() | FromPlayer():
+            case Detach() | Look() | FromPlayer():
                 pass  # The loop looks at what has changed after every message, and a change of the seed is for ``run``.
             case _:
                 self._on_round(message)
@@ -223,8 +225,6 @@ class SessionActor(Actor[SessionMessage]):
 
     def _refuse(self, code: str, frame_id: str | None, message: str | None = None) -> None:
         self._show(error_frame(code, message or words(code), frame_id))
-
-    # Sockets.
 
     def _seat(self, sink: PlayerSink | None) -> None:
         """Show everything to this socket from now on; ticks go to it straight from the metronome."""

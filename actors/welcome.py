@@ -1,9 +1,11 @@
-"""The welcome: everything a page needs to show the truth, whether it is new or back from a lost connection."""
+"""A session's first frame and its last: the welcome has all that a page needs to show the truth, whether it is new or
+back from a lost connection."""
 
 from collections.abc import Sequence
 
 from actors.bets import Table
 from actors.messages import RoundFlies
+from actors.ports import PlayerSink
 from actors.protocol import (
     HISTORY_WELCOME,
     PROTOCOL_VERSION,
@@ -12,11 +14,18 @@ from actors.protocol import (
     limits_fields,
     next_fields,
     round_fields,
+    session_ended_frame,
     totals_fields,
 )
 from actors.records import Commitment, FinishedRound, SessionRecord, SessionTotals
 from actors.rules.money import multiplier_number
 from actors.services import Services
+
+
+def end_socket(sink: PlayerSink, reason: str) -> None:
+    """Tell a page why there is no more, and close."""
+    sink.send(session_ended_frame(reason))
+    sink.close()
 
 
 def with_newest(newest: FinishedRound | None, stored: Sequence[FinishedRound]) -> Sequence[FinishedRound]:
