@@ -140,6 +140,8 @@ async def serve_node(
 
     ``on_serving`` is called once both ports are served.
     """
+    # Nothing is in it: a node that can't commit does not begin, and the first bet need not wait for a connection.
+    await database.commit_group("{}")
     metrics, clock = Metrics(), ServerClock(time.time() * 1000)
     entropy = SystemEntropy(clock)
     settings = game_settings(config)

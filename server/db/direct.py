@@ -135,8 +135,8 @@ class DirectStatement:
     async def _give_up(self, connection: pq.abc.PGconn) -> None:
         """Ask the server to stop what it is doing for a connection, and close that."""
         try:
-            is_open = connection.status == pq.ConnStatus.OK
-            with trio.move_on_after(_CANCEL_S_MAX if is_open else 0, shield=True), suppress(psycopg.Error, OSError):
+            is_at_work = connection.transaction_status == pq.TransactionStatus.ACTIVE
+            with trio.move_on_after(_CANCEL_S_MAX if is_at_work else 0, shield=True), suppress(psycopg.Error, OSError):
                 request = connection.cancel_conn()
                 request.start()
                 while (turn := request.poll()) != pq.PollingStatus.OK:
@@ -209,7 +209,8 @@ def check_url(url: str) -> None:
 
 async def _with_addresses(url: str) -> bytes:
     """The URL as libpq's settings, with its hosts looked up: libpq would block for that. Raises ``OSError``."""
-    settings = conninfo_to_dict(url)
+    # A ticket server would be asked without asking trio.
+    settings = {"gssencmode": "disable", **conninfo_to_dict(url)}
     if "hostaddr" in settings or "service" in settings or "PGSERVICE" in os.environ:
         return make_conninfo("", **settings).encode()
     named = settings.get("host") or os.environ.get("PGHOST")

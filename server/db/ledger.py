@@ -124,7 +124,7 @@ class PostgresLedger:
             return await self._commit(transitions)
         except REFUSALS as error:
             refusal = {
-                "error": type(error).__name__,
+                "sqlstate": error.sqlstate,
                 "table": error.table_name,
                 "constraint": error.constraint_name,
                 "kinds": sorted({type(transition).__name__ for transition in transitions}),
