@@ -1,5 +1,6 @@
 """What operators read, from PostgreSQL."""
 
+from collections.abc import Sequence
 from datetime import date
 from itertools import groupby
 from uuid import UUID
@@ -7,21 +8,29 @@ from uuid import UUID
 from actors.records import CallKind, CallStatus, PageOptions, RoundStatus
 from actors.rules.money import split_revenue
 from actors.rules.settlement import Result
-from actors.rules.wallet_bodies import bet_tx_id, refund_tx_id, win_tx_id
 from server.db.database import Connection, Database
 from server.db.rows import ROUND_COLUMNS, Row, stored_outcome
 from server.reports import CallReport, RevenueRow, RoundReport
 from server.web.services import SessionFrame
 
-_ROUND = f"SELECT {ROUND_COLUMNS} FROM rounds r WHERE r.operator_id = $1 AND r.round_id = $2"
-
-_FIND = f"""
-SELECT {ROUND_COLUMNS} FROM operators o JOIN rounds r ON r.operator_id = o.operator_id AND r.round_id = $1
+# A round and its calls, a row for each: one statement needs no transaction to see them at one moment.
+_WITH_CALLS = f"""
+SELECT {ROUND_COLUMNS}, t.operator_tx_id, t.kind, t.amount_minor AS call_minor, t.attempts, t.status AS call_status,
+       t.created_at_ms AS called_at_ms, t.acknowledged_at_ms, t.next_attempt_at_ms, t.last_error
+FROM found r LEFT JOIN transactions t ON t.operator_id = r.operator_id
+    AND t.operator_tx_id = ANY (ARRAY['bet-' || r.round_id, 'win-' || r.round_id, 'refund-' || r.round_id])
+ORDER BY t.position
 """
 
-_CALLS = """
-SELECT operator_tx_id, kind, amount_minor, attempts, status, created_at_ms, acknowledged_at_ms, next_attempt_at_ms, last_error
-FROM transactions WHERE operator_id = $1 AND operator_tx_id = ANY ($2::text[]) ORDER BY position
+_ROUND = f"""
+WITH found AS MATERIALIZED (SELECT * FROM rounds WHERE operator_id = $1 AND round_id = $2)
+{_WITH_CALLS}
+"""
+
+_FIND = f"""
+WITH found AS MATERIALIZED (
+    SELECT r.* FROM operators o JOIN rounds r ON r.operator_id = o.operator_id AND r.round_id = $1)
+{_WITH_CALLS}
 """
 
 _REVENUE = """
@@ -43,19 +52,11 @@ class PostgresReports:
 
     async def round_report(self, operator_id: UUID, round_id: UUID) -> RoundReport | None:
         """One of the operator's rounds."""
-
-        async def read(connection: Connection) -> RoundReport | None:
-            return await _report(connection, await connection.fetchrow(_ROUND, operator_id, round_id))
-
-        return await self._database.in_snapshot(read)
+        return _report(await self._database.run(lambda connection: connection.fetch(_ROUND, operator_id, round_id)))
 
     async def find_round(self, round_id: UUID) -> RoundReport | None:
         """Any operator's round."""
-
-        async def read(connection: Connection) -> RoundReport | None:
-            return await _report(connection, await connection.fetchrow(_FIND, round_id))
-
-        return await self._database.in_snapshot(read)
+        return _report(await self._database.run(lambda connection: connection.fetch(_FIND, round_id)))
 
     async def revenue(self, operator_id: UUID, first_day: date, last_day: date) -> list[RevenueRow]:
         """Settled rounds by day and currency; the share is rounded for each group of equal share."""
@@ -93,12 +94,10 @@ def _revenue_row(day: date, currency: str, shares: list[Row]) -> RevenueRow:
     )
 
 
-async def _report(connection: Connection, row: Row | None) -> RoundReport | None:
-    if row is None:
+def _report(rows: Sequence[Row]) -> RoundReport | None:
+    if not rows:
         return None
-    round_id = row["round_id"]
-    tx_ids = [bet_tx_id(round_id), win_tx_id(round_id), refund_tx_id(round_id)]
-    calls = await connection.fetch(_CALLS, row["operator_id"], tx_ids)
+    row = rows[0]
     ended = row["settled_at_ms"] is not None
     return RoundReport(
         operator_id=row["operator_id"],
@@ -124,19 +123,19 @@ async def _report(connection: Connection, row: Row | None) -> RoundReport | None
         created_at_ms=row["created_at_ms"],
         started_at_ms=row["started_at_ms"],
         settled_at_ms=row["settled_at_ms"],
-        calls=tuple(_call_report(call) for call in calls),
+        calls=tuple(_call_report(call) for call in rows if call["operator_tx_id"] is not None),
     )
 
 
 def _call_report(row: Row) -> CallReport:
-    status = CallStatus(row["status"])
+    status = CallStatus(row["call_status"])
     return CallReport(
         operator_tx_id=row["operator_tx_id"],
         kind=CallKind(row["kind"]),
-        amount_minor=row["amount_minor"],
+        amount_minor=row["call_minor"],
         attempts=row["attempts"],
         status=status,
-        created_at_ms=row["created_at_ms"],
+        created_at_ms=row["called_at_ms"],
         acknowledged_at_ms=row["acknowledged_at_ms"],
         next_attempt_at_ms=row["next_attempt_at_ms"] if status is CallStatus.PENDING else None,
         last_error=row["last_error"],

@@ -174,7 +174,7 @@ async def test_a_round_and_its_calls_are_reported_as_of_one_moment(database, wor
 
     reports = PostgresReports(database)
     report = await meanwhile(database, settle, lambda: reports.round_report(live.operator_id, live.round_id))
-    assert (report.status, [call.kind for call in report.calls]) == ("flying", ["bet"])
+    assert (report.status, [call.kind for call in report.calls]) == ("settled", ["bet", "win"])
 
 
 async def test_a_commit_whose_answer_was_lost_is_repeated_with_the_same_answers(database, world, owner):

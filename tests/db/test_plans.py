@@ -19,7 +19,7 @@ STATEMENTS = {
     "claim": (outbox._CLAIM, ([OPERATOR], [32], 2 * NOON_MS, 20_000, "node", 1)),
     "release": (outbox._RELEASE, ("node", 1, NOON_MS, NOON_MS, 500)),
     "give up": (outbox._GIVE_UP, ("node", 1, ["win-1"], NOON_MS)),
-    "calls of a round": (reports._CALLS, (OPERATOR, ["bet-1", "win-1", "refund-1"])),
+    "any operator's round": (reports._FIND, (OPERATOR,)),
     "a round": (reports._ROUND, (OPERATOR, OPERATOR)),
     "revenue": (reports._REVENUE, (OPERATOR, date(2026, 7, 1), date(2026, 7, 31))),
     "ask for a session": (handover._REQUEST, (bytes(32), "node", 1, NOON_MS, NOON_MS)),
