@@ -4,7 +4,7 @@ import logging
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NoReturn, Protocol
+from typing import Never, NoReturn, Protocol
 from uuid import UUID
 
 import trio
@@ -72,17 +72,7 @@ class LedgerActor(Actor[_Waiting]):
             raise LedgerUnavailableError("the ledger did not answer") from error
 
     async def run(self) -> NoReturn:
-        """Commit group after group, and see to it that nobody waits for ever."""
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._patrol)
-            await self._commit_groups()
-
-    async def _patrol(self) -> None:
-        while True:
-            await trio.sleep(PATROL_MS / 1000)
-            self.fail_overdue()
-
-    async def _commit_groups(self) -> NoReturn:
+        """Commit group after group."""
         while True:
             if not self._left_over:
                 self._left_over.append(await self.receive())
@@ -129,3 +119,17 @@ class LedgerActor(Actor[_Waiting]):
         self._observer.ledger_group(len(group), trio.current_time() - began_at)
         for waiting, answer in zip(group, answers, strict=True):
             waiting.reply.answer(answer)
+
+
+class LedgerPatrol(Actor[Never]):
+    """Sees to it that nobody waits for the ledger for ever. By itself, because the ledger may be what hangs."""
+
+    def __init__(self, ledger: LedgerActor) -> None:
+        super().__init__("ledger patrol", 0)
+        self._ledger = ledger
+
+    async def run(self) -> NoReturn:
+        """Look every now and then."""
+        while True:
+            await trio.sleep(PATROL_MS / 1000)
+            self._ledger.fail_overdue()

@@ -187,8 +187,8 @@ def _failure(result: pq.abc.PGresult) -> Exception:
 def _is_open(connection: pq.abc.PGconn) -> bool:
     """Whether its server has not closed it meanwhile. What it says before that takes one more reading to be seen."""
     poll = select.poll()
-    poll.register(connection.socket, select.POLLIN)
     try:
+        poll.register(connection.socket, select.POLLIN)
         while poll.poll(0):
             connection.consume_input()
     except psycopg.OperationalError:

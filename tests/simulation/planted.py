@@ -5,8 +5,8 @@ from contextlib import AbstractContextManager
 from tests.simulation import planted_actors, planted_handovers, planted_rules
 from tests.simulation.planting import patched
 
-SEEDS_MAX = 250
-"""Most are found within five worlds, hand-overs to the dead within 150; a change of the product shuffles which."""
+SEEDS_MAX = 500
+"""Most are found within five worlds, the rarest in one of eighty; a change of the product shuffles which."""
 
 BUGS = planted_actors.BUGS | planted_handovers.BUGS | planted_rules.BUGS
 
