@@ -11,10 +11,11 @@ from pathlib import Path
 import trio
 from hypercorn.config import Config
 from hypercorn.trio import serve
-from quart import Response, send_from_directory
+from quart import Response
 from quart_trio import QuartTrio
 
 from server.web.page_options import json_block
+from server.web.static_files import CONTENT_TYPES
 from tests.browser.fake_server import FakeGame
 
 STATIC = Path(__file__).resolve().parents[2] / "static"
@@ -50,7 +51,11 @@ def create_app(game: FakeGame) -> QuartTrio:
 
     @app.get("/static/<path:name>")
     async def static_file(name: str) -> Response:
-        return await send_from_directory(STATIC, name)
+        # Read at once: a file on its way would stay open when the server is stopped.
+        file = STATIC / name
+        if not file.is_file():
+            return Response("", 404)
+        return Response(file.read_bytes(), content_type=CONTENT_TYPES[file.suffix].decode())
 
     @app.get("/lobby")
     async def lobby() -> Response:
