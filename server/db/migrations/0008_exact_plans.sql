@@ -4,6 +4,10 @@
 -- and what else is asked of it waits for that (`|| left(i.x, 0)` adds nothing, and can't be known before). What a session owes
 -- or has played is asked for in the order that only its own index has. A session's live round is its newest one: no other
 -- begins before that has ended.
+--
+-- Launches find their rows exactly as they are, and are left to the function before. The rest is written out, also where it is
+-- as it was: an end differs in one condition within its statements, and a call of the older functions for what remains would
+-- cost each commit their own lock and look at the batch.
 
 CREATE FUNCTION commit_group_3(batch jsonb) RETURNS TABLE (applied_kind text, applied_key text)
 LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan
