@@ -10,13 +10,13 @@ sees may exceed what the server would pay.
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 from uuid import UUID
 
 import trio
 
 from actors.actor import Actor
 from actors.clock import ServerClock
+from actors.ports import TickTarget
 from actors.protocol import tick_frame
 from actors.rules.growth import GrowthCurve
 
@@ -26,20 +26,12 @@ BEAT_MS_MIN = 10
 """Each beat wakes the process, which costs as much as to send ten ticks; and nobody sees a hundredth of a second."""
 
 
-class TickTarget(Protocol):
-    """Where a flight's ticks go."""
-
-    def offer_tick(self, number: int, frame: bytes) -> None:
-        """Take the tick or skip it, without waiting."""
-        ...
-
-
 @dataclass(slots=True, eq=False)
 class Flight:
     """A live round to stream: it started on a beat and is silent from ``ends_at_ms`` on (unix milliseconds).
 
-    ``target`` is who watches, which may change during the flight: nobody, at first. ``over`` once it has left: whoever
-    learns of the start late must not bring it back.
+    ``target`` is who watches: nobody, at first. ``over`` once it has left: whoever learns of the start late must not
+    bring it back. ``cohort`` while it is streamed.
     """
 
     round_id: UUID
@@ -47,6 +39,37 @@ class Flight:
     ends_at_ms: int
     target: TickTarget | None = None
     over: bool = False
+    cohort: "Cohort | None" = None
+
+    def show_to(self, target: TickTarget | None) -> None:
+        """Send the ticks there from now on."""
+        self.target = target
+        if self.cohort is not None:
+            self.cohort.forget()
+
+
+class Cohort:
+    """The flights that started together. Who watches is looked up when it has changed, instead of at each tick: what
+    has to be fetched from memory for each player costs more than what is done with it."""
+
+    __slots__ = ("_good_until_ms", "_watchers", "flights")
+
+    def __init__(self) -> None:
+        self.flights: dict[UUID, Flight] = {}
+        self._watchers: list[TickTarget] = []
+        self._good_until_ms = 0
+
+    def forget(self) -> None:
+        """Somebody joined, left, or watches from elsewhere."""
+        self._good_until_ms = 0
+
+    def watchers(self, now_ms: int) -> list[TickTarget]:
+        """Where ticks go now: nowhere, if the flight has ended."""
+        if now_ms >= self._good_until_ms:
+            aloft = [flight for flight in self.flights.values() if now_ms < flight.ends_at_ms]
+            self._watchers = [flight.target for flight in aloft if flight.target is not None]
+            self._good_until_ms = min((flight.ends_at_ms for flight in aloft), default=0)
+        return self._watchers
 
 
 class Metronome(Actor[None]):
@@ -61,8 +84,9 @@ class Metronome(Actor[None]):
         self._framed = framed
         beats_max = min(BEATS_MAX, max(tick_ms // BEAT_MS_MIN, 1))
         self.beat_ms = tick_ms // max(beats for beats in range(1, beats_max + 1) if tick_ms % beats == 0)
-        self._cohorts: defaultdict[int, dict[int, dict[UUID, Flight]]] = defaultdict(dict)
-        """The flights of each start, by the moment within a tick at which theirs are due."""
+        self._cohorts: defaultdict[int, dict[int, Cohort]] = defaultdict(dict)
+        """By the moment within a tick at which their ticks are due, then by the number that their first has among all
+        ticks of unix time."""
         self._frames: list[bytes] = []
         self._joined = trio.Event()
 
@@ -74,28 +98,33 @@ class Metronome(Actor[None]):
         """Stream the flight's ticks from the next beat on, unless it is over."""
         if flight.over:
             return
-        cohorts = self._cohorts[self._phase_ms(flight)]
-        cohorts.setdefault(flight.started_at_ms, {})[flight.round_id] = flight
+        first, phase_ms = self._first_tick(flight)
+        flight.cohort = self._cohorts[phase_ms].setdefault(first, Cohort())
+        flight.cohort.flights[flight.round_id] = flight
+        flight.cohort.forget()
         self._joined.set()
 
     def leave(self, flight: Flight) -> None:
         """Stream no more ticks of the flight; harmless if it has left."""
         flight.over = True
-        phase_ms = self._phase_ms(flight)
-        cohorts = self._cohorts.get(phase_ms, {})
-        cohort = cohorts.get(flight.started_at_ms, {})
-        cohort.pop(flight.round_id, None)
-        if not cohort:
-            cohorts.pop(flight.started_at_ms, None)
-        if not cohorts:
-            self._cohorts.pop(phase_ms, None)
+        cohort, flight.cohort = flight.cohort, None
+        if cohort is None:
+            return
+        del cohort.flights[flight.round_id]
+        cohort.forget()
+        if not cohort.flights:
+            first, phase_ms = self._first_tick(flight)
+            del self._cohorts[phase_ms][first]
+            if not self._cohorts[phase_ms]:
+                del self._cohorts[phase_ms]
 
-    def _phase_ms(self, flight: Flight) -> int:
-        """When, within a tick, the flight's ticks are due: at its start, or the first beat after it.
+    def _first_tick(self, flight: Flight) -> tuple[int, int]:
+        """The tick of unix time that is the flight's first, and when, within a tick, it is due: at the flight's start,
+        or the first beat after it.
 
         A round that another node has started may have begun on another beat than ours.
         """
-        return -(-flight.started_at_ms // self.beat_ms) * self.beat_ms % self._tick_ms
+        return divmod(-(-flight.started_at_ms // self.beat_ms) * self.beat_ms, self._tick_ms)
 
     async def run(self) -> None:
         """Beat for ever, but not while there is nothing to stream."""
@@ -114,14 +143,15 @@ class Metronome(Actor[None]):
             beat_ms += self.beat_ms
 
     def _beat(self, beat_ms: int, now_ms: int) -> None:
-        for started_at_ms, cohort in self._cohorts.get(beat_ms % self._tick_ms, {}).items():
-            number = (beat_ms - started_at_ms) // self._tick_ms
+        tick, phase_ms = divmod(beat_ms, self._tick_ms)
+        frames = self._frames
+        for first, cohort in self._cohorts.get(phase_ms, {}).items():
+            number = tick - first
             if number < 0:
                 continue
-            frame = self._frame(number)
-            for flight in cohort.values():
-                if now_ms < flight.ends_at_ms and (target := flight.target) is not None:
-                    target.offer_tick(number, frame)
+            frame = frames[number] if number < len(frames) else self._frame(number)
+            for watcher in cohort.watchers(now_ms):
+                watcher.offer_tick(number, frame)
 
     def _frame(self, number: int) -> bytes:
         while len(self._frames) <= number:

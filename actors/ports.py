@@ -228,16 +228,24 @@ class Entropy(Protocol):
         ...
 
 
+class TickTarget(Protocol):
+    """Where a live round's ticks go."""
+
+    def offer_tick(self, number: int, frame: bytes) -> None:
+        """Take tick ``number``, as ``actors.node.Ports.framed`` made it, or skip it, without waiting."""
+        ...
+
+
 class PlayerSink(Protocol):
     """The writing side of one player's socket. Neither method waits."""
 
-    def send(self, frame: bytes) -> None:
-        """Queue one JSON text frame. A full queue closes the socket: frames are delivered in order or not at all."""
+    @property
+    def outlet(self) -> TickTarget:
+        """Where the socket takes the ticks of the live round."""
         ...
 
-    def offer_tick(self, number: int, frame: bytes) -> None:
-        """Offer tick ``number`` of the live round, as ``actors.node.Ports.framed`` made it; a busy socket skips it (the
-        newest wins)."""
+    def send(self, frame: bytes) -> None:
+        """Queue one JSON text frame. A full queue closes the socket: frames are delivered in order or not at all."""
         ...
 
     def close(self) -> None:

@@ -232,7 +232,7 @@ class SessionActor(Actor[SessionMessage]):
         if sink is None:
             self._alone_since = trio.current_time()
         if self._flying is not None:
-            self._flying.flight.target = sink
+            self._flying.flight.show_to(sink.outlet if sink is not None else None)
 
     def _attach(self, attach: Attach) -> None:
         self._end_socket("replaced")
@@ -344,7 +344,7 @@ class SessionActor(Actor[SessionMessage]):
     def _on_flies(self, news: RoundFlies) -> None:
         assert news.live.started_at_ms is not None
         self._flying = news
-        news.flight.target = self._sink
+        news.flight.show_to(self._sink.outlet if self._sink is not None else None)
         self._balance_minor = news.balance_minor
         fields = round_fields(news.live, news.live.started_at_ms, news.balance_minor)
         self._show(encode("round_started", self._bet_frame_id(), **fields))

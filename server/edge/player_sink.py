@@ -37,12 +37,15 @@ class SocketSink:
         "_writing",
         "close_code",
         "end",
-        "has_taken_ticks",
         "is_closing",
+        "outlet",
     )
 
     def __init__(self, stream: PlayerStream, settings: EdgeSettings) -> None:
         self._stream = stream
+        self.outlet = stream.outlet
+        """Where the ticks go, straight from the metronome: where none can be written at once, only the newest waits."""
+        self.outlet.keep = self._keep
         self._frames_max = settings.outgoing_frames_max
         self._close_timeout_s = settings.close_timeout_ms / 1000
         self._frames: list[bytes] = []
@@ -54,8 +57,6 @@ class SocketSink:
         self._over: trio.Event | None = None
         self._is_over = False
         self.is_closing = False
-        self.has_taken_ticks = False
-        """Whether there were any since somebody last took note and set this back."""
         self.close_code = CLOSE_NORMAL
         self.end = "left"
         """Why the socket ended, one of a few words."""
@@ -82,20 +83,11 @@ class SocketSink:
             self._stream.cut()
             return
         self._tick = None
-        sent = self._stream.offer(wire)
+        sent = self.outlet.offer(wire)
         if not sent:
             self._frames.append(wire)
         if sent != len(wire):
             self._wake()
-
-    def offer_tick(self, number: int, frame: bytes) -> None:
-        """Write a tick, a whole websocket frame, now, or skip it: where nothing can be written at once, only the newest
-        waits."""
-        sent = self._stream.offer(frame)
-        if sent == len(frame):
-            self.has_taken_ticks = True
-        else:
-            self._keep(frame, sent)
 
     def _keep(self, tick: bytes, sent: int) -> None:
         if self._frames or self.is_closing:
@@ -118,6 +110,7 @@ class SocketSink:
         self.is_closing = True
         self._nursery = None
         self._stream.hold()
+        self.outlet.keep = None  # It refers to this: a cycle would be garbage to be looked for.
         self._frames.clear()
         self._tick = None
         if self._writing is not None:
@@ -132,7 +125,7 @@ class SocketSink:
 
     def _end(self) -> None:
         self._is_over = True
-        self._say_goodbye = None  # It refers to this: a cycle would be garbage to be looked for.
+        self._say_goodbye = None  # As above.
         if self._over is not None:
             self._over.set()
 

@@ -73,7 +73,7 @@ class PlayerSocket:
 
     def took_ticks(self) -> bool:
         """See ``Pinged``."""
-        took, self._sink.has_taken_ticks = self._sink.has_taken_ticks, False
+        took, self._sink.outlet.has_taken_ticks = self._sink.outlet.has_taken_ticks, False
         return took
 
     def ping(self) -> None:

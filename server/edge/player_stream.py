@@ -12,6 +12,7 @@ import trio
 
 from actors.clock import ServerClock
 from server.edge.frame_meter import FrameMeter
+from server.edge.outlet import Outlet
 from server.edge.transport import Transport
 
 _TEXT = b"\x81"
@@ -48,16 +49,14 @@ class PlayerStream(trio.abc.Stream):
         "_failure_code",
         "_handshake_is_over",
         "_head",
-        "_is_free",
         "_is_held",
         "_is_open",
         "_meter",
-        "_rest",
-        "_send_now",
         "_transport",
         "_writing",
         "heard_at",
         "offers_at_once",
+        "outlet",
         "received_at_ms",
     )
 
@@ -72,22 +71,21 @@ class PlayerStream(trio.abc.Stream):
         meter: FrameMeter,
     ) -> None:
         self._transport = transport
-        self._send_now = transport.send_now
         self._below = below
         self._head = head
         self._early = early
         self._clock = clock
         self._meter = meter
         self._writing = trio.StrictFIFOLock()
-        self._rest = b""
+        self.outlet = Outlet()
+        """For frames and ticks that are written at once or not at all."""
         self._handshake_is_over: trio.Event | None = trio.Event()
         self._is_open = False
         self._is_held = False
-        self._is_free = False
         self._failure_code: Callable[[], int] = _unknown_failure
         meter.wait_s(early)
         self.offers_at_once = below is transport
-        """Whether ``offer`` can do anything: a TLS record can't be made without waiting for the one before."""
+        """Whether the outlet can do anything: a TLS record can't be made without waiting for the one before."""
         self.received_at_ms = clock.now_ms()
         """When the last bytes came, in unix milliseconds."""
         self.heard_at = trio.current_time()
@@ -117,7 +115,7 @@ class PlayerStream(trio.abc.Stream):
     @property
     def has_rest(self) -> bool:
         """Whether a part of a tick waits for ``finish_tick``."""
-        return bool(self._rest)
+        return bool(self.outlet.rest)
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """The head, then frames. A client that sends more of them than it may is read more slowly."""
@@ -165,36 +163,20 @@ class PlayerStream(trio.abc.Stream):
 
     async def _write(self, frames: Callable[[], bytes]) -> None:
         """Write what is left of a tick, then these ``frames``, chosen when nobody else writes."""
-        self._is_free = False
+        self.outlet.write = None
         try:
             async with self._writing:
                 chosen = frames()
-                rest, self._rest = self._rest, b""
+                rest, self.outlet.rest = self.outlet.rest, b""
                 if rest or chosen:
                     await self._below.send_all(rest + chosen if rest else chosen)
         finally:
             self._see_if_free()
 
-    def offer(self, frame: bytes) -> int:
-        """Write a frame at once or skip it: how many bytes of it the kernel took. Never waits.
-
-        If they are some, but not all, the caller sees to ``finish_tick``.
-        """
-        if not self._is_free:
-            return 0
-        try:
-            sent = self._send_now(frame)
-        except OSError:
-            return 0  # full, or broken: then whoever reads learns it
-        if 0 < sent < len(frame):
-            self._rest = frame[sent:]
-            self._is_free = False
-        return sent
-
     def hold(self) -> None:
         """Take no offers until ``release``: something else must go out before."""
         self._is_held = True
-        self._is_free = False
+        self.outlet.write = None
 
     def release(self) -> None:
         """Take offers again."""
@@ -204,7 +186,8 @@ class PlayerStream(trio.abc.Stream):
     def _see_if_free(self) -> None:
         """Whether a frame may go out at once: told here, so that each tick has one thing to look at instead of five."""
         may_offer = self._is_open and self.offers_at_once and not self._is_held and not self._transport.is_closed
-        self._is_free = may_offer and not self._rest and not self._writing.locked()
+        is_free = may_offer and not self.outlet.rest and not self._writing.locked()
+        self.outlet.write = self._transport.send_now if is_free else None
 
     async def wait_send_all_might_not_block(self) -> None:
         """Wait for room."""
@@ -238,5 +221,6 @@ class PlayerStream(trio.abc.Stream):
 
     def cut(self) -> None:
         """Close at once."""
-        self._is_open = self._is_free = False
+        self._is_open = False
+        self.outlet.write = None
         self._transport.cut()

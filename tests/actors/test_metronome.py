@@ -90,12 +90,13 @@ async def test_who_watches_may_change_in_mid_flight():
     clock = LateClock(0)
     first, second = Target(clock, NOON_MS, 3), Target(clock, NOON_MS, 3)
     flight, metronome = Flight(UUID(int=1), NOON_MS, NOON_MS + 10_000), Metronome(clock, CURVE, 100, bytes)
-    flight.target = first
+    flight.show_to(first)
     await streamed(clock, metronome, flight, until=first)
-    flight.target = None
+    flight.show_to(None)
     metronome.leave(flight)
     metronome.join(flight)
     assert first.seen == [(0, 0), (1, 100), (2, 200)]
-    flight.over, flight.target = False, second
+    flight.over = False
+    flight.show_to(second)
     await streamed(clock, metronome, flight, until=second)
     assert len(first.seen) == 3

@@ -47,8 +47,8 @@ async def player_pair():
 @pytest.mark.parametrize("how", ["send_all", "send_frames", "aclose", "linger"])
 async def test_whatever_follows_a_tick_comes_after_its_rest(how):
     async with player_pair() as (stream, client), trio.open_nursery() as nursery:
-        assert 0 < stream.offer(HUGE) < len(HUGE) and stream.has_rest
-        assert not stream.offer(text_frame(b"skipped"))
+        assert 0 < stream.outlet.offer(HUGE) < len(HUGE) and stream.has_rest
+        assert not stream.outlet.offer(text_frame(b"skipped"))
         argument = {"send_all": (b"\x8a\0",), "send_frames": (text_frame(b"next"),), "linger": (1,)}.get(how, ())
         nursery.start_soon(getattr(stream, how), *argument)
         opcode, text = await client.frame()
@@ -65,7 +65,7 @@ async def test_ticks_never_get_between_the_parts_of_a_frame():
         async def offer_for_ever():
             nonlocal taken
             while True:
-                taken += stream.offer(text_frame(b"tick")) > 0
+                taken += stream.outlet.offer(text_frame(b"tick")) > 0
                 if stream.has_rest:
                     await stream.finish_tick()
                 await trio.lowlevel.checkpoint()
@@ -91,7 +91,7 @@ async def test_ticks_never_get_between_the_parts_of_a_frame():
 async def test_nothing_follows_a_close_frame():
     async with player_pair() as (stream, client):
         await stream.send_all(b"\x88\x02\x03\xe8")
-        assert not stream.offer(text_frame(b"tick"))
+        assert not stream.outlet.offer(text_frame(b"tick"))
         with pytest.raises(trio.ClosedResourceError):
             await stream.send_frames(text_frame(b"frame"))
         await stream.aclose()

@@ -132,6 +132,10 @@ class Player:
         self.frames.append(json.loads(frame))
         self._wake()
 
+    @property
+    def outlet(self) -> "Player":
+        return self
+
     def offer_tick(self, number: int, frame: bytes) -> None:
         assert not self.closed, "no tick is offered after the close"
         self.ticks.append((number, json.loads(frame)))

@@ -43,6 +43,10 @@ class Connection:
             self.cut()
         self._wake()
 
+    @property
+    def outlet(self):
+        return self
+
     def offer_tick(self, number: int, frame: bytes) -> None:
         pass
 
