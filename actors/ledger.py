@@ -4,7 +4,7 @@ import logging
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Never, NoReturn, Protocol
+from typing import NoReturn, Protocol
 from uuid import UUID
 
 import trio
@@ -19,9 +19,6 @@ log = logging.getLogger("getaway.ledger")
 
 ANSWER_TIMEOUT_MS = 30_000
 """Longer than the database's own deadlines: an answer that is later than this counts as lost."""
-
-PATROL_MS = 1_000
-"""How often it is looked whether somebody has waited longer than that."""
 
 COMPANY_MS_MAX = 20
 """How long acknowledgements wait for others to share their commit with. The money has moved, and should the commit be
@@ -74,9 +71,10 @@ class LedgerActor(Actor[_Waiting]):
     async def run(self) -> NoReturn:
         """Commit group after group."""
         while True:
+            self._gather()
             if not self._left_over:
                 self._left_over.append(await self.receive())
-            self._gather()
+                self._gather()
             if _all_can_wait(self._left_over):
                 await self._wait_for_company()
             await self._commit_group(self._take_group())
@@ -119,17 +117,3 @@ class LedgerActor(Actor[_Waiting]):
         self._observer.ledger_group(len(group), trio.current_time() - began_at)
         for waiting, answer in zip(group, answers, strict=True):
             waiting.reply.answer(answer)
-
-
-class LedgerPatrol(Actor[Never]):
-    """Sees to it that nobody waits for the ledger for ever. By itself, because the ledger may be what hangs."""
-
-    def __init__(self, ledger: LedgerActor) -> None:
-        super().__init__("ledger patrol", 0)
-        self._ledger = ledger
-
-    async def run(self) -> NoReturn:
-        """Look every now and then."""
-        while True:
-            await trio.sleep(PATROL_MS / 1000)
-            self._ledger.fail_overdue()

@@ -19,10 +19,11 @@ from actors.clock import ServerClock
 from actors.contact import LedgerContact
 from actors.courier import BacklogWatch, Courier
 from actors.handover import HandOvers
-from actors.ledger import LedgerActor, LedgerPatrol
+from actors.ledger import LedgerActor
 from actors.lobby import Lobby
 from actors.metronome import Metronome
 from actors.operators import OperatorDirectory
+from actors.patrol import Patrol
 from actors.ports import Entropy, Ledger, OperatorSource, WalletGateway
 from actors.recovery import Heartbeat
 from actors.rules.growth import GrowthCurve
@@ -99,7 +100,7 @@ async def open_node(name: str, settings: GameSettings, clock: ServerClock, ports
         desk = WalletDesk(services, _wallet_starter(wallets))
         lobby = Lobby(services, sessions, rounds, desk)
         foundation.start(services.ledger, Policy.RESTART)
-        foundation.start(LedgerPatrol(services.ledger), Policy.RESTART)
+        foundation.start(Patrol(services.ledger.fail_overdue, desk.fail_overdue), Policy.RESTART)
         foundation.start(directory, Policy.RESTART)
         foundation.start(Heartbeat(services, fenced.set), Policy.RESTART)
         rounds.start(services.metronome, Policy.RESTART)

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from uuid import UUID
 
 from actors.records import Commitment, FinishedRound, LiveRound, SessionRecord, SessionTotals
+from actors.rules.compact_json import compact_json
 from actors.rules.fairness import is_client_seed
 from actors.rules.limits import CASHOUT_HUNDREDTHS_MIN, BetLimits
 from actors.rules.money import multiplier_number
@@ -24,8 +25,6 @@ HISTORY_WELCOME = 20
 TOKEN_LENGTH_MAX = 128
 AUTO_CASHOUT_MAX = 10**6
 """Far above any operator's largest multiplier; that one is checked where it is known."""
-
-_TO_JSON = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class FrameError(Exception):
@@ -214,7 +213,7 @@ def encode(frame_type: str, frame_id: str | None, **fields: object) -> bytes:
     if frame_id is not None:
         frame["id"] = frame_id
     frame.update(fields)
-    return _TO_JSON(frame).encode("ascii")
+    return compact_json(frame)
 
 
 def tick_frame(elapsed_ms: int, hundredths: int) -> bytes:
@@ -263,7 +262,7 @@ def round_fields(live: LiveRound, started_at_ms: int, balance_minor: int) -> dic
     """A flying round as the player may see it: map and loot travel at the start, the guards only after the end."""
     auto = live.auto_cashout_hundredths
     return {
-        "round_id": str(live.round_id),
+        "round_id": live.round_id,
         "amount_minor": live.amount_minor,
         "auto_cashout": None if auto is None else multiplier_number(auto),
         "balance_minor": balance_minor,
@@ -280,7 +279,7 @@ def finished_fields(finished: FinishedRound) -> dict[str, object]:
     """A finished round, revealed: everything that anybody needs to check it."""
     auto = finished.auto_cashout_hundredths
     return {
-        "round_id": str(finished.round_id),
+        "round_id": finished.round_id,
         "status": finished.status.value,
         "result": None if finished.result is None else finished.result.value,
         "reason": finished.reason,

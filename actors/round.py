@@ -77,6 +77,7 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver]):
         self._desk = desk
         self.placed = live
         self.next_commitment = next_commitment
+        self._bet = bet_call(live)
         self.is_stored = False
         self.is_in_trouble = False
         """The bet could not be stored, and is being taken back in case it was after all."""
@@ -140,7 +141,7 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver]):
         intent = PlaceBet(
             owner=self._services.owner,
             round=self.placed,
-            call=bet_call(self.placed),
+            call=self._bet,
             next_server_seed=self.next_commitment.server_seed,
         )
         try:
@@ -176,10 +177,9 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver]):
 
     async def _ask_wallet(self) -> WalletAnswer | NotSent:
         wallet = self._desk.wallet(self.placed.operator_id, self.placed.session_id)
-        call = bet_call(self.placed)
         timeout_ms = self._services.settings.bet_timeout_ms + WALLET_MARGIN_MS
         try:
-            return await wallet.ask(lambda reply: SendBet(call, reply), timeout_ms)
+            return await wallet.ask_patrolled(lambda reply: SendBet(self._bet, reply), timeout_ms)
         except MailboxFullError:
             return NotSent("too many calls of the session wait")
         except (ActorError, trio.TooSlowError):

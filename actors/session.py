@@ -339,7 +339,7 @@ class SessionActor(Actor[SessionMessage]):
         self._send_bet_pending(self._round.placed, self._bet_frame_id())
 
     def _send_bet_pending(self, live: LiveRound, frame_id: str | None) -> None:
-        self._show(encode("bet_pending", frame_id, round_id=str(live.round_id), amount_minor=live.amount_minor))
+        self._show(encode("bet_pending", frame_id, round_id=live.round_id, amount_minor=live.amount_minor))
 
     def _on_flies(self, news: RoundFlies) -> None:
         assert news.live.started_at_ms is not None

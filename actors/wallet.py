@@ -177,6 +177,11 @@ class WalletDesk:
             self._start(wallet, partial(self._ended, wallet, session_id))
         return wallet
 
+    def fail_overdue(self) -> None:
+        """See ``Actor.fail_overdue``."""
+        for wallet in list(self._wallets.values()):
+            wallet.fail_overdue()
+
     def deliver(self, operator_id: UUID) -> None:
         """A win or refund was stored: let the courier look what is due."""
         self._due(operator_id)

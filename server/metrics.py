@@ -5,6 +5,7 @@ never labels.
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -37,6 +38,12 @@ class Metrics:
         self._declare_game()
         self._declare_outbox()
         self._declare_ledger()
+        # What is counted with each round and request: ``labels`` takes a lock and makes texts each time.
+        self._request_series = cache(self._requests.labels)
+        self._request_second_series = cache(self._request_seconds.labels)
+        self._wallet_call_series = cache(self._wallet_calls.labels)
+        self._wallet_second_series = cache(self._wallet_seconds.labels)
+        self._round_end_series = cache(self._rounds_ended.labels)
 
     def _declare_requests(self) -> None:
         self._requests = Counter(
@@ -127,8 +134,8 @@ class Metrics:
 
     def request_answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """One HTTP request; ``route`` is a template, ``method`` one of a closed set."""
-        self._requests.labels(route, method, status).inc()
-        self._request_seconds.labels(route).observe(seconds)
+        self._request_series(route, method, status).inc()
+        self._request_second_series(route).observe(seconds)
 
     def launched(self, replayed: bool) -> None:
         """A launch that was answered with a session."""
@@ -161,12 +168,12 @@ class Metrics:
 
     def round_ended(self, result: str) -> None:
         """A round's end: ``cashout``, ``max_win``, ``crash``, ``void`` or ``refunded``."""
-        self._rounds_ended.labels(result).inc()
+        self._round_end_series(result).inc()
 
     def wallet_call(self, kind: str, outcome: str, seconds: float) -> None:
         """One attempt at a wallet call: ``acknowledged``, ``declined`` or ``unclear``."""
-        self._wallet_calls.labels(kind, outcome).inc()
-        self._wallet_seconds.labels(kind).observe(seconds)
+        self._wallet_call_series(kind, outcome).inc()
+        self._wallet_second_series(kind).observe(seconds)
 
     def wallet_retried(self, operator_id: str) -> None:
         """A win or refund was not acknowledged and is due again later."""

@@ -8,6 +8,7 @@ choose an outcome after seeing the stake. ``docs/fairness.md`` explains how anyb
 import hashlib
 import hmac
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 ALGORITHM = "hmac-sha256-v1"
@@ -49,9 +50,14 @@ def commitment(server_seed: str) -> str:
 
 def digest(server_seed: str, client_seed: str, nonce: int, topic: str) -> str:
     """One outcome of a round as 64 hex characters; ``topic`` is ``crash``, ``map``, ``loot`` or ``guard``."""
+    return digests(server_seed, client_seed, nonce, (topic,))[0]
+
+
+def digests(server_seed: str, client_seed: str, nonce: int, topics: Sequence[str]) -> list[str]:
+    """``digest`` of each topic."""
     assert is_server_seed(server_seed) and is_client_seed(client_seed) and nonce >= 1
-    message = f"{client_seed}:{nonce}:{topic}"
-    return hmac.digest(server_seed.encode("ascii"), message.encode("ascii"), "sha256").hex()
+    key = server_seed.encode("ascii")
+    return [hmac.digest(key, f"{client_seed}:{nonce}:{topic}".encode("ascii"), "sha256").hex() for topic in topics]
 
 
 def crash_hundredths(crash_digest: str, rtp_bps: int, max_win_multiplier: int) -> int:
@@ -69,11 +75,6 @@ def crash_hundredths(crash_digest: str, rtp_bps: int, max_win_multiplier: int) -
 
 def outcome(server_seed: str, client_seed: str, nonce: int, rtp_bps: int, max_win_multiplier: int) -> Outcome:
     """Everything that the seeds decide about one round under the given terms."""
-    return Outcome(
-        crash_hundredths=crash_hundredths(
-            digest(server_seed, client_seed, nonce, "crash"), rtp_bps, max_win_multiplier
-        ),
-        map_seed=digest(server_seed, client_seed, nonce, "map"),
-        loot_seed=digest(server_seed, client_seed, nonce, "loot"),
-        guard_seed=digest(server_seed, client_seed, nonce, "guard"),
-    )
+    crash, *scenery = digests(server_seed, client_seed, nonce, ("crash", "map", "loot", "guard"))
+    map_seed, loot_seed, guard_seed = scenery
+    return Outcome(crash_hundredths(crash, rtp_bps, max_win_multiplier), map_seed, loot_seed, guard_seed)

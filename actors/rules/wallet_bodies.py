@@ -1,8 +1,8 @@
 """The bodies of wallet calls, made once and frozen: the same ``operator_tx_id`` always carries the same bytes."""
 
-import json
 from uuid import UUID
 
+from actors.rules.compact_json import compact_json
 from actors.rules.money import multiplier_number
 
 
@@ -37,8 +37,8 @@ def call_body(
     body: dict[str, object] = {
         "operator_tx_id": operator_tx_id,
         "operator_player_id": operator_player_id,
-        "session_id": str(session_id),
-        "round_id": str(round_id),
+        "session_id": session_id,
+        "round_id": round_id,
         "currency": currency,
         "amount_minor": amount_minor,
     }
@@ -46,4 +46,4 @@ def call_body(
         body["multiplier"] = multiplier_number(multiplier_hundredths)
     if bet_tx_id is not None:
         body["bet_tx_id"] = bet_tx_id
-    return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+    return compact_json(body)

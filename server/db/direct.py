@@ -49,6 +49,8 @@ class DirectStatement:
         self._timeout_s = timeout_ms / 1000
         self._turn = trio.StrictFIFOLock()
         self._connection: pq.abc.PGconn | None = None
+        self._poll = select.poll()
+        """Of the connection's socket."""
         self._calls = 0
         """Since the connection's plans were made."""
         self._calls_planned = _CALLS_PLANNED_MIN
@@ -88,7 +90,7 @@ class DirectStatement:
             self._turn.release()
 
     async def _fetch(self, text: bytes) -> Rows:
-        if self._connection is None or not _is_open(self._connection):
+        if self._connection is None or not self._is_open(self._connection):
             self.close()
             self._connection = await self._connected()
             self._calls, self._calls_planned = 0, _CALLS_PLANNED_MIN
@@ -106,6 +108,15 @@ class DirectStatement:
         columns = range(result.nfields)
         return [tuple(_text(result.get_value(row, column)) for column in columns) for row in range(result.ntuples)]
 
+    def _is_open(self, connection: pq.abc.PGconn) -> bool:
+        """Whether its server has not closed it meanwhile. What it says before takes one more reading to be seen."""
+        try:
+            while self._poll.poll(0):
+                connection.consume_input()
+        except psycopg.OperationalError:
+            return False
+        return connection.status == pq.ConnStatus.OK
+
     async def _connected(self) -> pq.abc.PGconn:
         connection = pq.PGconn.connect_start(await _with_addresses(self._url))
         try:
@@ -118,6 +129,8 @@ class DirectStatement:
             await _answer(connection)
             connection.send_prepare(_NAME, self._statement)
             await _answer(connection)
+            self._poll = select.poll()
+            self._poll.register(connection.socket, select.POLLIN)
         except RefusedError as error:
             connection.finish()
             raise LedgerUnavailableError(f"the database is in trouble (SQLSTATE {error.sqlstate})") from None
@@ -182,18 +195,6 @@ def _failure(result: pq.abc.PGresult) -> Exception:
     table = _text(result.error_field(pq.DiagnosticField.TABLE_NAME))
     constraint = _text(result.error_field(pq.DiagnosticField.CONSTRAINT_NAME))
     return RefusedError(state, table, constraint)
-
-
-def _is_open(connection: pq.abc.PGconn) -> bool:
-    """Whether its server has not closed it meanwhile. What it says before that takes one more reading to be seen."""
-    poll = select.poll()
-    try:
-        poll.register(connection.socket, select.POLLIN)
-        while poll.poll(0):
-            connection.consume_input()
-    except psycopg.OperationalError:
-        return False
-    return connection.status == pq.ConnStatus.OK
 
 
 def check_url(url: str) -> None:

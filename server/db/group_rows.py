@@ -37,9 +37,7 @@ def batch_of(vault: Vault, transitions: Sequence[Transition]) -> dict[str, list[
     """The group as one document."""
     keys = sorted({session_key(transition) for transition in transitions})
     batch: dict[str, list[Object]] = {
-        "sessions": [
-            {"operator_id": str(operator_id), "session_id": str(session_id)} for operator_id, session_id in keys
-        ]
+        "sessions": [{"operator_id": operator_id, "session_id": session_id} for operator_id, session_id in keys]
     }
     for transition in transitions:
         name, row = _row(vault, transition)
@@ -71,8 +69,8 @@ def _bytes(value: bytes) -> str:
 
 def _launch(vault: Vault, new: CreateSession) -> Object:
     return {
-        "operator_id": str(new.operator_id),
-        "session_id": str(new.session_id),
+        "operator_id": new.operator_id,
+        "session_id": new.session_id,
         "operator_player_id": new.operator_player_id,
         "currency": new.currency,
         "balance_minor": new.balance_minor,
@@ -94,9 +92,9 @@ def _launch(vault: Vault, new: CreateSession) -> Object:
 def _bet(vault: Vault, bet: PlaceBet) -> Object:
     live, terms = bet.round, bet.round.terms
     return {
-        "operator_id": str(live.operator_id),
-        "session_id": str(live.session_id),
-        "round_id": str(live.round_id),
+        "operator_id": live.operator_id,
+        "session_id": live.session_id,
+        "round_id": live.round_id,
         "operator_player_id": live.operator_player_id,
         "currency": live.currency,
         "amount_minor": live.amount_minor,
@@ -122,9 +120,9 @@ def _bet(vault: Vault, bet: PlaceBet) -> Object:
 
 def _start(start: StartRound) -> Object:
     return {
-        "operator_id": str(start.operator_id),
-        "session_id": str(start.session_id),
-        "round_id": str(start.round_id),
+        "operator_id": start.operator_id,
+        "session_id": start.session_id,
+        "round_id": start.round_id,
         "started_at_ms": start.started_at_ms,
         "balance_minor": start.balance_minor,
         "attempts": start.attempts,
@@ -135,9 +133,9 @@ def _start(start: StartRound) -> Object:
 
 def _end(end: RoundEnd) -> Object:
     row: Object = {
-        "operator_id": str(end.operator_id),
-        "session_id": str(end.session_id),
-        "round_id": str(end.round_id),
+        "operator_id": end.operator_id,
+        "session_id": end.session_id,
+        "round_id": end.round_id,
         "status": END_STATUS[type(end)].value,
         "realized_hundredths": 0,
         "payout_minor": 0,
@@ -178,8 +176,8 @@ def _owed(call: WalletCall) -> Object:
 
 def _acknowledged(fact: AcknowledgeCall) -> Object:
     return {
-        "operator_id": str(fact.operator_id),
-        "session_id": str(fact.session_id),
+        "operator_id": fact.operator_id,
+        "session_id": fact.session_id,
         "operator_tx_id": fact.operator_tx_id,
         "attempts": fact.attempts,
         "balance_minor": fact.balance_minor,
@@ -189,8 +187,8 @@ def _acknowledged(fact: AcknowledgeCall) -> Object:
 
 def _postponed(fact: PostponeCall) -> Object:
     return {
-        "operator_id": str(fact.operator_id),
-        "session_id": str(fact.session_id),
+        "operator_id": fact.operator_id,
+        "session_id": fact.session_id,
         "operator_tx_id": fact.operator_tx_id,
         "attempts": fact.attempts,
         "next_attempt_at_ms": fact.next_attempt_at_ms,
@@ -203,8 +201,8 @@ def _postponed(fact: PostponeCall) -> Object:
 
 def _client_seed(change: ChangeClientSeed) -> Object:
     return {
-        "operator_id": str(change.operator_id),
-        "session_id": str(change.session_id),
+        "operator_id": change.operator_id,
+        "session_id": change.session_id,
         "client_seed": change.client_seed,
         "owner_node": change.owner.node,
         "owner_epoch": change.owner.epoch,

@@ -3,12 +3,12 @@
 What the call did not apply may have been applied before, by a call whose answer was lost: that is read, afterwards.
 """
 
-import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from uuid import UUID
 
 from actors.records import CallStatus, RoundStatus
+from actors.rules.compact_json import compact_json
 from actors.transitions import (
     AcknowledgeCall,
     Answer,
@@ -32,8 +32,6 @@ from server.db.direct import Rows
 from server.db.group_rows import END_STATUS, RoundEnd, batch_of, session_key
 from server.db.rows import Row
 from server.vault import Vault
-
-_TO_JSON = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 Done = set[tuple[str | None, str | None]]
 """What a call has applied: kind and key."""
@@ -93,7 +91,7 @@ async def _commit_wave(
     vault: Vault,
     transitions: Sequence[Transition],
 ) -> list[Answer]:
-    batch = _TO_JSON(batch_of(vault, transitions))
+    batch = compact_json(batch_of(vault, transitions)).decode()
     done = {(kind, key) for kind, key in await call(batch)}
     answers = [_applied(transition, done) for transition in transitions]
     if None in answers:

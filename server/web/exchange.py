@@ -5,13 +5,13 @@ signals, which cost as much again as the HTTP server itself: the application plu
 ``asgi_http_class``.
 """
 
-import json
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
 import trio
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, WebsocketScope
 
+from actors.rules.compact_json import compact_json
 from server.web.errors import ApiError, body_too_large, body_too_slow
 
 JSON_HEADERS = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
@@ -33,12 +33,12 @@ class Response:
 
 def json_response(document: dict[str, object], status: int = 200) -> Response:
     """A JSON answer that nobody may cache."""
-    return Response(status, json.dumps(document, separators=(",", ":")).encode("ascii"), JSON_HEADERS)
+    return Response(status, compact_json(document), JSON_HEADERS)
 
 
 def error_response(error: ApiError, request_id: str) -> Response:
     """A refusal in the contract's error format."""
-    body = json.dumps(error.document(request_id), separators=(",", ":")).encode("ascii")
+    body = compact_json(error.document(request_id))
     return Response(error.status, body, JSON_HEADERS + error.headers, error.code)
 
 

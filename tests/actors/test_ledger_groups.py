@@ -7,7 +7,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from actors.ledger import ANSWER_TIMEOUT_MS, COMPANY_MS_MAX, PATROL_MS, LedgerActor, LedgerPatrol
+from actors.ledger import ANSWER_TIMEOUT_MS, COMPANY_MS_MAX, LedgerActor
+from actors.patrol import PATROL_MS, Patrol
 from actors.ports import LedgerUnavailableError
 from actors.records import Owner
 from actors.settings import GameSettings
@@ -116,7 +117,7 @@ async def test_nobody_waits_for_ever(autojump_clock: MockClock):
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(actor.live)
-        nursery.start_soon(LedgerPatrol(actor).live)
+        nursery.start_soon(Patrol(actor.fail_overdue).live)
         async with trio.open_nursery() as waiting:
             waiting.start_soon(commit, 0, 1)
             waiting.start_soon(commit, 10.5, 2)

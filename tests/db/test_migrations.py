@@ -1,12 +1,12 @@
 """Migrations: applied once, in order, whoever else is at it, and only what is known."""
 
-import json
 from pathlib import Path
 
 import pytest
 import trio
 
 from actors.records import PageOptions
+from actors.rules.compact_json import compact_json
 from server.db.database import open_database
 from server.db.errors import MigrationError
 from server.db.group_rows import batch_of
@@ -100,7 +100,7 @@ async def test_a_migration_may_take_longer_than_a_command(postgres_url):
 
 async def launch_as_before(database, created):
     """As a node does that knows ``commit_group_1`` alone."""
-    batch = json.dumps(batch_of(Vault(bytes(32)), [created]))
+    batch = compact_json(batch_of(Vault(bytes(32)), [created])).decode()
     done = await database.run(lambda connection: connection.fetch("SELECT * FROM commit_group_1($1::jsonb)", batch))
     return [tuple(row) for row in done]
 

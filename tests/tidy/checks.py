@@ -64,7 +64,7 @@ DICE_OWNERS = (
 
 PRINT_OWNERS = ("server/cli/", "server/sandbox/")
 PURE_LIBRARIES = {"collections", "dataclasses", "decimal", "enum", "fractions", "functools", "hashlib", "hmac", "json"}
-PURE_LIBRARIES |= {"math", "re", "typing", "uuid"}
+PURE_LIBRARIES |= {"math", "orjson", "re", "typing", "uuid"}
 ACTOR_LIBRARIES = PURE_LIBRARIES | {"abc", "contextlib", "logging", "trio"}
 
 
