@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import UUID
 
 import asyncpg
 import trio
@@ -15,7 +16,7 @@ from server.db.direct import DirectStatement, Rows, check_url
 from server.db.embedded import embedded_server
 from server.db.errors import DatabaseUnavailableError, RefusedError
 from server.db.kept import KeptConnections, PooledConnection
-from server.db.statements import COMMIT_GROUP
+from server.db.statements import COMMIT_GROUP, READ_ROUND
 
 Value = TypeVar("Value")
 Connection = PooledConnection
@@ -38,11 +39,17 @@ class Database:
     """Runs units of work, each on one connection, within ``command_timeout_ms`` including the wait for it."""
 
     def __init__(
-        self, bridge: Bridge, connections: KeptConnections, groups: DirectStatement, command_timeout_ms: int
+        self,
+        bridge: Bridge,
+        connections: KeptConnections,
+        groups: DirectStatement,
+        rounds: DirectStatement,
+        command_timeout_ms: int,
     ) -> None:
         self._bridge = bridge
         self._connections = connections
         self._groups = groups
+        self._rounds = rounds
         self._timeout_s = command_timeout_ms / 1000
 
     async def run(self, work: Work[Value], *, timeout_ms: int | None = None) -> Value:
@@ -73,6 +80,17 @@ class Database:
         Raises ``LedgerUnavailableError`` on trouble, and one of ``REFUSALS``.
         """
         return await self._groups.fetch(batch)
+
+    async def read_round(self, operator_id: UUID, round_id: UUID) -> list[str]:
+        """What ``READ_ROUND`` tells: JSON objects.
+
+        Raises ``LedgerUnavailableError`` on trouble.
+        """
+        keys = str(operator_id), str(round_id)
+        if self._rounds.is_free:
+            return [str(row[0]) for row in await self._rounds.fetch(*keys)]
+        # Others need not wait for one that has to be fetched from the disk.
+        return [row[0] for row in await self.run(lambda connection: connection.fetch(READ_ROUND, *keys))]
 
     async def in_transaction(self, work: Work[Value], *, timeout_ms: int | None = None) -> Value:
         """Like ``run``, all of it or nothing."""
@@ -168,10 +186,12 @@ async def _connected(url: str, pool_size: int, command_timeout_ms: int, version_
     with Bridge() as bridge:
         connections = KeptConnections(await _reached(bridge, connect, version_min))
         groups = DirectStatement(url, COMMIT_GROUP, settings, command_timeout_ms)
+        rounds = DirectStatement(url, READ_ROUND, settings, command_timeout_ms)
         try:
-            yield Database(bridge, connections, groups, command_timeout_ms)
+            yield Database(bridge, connections, groups, rounds, command_timeout_ms)
         finally:
             groups.close()
+            rounds.close()
             with trio.CancelScope(shield=True):
                 await bridge.run(lambda: connections.close(CONNECT_TIMEOUT_S))
 

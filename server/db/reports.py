@@ -5,33 +5,16 @@ from datetime import date
 from itertools import groupby
 from uuid import UUID
 
+import orjson
+
 from actors.records import CallKind, CallStatus, PageOptions, RoundStatus
 from actors.rules.money import split_revenue
 from actors.rules.settlement import Result
+from server.db import statements as sql
 from server.db.database import Connection, Database
-from server.db.rows import ROUND_COLUMNS, Row, stored_outcome
+from server.db.rows import Row, stored_outcome
 from server.reports import CallReport, RevenueRow, RoundReport
 from server.web.services import SessionFrame
-
-# A round and its calls, a row for each: one statement needs no transaction to see them at one moment.
-_WITH_CALLS = f"""
-SELECT {ROUND_COLUMNS}, t.operator_tx_id, t.kind, t.amount_minor AS call_minor, t.attempts, t.status AS call_status,
-       t.created_at_ms AS called_at_ms, t.acknowledged_at_ms, t.next_attempt_at_ms, t.last_error
-FROM found r LEFT JOIN transactions t ON t.operator_id = r.operator_id
-    AND t.operator_tx_id = ANY (ARRAY['bet-' || r.round_id, 'win-' || r.round_id, 'refund-' || r.round_id])
-ORDER BY t.position
-"""
-
-_ROUND = f"""
-WITH found AS MATERIALIZED (SELECT * FROM rounds WHERE operator_id = $1 AND round_id = $2)
-{_WITH_CALLS}
-"""
-
-_FIND = f"""
-WITH found AS MATERIALIZED (
-    SELECT r.* FROM operators o JOIN rounds r ON r.operator_id = o.operator_id AND r.round_id = $1)
-{_WITH_CALLS}
-"""
 
 _REVENUE = """
 SELECT settled_day, currency, rev_share_bps, sum(stakes_minor) - sum(payouts_minor) AS ggr_minor, sum(rounds) AS rounds
@@ -52,11 +35,12 @@ class PostgresReports:
 
     async def round_report(self, operator_id: UUID, round_id: UUID) -> RoundReport | None:
         """One of the operator's rounds."""
-        return _report(await self._database.run(lambda connection: connection.fetch(_ROUND, operator_id, round_id)))
+        return _report(await self._database.read_round(operator_id, round_id))
 
     async def find_round(self, round_id: UUID) -> RoundReport | None:
         """Any operator's round."""
-        return _report(await self._database.run(lambda connection: connection.fetch(_FIND, round_id)))
+        rows = await self._database.run(lambda connection: connection.fetch(sql.FIND_ROUND, round_id))
+        return _report([row[0] for row in rows])
 
     async def revenue(self, operator_id: UUID, first_day: date, last_day: date) -> list[RevenueRow]:
         """Settled rounds by day and currency; the share is rounded for each group of equal share."""
@@ -94,15 +78,16 @@ def _revenue_row(day: date, currency: str, shares: list[Row]) -> RevenueRow:
     )
 
 
-def _report(rows: Sequence[Row]) -> RoundReport | None:
-    if not rows:
+def _report(documents: Sequence[str]) -> RoundReport | None:
+    if not documents:
         return None
+    rows = [orjson.loads(document) for document in documents]
     row = rows[0]
     ended = row["settled_at_ms"] is not None
     return RoundReport(
-        operator_id=row["operator_id"],
-        round_id=row["round_id"],
-        session_id=row["session_id"],
+        operator_id=UUID(row["operator_id"]),
+        round_id=UUID(row["round_id"]),
+        session_id=UUID(row["session_id"]),
         operator_player_id=row["operator_player_id"],
         status=RoundStatus(row["status"]),
         result=None if row["result"] is None else Result(row["result"]),

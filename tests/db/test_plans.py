@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 import trio
 
-from server.db import handover, ledger, outbox, reports
+from server.db import handover, ledger, outbox, reports, statements
 from server.db.database import open_database
 from tests.figures.backlog import copy_all, play_one
 from tests.helpers.books import NOON_MS
@@ -19,8 +19,8 @@ STATEMENTS = {
     "claim": (outbox._CLAIM, ([OPERATOR], [32], 2 * NOON_MS, 20_000, "node", 1)),
     "release": (outbox._RELEASE, ("node", 1, NOON_MS, NOON_MS, 500)),
     "give up": (outbox._GIVE_UP, ("node", 1, ["win-1"], NOON_MS)),
-    "any operator's round": (reports._FIND, (OPERATOR,)),
-    "a round": (reports._ROUND, (OPERATOR, OPERATOR)),
+    "any operator's round": (statements.FIND_ROUND, (OPERATOR,)),
+    "a round": (statements.READ_ROUND, (OPERATOR, OPERATOR)),
     "revenue": (reports._REVENUE, (OPERATOR, date(2026, 7, 1), date(2026, 7, 31))),
     "ask for a session": (handover._REQUEST, (bytes(32), "node", 1, NOON_MS, NOON_MS)),
     "withdraw": (handover._WITHDRAW, (bytes(32), "node", 1)),

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 
 import pytest
+import trio
 
 from actors.records import CallKind, CallStatus, RoundStatus
 from actors.rules.money import RevenueShare, split_revenue
@@ -236,3 +237,19 @@ async def test_the_migration_counts_old_rounds_as_settlements_count_new_ones(cas
     mine = [tuple(row) for row in kept if row["operator_id"] == casino.operator.operator_id]
     assert len(mine) == 4
     assert set(mine) <= {tuple(row) for row in anew}
+
+
+async def test_a_round_is_read_alike_by_one_and_by_many_at_once(reports, casino):
+    """The first one has a connection to itself, and the others need not wait for it."""
+    live = await casino.play(1_000, 150)
+    read, seen = (casino.operator.operator_id, live.round_id), []
+
+    async def note():
+        seen.append(await reports.round_report(*read))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(20):
+            nursery.start_soon(note)
+    alone = await reports.round_report(*read)
+    assert alone.payout_minor == 1_500 and [call.kind for call in alone.calls] == [CallKind.BET, CallKind.WIN]
+    assert seen == 20 * [alone] == 20 * [await reports.find_round(live.round_id)]
