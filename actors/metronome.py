@@ -43,33 +43,78 @@ class Flight:
 
     def show_to(self, target: TickTarget | None) -> None:
         """Send the ticks there from now on."""
+        if self.target is not None:
+            self.target.changed = None
         self.target = target
         if self.cohort is not None:
-            self.cohort.forget()
+            self.cohort.watch(self)
 
 
 class Cohort:
-    """The flights that started together. Who watches is looked up when it has changed, instead of at each tick: what
-    has to be fetched from memory for each player costs more than what is done with it."""
+    """The flights that started together.
 
-    __slots__ = ("_good_until_ms", "_watchers", "flights")
+    Ticks to thousands of players cost what has to be fetched from memory for each of them, more than what is done with
+    it. So nobody's flight, socket and state are looked at with each tick, but when one of them has changed.
+    """
+
+    __slots__ = ("_good_until_ms", "_others", "_ready", "_writes", "flights")
 
     def __init__(self) -> None:
         self.flights: dict[UUID, Flight] = {}
-        self._watchers: list[TickTarget] = []
+        self._writes: list[Callable[[bytes], int]] = []
+        self._ready: list[TickTarget] = []
+        """Whose those are."""
+        self._others: list[TickTarget] = []
+        """Who watches, but can't take a tick at once."""
         self._good_until_ms = 0
+        """All this is true until then, the end of a flight, unless something changes before."""
+
+    def add(self, flight: Flight) -> None:
+        """Send the flight's ticks, too; twice is harmless."""
+        flight.cohort = self
+        self.flights[flight.round_id] = flight
+        self.watch(flight)
+
+    def remove(self, flight: Flight) -> None:
+        """Send no more of them."""
+        flight.cohort = None
+        if flight.target is not None:
+            flight.target.changed = None
+        del self.flights[flight.round_id]
+        self.forget()
+
+    def watch(self, flight: Flight) -> None:
+        """Somebody else, or nobody, watches one of the flights."""
+        if flight.target is not None:
+            flight.target.changed = self.forget
+        self.forget()
 
     def forget(self) -> None:
-        """Somebody joined, left, or watches from elsewhere."""
+        """Look again before the next tick."""
         self._good_until_ms = 0
 
-    def watchers(self, now_ms: int) -> list[TickTarget]:
-        """Where ticks go now: nowhere, if the flight has ended."""
+    def send(self, number: int, frame: bytes, now_ms: int) -> None:
+        """Send a tick to all who watch a flight that has not ended."""
         if now_ms >= self._good_until_ms:
-            aloft = [flight for flight in self.flights.values() if now_ms < flight.ends_at_ms]
-            self._watchers = [flight.target for flight in aloft if flight.target is not None]
-            self._good_until_ms = min((flight.ends_at_ms for flight in aloft), default=0)
-        return self._watchers
+            self._look(now_ms)
+        size = len(frame)
+        for place, write in enumerate(self._writes):
+            try:
+                sent = write(frame)
+            except OSError:
+                sent = 0  # full, or broken: then whoever reads learns it
+            if sent != size:
+                self._ready[place].offer_tick(number, frame, sent)
+        for target in self._others:
+            target.offer_tick(number, frame)
+
+    def _look(self, now_ms: int) -> None:
+        aloft = [flight for flight in self.flights.values() if now_ms < flight.ends_at_ms]
+        targets = [flight.target for flight in aloft if flight.target is not None]
+        self._ready = [target for target in targets if target.write is not None]
+        self._writes = [target.write for target in self._ready if target.write is not None]
+        self._others = [target for target in targets if target.write is None]
+        self._good_until_ms = min((flight.ends_at_ms for flight in aloft), default=0)
 
 
 class Metronome(Actor[None]):
@@ -99,19 +144,16 @@ class Metronome(Actor[None]):
         if flight.over:
             return
         first, phase_ms = self._first_tick(flight)
-        flight.cohort = self._cohorts[phase_ms].setdefault(first, Cohort())
-        flight.cohort.flights[flight.round_id] = flight
-        flight.cohort.forget()
+        self._cohorts[phase_ms].setdefault(first, Cohort()).add(flight)
         self._joined.set()
 
     def leave(self, flight: Flight) -> None:
         """Stream no more ticks of the flight; harmless if it has left."""
         flight.over = True
-        cohort, flight.cohort = flight.cohort, None
+        cohort = flight.cohort
         if cohort is None:
             return
-        del cohort.flights[flight.round_id]
-        cohort.forget()
+        cohort.remove(flight)
         if not cohort.flights:
             first, phase_ms = self._first_tick(flight)
             del self._cohorts[phase_ms][first]
@@ -150,8 +192,7 @@ class Metronome(Actor[None]):
             if number < 0:
                 continue
             frame = frames[number] if number < len(frames) else self._frame(number)
-            for watcher in cohort.watchers(now_ms):
-                watcher.offer_tick(number, frame)
+            cohort.send(number, frame, now_ms)
 
     def _frame(self, number: int) -> bytes:
         while len(self._frames) <= number:

@@ -3,7 +3,7 @@
 Real adapters live in ``server``, in-memory twins in ``tests``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -229,10 +229,16 @@ class Entropy(Protocol):
 
 
 class TickTarget(Protocol):
-    """Where a live round's ticks go."""
+    """Where a live round's ticks go, as ``actors.node.Ports.framed`` made them."""
 
-    def offer_tick(self, number: int, frame: bytes) -> None:
-        """Take tick ``number``, as ``actors.node.Ports.framed`` made it, or skip it, without waiting."""
+    write: Callable[[bytes], int] | None
+    """Takes as much of a tick as can be taken at once, and tells how many bytes that was; raises ``OSError`` if it is
+    none. ``None`` while something else comes first."""
+    changed: Callable[[], None] | None
+    """Called whenever ``write`` has changed. Set by who sends the ticks, while they come here."""
+
+    def offer_tick(self, number: int, frame: bytes, sent: int = 0) -> None:
+        """Take or skip, without waiting, tick ``number``, of which ``write`` has taken so many bytes, but not all."""
         ...
 
 

@@ -25,8 +25,8 @@ class Pinged(Protocol):
         """When bytes last came, by trio's clock."""
         ...
 
-    def took_ticks(self) -> bool:
-        """Whether any went out since this was last asked."""
+    def takes_ticks(self) -> bool:
+        """Whether there are any, and the client reads them."""
         ...
 
     def ping(self) -> None:
@@ -98,7 +98,7 @@ class Pinger:
             asked_at = self._asked.get(socket)
             if asked_at is not None and socket.heard_at < asked_at:
                 continue  # Its answer is still awaited: the timeout is longer than the interval.
-            if socket.took_ticks() or socket.heard_at > heard_lately_at:
+            if socket.takes_ticks() or socket.heard_at > heard_lately_at:
                 continue
             self._asked.pop(socket, None)
             self._asked[socket] = now

@@ -71,10 +71,9 @@ class PlayerSocket:
         """When bytes last came, by trio's clock."""
         return self._stream.heard_at
 
-    def took_ticks(self) -> bool:
+    def takes_ticks(self) -> bool:
         """See ``Pinged``."""
-        took, self._sink.outlet.has_taken_ticks = self._sink.outlet.has_taken_ticks, False
-        return took
+        return self._sink.outlet.takes_ticks
 
     def ping(self) -> None:
         """See ``Pinged``."""

@@ -163,7 +163,7 @@ class PlayerStream(trio.abc.Stream):
 
     async def _write(self, frames: Callable[[], bytes]) -> None:
         """Write what is left of a tick, then these ``frames``, chosen when nobody else writes."""
-        self.outlet.write = None
+        self.outlet.let(None)
         try:
             async with self._writing:
                 chosen = frames()
@@ -176,7 +176,7 @@ class PlayerStream(trio.abc.Stream):
     def hold(self) -> None:
         """Take no offers until ``release``: something else must go out before."""
         self._is_held = True
-        self.outlet.write = None
+        self.outlet.let(None)
 
     def release(self) -> None:
         """Take offers again."""
@@ -187,7 +187,7 @@ class PlayerStream(trio.abc.Stream):
         """Whether a frame may go out at once: told here, so that each tick has one thing to look at instead of five."""
         may_offer = self._is_open and self.offers_at_once and not self._is_held and not self._transport.is_closed
         is_free = may_offer and not self.outlet.rest and not self._writing.locked()
-        self.outlet.write = self._transport.send_now if is_free else None
+        self.outlet.let(self._transport.send_now if is_free else None)
 
     async def wait_send_all_might_not_block(self) -> None:
         """Wait for room."""
@@ -222,5 +222,5 @@ class PlayerStream(trio.abc.Stream):
     def cut(self) -> None:
         """Close at once."""
         self._is_open = False
-        self.outlet.write = None
+        self.outlet.let(None)
         self._transport.cut()

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 import trio
 
-from actors.metronome import Flight, Metronome
+from actors.metronome import Cohort, Flight, Metronome
 from actors.rules.growth import GrowthCurve
 
 NOON_MS = 1_782_820_800_000
@@ -35,7 +35,9 @@ class Target:
         self.all_seen = trio.Event()
         self._clock, self._started_at_ms, self._enough = clock, started_at_ms, enough
 
-    def offer_tick(self, number: int, frame: bytes) -> None:
+    write = changed = None
+
+    def offer_tick(self, number: int, frame: bytes, sent: int = 0) -> None:
         self.seen.append((number, self._clock.now_ms() - self._started_at_ms))
         if len(self.seen) == self._enough:
             self.all_seen.set()
@@ -100,3 +102,88 @@ async def test_who_watches_may_change_in_mid_flight():
     flight.show_to(second)
     await streamed(clock, metronome, flight, until=second)
     assert len(first.seen) == 3
+
+
+class Writer:
+    """Takes so much of a tick at once: all, a few bytes, or nothing because it is full."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self.written: list[bytes] = []
+        self.offered: list[tuple[int, bytes, int]] = []
+        self.bytes_max = bytes_max
+        self.changed = None
+        self.let()
+
+    def let(self) -> None:
+        self.write = self.take
+        self.tell()
+
+    def tell(self) -> None:
+        if self.changed is not None:
+            self.changed()
+
+    def take(self, frame: bytes) -> int:
+        if not self.bytes_max:
+            raise BlockingIOError
+        self.written.append(frame[: self.bytes_max])
+        return len(self.written[-1])
+
+    def offer_tick(self, number: int, frame: bytes, sent: int = 0) -> None:
+        self.offered.append((number, frame, sent))
+        self.write = None
+        self.tell()
+
+
+def cohort_of(*targets: Writer, ends_at_ms: int = 1_000) -> tuple[Cohort, list[Flight]]:
+    cohort = Cohort()
+    flights = [Flight(UUID(int=place), 0, ends_at_ms + place, target) for place, target in enumerate(targets)]
+    for flight in flights:
+        cohort.add(flight)
+    return cohort, flights
+
+
+def test_who_cannot_take_a_tick_at_once_is_offered_it_and_the_others_get_it():
+    quick, slow, full = Writer(99), Writer(2), Writer(0)
+    cohort, _ = cohort_of(slow, quick, full)
+    cohort.send(0, b"tick 0", 0)
+    assert quick.written == [b"tick 0"] and quick.offered == []
+    assert slow.written == [b"ti"] and slow.offered == [(0, b"tick 0", 2)]
+    assert full.written == [] and full.offered == [(0, b"tick 0", 0)]
+    cohort.send(1, b"tick 1", 50)
+    assert quick.written == [b"tick 0", b"tick 1"]
+    assert slow.written == [b"ti"], "the rest of the first one comes first"
+    assert slow.offered[1:] == full.offered[1:] == [(1, b"tick 1", 0)]
+
+
+def test_who_has_room_again_gets_the_next_tick_at_once():
+    target = Writer(0)
+    cohort, _ = cohort_of(target)
+    for number in range(2):
+        cohort.send(number, b"tick", 50 * number)
+    target.bytes_max = 99
+    target.let()
+    cohort.send(2, b"tick", 100)
+    assert target.written == [b"tick"] and len(target.offered) == 2
+
+
+def test_a_flight_that_has_ended_gets_no_tick_and_the_others_of_its_cohort_do():
+    first, second = Writer(99), Writer(99)
+    cohort, _ = cohort_of(first, second, ends_at_ms=100)
+    for now_ms in (99, 100, 101):
+        cohort.send(0, b"tick", now_ms)
+    assert len(first.written) == 1 and len(second.written) == 2
+
+
+def test_who_watches_no_more_is_told_nothing_and_gets_nothing():
+    before, after = Writer(99), Writer(99)
+    cohort, (flight,) = cohort_of(before)
+    cohort.send(0, b"tick", 0)
+    flight.show_to(after)
+    assert before.changed is None and after.changed is not None
+    cohort.send(1, b"tick", 50)
+    cohort.remove(flight)
+    cohort.send(2, b"tick", 100)
+    assert len(before.written) == len(after.written) == 1
+    assert after.changed is None
+    flight.show_to(before)
+    assert before.changed is None, "a flight that is over concerns nobody"

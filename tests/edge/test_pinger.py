@@ -22,7 +22,7 @@ class Socket:
         self.pinged_at: list[float] = []
         self.dropped_at: float | None = None
 
-    def took_ticks(self) -> bool:
+    def takes_ticks(self) -> bool:
         return self.has_ticks
 
     def ping(self) -> None:

@@ -1,13 +1,15 @@
 from contextlib import asynccontextmanager
 from itertools import pairwise
+from uuid import UUID
 
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 from wsproto.frame_protocol import Opcode
 
+from actors.metronome import Cohort, Flight
 from server.edge.player_stream import text_frame
-from tests.helpers.edge_fakes import open_edge, until
+from tests.helpers.edge_fakes import open_edge, tick, until
 
 BUSY_BYTES = 30_000
 
@@ -17,12 +19,12 @@ async def test_ticks_arrive_and_do_not_pass_frames():
         client = await world.player()
         sink = world.lobby.doors[0].sink
         await wait_all_tasks_blocked()
-        sink.outlet.offer_tick(0, text_frame(b'{"e":0}'))
+        tick(sink, 0, text_frame(b'{"e":0}'))
         sink.send(b"ended")
-        sink.outlet.offer_tick(1, text_frame(b'{"e":50}'))
+        tick(sink, 1, text_frame(b'{"e":50}'))
         assert [(await client.frame())[1] for _ in range(3)] == ['{"e":0}', "ended", '{"e":50}']
         await wait_all_tasks_blocked()
-        sink.outlet.offer_tick(2, text_frame(b'{"e":100}'))
+        tick(sink, 2, text_frame(b'{"e":100}'))
         sink.send(b"last")
         assert [(await client.frame())[1] for _ in range(2)] == ['{"e":100}', "last"]
 
@@ -34,7 +36,7 @@ async def test_a_slow_reader_gets_whole_frames_in_order_and_skips_ticks():
         offered = sent = 0
         for step in range(400):
             for _ in range(50):
-                sink.outlet.offer_tick(offered, text_frame(b"tick %d %s" % (offered, b"t" * (offered % 90))))
+                tick(sink, offered, text_frame(b"tick %d %s" % (offered, b"t" * (offered % 90))))
                 offered += 1
             if step % 4 == 0:
                 sink.send(b"frame %d %s" % (sent, b"f" * (sent * 7 % 900)))
@@ -57,16 +59,16 @@ async def test_what_the_kernel_left_over_of_a_tick_goes_first(frames):
         client = await world.player(receive_buffer=4_096)
         sink = world.lobby.doors[0].sink
         await wait_all_tasks_blocked()
-        sink.outlet.offer_tick(0, text_frame(huge))
-        sink.outlet.offer_tick(1, text_frame(b"skipped: the socket is busy"))
-        sink.outlet.offer_tick(2, text_frame(b"the newest waits, unless there is news"))
+        tick(sink, 0, text_frame(huge))
+        tick(sink, 1, text_frame(b"skipped: the socket is busy"))
+        tick(sink, 2, text_frame(b"the newest waits, unless there is news"))
         for number in range(frames):
             sink.send(b"frame %d" % number)
         assert await client.frame() == (Opcode.TEXT, huge.decode())
         behind = [f"frame {number}" for number in range(frames)] or ["the newest waits, unless there is news"]
         assert [(await client.frame())[1] for _ in behind] == behind
         await wait_all_tasks_blocked()
-        sink.outlet.offer_tick(3, text_frame(b"next"))
+        tick(sink, 3, text_frame(b"next"))
         assert await client.frame() == (Opcode.TEXT, "next")
 
 
@@ -75,7 +77,7 @@ async def test_a_pong_does_not_tear_a_tick():
     async with open_edge() as world:
         client = await world.player(receive_buffer=4_096)
         await wait_all_tasks_blocked()
-        world.lobby.doors[0].sink.outlet.offer_tick(0, text_frame(huge))
+        tick(world.lobby.doors[0].sink, 0, text_frame(huge))
         await client.send(Opcode.PING, b"there?")
         assert await client.frame() == (Opcode.TEXT, huge.decode())
         assert await client.frame() == (Opcode.PONG, b"there?")
@@ -85,7 +87,7 @@ async def test_a_player_stalled_within_a_tick_is_dropped():
     async with open_edge(send_timeout_ms=150) as world:
         await world.player(receive_buffer=4_096)
         await wait_all_tasks_blocked()
-        world.lobby.doors[0].sink.outlet.offer_tick(0, text_frame(b"t" * 20_000_000))
+        tick(world.lobby.doors[0].sink, 0, text_frame(b"t" * 20_000_000))
         with trio.fail_after(20):
             await world.lobby.doors[0].left.wait()
 
@@ -96,7 +98,7 @@ async def test_a_player_who_takes_no_ticks_is_dropped():
         door = world.lobby.doors[0]
         with trio.fail_after(20):
             while not door.left.is_set():
-                door.sink.outlet.offer_tick(0, text_frame(b"t" * 900))
+                tick(door.sink, 0, text_frame(b"t" * 900))
                 await trio.sleep(0.001)
 
 
@@ -129,11 +131,11 @@ async def test_ticks_to_a_player_who_left_are_harmless():
         sink = world.lobby.doors[0].sink
         await client.stream.aclose()
         for number in range(200):
-            sink.outlet.offer_tick(number, text_frame(b"tick"))
+            tick(sink, number, text_frame(b"tick"))
             sink.send(b"frame")
             await trio.lowlevel.checkpoint()
         await until(lambda: world.edge.connections_open == 0)
-        sink.outlet.offer_tick(201, text_frame(b"tick"))
+        tick(sink, 201, text_frame(b"tick"))
         sink.send(b"frame")
         sink.close()
 
@@ -146,7 +148,7 @@ async def test_no_tick_follows_the_close_frame():
         codes = []
         while (frame := await client.frame()) is not None:
             codes.append(frame[0])
-            sink.outlet.offer_tick(0, text_frame(b"tick"))
+            tick(sink, 0, text_frame(b"tick"))
         assert codes.count(Opcode.CLOSE) == 1 and codes[-1] is Opcode.CLOSE
 
 
@@ -158,7 +160,8 @@ class FullOnce:
         self._send = transport.send_now
         self.is_full = True
         self.sent = []
-        transport.send_now = sink.outlet.write = self
+        transport.send_now = self
+        sink.outlet.let(self)
 
     def __call__(self, data):
         if self.is_full:
@@ -181,20 +184,41 @@ async def full_once():
 async def test_a_tick_that_waits_is_not_overtaken_by_a_newer_one():
     async with full_once() as (client, sink, kernel):
         ticks = [text_frame(b"tick %d" % number) for number in range(3)]
-        sink.outlet.offer_tick(0, ticks[0])
-        sink.outlet.offer_tick(1, ticks[1])
+        tick(sink, 0, ticks[0])
+        tick(sink, 1, ticks[1])
         assert kernel.sent == [], "it would come before the one that waits"
         assert (await client.frame())[1] == "tick 1", "the newest wins"
         await wait_all_tasks_blocked()
-        sink.outlet.offer_tick(2, ticks[2])
+        tick(sink, 2, ticks[2])
         assert kernel.sent == [ticks[2]], "written at once again, without a task"
         assert (await client.frame())[1] == "tick 2"
+
+
+async def test_a_flight_finds_out_when_its_socket_is_busy_and_when_it_is_free_again():
+    async with full_once() as (client, sink, kernel):
+        cohort, flight = Cohort(), Flight(UUID(int=1), 0, 1_000, sink.outlet)
+        assert not sink.outlet.takes_ticks
+        cohort.add(flight)
+        assert sink.outlet.takes_ticks
+        ticks = [text_frame(b"tick %d" % number) for number in range(3)]
+        for number in range(2):
+            cohort.send(number, ticks[number], 50 * number)
+            assert not sink.outlet.takes_ticks
+        assert kernel.sent == []
+        assert (await client.frame())[1] == "tick 1"
+        await wait_all_tasks_blocked()
+        assert sink.outlet.takes_ticks
+        cohort.send(2, ticks[2], 100)
+        assert kernel.sent == [ticks[2]]
+        assert (await client.frame())[1] == "tick 2"
+        cohort.remove(flight)
+        assert not sink.outlet.takes_ticks
 
 
 async def test_a_frame_that_waits_is_overtaken_by_nothing():
     async with full_once() as (client, sink, kernel):
         sink.send(b"first")
-        sink.outlet.offer_tick(0, text_frame(b"tick"))
+        tick(sink, 0, text_frame(b"tick"))
         sink.send(b"second")
         sink.ping()
         assert kernel.sent == []
@@ -207,10 +231,10 @@ async def test_a_frame_that_waits_is_overtaken_by_nothing():
 
 async def test_a_tick_that_waits_is_not_sent_to_who_is_told_to_leave():
     async with full_once() as (client, sink, _):
-        sink.outlet.offer_tick(0, text_frame(b"tick"))
+        tick(sink, 0, text_frame(b"tick"))
         sink.send(b"session over")
         sink.close()
-        sink.outlet.offer_tick(1, text_frame(b"tick"))
+        tick(sink, 1, text_frame(b"tick"))
         assert await client.until_close() == (["session over"], 1000)
 
 
@@ -224,5 +248,5 @@ async def test_a_socket_that_broke_down_takes_ticks_without_harm():
         assert await client.until_close() == ([], 1011)
         # It lingers for the client, who has not left yet.
         assert world.edge.connections_open == 1
-        door.sink.outlet.offer_tick(0, text_frame(b"tick"))
+        tick(door.sink, 0, text_frame(b"tick"))
         door.sink.send(b"news")

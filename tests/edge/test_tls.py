@@ -13,7 +13,7 @@ from trio.testing import wait_all_tasks_blocked
 from wsproto.frame_protocol import Opcode
 
 from server.edge.player_stream import text_frame
-from tests.helpers.edge_fakes import open_edge, read_all, split_answer, until
+from tests.helpers.edge_fakes import open_edge, read_all, split_answer, tick, until
 
 
 @pytest.fixture(scope="module")
@@ -89,11 +89,11 @@ async def test_a_player_gets_frames_and_the_newest_tick(files, client_context):
         door.echoes = True
         await wait_all_tasks_blocked()
         for number in range(3):
-            door.sink.outlet.offer_tick(number, text_frame(b"tick %d" % number))
+            tick(door.sink, number, text_frame(b"tick %d" % number))
         assert await client.frame() == (Opcode.TEXT, "tick 2")
         await client.say("there")
         assert await client.frame() == (Opcode.TEXT, "there")
-        door.sink.outlet.offer_tick(3, text_frame(b"tick 3"))
+        tick(door.sink, 3, text_frame(b"tick 3"))
         door.sink.send(b"ended")
         door.sink.close()
         assert await client.until_close() == (["ended"], 1000)
@@ -104,7 +104,7 @@ async def test_a_slow_reader_gets_whole_frames_in_order(files, client_context):
         client = await world.player(stream=await connect(world, client_context, receive_buffer=4_096))
         sink = world.lobby.doors[0].sink
         for number in range(300):
-            sink.outlet.offer_tick(number, text_frame(b"tick %d" % number))
+            tick(sink, number, text_frame(b"tick %d" % number))
             await trio.lowlevel.checkpoint()
             sink.send(b"frame %d %s" % (number, b"f" * 500))
             await trio.lowlevel.checkpoint()

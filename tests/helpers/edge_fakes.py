@@ -4,11 +4,13 @@ import json
 import logging
 import time
 from contextlib import asynccontextmanager
+from uuid import UUID
 
 import trio
 from wsproto.frame_protocol import FrameProtocol, Opcode
 
 from actors.clock import ServerClock
+from actors.metronome import Cohort, Flight
 from server.edge.listener import listen, serve_edge
 from server.edge.settings import EdgeSettings
 
@@ -28,6 +30,13 @@ def upgrade_request(target="/stream", **changes):
     headers = UPGRADE | {name.replace("_", "-"): value for name, value in changes.items()}
     lines = [f"GET {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items() if value is not None)]
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
+
+
+def tick(sink, number, frame):
+    """A tick as the metronome sends it, amid a flight."""
+    cohort = Cohort()
+    cohort.add(Flight(UUID(int=number), 0, 1, sink.outlet))
+    cohort.send(number, frame, 0)
 
 
 class FakeDoor:

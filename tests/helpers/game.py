@@ -132,11 +132,13 @@ class Player:
         self.frames.append(json.loads(frame))
         self._wake()
 
+    write = changed = None
+
     @property
     def outlet(self) -> "Player":
         return self
 
-    def offer_tick(self, number: int, frame: bytes) -> None:
+    def offer_tick(self, number: int, frame: bytes, sent: int = 0) -> None:
         assert not self.closed, "no tick is offered after the close"
         self.ticks.append((number, json.loads(frame)))
 

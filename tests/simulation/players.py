@@ -43,11 +43,13 @@ class Connection:
             self.cut()
         self._wake()
 
+    write = changed = None
+
     @property
     def outlet(self):
         return self
 
-    def offer_tick(self, number: int, frame: bytes) -> None:
+    def offer_tick(self, number: int, frame: bytes, sent: int = 0) -> None:
         pass
 
     def close(self) -> None:
