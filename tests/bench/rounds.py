@@ -4,9 +4,9 @@ Server, embedded PostgreSQL (fsync on), a wallet and the players share two cores
 
 *In flight*: tickload's players bet again as soon as they may, and fly until they crash.
 
-*Bet accepted*, *cash-out*, *CPU of a round*: ``players.c`` makes 100 bets/s, whatever the server does, and cashes most
-of them out. Its latencies are what a player sees, from the moment the player is due to act until the frame is there, so
-they hold its own ticking (1 ms) and its share of the two cores besides what the server takes.
+*Bet accepted*, *cash-out*, *CPU of a round*: ``players.c`` makes 100 bets/s, and 120 for the CPU, whatever the server
+does, and cashes most of them out. Its latencies are what a player sees, from the moment the player is due to act until
+the frame is there, so they hold its own ticking (1 ms) and its share of the two cores besides what the server takes.
 
 CPU of a round is what the server's process used while they played beyond what the same sockets take while nobody
 plays (pings, which have a row of their own), without ticks, by the rounds that ended. What the ticks cost is measured
@@ -24,6 +24,8 @@ from tests.bench.yardsticks import BenchError, Tools
 
 IN_FLIGHT = 2_000
 BETS_PER_S = 100
+BUSY_BETS_PER_S = 120
+"""The goal of a round's CPU is set for 120 rounds/s; what it is at 100 is told beside it."""
 SLOW_GROWTH = {"GETAWAY_GAME_GROWTH_RATE_PER_MS": "0.000001"}
 """A round that crashes at 1.00x, the earliest, flies for ln(1.01) / 0.000001 = 9,950 ms."""
 
@@ -46,12 +48,12 @@ def fly(tools: Tools, options: Options, **variables: str) -> Figures:
     }
 
 
-def play(tools: Tools, options: Options) -> Figures:
-    """100 bets/s."""
+def play(tools: Tools, options: Options, bets_per_s: int) -> Figures:
+    """So many bets, whatever the server does."""
     with open_house() as house:
         tokens = make_tokens(house, tools.folder / "tokens", IN_FLIGHT)
         idle = played(tools, house, tokens, Play(IN_FLIGHT, options.pick(10, 4), 4, 0, "idle"))
-        chosen = Play(IN_FLIGHT, options.pick(20, 6), options.pick(12, 5), BETS_PER_S, "play")
+        chosen = Play(IN_FLIGHT, options.pick(20, 6), options.pick(12, 5), bets_per_s, "play")
         figures = played(tools, house, tokens, chosen)
     return figures | {"idle_s": idle["cpu_s"] / idle["seconds"] * figures["seconds"]}
 
@@ -74,26 +76,36 @@ def cpu_of_a_round(figures: Figures, cost_s: float) -> float:
 
 
 def measure(tools: Tools, options: Options) -> list[Line]:
-    flights, plays, costs_ms = [], [], []
+    flights, plays, costs_ms, calm_costs_ms = [], [], [], []
     for repetition in range(options.repetitions):
         progress(f"rounds: repetition {repetition + 1} of {options.repetitions}, {IN_FLIGHT} players in flight")
         flights.append(fly(tools, options))
         show(row="rounds", part="in flight", **flights[-1])
         progress(f"rounds: {BETS_PER_S} bets/s")
-        plays.append(play(tools, options))
+        plays.append(play(tools, options, BETS_PER_S))
         show(row="rounds", part="play", **plays[-1])
+        progress(f"rounds: {BUSY_BETS_PER_S} bets/s")
+        busy = play(tools, options, BUSY_BETS_PER_S)
+        show(row="rounds", part="busy play", **busy)
         progress("rounds: the cost of a tick")
-        cost_s = tick_cost_s(tools, round(plays[-1]["flying"]))
-        costs_ms.append(cpu_of_a_round(plays[-1], cost_s))
-        show(row="rounds", part="cpu", tick_us=round(cost_s * 1e6, 2), round_ms=round(costs_ms[-1], 2))
-    return lines(flights, plays, costs_ms)
+        cost_s = tick_cost_s(tools, round(busy["flying"]))
+        costs_ms.append(cpu_of_a_round(busy, cost_s))
+        calm_costs_ms.append(cpu_of_a_round(plays[-1], cost_s))
+        show(
+            row="rounds",
+            part="cpu",
+            tick_us=round(cost_s * 1e6, 2),
+            round_ms=round(costs_ms[-1], 2),
+            calm_round_ms=round(calm_costs_ms[-1], 2),
+        )
+    return lines(flights, plays, (costs_ms, calm_costs_ms))
 
 
-def lines(flights: list[Figures], plays: list[Figures], costs_ms: list[float]) -> list[Line]:
-    """The medians."""
+def lines(flights: list[Figures], plays: list[Figures], costs_ms: tuple[list[float], list[float]]) -> list[Line]:
+    """The medians. A round's CPU is given at 120 and at 100 bets/s."""
     flight = {name: median(each[name] for each in flights) for name in flights[0]}
     seen = {name: median(each[name] for each in plays) for name in plays[0]}
-    cost_ms = median(costs_ms)
+    cost_ms, calm_cost_ms = (median(each) for each in costs_ms)
     is_flown = flight["flying"] >= 0.95 * IN_FLIGHT and flight["late_p99_ms"] < 50 and flight["rounds_per_s"] >= 120
     wrong = sum(each["wrong"] + each["unanswered"] for each in plays)
     trouble = f"; {wrong} bets or rounds went wrong" if wrong else ""
@@ -107,9 +119,10 @@ def lines(flights: list[Figures], plays: list[Figures], costs_ms: list[float]) -
             met=is_flown and not flight["errors"],
         ),
         Line(
-            what="CPU of a complete round, ticks excluded, at 100 rounds/s",
+            what="CPU of a complete round, ticks excluded, at 120 rounds/s",
             goal="<= 3 ms",
-            measured=f"{cost_ms:.2f} ms (of {seen['cashouts'] / (seen['cashouts'] + seen['crashes']):.0%} cashed out)",
+            measured=f"{cost_ms:.2f} ms (of {seen['cashouts'] / (seen['cashouts'] + seen['crashes']):.0%} cashed out);"
+            f" {calm_cost_ms:.2f} ms at 100 rounds/s",
             met=cost_ms <= 3,
         ),
         Line(
