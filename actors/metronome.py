@@ -43,10 +43,10 @@ class Flight:
 
     def show_to(self, target: TickTarget | None) -> None:
         """Send the ticks there from now on."""
-        if self.target is not None:
-            self.target.changed = None
-        self.target = target
-        if self.cohort is not None:
+        before, self.target = self.target, target
+        if self.cohort is not None:  # otherwise it concerns another flight, if any
+            if before is not None:
+                before.changed = None
             self.cohort.watch(self)
 
 

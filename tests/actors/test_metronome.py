@@ -187,3 +187,16 @@ def test_who_watches_no_more_is_told_nothing_and_gets_nothing():
     assert after.changed is None
     flight.show_to(before)
     assert before.changed is None, "a flight that is over concerns nobody"
+
+
+def test_what_becomes_of_an_old_flight_does_not_disturb_the_next_one():
+    target = Writer(99)
+    cohort, (old, _) = cohort_of(target, Writer(99))
+    cohort.remove(old)
+    cohort.add(Flight(UUID(int=9), 0, 1_000, target))
+    old.show_to(None)
+    target.bytes_max = 2
+    cohort.send(0, b"tick 0", 0)
+    target.let()
+    cohort.send(1, b"tick 1", 50)
+    assert target.written == [b"ti", b"ti"], "found to be busy, and to be free again"
