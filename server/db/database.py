@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
@@ -88,8 +88,9 @@ class Database:
         """
         keys = str(operator_id), str(round_id)
         if self._rounds.is_free:
-            return [str(row[0]) for row in await self._rounds.fetch(*keys)]
-        # Others need not wait for one that has to be fetched from the disk.
+            with suppress(LedgerUnavailableError):
+                return [str(row[0]) for row in await self._rounds.fetch(*keys)]
+        # Others need not wait for one that has to be fetched from the disk, nor do without if that way is closed.
         return [row[0] for row in await self.run(lambda connection: connection.fetch(READ_ROUND, *keys))]
 
     async def in_transaction(self, work: Work[Value], *, timeout_ms: int | None = None) -> Value:

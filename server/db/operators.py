@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from actors.records import Operator, OperatorStatus
 from actors.rules.limits import BetLimits
 from server.db.database import Connection, Database
-from server.db.rows import Row
+from server.db.rows import Row, plain_uuid
 from server.reports import NewOperator, OperatorChange
 from server.vault import Vault
 
@@ -138,7 +138,7 @@ class PostgresOperatorStore:
 
     def _operator(self, row: Row) -> Operator:
         return Operator(
-            operator_id=row["operator_id"],
+            operator_id=plain_uuid(row["operator_id"]),
             name=row["name"],
             api_key=self._open(row, "api_key"),
             hmac_secret=self._open(row, "hmac_secret"),

@@ -7,6 +7,7 @@ from fractions import Fraction
 import pytest
 import trio
 
+from actors.ports import LedgerUnavailableError
 from actors.records import CallKind, CallStatus, RoundStatus
 from actors.rules.money import RevenueShare, split_revenue
 from actors.rules.settlement import Result
@@ -253,3 +254,15 @@ async def test_a_round_is_read_alike_by_one_and_by_many_at_once(reports, casino)
     alone = await reports.round_report(*read)
     assert alone.payout_minor == 1_500 and [call.kind for call in alone.calls] == [CallKind.BET, CallKind.WIN]
     assert seen == 20 * [alone] == 20 * [await reports.find_round(live.round_id)]
+
+
+async def test_a_round_is_read_by_the_pool_where_its_own_connection_fails(database, casino, monkeypatch):
+    live = await casino.play(1_000, 150)
+
+    async def fails(*_keys):
+        raise LedgerUnavailableError("no connection")
+
+    read = (casino.operator.operator_id, live.round_id)
+    expected = await PostgresReports(database).round_report(*read)
+    monkeypatch.setattr(database._rounds, "fetch", fails)
+    assert await PostgresReports(database).round_report(*read) == expected is not None

@@ -5,6 +5,7 @@ from decimal import Decimal
 from uuid import UUID
 
 import pytest
+from asyncpg.pgproto import pgproto
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,12 +31,18 @@ def test_a_multiplier_is_written_as_the_standard_library_writes_it(hundredths):
     assert compact_json(multiplier_number(hundredths)) == json.dumps(multiplier_number(hundredths)).encode()
 
 
-@pytest.mark.parametrize("beside", ["plain", "\ud800", 10**30])
-def test_a_uuid_is_its_text_whatever_is_beside_it(beside):
-    session_id = UUID("0b6e2c1e-7a5f-4b52-9a3f-2f1b8e6d4c3a")
-    written = compact_json({"session_id": session_id, "beside": beside})
-    assert b" " not in written
-    assert json.loads(written) == {"session_id": str(session_id), "beside": beside}
+@pytest.mark.parametrize("kind", [UUID, pgproto.UUID])
+@pytest.mark.parametrize(
+    ("beside", "text"),
+    [("plain", b'"plain"'), ("zo\u00eb", b'"zo\xc3\xab"'), (10**30, b"1" + 30 * b"0"), ("\ud800", b'"\\ud800"')],
+)
+def test_a_uuid_is_its_text_whatever_is_beside_it(kind, beside, text):
+    written = compact_json({"session_id": kind("0b6e2c1e-7a5f-4b52-9a3f-2f1b8e6d4c3a"), "beside": beside})
+    assert written == b'{"session_id":"0b6e2c1e-7a5f-4b52-9a3f-2f1b8e6d4c3a","beside":' + text + b"}"
+
+
+def test_what_orjson_refuses_is_written_in_the_same_characters():
+    assert compact_json(["zo\u00eb", 10**30]) == '["zo\u00eb",1'.encode() + 30 * b"0" + b"]"
 
 
 @pytest.mark.parametrize("value", [Decimal("1.5"), object(), b"bytes", {"x": {Decimal(1)}}])
