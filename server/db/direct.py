@@ -2,7 +2,8 @@
 
 Through asyncpg each of them wakes another thread and is woken by it, and the two take the interpreter from each other:
 0.5 ms of CPU at a round's pace, of which 0.1 ms is left here. ``psycopg.pq`` is libpq as it is; trio waits for its
-socket, and nothing here blocks. What is less frequent than commits has asyncpg's types and pool (``database.py``).
+socket, and nothing here blocks. A round's report is read in this way, too; all else has asyncpg's types and pool
+(``database.py``).
 """
 
 import os
