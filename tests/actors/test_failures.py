@@ -5,11 +5,14 @@ import trio
 
 from actors.actor import Actor
 from actors.errors import ActorStoppedError, MailboxFullError
+from actors.patrol import PATROL_MS
 from actors.ports import LedgerUnavailableError
 from actors.records import CallKind
+from actors.round import WALLET_MARGIN_MS
+from actors.settings import GameSettings
 from actors.supervisor import Policy, Supervisor
 from actors.transitions import StartRound, VoidRound
-from tests.helpers.game import open_game
+from tests.helpers.game import LIMITS, open_game
 
 
 async def test_a_bet_that_cannot_be_stored_is_refused_in_words_and_never_sent(autojump_clock):
@@ -175,6 +178,23 @@ async def test_a_wallet_actor_that_fails_makes_the_bet_unclear_and_the_stake_saf
         while (await player.until("balance"))["pending_minor"]:
             pass
         assert len(game.wallet.sent(CallKind.REFUND)) == 1
+
+
+async def test_a_wallet_that_hangs_beyond_its_deadline_keeps_no_bet_open(autojump_clock):
+    async with open_game() as game:
+        player = await game.play()
+
+        async def hangs(operator, call, timeout_ms):
+            await trio.sleep_forever()
+
+        game.wallet.send = hangs
+        player.say("bet", amount_minor=1_000)
+        await player.until("bet_pending")
+        began_at = trio.current_time()
+        ended = await player.until("round_ended")
+        assert (ended["status"], ended["reason"]) == ("void", "wallet_unavailable")
+        due_ms = GameSettings(bet_limits={"USD": LIMITS}).bet_timeout_ms + WALLET_MARGIN_MS
+        assert due_ms <= (trio.current_time() - began_at) * 1000 <= due_ms + PATROL_MS
 
 
 async def test_rounds_of_a_dead_process_end_by_the_rulings(autojump_clock):
