@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection to a wallet, on h11 and trio.
+"""One HTTP/1.1 connection to a wallet, on trio.
 
 A general client would keep bytes that follow an answer and take them for the answer to the *next* call, whose money
 they are not about. Here a connection is kept only when nothing is left on it. The errors::
@@ -21,8 +21,9 @@ from ipaddress import ip_address
 from typing import Any, Final
 from uuid import UUID
 
-import h11
 import trio
+
+from server.wallet_answer import LOST, WalletAnswerReader
 
 # The shape of ``socket.getaddrinfo``.
 Lookup = Callable[..., Sequence[tuple[Any, Any, Any, Any, Any]]]
@@ -31,14 +32,8 @@ ADDRESSES_MAX: Final = 4
 # How long an address may take to accept while there is another one to try.
 _ADDRESS_S_MAX: Final = 1.0
 _READ_BYTES_MAX: Final = 65_536
-_HEAD_BYTES_MAX: Final = 65_536
 # How long a kept TLS connection is listened to for bytes that its last answer left behind the encryption.
 _LISTEN_S: Final = 0.0005
-_LOST: Final = "the connection was lost before the answer was complete"
-# What h11 is told of every call, so that it reads an answer: how one is framed depends on the method alone. To have it
-# write the requests, too, would be a third of a call, and nothing in them comes from outside.
-_A_POST: Final = h11.Request(method=b"POST", target=b"/", headers=[(b"Host", b"wallet"), (b"Content-Length", b"0")])
-_ITS_END: Final = h11.EndOfMessage()
 
 
 class WalletConnectionError(Exception):
@@ -138,15 +133,15 @@ class WalletConnection:
     def __init__(self, stream: trio.abc.Stream, plain: trio.SocketStream) -> None:
         self._stream = stream
         self._plain = plain
-        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEAD_BYTES_MAX)
+        self._reader = WalletAnswerReader()
         self._has_heard = False
-        self._is_ended = False
         self._is_kept = False
         self.is_reusable = False
 
     def close(self) -> None:
         """Close at once, without a farewell; twice is harmless."""
         self.is_reusable = False
+        self._reader.close()
         self._plain.socket.close()
 
     async def is_quiet(self) -> bool:
@@ -168,23 +163,20 @@ class WalletConnection:
         The body of an answer other than 200 is read for ``drain_ms_max`` at most, only to keep the connection.
         Raises ``WalletConnectionError``.
         """
+        reader = self._reader
+        reader.begin(answer_bytes_max)
         self.is_reusable = self._has_heard = False
         await self._send(request)
-        head = await self._read_head()
-        headers = list(head.headers)
-        if head.status_code == 200:
-            return HttpAnswer(200, headers, await self._read_body(answer_bytes_max))
-        if head.status_code >= 200:
-            with trio.move_on_after(drain_ms_max / 1000):
-                try:
-                    await self._read_body(answer_bytes_max)
-                except BrokenAnswerError:
-                    self.is_reusable = False  # the status has said it all
-        return HttpAnswer(head.status_code, headers, b"")
+        while not reader.is_headed and reader.problem is None:
+            await self._receive()
+        if reader.is_headed and reader.status != 200:
+            with trio.move_on_after(drain_ms_max / 1000), suppress(BrokenAnswerError):  # the status has said it all
+                await self._read_to_end()
+            return HttpAnswer(reader.status, reader.headers, b"")
+        await self._read_to_end()
+        return HttpAnswer(200, reader.headers, bytes(reader.body))
 
     async def _send(self, request: bytes) -> None:
-        self._http.send(_A_POST)
-        self._http.send(_ITS_END)
         try:
             left = request[self._write_now(request) :]
             if left:
@@ -211,47 +203,13 @@ class WalletConnection:
             with suppress(BlockingIOError):
                 return os.read(self._plain.socket.fileno(), _READ_BYTES_MAX)
 
-    async def _read_head(self) -> h11.Response | h11.InformationalResponse:
-        while True:
-            event = await self._next_event()
-            if isinstance(event, h11.InformationalResponse) and event.status_code != 101:
-                continue
-            if isinstance(event, h11.Response | h11.InformationalResponse):
-                if event.http_version not in {b"1.1", b"1.0"}:
-                    raise BrokenAnswerError("the answer is not valid HTTP/1")
-                return event
-            raise BrokenAnswerError(_LOST)
-
-    async def _read_body(self, bytes_max: int) -> bytes:
-        body = bytearray()
-        while True:
-            event = await self._next_event()
-            if isinstance(event, h11.Data):
-                body += event.data
-                if len(body) > bytes_max:
-                    raise BrokenAnswerError("the answer is too large")
-            elif isinstance(event, h11.EndOfMessage):
-                self._end_cycle()
-                return bytes(body)
-            else:
-                raise BrokenAnswerError(_LOST)
-
-    def _end_cycle(self) -> None:
-        leftover, is_closed = self._http.trailing_data
-        is_done = self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
-        if is_done and not leftover and not is_closed:
-            self._http.start_next_cycle()
-            self.is_reusable = self._is_kept = True
-
-    async def _next_event(self) -> object:
-        while True:
-            try:
-                event = self._http.next_event()
-            except h11.RemoteProtocolError:
-                raise BrokenAnswerError(_LOST if self._is_ended else "the answer is not valid HTTP/1") from None
-            if event is not h11.NEED_DATA:
-                return event
+    async def _read_to_end(self) -> None:
+        reader = self._reader
+        while not reader.is_complete and reader.problem is None:
             await self._receive()
+        if reader.problem is not None:
+            raise BrokenAnswerError(reader.problem)
+        self.is_reusable = self._is_kept = reader.is_clean
 
     async def _receive(self) -> None:
         try:
@@ -261,9 +219,11 @@ class WalletConnection:
         if not data and not self._has_heard:
             raise self._lost()
         self._has_heard = True
-        self._is_ended = not data
-        self._http.receive_data(data)
+        if data:
+            self._reader.feed(data)
+        else:
+            self._reader.end()
 
     def _lost(self) -> WalletConnectionError:
         is_stale = self._is_kept and not self._has_heard
-        return StaleConnectionError(_LOST) if is_stale else BrokenAnswerError(_LOST)
+        return StaleConnectionError(LOST) if is_stale else BrokenAnswerError(LOST)
