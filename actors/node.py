@@ -9,7 +9,7 @@
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -40,7 +40,8 @@ REST_CHECK_S = 0.005
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """The outside of a node. ``framed`` makes of a tick's JSON what the sockets take: once for all who see it."""
+    """The outside of a node. ``framed`` makes of a tick's JSON what the sockets take: once for all who see it.
+    ``looks`` are the patrol's, besides those at the node itself."""
 
     ledger: Ledger
     operators: OperatorSource
@@ -48,6 +49,7 @@ class Ports:
     entropy: Entropy
     observer: Observer
     framed: Callable[[bytes], bytes]
+    looks: Sequence[Callable[[], None]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +102,7 @@ async def open_node(name: str, settings: GameSettings, clock: ServerClock, ports
         desk = WalletDesk(services, _wallet_starter(wallets))
         lobby = Lobby(services, sessions, rounds, desk)
         foundation.start(services.ledger, Policy.RESTART)
-        foundation.start(Patrol(services.ledger.fail_overdue, desk.fail_overdue), Policy.RESTART)
+        foundation.start(Patrol(services.ledger.fail_overdue, desk.fail_overdue, *ports.looks), Policy.RESTART)
         foundation.start(directory, Policy.RESTART)
         foundation.start(Heartbeat(services, fenced.set), Policy.RESTART)
         rounds.start(services.metronome, Policy.RESTART)

@@ -153,6 +153,7 @@ async def serve_node(
             entropy=entropy,
             observer=MetricsObserver(metrics),
             framed=text_frame,
+            looks=(database.fail_overdue, gateway.fail_overdue),
         )
         async with open_node(config.server.node, settings, clock, ports) as node, trio.open_nursery() as nursery:
             web = _web_services(config, database, node, metrics)

@@ -6,7 +6,8 @@ they are not about. Here a connection is kept only when nothing is left on it. T
     WalletConnectionError
     ├── NotConnectedError         no connection, so nothing was sent
     ├── StaleConnectionError      a connection that was kept ended before the first byte of an answer
-    └── BrokenAnswerError         the answer ended too early, is too large, or isn't HTTP/1
+    ├── BrokenAnswerError         the answer ended too early, is too large, or isn't HTTP/1
+    └── OverdueError              no answer in time
 """
 
 import math
@@ -50,6 +51,10 @@ class StaleConnectionError(WalletConnectionError):
 
 class BrokenAnswerError(WalletConnectionError):
     """The answer ended too early, is too large, or isn't HTTP/1."""
+
+
+class OverdueError(WalletConnectionError):
+    """There was no answer in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +141,7 @@ class WalletConnection:
         self._reader = WalletAnswerReader()
         self._has_heard = False
         self._is_kept = False
+        self._is_overdue = False
         self.is_reusable = False
 
     def close(self) -> None:
@@ -143,6 +149,11 @@ class WalletConnection:
         self.is_reusable = False
         self._reader.close()
         self._plain.socket.close()
+
+    def give_up(self) -> None:
+        """Have the call under way raise ``OverdueError``."""
+        self._is_overdue = True
+        self.close()
 
     async def is_quiet(self) -> bool:
         """Whether a kept connection has neither ended nor said anything since its last answer."""
@@ -216,7 +227,7 @@ class WalletConnection:
             data = await self._read_some()
         except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
             raise self._lost() from None
-        if not data and not self._has_heard:
+        if self._is_overdue or not (data or self._has_heard):
             raise self._lost()
         self._has_heard = True
         if data:
@@ -225,5 +236,7 @@ class WalletConnection:
             self._reader.end()
 
     def _lost(self) -> WalletConnectionError:
+        if self._is_overdue:
+            return OverdueError("no answer in time")
         is_stale = self._is_kept and not self._has_heard
         return StaleConnectionError(LOST) if is_stale else BrokenAnswerError(LOST)

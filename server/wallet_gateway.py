@@ -99,26 +99,28 @@ class HttpWalletGateway:
         """Close the idle connections and keep no more; calls in flight go on. To be called inside trio."""
         self._transport.close()
 
+    def fail_overdue(self) -> None:
+        """For a patrol, see ``WalletTransport``."""
+        self._transport.fail_overdue()
+
     async def send(self, operator: Operator, call: WalletCall, timeout_ms: int) -> WalletAnswer:
         """One attempt, from the resolution of the host's name to the answer's last byte within ``timeout_ms``."""
         problem = _url_problem(operator.wallet_callback_url, self._allow_insecure)
         if problem is not None:
             return Declined(f"not sent: the wallet callback URL {problem}")
-        with trio.move_on_after(timeout_ms / 1000) as deadline:
-            try:
-                return await self._answer(operator, call, may_reuse=True)
-            except StaleConnectionError:
-                pass  # the wallet closed it just as the call went out; a connection of the call's own can't be stale
-        if deadline.cancelled_caught:
-            return Unclear("no answer in time")
-        with trio.move_on_at(deadline.deadline):
-            return replace(await self._answer(operator, call, may_reuse=False), sends=2)
-        return Unclear("no answer in time", sends=2)
+        give_up_at = trio.current_time() + timeout_ms / 1000
+        try:
+            return await self._answer(operator, call, give_up_at, may_reuse=True)
+        except StaleConnectionError:
+            pass  # the wallet closed it just as the call went out; a connection of the call's own can't be stale
+        return replace(await self._answer(operator, call, give_up_at, may_reuse=False), sends=2)
 
-    async def _answer(self, operator: Operator, call: WalletCall, *, may_reuse: bool) -> WalletAnswer:
+    async def _answer(
+        self, operator: Operator, call: WalletCall, give_up_at: float, *, may_reuse: bool
+    ) -> WalletAnswer:
         """Raises ``StaleConnectionError``, if it may reuse a connection, and nothing else."""
         try:
-            return await self._exchange(operator, call, may_reuse=may_reuse)
+            return await self._exchange(operator, call, give_up_at, may_reuse=may_reuse)
         except StaleConnectionError:
             raise
         except WalletConnectionError as error:
@@ -128,13 +130,16 @@ class HttpWalletGateway:
             log.error("a wallet call failed unexpectedly", extra={"error": type(error).__name__})  # noqa: TRY400
             return Unclear("the call failed unexpectedly")
 
-    async def _exchange(self, operator: Operator, call: WalletCall, *, may_reuse: bool) -> WalletAnswer:
+    async def _exchange(
+        self, operator: Operator, call: WalletCall, give_up_at: float, *, may_reuse: bool
+    ) -> WalletAnswer:
         destination = _destination(operator.wallet_callback_url, call.kind)
         answer = await self._transport.exchange(
             operator.operator_id,
             destination.endpoint,
             self._signed_request(operator, call, destination),
             may_reuse=may_reuse,
+            give_up_at=give_up_at,
         )
         if answer.status != 200:
             return classify_status(answer.status)

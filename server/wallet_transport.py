@@ -10,7 +10,8 @@ from uuid import UUID
 
 import trio
 
-from server.wallet_connection import Endpoint, HttpAnswer, Resolver, WalletConnection, connect
+from actors.patrol import PatrolledWaits
+from server.wallet_connection import Endpoint, HttpAnswer, OverdueError, Resolver, WalletConnection, connect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,32 +42,40 @@ class _Idle:
 
 
 class WalletTransport:
-    """Carries whole requests, each for one operator. The deadline is the caller's."""
+    """Carries whole requests, each for one operator."""
 
     def __init__(self, settings: TransportSettings, ssl_context: ssl.SSLContext, resolver: Resolver) -> None:
         self._settings = settings
         self._ssl_context = ssl_context
         self._resolver = resolver
         self._idle: dict[UUID, list[_Idle]] = {}
+        self._waits = PatrolledWaits()
         self._is_closed = False
 
-    async def exchange(self, operator_id: UUID, endpoint: Endpoint, request: bytes, *, may_reuse: bool) -> HttpAnswer:
+    async def exchange(
+        self, operator_id: UUID, endpoint: Endpoint, request: bytes, *, may_reuse: bool, give_up_at: float
+    ) -> HttpAnswer:
         """Send a POST, on one of the operator's kept connections if it ``may_reuse`` one, and read the answer.
 
-        Raises ``WalletConnectionError``.
+        All of it until ``give_up_at`` by trio's clock. Raises ``WalletConnectionError``.
         """
         connection = await self._take_idle(operator_id, endpoint) if may_reuse else None
-        if connection is None:
-            addresses = await self._resolver.addresses(operator_id, endpoint)
-            connection = await connect(endpoint, addresses, self._ssl_context)
-        try:
-            return await connection.exchange(
-                request,
-                answer_bytes_max=self._settings.answer_bytes_max,
-                drain_ms_max=self._settings.drain_ms_max,
-            )
-        finally:
-            self._keep_or_close(operator_id, endpoint, connection)
+        if connection is not None and self._waits.are_patrolled:
+            self._waits.begin(connection.give_up, give_up_at)
+            try:
+                return await self._exchange(operator_id, endpoint, connection, request)
+            finally:
+                self._waits.end(connection.give_up)
+        with trio.move_on_at(give_up_at):
+            if connection is None:
+                addresses = await self._resolver.addresses(operator_id, endpoint)
+                connection = await connect(endpoint, addresses, self._ssl_context)
+            return await self._exchange(operator_id, endpoint, connection, request)
+        raise OverdueError("no answer in time")
+
+    def fail_overdue(self) -> None:
+        """For a patrol: a deadline for each call is a good part of what the call costs."""
+        self._waits.fail_overdue()
 
     def close(self) -> None:
         """Close the idle connections and keep no more; calls in flight go on. To be called inside trio."""
@@ -75,6 +84,18 @@ class WalletTransport:
             for idle in kept:
                 idle.connection.close()
         self._idle.clear()
+
+    async def _exchange(
+        self, operator_id: UUID, endpoint: Endpoint, connection: WalletConnection, request: bytes
+    ) -> HttpAnswer:
+        try:
+            return await connection.exchange(
+                request,
+                answer_bytes_max=self._settings.answer_bytes_max,
+                drain_ms_max=self._settings.drain_ms_max,
+            )
+        finally:
+            self._keep_or_close(operator_id, endpoint, connection)
 
     async def _take_idle(self, operator_id: UUID, endpoint: Endpoint) -> WalletConnection | None:
         """The operator's newest idle connection that is still good; the others that are not are closed."""

@@ -18,6 +18,7 @@ import trio
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from actors.patrol import PatrolledWaits
 from actors.ports import LedgerUnavailableError
 from server.db.errors import RefusedError
 
@@ -48,6 +49,7 @@ class DirectStatement:
         self._statement = statement.encode()
         self._settings = "; ".join(f"SET {name} = '{value}'" for name, value in settings.items()).encode()
         self._timeout_s = timeout_ms / 1000
+        self._waits = PatrolledWaits()
         self._turn = trio.StrictFIFOLock()
         self._connection: pq.abc.PGconn | None = None
         self._poll = select.poll()
@@ -72,8 +74,13 @@ class DirectStatement:
             raise RefusedError(_NO_SUCH_CHARACTER, None, None)
         trouble = "no answer in time"
         try:
+            values = [text.encode() for text in texts]
+            if self._waits.are_patrolled and self.is_free and self._is_open():
+                return await self._fetch_patrolled(values)
             with trio.move_on_after(self._timeout_s):
-                return await self._fetch_in_turn([text.encode() for text in texts])
+                return await self._fetch_in_turn(values)
+        except trio.ClosedResourceError:
+            pass  # by _stop_waiting
         except (psycopg.Error, OSError, ValueError) as error:
             trouble = type(error).__name__
         # Not within the handler: what libpq says may quote the URL, and its password with it.
@@ -85,37 +92,55 @@ class DirectStatement:
             self._connection.finish()
             self._connection = None
 
-    async def _fetch_in_turn(self, texts: list[bytes]) -> Rows:
+    def fail_overdue(self) -> None:
+        """For a patrol: a deadline for each call is a good part of what the call costs."""
+        self._waits.fail_overdue()
+
+    async def _fetch_patrolled(self, values: list[bytes]) -> Rows:
+        assert self._connection is not None
+        self._turn.acquire_nowait()
+        self._waits.begin(self._stop_waiting, trio.current_time() + self._timeout_s)
         try:
-            self._turn.acquire_nowait()  # the other way takes a turn of trio's loop even if nobody is before
-        except trio.WouldBlock:
-            await self._turn.acquire()
-        try:
-            return await self._fetch(texts)
+            return await self._ask(self._connection, values)
         finally:
+            self._waits.end(self._stop_waiting)
             self._turn.release()
 
-    async def _fetch(self, texts: list[bytes]) -> Rows:
-        if self._connection is None or not self._is_open(self._connection):
-            self.close()
-            self._connection = await self._connected()
-            self._calls, self._calls_planned = 0, _CALLS_PLANNED_MIN
+    def _stop_waiting(self) -> None:
+        """Have the call under way raise ``trio.ClosedResourceError`` and close the connection itself."""
+        if self._connection is not None:
+            trio.lowlevel.notify_closing(self._connection.socket)
+
+    async def _fetch_in_turn(self, values: list[bytes]) -> Rows:
+        async with self._turn:
+            if not self._is_open():
+                self.close()
+                self._connection = await self._connected()
+                self._calls, self._calls_planned = 0, _CALLS_PLANNED_MIN
+            assert self._connection is not None
+            return await self._ask(self._connection, values)
+
+    async def _ask(self, connection: pq.abc.PGconn, values: list[bytes]) -> Rows:
         try:
             if self._calls == self._calls_planned:
-                await self._plan_again(self._connection)
+                await self._plan_again(connection)
             self._calls += 1
-            self._connection.send_query_prepared(_NAME, texts)
-            result = await _answer(self._connection)
+            connection.send_query_prepared(_NAME, values)
+            result = await _answer(connection)
         except RefusedError:
             raise
         except BaseException:
-            await self._give_up(self._connection)
+            await self._give_up(connection)
             raise
         columns = range(result.nfields)
         return [tuple(_text(result.get_value(row, column)) for column in columns) for row in range(result.ntuples)]
 
-    def _is_open(self, connection: pq.abc.PGconn) -> bool:
-        """Whether its server has not closed it meanwhile. What it says before takes one more reading to be seen."""
+    def _is_open(self) -> bool:
+        """Whether there is a connection that its server has not closed meanwhile. What it says before takes one more
+        reading to be seen."""
+        connection = self._connection
+        if connection is None:
+            return False
         try:
             while self._poll.poll(0):
                 connection.consume_input()

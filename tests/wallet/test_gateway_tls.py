@@ -86,6 +86,31 @@ async def test_a_tls_connection_is_kept_and_used_again(certificate):
     assert server.connections == 1
 
 
+async def test_a_kept_tls_connection_that_says_nothing_ends_by_the_patrol(certificate):
+    async def silent_at_last(stream, request):
+        if len(server.requests) > 1:
+            await trio.sleep_forever()
+        await stream.send_all(response(GOOD))
+        return True
+
+    trusting = ssl.create_default_context(cafile=certificate)
+    async with tls_server(certificate, silent_at_last) as server, trio.open_nursery() as nursery:
+        with HttpWalletGateway(WalletGatewaySettings(), FrozenClock(), trusting) as wallet:
+
+            async def patrol():
+                while True:
+                    wallet.fail_overdue()
+                    await trio.sleep(0.01)
+
+            nursery.start_soon(patrol)
+            await trio.testing.wait_all_tasks_blocked()
+            url = f"https://localhost:{server.port}"
+            assert await wallet.send(operator(url), call(), 2000) == Acknowledged(490_000)
+            with trio.fail_after(2):
+                assert await wallet.send(operator(url), call(), 50) == Unclear("no answer in time")
+        nursery.cancel_scope.cancel()
+
+
 async def test_a_stray_answer_behind_tls_is_never_taken_for_the_next_call(certificate):
     async def two_records_at_once(stream, request):
         plain = stream.transport_stream.socket
