@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from actors.operators import limits_for
 from actors.protocol import BetIn
-from actors.records import Commitment, LiveRound, Operator, RoundStatus, RoundTerms, SessionRecord
+from actors.records import Commitment, LiveRound, Operator, OperatorStatus, RoundStatus, RoundTerms, SessionRecord
 from actors.rules import fairness
 from actors.rules.limits import BetLimits, auto_cashout_is_valid, stake_error
 from actors.services import Services
@@ -42,7 +42,8 @@ def end_reason(services: Services, session: SessionRecord, *, is_draining: bool)
     """Why the session has to end now, in the protocol's words, or ``None``."""
     if services.clock.now_ms() >= session.expires_at_ms:
         return "expired"
-    if not services.operators.is_active(session.operator_id) or table_of(services, session) is None:
+    table = table_of(services, session)
+    if table is None or table.operator.status is not OperatorStatus.ACTIVE:
         return "operator_suspended"
     return "shutdown" if is_draining else None
 

@@ -13,16 +13,20 @@ from actors.actor import Actor, Reply
 from actors.errors import ActorError
 from actors.ports import Ledger, LedgerUnavailableError
 from actors.settings import GameSettings
-from actors.transitions import AcknowledgeCall, Answer, PlaceBet, Transition
+from actors.transitions import AcknowledgeCall, Answer, PlaceBet, SettleRound, Transition
 
 log = logging.getLogger("getaway.ledger")
 
 ANSWER_TIMEOUT_MS = 30_000
 """Longer than the database's own deadlines: an answer that is later than this counts as lost."""
 
-COMPANY_MS_MAX = 20
-"""How long acknowledgements wait for others to share their commit with. The money has moved, and should the commit be
+ACKNOWLEDGEMENT_PATIENCE_MS = 20
+"""How long an acknowledgement waits for others to share its commit with. The money has moved, and should the commit be
 lost the call is repeated with the same id: nobody is kept from anything."""
+
+LOSS_PATIENCE_MS = 5
+"""How long the end of a flight that pays nothing waits: too short to be seen, and with fifty rounds a second or more
+another commit is as near."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,8 +48,15 @@ def session_of(transition: Transition) -> UUID:
     return transition.round.session_id if isinstance(transition, PlaceBet) else transition.session_id
 
 
-def _all_can_wait(group: Iterable[_Waiting]) -> bool:
-    return all(isinstance(waiting.transition, AcknowledgeCall) for waiting in group)
+def _patience_s(group: Iterable[_Waiting]) -> float:
+    """How long all of them can wait."""
+    return min(_patience_ms(waiting.transition) for waiting in group) / 1000
+
+
+def _patience_ms(transition: Transition) -> int:
+    if isinstance(transition, AcknowledgeCall):
+        return ACKNOWLEDGEMENT_PATIENCE_MS
+    return LOSS_PATIENCE_MS if isinstance(transition, SettleRound) and transition.win is None else 0
 
 
 class LedgerActor(Actor[_Waiting]):
@@ -75,19 +86,21 @@ class LedgerActor(Actor[_Waiting]):
             if not self._left_over:
                 self._left_over.append(await self.receive())
                 self._gather()
-            if _all_can_wait(self._left_over):
-                await self._wait_for_company()
+            if (patience_s := _patience_s(self._left_over)) > 0:
+                await self._wait_for_company(patience_s)
             await self._commit_group(self._take_group())
 
     def _gather(self) -> None:
         while len(self._left_over) < self._group_max and (waiting := self.receive_nowait()) is not None:
             self._left_over.append(waiting)
 
-    async def _wait_for_company(self) -> None:
+    async def _wait_for_company(self, patience_s: float) -> None:
         """A commit costs the same for one as for many, and while there are rounds the next one is not far."""
-        with trio.move_on_after(COMPANY_MS_MAX / 1000):
-            while len(self._left_over) < self._group_max and _all_can_wait(self._left_over):
+        with trio.move_on_after(patience_s) as scope:
+            while patience_s > 0 and len(self._left_over) < self._group_max:
+                scope.deadline = min(scope.deadline, trio.current_time() + patience_s)
                 self._left_over.append(await self.receive())
+                patience_s = _patience_s(self._left_over)
             self._gather()
 
     def _take_group(self) -> list[_Waiting]:

@@ -63,7 +63,7 @@ async def commit_group(connection: Connection, vault: Vault, transitions: Sequen
 
 def needs_one_call(transitions: Sequence[Transition]) -> bool:
     """Whether none of a group depends on another one, which is how groups are made."""
-    return len(_waves(transitions)) <= 1
+    return len(transitions) == 1 or len(_waves(transitions)) <= 1
 
 
 def _waves(transitions: Sequence[Transition]) -> list[list[int]]:

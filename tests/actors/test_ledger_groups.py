@@ -1,19 +1,21 @@
 """What the ledger actor commits together, and when."""
 
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
 import trio
 from trio.testing import MockClock
 
-from actors.ledger import ANSWER_TIMEOUT_MS, COMPANY_MS_MAX, LedgerActor
+from actors.ledger import ACKNOWLEDGEMENT_PATIENCE_MS, ANSWER_TIMEOUT_MS, LOSS_PATIENCE_MS, LedgerActor
 from actors.patrol import PATROL_MS, Patrol
 from actors.ports import LedgerUnavailableError
 from actors.records import Owner
 from actors.settings import GameSettings
-from actors.transitions import AcknowledgeCall, Applied, ChangeClientSeed
-from tests.helpers.game import LIMITS, OPERATOR_ID
+from actors.transitions import AcknowledgeCall, Applied, ChangeClientSeed, SettleRound
+from tests.helpers.books import cash_out, crash, new_round, new_session
+from tests.helpers.game import LIMITS, OPERATOR_ID, operator
 
 COMMIT_S = 0.002
 
@@ -50,6 +52,12 @@ def urgent(session: int) -> ChangeClientSeed:
     )
 
 
+def end(session: int, *, pays: bool) -> SettleRound:
+    live = new_round(new_session(operator(), session))
+    ended = (cash_out if pays else crash)(Owner("node", 1), live)
+    return replace(ended, session_id=UUID(int=session))
+
+
 @asynccontextmanager
 async def open_ledger(**changes):
     """The actor, its ledger, and what tells it something after so many seconds."""
@@ -79,7 +87,40 @@ async def test_an_acknowledgement_alone_is_committed_soon(autojump_clock: MockCl
     async with open_ledger() as (ledger, commit):
         commit(0, acknowledgement(1))
         commit(0.002, acknowledgement(2))
-    assert ledger.groups == [(COMPANY_MS_MAX / 1000, [1, 2])]
+    assert ledger.groups == [(ACKNOWLEDGEMENT_PATIENCE_MS / 1000, [1, 2])]
+
+
+async def test_a_lost_flight_shares_the_next_commit(autojump_clock: MockClock):
+    async with open_ledger() as (ledger, commit):
+        commit(0, end(1, pays=False))
+        commit(0.003, urgent(2))
+    assert ledger.groups == [(0.003, [1, 2])]
+
+
+async def test_a_lost_flight_waits_less_than_an_acknowledgement(autojump_clock: MockClock):
+    async with open_ledger() as (ledger, commit):
+        commit(0, acknowledgement(1))
+        commit(0.003, end(2, pays=False))
+        commit(0.004, acknowledgement(3))
+        commit(0.1, end(4, pays=False))
+        commit(0.104, acknowledgement(5))
+    assert ledger.groups == [
+        (round(0.003 + LOSS_PATIENCE_MS / 1000, 4), [1, 2, 3]),
+        (round(0.1 + LOSS_PATIENCE_MS / 1000, 4), [4, 5]),
+    ]
+
+
+async def test_an_acknowledgement_that_has_waited_does_not_wait_longer_for_a_lost_flight(autojump_clock: MockClock):
+    async with open_ledger() as (ledger, commit):
+        commit(0, acknowledgement(1))
+        commit(0.018, end(2, pays=False))
+    assert ledger.groups == [(ACKNOWLEDGEMENT_PATIENCE_MS / 1000, [1, 2])]
+
+
+async def test_a_flight_that_pays_does_not_wait(autojump_clock: MockClock):
+    async with open_ledger() as (ledger, commit):
+        commit(0, end(1, pays=True))
+    assert ledger.groups == [(0.0, [1])]
 
 
 async def test_nothing_else_waits(autojump_clock: MockClock):
