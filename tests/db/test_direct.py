@@ -12,6 +12,7 @@ from actors.ports import LedgerUnavailableError
 from server.db.database import open_database
 from server.db.direct import DirectStatement
 from server.db.errors import RefusedError
+from tests.helpers.postgres_proxy import Proxy
 
 PASSWORD = "hush-hush"
 SECRET = "the-seed-of-a-player"
@@ -242,45 +243,9 @@ async def test_after_its_backend_is_terminated_the_next_call_works(direct, datab
     assert await sleeping.fetch("0") != [(pid,)]
 
 
-class Proxy:
-    """TCP in front of the server's socket. It goes dark, for both sides, once the server has said some pieces."""
-
-    def __init__(self, url):
-        head, _, self.folder = url.partition("?host=")
-        self.name = head.rpartition("/")[2]
-        self.last = trio.CancelScope()
-        self.darken(None)
-
-    def url(self, hosts=None, query="") -> str:
-        return f"postgresql://postgres:{PASSWORD}@{hosts or f'127.0.0.1:{self.port}'}/{self.name}?{query}"
-
-    def darken(self, pieces=0):
-        """``None``: all is well again."""
-        self._pieces = pieces
-        self.dark = trio.Event()
-
-    async def serve(self, client):
-        with trio.CancelScope() as self.last:
-            server = await trio.open_unix_socket(f"{self.folder}/.s.PGSQL.5432")
-            async with server, trio.open_nursery() as nursery:
-                nursery.start_soon(self._forward, client, server, nursery.cancel_scope)
-                nursery.start_soon(self._forward, server, client, nursery.cancel_scope)
-
-    async def _forward(self, source, sink, scope):
-        with suppress(trio.BrokenResourceError):
-            async for piece in source:
-                if self._pieces == 0:
-                    self.dark.set()
-                    continue
-                if self._pieces and source.socket.family == socket.AF_UNIX:
-                    self._pieces -= 1
-                await sink.send_all(piece)
-        scope.cancel()
-
-
 @pytest.fixture
 async def proxy(emptied_database_url, nursery):
-    proxy = Proxy(emptied_database_url)
+    proxy = Proxy(emptied_database_url, PASSWORD)
     (listener,) = await nursery.start(partial(trio.serve_tcp, proxy.serve, 0, host="127.0.0.1"))
     proxy.port = listener.socket.getsockname()[1]
     return proxy
