@@ -102,7 +102,8 @@ async def open_node(name: str, settings: GameSettings, clock: ServerClock, ports
         desk = WalletDesk(services, _wallet_starter(wallets))
         lobby = Lobby(services, sessions, rounds, desk)
         foundation.start(services.ledger, Policy.RESTART)
-        foundation.start(Patrol(services.ledger.fail_overdue, desk.fail_overdue, *ports.looks), Policy.RESTART)
+        looks = services.ledger.fail_overdue, desk.fail_overdue, services.waits.fail_overdue, *ports.looks
+        foundation.start(Patrol(*looks), Policy.RESTART)
         foundation.start(directory, Policy.RESTART)
         foundation.start(Heartbeat(services, fenced.set), Policy.RESTART)
         rounds.start(services.metronome, Policy.RESTART)

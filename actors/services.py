@@ -1,7 +1,7 @@
 """What every actor of a node shares: its clock, its owner's mark, its ports and settings, and who counts."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from actors.contact import LedgerContact
 from actors.ledger import LedgerActor
 from actors.metronome import Metronome
 from actors.operators import OperatorDirectory
+from actors.patrol import PatrolledWaits
 from actors.ports import Entropy, Ledger, LedgerUnavailableError, WalletGateway
 from actors.records import Backlog, CallKind, Owner
 from actors.settings import GameSettings
@@ -72,6 +73,7 @@ class Services:
     metronome: Metronome
     observer: Observer
     contact: LedgerContact
+    waits: PatrolledWaits = field(default_factory=PatrolledWaits)
 
 
 async def until_known(change: Callable[[], Awaitable[Answer]], give_up_at: float = float("inf")) -> Answer:

@@ -80,7 +80,7 @@ class SessionActor(Actor[SessionMessage]):
         self._start_round = start_round
         self._draining = draining
         self._balance_minor = session.balance_minor
-        self._owed = Owed(services, session, opened.pending_calls)
+        self._owed = Owed(services, session, opened.pending_calls, lambda: self.report(Look()))
         self._totals = opened.totals
         self._next = session.next
         self._lost = False
@@ -140,6 +140,7 @@ class SessionActor(Actor[SessionMessage]):
                     self._place_waiting_bet()
         finally:
             self._desk.forget(self.session_id)
+            self._owed.close()
             self._end_socket("shutdown")
 
     async def _serve(self) -> ClientSeedIn | None:
@@ -351,10 +352,8 @@ class SessionActor(Actor[SessionMessage]):
         self._services.metronome.join(news.flight)
 
     def _on_over(self, news: RoundOver) -> None:
-        finished, frame_id = news.finished, news.frame_id
-        void = finished.status is RoundStatus.VOID
-        if void and frame_id is None:
-            frame_id = self._bet_frame_id()
+        finished, void = news.finished, news.finished.status is RoundStatus.VOID
+        frame_id = self._bet_frame_id() if void and news.frame_id is None else news.frame_id
         if self._round is not None and self._next.nonce == finished.nonce:
             self._next = self._round.next_commitment
         self._clear_round()
