@@ -45,6 +45,7 @@ READ_S_MAX = 20
 READS_MIN = 20
 WARM_READS = 5
 WRITERS = (1, 4)
+TURNS = 9
 SLOWER_MAX = 0.8
 LOCK_PART_MAX = 0.1
 READ_GOALS = (
@@ -221,12 +222,13 @@ def read_all(archive: Archive, options: Options) -> tuple[Reads, Reads]:
 
 
 def write_both(archive: Archive, options: Options) -> dict[tuple[str, int], Written]:
-    """Medians, by database and number of writers, measured in turns."""
+    """Medians, by database and number of writers, measured in turns: each takes two seconds, a machine's speed changes
+    within minutes, and the full database is still being vacuumed at first."""
     seen: dict[tuple[str, int], list[Written]] = {}
-    for _ in range(options.repetitions):
-        for name, url in (("empty", archive.empty_url), ("full", archive.full_url)):
-            for writers in WRITERS:
-                rounds = options.pick(40, 10) // writers
+    for _ in range(options.pick(TURNS, 1)):
+        for writers in WRITERS:
+            for name, url in (("empty", archive.empty_url), ("full", archive.full_url)):
+                rounds = options.pick(40, 12) // writers
                 written = trio.run(write, url, archive.operator_ids[0], writers, rounds)
                 seen.setdefault((name, writers), []).append(written)
     return {

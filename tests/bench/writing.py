@@ -1,6 +1,7 @@
 """How fast the ledger writes whole rounds: the transitions of many sessions in groups, as a busy node commits them."""
 
 import time
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID, uuid4
@@ -58,16 +59,18 @@ def _round(owner: Owner, sessions: list[CreateSession], nonce: int) -> list[list
 
 
 async def write(url: str, operator_id: UUID, writers: int, rounds: int) -> Written:
-    """``writers`` at once, all for one operator, one currency and one day: where a hot row would be."""
-    async with open_database(url, Path(), pool_size=writers + 2) as database:
-        ledger = PostgresLedger(database, Vault(MASTER_KEY))
-        prepared = [await prepare(ledger, operator_id, rounds) for _ in range(writers)]
+    """``writers`` at once, each with connections of its own as a node has them, all for one operator, one currency and
+    one day: where a hot row would be."""
+    async with AsyncExitStack() as stack:
+        databases = [await stack.enter_async_context(open_database(url, Path(), pool_size=2)) for _ in range(writers)]
+        ledgers = [PostgresLedger(database, Vault(MASTER_KEY)) for database in databases]
+        prepared = [await prepare(ledger, operator_id, rounds) for ledger in ledgers]
         looks: list[int] = []
         async with trio.open_nursery() as watching:
-            watching.start_soon(watch, database, looks)
+            watching.start_soon(watch, databases[0], looks)
             began = trio.current_time()
             async with trio.open_nursery() as nursery:
-                for groups in prepared:
+                for ledger, groups in zip(ledgers, prepared, strict=True):
                     nursery.start_soon(_commit_all, ledger, groups)
             took_s = trio.current_time() - began
             watching.cancel_scope.cancel()
