@@ -1,6 +1,7 @@
 """The three ends of a round, each as the transition to commit and the revealed round to show once it is durable."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from actors.calls import refund_call, win_call
 from actors.records import CallStatus, FinishedRound, LiveRound, Owner, RoundStatus, WalletCall
@@ -25,16 +26,19 @@ class Ending:
         """What the player has not got yet."""
         return 0 if self.owed is None else self.owed.amount_minor
 
-    def claimed(self, owed: WalletCall) -> "Ending":
-        """The same end, with what it owes claimed by the node that commits it."""
-        if isinstance(self.transition, SettleRound):
-            return replace(self, transition=replace(self.transition, win=owed), owed=owed)
-        return replace(self, transition=replace(self.transition, refund=owed), owed=owed)
+    @property
+    def is_claimed(self) -> bool:
+        """Whether the node that commits it is to send what it owes."""
+        return self.owed is not None and self.owed.next_attempt_at_ms > self.owed.created_at_ms
 
 
-def settled(live: LiveRound, owner: Owner, settlement: Settlement, now_ms: int) -> Ending:
+Claim = Callable[[WalletCall], WalletCall | None]
+"""Makes of what is owed the same call, claimed by this node, if it is to send it at once."""
+
+
+def settled(live: LiveRound, owner: Owner, settlement: Settlement, now_ms: int, claim: Claim | None = None) -> Ending:
     """``flying -> settled``."""
-    win = win_call(live, settlement, now_ms)
+    win = _claimed(win_call(live, settlement, now_ms), claim)
     transition = SettleRound(
         owner=owner,
         operator_id=live.operator_id,
@@ -68,10 +72,11 @@ def void(
     attempts: int,
     now_ms: int,
     detail: str | None = None,
+    claim: Claim | None = None,
 ) -> Ending:
     """``betting -> void``: with a refund queued unless it is certain that the player was not debited."""
     assert bet_status in {CallStatus.DECLINED, CallStatus.UNKNOWN}
-    refund = refund_call(live, now_ms) if bet_status is CallStatus.UNKNOWN else None
+    refund = _claimed(refund_call(live, now_ms) if bet_status is CallStatus.UNKNOWN else None, claim)
     transition = VoidRound(
         owner=owner,
         operator_id=live.operator_id,
@@ -90,9 +95,10 @@ def void(
     return Ending(transition, finished, refund)
 
 
-def refunded(live: LiveRound, owner: Owner, reason: str, now_ms: int) -> Ending:
+def refunded(live: LiveRound, owner: Owner, reason: str, now_ms: int, claim: Claim | None = None) -> Ending:
     """``flying -> refunded``: the stake goes back."""
-    refund = refund_call(live, now_ms)
+    refund = _claimed(refund_call(live, now_ms), claim)
+    assert refund is not None
     transition = RefundRound(
         owner=owner,
         operator_id=live.operator_id,
@@ -105,6 +111,10 @@ def refunded(live: LiveRound, owner: Owner, reason: str, now_ms: int) -> Ending:
         settled_at_ms=now_ms,
     )
     return Ending(transition, _finished(live, RoundStatus.REFUNDED, now_ms, reason=reason), refund)
+
+
+def _claimed(owed: WalletCall | None, claim: Claim | None) -> WalletCall | None:
+    return owed if owed is None or claim is None else claim(owed) or owed
 
 
 def _finished(

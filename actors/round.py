@@ -173,6 +173,7 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver]):
             attempts=attempts,
             now_ms=self._services.clock.now_ms(),
             detail=detail,
+            claim=self._desk.claim,
         )
 
     async def _ask_wallet(self) -> WalletAnswer | NotSent:
@@ -235,9 +236,10 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver]):
         settlement, frame_id = landing
         now_ms = self._services.clock.now_ms()
         if settlement is None:
-            await self._end(endings.refunded(live, self._services.owner, endings.SHUTDOWN, now_ms))
+            await self._end(endings.refunded(live, self._services.owner, endings.SHUTDOWN, now_ms, self._desk.claim))
         else:
-            await self._end(endings.settled(live, self._services.owner, settlement, now_ms), frame_id)
+            ending = endings.settled(live, self._services.owner, settlement, now_ms, self._desk.claim)
+            await self._end(ending, frame_id)
 
     async def _until_end(self, plan: FlightPlan, flight: Flight) -> tuple[Settlement | None, str | None] | None:
         """How the flight ends, and the frame that ended it; no settlement when it was interrupted, ``None`` when it is
@@ -275,17 +277,16 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver]):
                 return settlement, message.frame_id
 
     async def _end(self, ending: endings.Ending, frame_id: str | None = None) -> None:
-        claimed = None if ending.owed is None else self._desk.claim(ending.owed)
-        if claimed is not None:
-            ending = ending.claimed(claimed)
         answer = await commit_until_known(self._services, ending.transition)
         if isinstance(answer, Applied):
             self._over(ending, frame_id)
         else:
             self.report(RoundLost())
-        if claimed is not None:
-            self._desk.send_claimed(claimed, is_claimed=isinstance(answer, Applied) and answer.is_claimed)
-        elif ending.owed is not None:
+        if ending.owed is None:
+            return
+        if ending.is_claimed:
+            self._desk.send_claimed(ending.owed, is_claimed=isinstance(answer, Applied) and answer.is_claimed)
+        else:
             self._desk.deliver(self.placed.operator_id)
 
     def _over(self, ending: endings.Ending, frame_id: str | None) -> None:

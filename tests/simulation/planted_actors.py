@@ -235,7 +235,7 @@ def _no_auto():
 
 @BUGS.named("a shutdown settles what still flies")
 def _shutdown_settles():
-    def refunded(live, owner, reason, now_ms):
-        return endings.settled(live, owner, live.plan().unattended(), now_ms)
+    def refunded(live, owner, reason, now_ms, claim=None):
+        return endings.settled(live, owner, live.plan().unattended(), now_ms, claim)
 
     return [(endings, "refunded", refunded)]
