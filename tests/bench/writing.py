@@ -8,11 +8,13 @@ from uuid import UUID, uuid4
 
 import trio
 
+from actors.clock import ServerClock
 from actors.ports import Ledger
 from actors.records import Owner
 from actors.transitions import Applied, CreateSession, Launched, Started, Transition
 from server.db.database import Database, open_database
 from server.db.ledger import PostgresLedger
+from server.entropy import SystemEntropy
 from server.vault import Vault
 from tests.bench.house import HOUR_MS
 from tests.figures.stand import MASTER_KEY
@@ -36,20 +38,20 @@ class Written(NamedTuple):
 async def prepare(ledger: Ledger, operator_id: UUID, rounds: int) -> list[list[Transition]]:
     """The groups of one writer, a node of its own: ``GROUP`` sessions, and of each ``rounds`` rounds, won and paid."""
     now_ms = time.time_ns() // 1_000_000
+    entropy = SystemEntropy(ServerClock(now_ms))  # ids as the server makes them: where they lie in an index matters
     owner = await ledger.register_node(f"writer-{uuid4().hex[:8]}", now_ms)
     chosen = operator(operator_id=operator_id)
-    sessions = [
-        books.new_session(chosen, uuid4(), created_at_ms=now_ms, expires_at_ms=now_ms + HOUR_MS) for _ in range(GROUP)
-    ]
+    times = {"created_at_ms": now_ms, "expires_at_ms": now_ms + HOUR_MS}
+    sessions = [books.new_session(chosen, uuid4(), session_id=entropy.identifier(), **times) for _ in range(GROUP)]
     assert all(isinstance(answer, Launched) for answer in await ledger.commit(sessions))
     for created in sessions:
         await books.opened(ledger, created, owner, now_ms)
-    return [group for nonce in range(1, rounds + 1) for group in _round(owner, sessions, nonce)]
+    return [group for nonce in range(1, rounds + 1) for group in _round(owner, entropy, sessions, nonce)]
 
 
-def _round(owner: Owner, sessions: list[CreateSession], nonce: int) -> list[list[Transition]]:
+def _round(owner: Owner, entropy: SystemEntropy, sessions: list[CreateSession], nonce: int) -> list[list[Transition]]:
     """One round of each session: bet, start, win, acknowledgement."""
-    live = [books.new_round(created, nonce) for created in sessions]
+    live = [books.new_round(created, nonce, round_id=entropy.identifier()) for created in sessions]
     return [
         [books.place(owner, each) for each in live],
         [books.start(owner, each) for each in live],
