@@ -65,7 +65,8 @@ class DirectStatement:
         return not self._turn.locked()
 
     async def fetch(self, *texts: str) -> Rows:
-        """The rows for ``texts``. It ends within the timeout, the wait for other calls included.
+        """The rows for ``texts``. It ends within the timeout, the wait for other calls included, or when the patrol
+        comes by next.
 
         Raises ``RefusedError`` if the database refuses the values, and ``LedgerUnavailableError`` on all other trouble:
         it may be done, then, or not. A cancelled call may be done as well.
