@@ -8,7 +8,7 @@ import trio.testing
 
 from actors.ports import Acknowledged, Declined, Unclear
 from tests.helpers.raw_http import always, raw_server, response
-from tests.helpers.wallet_calls import GOOD, answer_to, call, gateway, operator
+from tests.helpers.wallet_calls import GOOD, answer_to, call, gateway, operator, patrolling
 
 
 def after_one(behaviour):
@@ -28,17 +28,8 @@ def after_one(behaviour):
 @asynccontextmanager
 async def patrolled(**settings):
     """A gateway that a patrol comes by at."""
-    async with gateway(**settings) as wallet, trio.open_nursery() as nursery:
-
-        async def patrol():
-            while True:
-                wallet.fail_overdue()
-                await trio.sleep(0.01)
-
-        nursery.start_soon(patrol)
-        await trio.testing.wait_all_tasks_blocked()
+    async with gateway(**settings) as wallet, patrolling(wallet):
         yield wallet
-        nursery.cancel_scope.cancel()
 
 
 async def second_answer(behaviour, timeout_ms=100, **settings):

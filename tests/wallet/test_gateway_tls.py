@@ -14,7 +14,17 @@ from actors.ports import Acknowledged, Declined, Unclear
 from server.wallet_gateway import HttpWalletGateway, WalletGatewaySettings
 from tests.helpers.certificates import make_certificate
 from tests.helpers.raw_http import always, raw_server, response
-from tests.helpers.wallet_calls import GOOD, KEY, SECRET, FrozenClock, assert_unclear, call, gateway, operator
+from tests.helpers.wallet_calls import (
+    GOOD,
+    KEY,
+    SECRET,
+    FrozenClock,
+    assert_unclear,
+    call,
+    gateway,
+    operator,
+    patrolling,
+)
 
 
 @pytest.mark.parametrize(
@@ -94,21 +104,13 @@ async def test_a_kept_tls_connection_that_says_nothing_ends_by_the_patrol(certif
         return True
 
     trusting = ssl.create_default_context(cafile=certificate)
-    async with tls_server(certificate, silent_at_last) as server, trio.open_nursery() as nursery:
+    async with tls_server(certificate, silent_at_last) as server:
         with HttpWalletGateway(WalletGatewaySettings(), FrozenClock(), trusting) as wallet:
-
-            async def patrol():
-                while True:
-                    wallet.fail_overdue()
-                    await trio.sleep(0.01)
-
-            nursery.start_soon(patrol)
-            await trio.testing.wait_all_tasks_blocked()
-            url = f"https://localhost:{server.port}"
-            assert await wallet.send(operator(url), call(), 2000) == Acknowledged(490_000)
-            with trio.fail_after(2):
-                assert await wallet.send(operator(url), call(), 50) == Unclear("no answer in time")
-        nursery.cancel_scope.cancel()
+            async with patrolling(wallet):
+                url = f"https://localhost:{server.port}"
+                assert await wallet.send(operator(url), call(), 2000) == Acknowledged(490_000)
+                with trio.fail_after(2):
+                    assert await wallet.send(operator(url), call(), 50) == Unclear("no answer in time")
 
 
 async def test_a_stray_answer_behind_tls_is_never_taken_for_the_next_call(certificate):
