@@ -6,9 +6,11 @@ from uuid import UUID
 
 import trio
 
+from actors.patrol import PATROL_MS
 from actors.ports import Declined, LedgerUnavailableError, Unclear
 from actors.records import CallKind, CallStatus
 from actors.settings import GameSettings
+from actors.transitions import AcknowledgeCall
 from tests.helpers.game import LIMITS, OPERATOR_ID, open_game, operator
 
 OTHER = UUID(int=8)
@@ -299,3 +301,28 @@ async def test_an_end_goes_behind_a_backlog_and_past_no_open_breaker(autojump_cl
             lane.note(Unclear("as told"), was_trial=False)
         assert desk.claim(owed) is None
         assert not lane.is_busy, "what was refused keeps no place"
+
+
+async def test_a_win_that_was_acknowledged_elsewhere_is_shown_at_the_next_look(autojump_clock):
+    """By another node, or a person: nothing tells this one, so it looks when the wait is overdue."""
+    async with open_game() as game:
+        game.wallet.script[CallKind.WIN].extend([Unclear("lost")] * 40)
+        player = await game.play(300)
+        player.say("bet", amount_minor=1_000, auto_cashout=1.1)
+        await player.until("round_ended")
+        owed_at = trio.current_time()
+        assert (await player.until("balance"))["pending_minor"] == 1_100
+        call = wins(game)[0].call
+        elsewhere = AcknowledgeCall(
+            operator_id=call.operator_id,
+            session_id=call.session_id,
+            operator_tx_id=call.operator_tx_id,
+            attempts=1,
+            balance_minor=77_777,
+            acknowledged_at_ms=call.created_at_ms,
+        )
+        await game.ledger.commit([elsewhere])
+        shown = await player.until("balance")
+        assert (shown["balance_minor"], shown["pending_minor"]) == (77_777, 0)
+        waited_ms = (trio.current_time() - owed_at) * 1000
+        assert waited_ms <= game.node.services.settings.owed_check_ms + PATROL_MS + 100
