@@ -137,13 +137,14 @@ class PlayerSocket:
                 self._sink.lost()
         finally:
             self._pinger.remove(self)
+            self._stream.leave_messages()
             if door is not None:
                 door.leave()
 
     async def _enter(self, websocket: WebSocketConnection) -> Door | None:
         hello: bytes | None = None
         with trio.move_on_after(self._settings.hello_timeout_ms / 1000):
-            hello = self._text(await websocket.get_message())
+            hello = self._text(await self._message(websocket))
         if hello is None:
             if not self._sink.is_closing:
                 message = "The first frame must be `hello`, as text and in time."
@@ -156,21 +157,30 @@ class PlayerSocket:
         return None
 
     async def _deliver_all(self, websocket: WebSocketConnection, door: Door) -> None:
+        self._stream.take_messages(partial(self._deliver, door), self._settings.message_bytes_max)
         while not self._sink.is_closing:
-            text = self._text(await websocket.get_message())
-            # As of the bytes: the library may have kept the message waiting while others ran.
-            received_at_ms = self._stream.received_at_ms
-            if self._sink.is_closing:
-                continue
-            if self._messages.take():
-                if text is None:
-                    self._sink.send(error_frame("bad_message", "Messages are JSON text, not binary."))
-                else:
-                    door.deliver(text, received_at_ms)
-            elif self._refusals.take():
-                self._sink.send(error_frame("rate_limited", words("rate_limited")))
+            message = await self._message(websocket)
+            if not self._sink.is_closing:
+                self._deliver(door, self._text(message))
+
+    async def _message(self, websocket: WebSocketConnection) -> str | bytes:
+        message = await websocket.get_message()
+        self._stream.took()
+        return message
+
+    def _deliver(self, door: Door, text: bytes | None) -> None:
+        if self._sink.is_closing:
+            return
+        if self._messages.take():
+            if text is None:
+                self._sink.send(error_frame("bad_message", "Messages are JSON text, not binary."))
             else:
-                self._refuse("rate_limited", words("rate_limited"), CLOSE_POLICY, "flood")
+                # As of the bytes: the library may have kept the message waiting while others ran.
+                door.deliver(text, self._stream.received_at_ms)
+        elif self._refusals.take():
+            self._sink.send(error_frame("rate_limited", words("rate_limited")))
+        else:
+            self._refuse("rate_limited", words("rate_limited"), CLOSE_POLICY, "flood")
 
     def _text(self, message: str | bytes) -> bytes | None:
         """The message as UTF-8; ``None`` if it is none, or closes the socket."""

@@ -51,7 +51,10 @@ class PlayerStream(trio.abc.Stream):
         "_head",
         "_is_held",
         "_is_open",
+        "_message_bytes_max",
+        "_messages_taken",
         "_meter",
+        "_take",
         "_transport",
         "_writing",
         "heard_at",
@@ -83,6 +86,9 @@ class PlayerStream(trio.abc.Stream):
         self._is_open = False
         self._is_held = False
         self._failure_code: Callable[[], int] = _unknown_failure
+        self._take: Callable[[bytes], None] | None = None
+        self._message_bytes_max = 0
+        self._messages_taken = 0
         meter.wait_s(early)
         self.offers_at_once = below is transport
         """Whether the outlet can do anything: a TLS record can't be made without waiting for the one before."""
@@ -102,6 +108,21 @@ class PlayerStream(trio.abc.Stream):
         if self._handshake_is_over is not None:
             self._handshake_is_over.set()
             self._handshake_is_over = None
+
+    def take_messages(self, take: Callable[[bytes], None], bytes_max: int) -> None:
+        """Have messages that come alone, each in one frame, go straight to ``take``, which must not wait.
+
+        Of others that come by the library ``took`` is to be told, so that none passes another.
+        """
+        self._take, self._message_bytes_max = take, bytes_max
+
+    def leave_messages(self) -> None:
+        """The library gets them all again."""
+        self._take = None
+
+    def took(self) -> None:
+        """A message has come by the library, and what it asks for will be done before anything is read again."""
+        self._messages_taken += 1
 
     def when_closed(self, callback: Callable[[], object]) -> None:
         """See ``Transport.when_closed``."""
@@ -129,13 +150,20 @@ class PlayerStream(trio.abc.Stream):
         if self._early:
             early, self._early = self._early, b""
             return early
-        data = bytes(await self._below.receive_some(max_bytes))
-        self.received_at_ms = self._clock.now_ms()
-        self.heard_at = trio.current_time()
-        wait_s = self._meter.wait_s(data)
-        if wait_s:
-            await trio.sleep(wait_s)
-        return data
+        while True:
+            data = bytes(await self._below.receive_some(max_bytes))
+            self.received_at_ms = self._clock.now_ms()
+            self.heard_at = trio.current_time()
+            message = self._meter.lone_message(data, self._message_bytes_max)
+            wait_s = self._meter.wait_s(data)
+            if wait_s:
+                await trio.sleep(wait_s)
+            # The library has none, or a part of one, that came before this one and was not taken yet.
+            is_next = self._messages_taken == self._meter.messages - 1
+            if message is None or self._take is None or not is_next:
+                return data
+            self._messages_taken += 1
+            self._take(message)
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Write whole frames, after what is left of a tick."""
