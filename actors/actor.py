@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
+import outcome
 import trio
 
 from actors.errors import ActorStoppedError, MailboxFullError
@@ -115,6 +116,17 @@ class Actor(ABC, Generic[Message]):
         if self._reader is not None:
             reader, self._reader = self._reader, None
             trio.lowlevel.reschedule(reader)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether its task waits for a message."""
+        return self._reader is not None
+
+    def fail(self, error: Exception) -> None:
+        """Have its task, if it waits for a message, raise ``error`` instead."""
+        if self._reader is not None:
+            reader, self._reader = self._reader, None
+            trio.lowlevel.reschedule(reader, outcome.Error(error))
 
     async def ask(self, message: Callable[[Reply[Value]], Message], timeout_ms: int) -> Value:
         """Queue ``message(reply)`` and wait for the answer.

@@ -27,15 +27,22 @@ def table_of(services: Services, session: SessionRecord) -> Table | None:
     return None if limits is None else Table(operator=operator, limits=limits)
 
 
-def place_error(services: Services, session: SessionRecord, *, is_busy: bool, is_draining: bool) -> str | None:
-    """The protocol's error code for any bet at this moment, or ``None``. ``is_busy``: another one is under way."""
+def place_error(
+    services: Services, session: SessionRecord, *, is_busy: bool, is_draining: bool, permits: bool
+) -> str | None:
+    """The protocol's error code for any bet at this moment, or ``None``.
+
+    ``is_busy``: another one is under way. ``permits``: the operator's wallet may be called.
+    """
     if is_busy:
         return "round_in_progress"
     if is_draining:
         return "draining"
     if services.clock.now_ms() >= session.expires_at_ms:
         return "session_expired"
-    return None if services.operators.is_active(session.operator_id) else "bet_declined"
+    if not services.operators.is_active(session.operator_id):
+        return "bet_declined"
+    return None if permits else "wallet_unavailable"
 
 
 def end_reason(services: Services, session: SessionRecord, *, is_draining: bool) -> str | None:

@@ -10,7 +10,6 @@ from typing import assert_never
 
 import trio
 
-from actors.actor import Actor
 from actors.alarm import is_to_be_set
 from actors.bets import Table, bet_error, end_reason, new_round, next_commitment, place_error, table_of
 from actors.client_seeds import store_client_seed
@@ -36,6 +35,7 @@ from actors.messages import (
 )
 from actors.owed import Owed
 from actors.ports import LedgerUnavailableError, PlayerSink
+from actors.prompt_actor import PromptActor
 from actors.protocol import (
     BetIn,
     CashoutIn,
@@ -57,7 +57,7 @@ from actors.words import NOT_STORED, WORDS, words
 log = logging.getLogger("getaway.session")
 
 
-class SessionActor(Actor[SessionMessage]):
+class SessionActor(PromptActor[SessionMessage]):
     """One open session. ``start_round`` runs a round's actor, ``run_beside`` a short piece of work; ``draining`` tells
     whether new bets are refused."""
 
@@ -93,6 +93,8 @@ class SessionActor(Actor[SessionMessage]):
         self._bet: BetIn | None = None
         self._bet_waits_until: float | None = None
         self._ends_at: float | None = None
+        self._set_for = float("inf")
+        self._change: ClientSeedIn | None = None
         self._history = HistoryReader(services, session, self._show, run_beside)
 
     def report(self, news: RoundNews | WalletNews | Look) -> None:
@@ -132,27 +134,31 @@ class SessionActor(Actor[SessionMessage]):
         self._desk.listen(self.session_id, self.report)
         try:
             while not self._is_done():
-                if (change := await self._serve()) is not None:
-                    await self._change_client_seed(change)
+                await self._serve()
+                if self._change is not None:
+                    await self._change_client_seed(self._change)
+                    self._change = None
                 elif not self._is_done() and (balance_minor := await self._owed.check()) is not None:
-                    self._balance_minor = balance_minor
-                    self._send_balance()
-                    self._place_waiting_bet()
+                    self._note_balance(balance_minor)
         finally:
             self._desk.forget(self.session_id)
             self._owed.close()
             self._end_socket("shutdown")
 
-    async def _serve(self) -> ClientSeedIn | None:
-        """Handle messages until the time has come to look, or one takes time itself: that one is handed back."""
-        set_for = self._wakes_at()
-        with trio.move_on_at(set_for):
-            while not (self._is_done() or is_to_be_set(set_for, self._wakes_at())):
-                message = self.receive_nowait() or await self.receive()
-                if isinstance(message, FromPlayer) and isinstance(message.frame, ClientSeedIn):
-                    return message.frame
-                self._handle(message)
-        return None
+    async def _serve(self) -> None:
+        """Handle messages until the time has come to look, or one takes time itself."""
+        self._set_for = self._wakes_at()
+        with trio.move_on_at(self._set_for):
+            while not self._has_to_look():
+                self._handle(self.receive_nowait() or await self.receive())
+
+    def handle_at_once(self, message: SessionMessage) -> SessionMessage | None:
+        """See ``PromptActor``."""
+        self._handle(message)
+        return Look() if self._has_to_look() else None
+
+    def _has_to_look(self) -> bool:
+        return self._change is not None or self._is_done() or is_to_be_set(self._set_for, self._wakes_at())
 
     def _wakes_at(self) -> float:
         wakes_at = self._owed.check_at
@@ -207,6 +213,8 @@ class SessionActor(Actor[SessionMessage]):
                 self._judge_bet(bet)
             case FromPlayer(frame=HistoryIn() as wish):
                 self._history.start(wish)
+            case FromPlayer(frame=ClientSeedIn() as wish):
+                self._change = wish
             case Attach():
                 self._attach(message)
             case Detach() if self._sink is message.sink:
@@ -216,7 +224,7 @@ class SessionActor(Actor[SessionMessage]):
             case Leave():
                 self._leave()
             case Detach() | Look() | FromPlayer():
-                pass  # The loop looks at what has changed after every message, and a change of the seed is for ``run``.
+                pass  # What has changed is looked at after every message.
             case _:
                 self._on_round(message)
 
@@ -242,12 +250,7 @@ class SessionActor(Actor[SessionMessage]):
         if table is None:  # its currency was taken away while a round flies, which lands without being watched
             self._end_socket("operator_suspended")
             return
-        self._show(self._welcome(attach, table))
-        if self._round is not None and self._round.is_stored and self._flying is None:
-            self._send_bet_pending(self._round.placed, None)
-
-    def _welcome(self, attach: Attach, table: Table) -> bytes:
-        return welcome_frame(
+        frame = welcome_frame(
             self._services,
             attach.frame_id,
             session=self.record,
@@ -259,6 +262,9 @@ class SessionActor(Actor[SessionMessage]):
             history=with_newest(self._last, attach.history),
             totals=self._totals,
         )
+        self._show(frame)
+        if self._round is not None and self._round.is_stored and self._flying is None:
+            self._send_bet_pending(self._round.placed, None)
 
     async def _change_client_seed(self, change: ClientSeedIn) -> None:
         """Store the seed, then answer. Bets behind it in the mailbox find it in force."""
@@ -282,16 +288,15 @@ class SessionActor(Actor[SessionMessage]):
         if self._round is not None and self._round.is_in_trouble:
             self._refuse("wallet_unavailable", bet.frame_id, NOT_STORED)
             return
-        table = table_of(self._services, self.record)
         is_busy = self._round is not None or self._bet is not None
-        code = place_error(self._services, self.record, is_busy=is_busy, is_draining=self._draining())
-        if code is None and not self._desk.lanes.of(self.record.operator_id).permits:
-            code = "wallet_unavailable"
-        code = code or ("bet_declined" if table is None else bet_error(bet, table, self._balance_minor))
-        if code is not None:
-            self._refuse(code, bet.frame_id)
+        table = table_of(self._services, self.record)
+        lane = self._desk.lanes.of(self.record.operator_id)
+        code = place_error(
+            self._services, self.record, is_busy=is_busy, is_draining=self._draining(), permits=lane.permits
+        )
+        if code or table is None or (code := bet_error(bet, table, self._balance_minor)):
+            self._refuse(code or "bet_declined", bet.frame_id)
             return
-        assert table is not None
         self._bet = bet
         if self._owed.minor:
             self._bet_waits_until = trio.current_time() + self._services.settings.pending_wait_ms / 1000
@@ -312,7 +317,9 @@ class SessionActor(Actor[SessionMessage]):
     def _on_round(self, news: RoundNews) -> None:
         match news:
             case BetStored():
-                self._on_bet_stored()
+                assert self._round is not None
+                self._next = self._round.next_commitment
+                self._send_bet_pending(self._round.placed, self._bet_frame_id())
             case BetTrouble():
                 self._refuse("wallet_unavailable", self._bet_frame_id(), NOT_STORED)
             case BetNotStored():
@@ -333,11 +340,6 @@ class SessionActor(Actor[SessionMessage]):
 
     def _bet_frame_id(self) -> str | None:
         return None if self._bet is None else self._bet.frame_id
-
-    def _on_bet_stored(self) -> None:
-        assert self._round is not None
-        self._next = self._round.next_commitment
-        self._send_bet_pending(self._round.placed, self._bet_frame_id())
 
     def _send_bet_pending(self, live: LiveRound, frame_id: str | None) -> None:
         self._show(encode("bet_pending", frame_id, round_id=live.round_id, amount_minor=live.amount_minor))
@@ -383,17 +385,16 @@ class SessionActor(Actor[SessionMessage]):
         self._clear_round()
 
     def _on_wallet(self, news: WalletNews) -> None:
-        if news.balance_minor is not None:
-            self._balance_minor = news.balance_minor
         self._owed.end(news.operator_tx_id)
-        self._send_balance()
-        self._place_waiting_bet()
+        self._note_balance(self._balance_minor if news.balance_minor is None else news.balance_minor)
 
-    def _place_waiting_bet(self) -> None:
-        if self._bet is None or self._round is not None or self._owed.minor:
-            return
-        bet, self._bet, self._bet_waits_until = self._bet, None, None
-        self._judge_bet(bet)
+    def _note_balance(self, balance_minor: int) -> None:
+        """Show it, and place the bet that has waited for what was owed."""
+        self._balance_minor = balance_minor
+        self._send_balance()
+        if self._bet is not None and self._round is None and not self._owed.minor:
+            bet, self._bet, self._bet_waits_until = self._bet, None, None
+            self._judge_bet(bet)
 
     def _send_balance(self) -> None:
         self._show(encode("balance", None, balance_minor=self._balance_minor, pending_minor=self._owed.minor))

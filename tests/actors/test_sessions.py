@@ -286,6 +286,7 @@ async def test_a_full_house_turns_away(autojump_clock):
 async def test_a_flood_of_frames_is_refused_and_the_round_stays_right(autojump_clock):
     async with open_game() as game:
         player = await game.play(300)
+        player.say("client_seed", value="takes-a-moment")  # behind which all else queues
         for number in range(200):
             player.say("bet", amount_minor=1_000, id=str(number))
         started = await player.until("round_started")
