@@ -59,6 +59,11 @@ class HandOver:
 
 
 @dataclass(frozen=True, slots=True)
+class FlightEnds:
+    """The moment has come at which the flight ends by itself."""
+
+
+@dataclass(frozen=True, slots=True)
 class BetStored:
     """The intent is durable; the operator's wallet is being asked."""
 

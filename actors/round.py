@@ -5,6 +5,7 @@ mailbox with the moment of their receipt, so that one queue orders cash-out and 
 """
 
 import logging
+from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
@@ -20,6 +21,7 @@ from actors.messages import (
     BetTrouble,
     Cashout,
     CashoutRefused,
+    FlightEnds,
     HandOver,
     Interrupt,
     RoundFlies,
@@ -58,7 +60,7 @@ class Unwatched:
         """What became of it is stored."""
 
 
-class RoundActor(Actor[Cashout | Interrupt | HandOver]):
+class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
     """One live round; ``watcher`` is its session. A flight that another node has begun goes on as if it had begun here:
     ``balance_minor`` is the player's balance after its stake."""
 
@@ -226,11 +228,13 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver]):
         return RoundFlies(live, Flight(live.round_id, live.started_at_ms, ends_at_ms), balance_minor)
 
     async def _fly(self, flies: RoundFlies) -> None:
-        live, flight = flies.live, flies.flight
+        live, flight, metronome = flies.live, flies.flight, self._services.metronome
+        reminder = metronome.remind(flight.ends_at_ms, self._remind)
         try:
             landing = await self._until_end(live.plan(), flight)
         finally:
-            self._services.metronome.leave(flight)
+            metronome.forget(reminder)
+            metronome.leave(flight)
         if landing is None:
             return
         settlement, frame_id = landing
@@ -241,6 +245,10 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver]):
             ending = endings.settled(live, self._services.owner, settlement, now_ms, self._desk.claim)
             await self._end(ending, frame_id)
 
+    def _remind(self) -> None:
+        with suppress(ActorError):  # one whose mailbox is full is awake, and sees itself what time it is
+            self.tell(FlightEnds())
+
     async def _until_end(self, plan: FlightPlan, flight: Flight) -> tuple[Settlement | None, str | None] | None:
         """How the flight ends, and the frame that ended it; no settlement when it was interrupted, ``None`` when it is
         handed over.
@@ -248,19 +256,16 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver]):
         At the unattended end the mailbox is emptied first: what was received in time counts, however late it is read.
         So it is before a hand-over, and from then to this actor's end nobody else runs: no cash-out is lost between.
         """
-        clock, leaves = self._services.clock, False
+        leaves = False
         while True:
-            message = None
-            if not leaves:
-                with trio.move_on_at(clock.trio_time(flight.ends_at_ms)):
-                    message = await self.receive()
-            message = message or self.receive_nowait()
+            message = self.receive_nowait()
             if message is None:
-                if clock.now_ms() >= flight.ends_at_ms:
+                if self._services.clock.now_ms() >= flight.ends_at_ms:
                     return plan.unattended(), None
                 if leaves:
                     return None
-                await clock.sleep_until_ms(flight.ends_at_ms)
+                message = await self.receive()
+            if isinstance(message, FlightEnds):
                 continue
             if isinstance(message, HandOver):
                 leaves = True

@@ -67,7 +67,7 @@ DICE_OWNERS = (
 PRINT_OWNERS = ("server/cli/", "server/sandbox/")
 PURE_LIBRARIES = {"collections", "dataclasses", "decimal", "enum", "fractions", "functools", "hashlib", "hmac", "json"}
 PURE_LIBRARIES |= {"math", "orjson", "re", "typing", "uuid"}
-ACTOR_LIBRARIES = PURE_LIBRARIES | {"abc", "contextlib", "logging", "outcome", "trio"}
+ACTOR_LIBRARIES = PURE_LIBRARIES | {"abc", "contextlib", "heapq", "itertools", "logging", "outcome", "trio"}
 
 
 def module_name(path: str) -> str:
