@@ -7,6 +7,7 @@ never the operation. When an actor ends, everybody who still waits for its answe
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
+from uuid import UUID
 
 import outcome
 import trio
@@ -68,8 +69,10 @@ class Reply(Generic[Value]):
 class Actor(ABC, Generic[Message]):
     """A task with a bounded mailbox. Subclasses write ``run``; a supervisor calls ``live``."""
 
-    def __init__(self, name: str, mailbox_max: int) -> None:
-        self.name = name
+    def __init__(self, kind: str, mailbox_max: int, subject: UUID | None = None) -> None:
+        self.kind = kind
+        self._subject = subject
+        """Of whom or what there is one of its kind."""
         self.mailbox_max = mailbox_max
         self.is_stopped = False
         # A list: short, and an empty one is a tenth of a deque or a memory channel.
@@ -100,6 +103,11 @@ class Actor(ABC, Generic[Message]):
 
     def leave_unread(self, message: Message) -> None:
         """A message was taken, and the actor has ended before it came to it. Who waits for an answer is told anyway."""
+
+    @property
+    def name(self) -> str:
+        """For errors: its kind, and its subject if it has one."""
+        return self.kind if self._subject is None else f"{self.kind}:{self._subject}"
 
     @property
     def queued(self) -> int:

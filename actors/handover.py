@@ -134,7 +134,7 @@ class HandOvers(Actor[None]):
             if request.session_id not in self._under_way and len(self._under_way) < REQUESTS_MAX:
                 self._under_way.add(request.session_id)
                 work = self._take_up if request.asker == services.owner else self._give
-                self._run_beside(partial(self._one, work, request), self.name)
+                self._run_beside(partial(self._one, work, request), self.kind)
 
     async def _one(self, work: Callable[[SessionRequest], Awaitable[None]], request: SessionRequest) -> None:
         try:

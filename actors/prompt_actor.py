@@ -5,6 +5,7 @@ the other, each to its end, and what fails is the actor, in its own task, not wh
 """
 
 from abc import abstractmethod
+from uuid import UUID
 
 from actors.actor import Actor, Message
 
@@ -15,8 +16,8 @@ class PromptActor(Actor[Message]):
     What tells must not rely on any order between its own next steps and what the message leads to.
     """
 
-    def __init__(self, name: str, mailbox_max: int) -> None:
-        super().__init__(name, mailbox_max)
+    def __init__(self, kind: str, mailbox_max: int, subject: UUID | None = None) -> None:
+        super().__init__(kind, mailbox_max, subject)
         self._is_handling = False
 
     @abstractmethod

@@ -74,7 +74,7 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
         watcher: RoundWatcher,
         balance_minor: int = 0,
     ) -> None:
-        super().__init__(f"round:{live.round_id}", services.settings.round_mailbox_max)
+        super().__init__("round", services.settings.round_mailbox_max, live.round_id)
         self._services = services
         self._desk = desk
         self.placed = live

@@ -72,7 +72,7 @@ class SessionActor(PromptActor[SessionMessage]):
         draining: Callable[[], bool],
     ) -> None:
         session = opened.session
-        super().__init__(f"session:{session.session_id}", services.settings.session_mailbox_max)
+        super().__init__("session", services.settings.session_mailbox_max, session.session_id)
         self.session_id = session.session_id
         self._services = services
         self._desk = desk

@@ -6,7 +6,6 @@ once and stores what became of it; a failed one is due again later. It can be st
 
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from uuid import UUID
@@ -37,7 +36,7 @@ class WalletActor(Actor[SendBet | Deliver]):
         lane: Lane,
         listener: Callable[[WalletNews], None],
     ) -> None:
-        super().__init__(f"wallet:{session_id}", services.settings.wallet_mailbox_max)
+        super().__init__("wallet", services.settings.wallet_mailbox_max, session_id)
         self._services = services
         self._operator_id = operator_id
         self._session_id = session_id
@@ -59,7 +58,7 @@ class WalletActor(Actor[SendBet | Deliver]):
     async def _send_bet(self, call: WalletCall) -> WalletAnswer | NotSent:
         """Within the bet's deadline, the wait for a place among the operator's bets included."""
         give_up_at = trio.current_time() + self._services.settings.bet_timeout_ms / 1000
-        if not await self._take_place(call, give_up_at):
+        if not await self._take_place(give_up_at):
             return NotSent("too many bets of this operator are in flight")
         try:
             left_ms = int((give_up_at - trio.current_time()) * 1000)
@@ -67,16 +66,17 @@ class WalletActor(Actor[SendBet | Deliver]):
                 return NotSent("the operator's wallet keeps failing")
             return await self._attempt(call, left_ms, was_trial=self._lane.begin())
         finally:
-            self._lane.bets.release_on_behalf_of(call)
+            self._lane.bets.release_on_behalf_of(self)
 
-    async def _take_place(self, call: WalletCall, give_up_at: float) -> bool:
-        with suppress(trio.WouldBlock):
-            self._lane.bets.acquire_on_behalf_of_nowait(call)
-            return True
-        with trio.move_on_at(give_up_at):
-            await self._lane.bets.acquire_on_behalf_of(call)
-            return True
-        return False
+    async def _take_place(self, give_up_at: float) -> bool:
+        try:
+            self._lane.bets.acquire_on_behalf_of_nowait(self)
+        except trio.WouldBlock:
+            with trio.move_on_at(give_up_at):
+                await self._lane.bets.acquire_on_behalf_of(self)
+                return True
+            return False
+        return True
 
     async def _attempt(self, call: WalletCall, timeout_ms: int, *, was_trial: bool) -> WalletAnswer | NotSent:
         """One attempt, at most ``timeout_ms`` long: the gateway sees to that."""

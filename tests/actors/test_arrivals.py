@@ -24,7 +24,7 @@ def slow_checks(game):
     look_up = game.ledger.pending_calls
 
     async def pending_calls(*key):
-        if trio.lowlevel.current_task().name.startswith("session:"):
+        if trio.lowlevel.current_task().name == "session":
             await trio.sleep(CHECK_S)
         return await look_up(*key)
 

@@ -231,7 +231,7 @@ async def test_a_newer_process_of_the_same_name_fences_the_older(autojump_clock)
 
 class Fragile(Actor[object]):
     def __init__(self) -> None:
-        super().__init__("fragile:1", 2)
+        super().__init__("fragile", 2)
         self.lives = 0
 
     async def run(self) -> None:
@@ -268,11 +268,13 @@ async def test_who_waits_for_an_actor_that_fails_is_told_at_once(autojump_clock)
             with pytest.raises(ActorStoppedError):
                 await actor.ask(lambda reply: reply, 60_000)
 
-        nursery.start_soon(wait)
-        await trio.sleep(0.1)
-        actor.tell("fail")
-        before = trio.current_time()
-    assert trio.current_time() - before < 1
+        async with trio.open_nursery() as waiting:
+            waiting.start_soon(wait)
+            await trio.sleep(0.1)
+            actor.tell("fail")
+            before = trio.current_time()
+        assert trio.current_time() - before < 1
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_full_mailbox_refuses_and_queues_nothing(autojump_clock):

@@ -13,7 +13,7 @@ class Scribe(PromptActor[str]):
     """Writes down each message, and which task handled it. ``slow`` ones are for its own task, which takes its time."""
 
     def __init__(self) -> None:
-        super().__init__("scribe:1", 3)
+        super().__init__("scribe", 3)
         self.written: list[str] = []
         self.handlers: list[trio.lowlevel.Task] = []
         self.go_on = trio.Event()
