@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 from uuid import UUID
 
 from actors.records import Commitment, FinishedRound, LiveRound, SessionRecord, SessionTotals
@@ -94,7 +94,7 @@ ClientIn = HelloIn | BetIn | CashoutIn | ClientSeedIn | HistoryIn | PingIn
 def parse_frame(text: bytes) -> ClientIn:
     """A client's frame. Raises ``FrameError``; unknown fields are ignored, an unknown type is an error."""
     try:
-        frame = json.loads(text.decode("utf-8"), parse_float=Decimal, parse_constant=_no_constant)
+        frame = _JSON.decode(text.decode("utf-8"))
     except (ValueError, RecursionError, ArithmeticError):
         raise FrameError("bad_message", "The frame is not valid JSON in UTF-8.") from None
     if not isinstance(frame, dict):
@@ -108,6 +108,9 @@ def parse_frame(text: bytes) -> ClientIn:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(name)
+
+
+_JSON: Final = json.JSONDecoder(parse_float=Decimal, parse_constant=_no_constant)
 
 
 def _frame_id(frame: dict[str, Any]) -> str | None:

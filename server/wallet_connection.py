@@ -211,8 +211,10 @@ class WalletConnection:
             return bytes(await self._stream.receive_some(_READ_BYTES_MAX))
         while True:
             await trio.lowlevel.wait_readable(self._plain.socket)
-            with suppress(BlockingIOError):
+            try:
                 return os.read(self._plain.socket.fileno(), _READ_BYTES_MAX)
+            except BlockingIOError:
+                continue
 
     async def _read_to_end(self) -> None:
         reader = self._reader
