@@ -14,7 +14,7 @@ import trio
 from actors import endings
 from actors.actor import Actor
 from actors.calls import bet_call
-from actors.errors import ActorError, MailboxFullError
+from actors.errors import ActorError
 from actors.messages import (
     BetNotStored,
     BetStored,
@@ -28,10 +28,9 @@ from actors.messages import (
     RoundLost,
     RoundNews,
     RoundOver,
-    SendBet,
 )
 from actors.metronome import Flight
-from actors.ports import Acknowledged, Declined, LedgerUnavailableError, NotSent, Unclear, WalletAnswer
+from actors.ports import Acknowledged, Declined, LedgerUnavailableError, NotSent, Unclear
 from actors.records import CallStatus, Commitment, LiveRound, RoundStatus
 from actors.recovery import resolve_stored
 from actors.rules.settlement import FlightPlan, Result, Settlement
@@ -40,9 +39,6 @@ from actors.transitions import Answer, Applied, PlaceBet, Started, StartRound
 from actors.wallet import WalletDesk
 
 log = logging.getLogger("getaway.round")
-
-WALLET_MARGIN_MS = 2_000
-"""The wallet actor answers within the bet's own deadline; this is for its way through the mailboxes."""
 
 
 class RoundWatcher(Protocol):
@@ -118,7 +114,7 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
             return
         self.is_stored = True
         self.report(BetStored())
-        answer = await self._ask_wallet()
+        answer = await self._desk.send_bet(self._bet)
         if isinstance(answer, Acknowledged):
             live = await self._start(answer)
             if live is not None:
@@ -177,16 +173,6 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
             detail=detail,
             claim=self._desk.claim,
         )
-
-    async def _ask_wallet(self) -> WalletAnswer | NotSent:
-        wallet = self._desk.wallet(self.placed.operator_id, self.placed.session_id)
-        timeout_ms = self._services.settings.bet_timeout_ms + WALLET_MARGIN_MS
-        try:
-            return await wallet.ask_patrolled(lambda reply: SendBet(self._bet, reply), timeout_ms)
-        except MailboxFullError:
-            return NotSent("too many calls of the session wait")
-        except (ActorError, trio.TooSlowError):
-            return Unclear("the wallet actor did not answer")
 
     async def _start(self, taken: Acknowledged) -> LiveRound | None:
         async def start() -> Answer:

@@ -13,16 +13,19 @@ from uuid import UUID
 import trio
 
 from actors.actor import Actor
-from actors.errors import ActorError
+from actors.errors import ActorError, MailboxFullError
 from actors.lanes import Lane, Lanes
 from actors.messages import Deliver, SendBet, WalletNews
-from actors.ports import Acknowledged, NotSent, WalletAnswer
+from actors.ports import Acknowledged, NotSent, Unclear, WalletAnswer
 from actors.records import WalletCall
 from actors.rules.retries import is_over, wait_before_attempt_ms
 from actors.services import Services, commit_until_known
 from actors.transitions import AcknowledgeCall, Applied, PostponeCall
 
 log = logging.getLogger("getaway.wallet")
+
+WALLET_MARGIN_MS = 2_000
+"""The wallet actor answers within the bet's own deadline; this is for its way through the mailboxes."""
 
 
 class WalletActor(Actor[SendBet | Deliver]):
@@ -39,7 +42,7 @@ class WalletActor(Actor[SendBet | Deliver]):
         super().__init__("wallet", services.settings.wallet_mailbox_max, session_id)
         self._services = services
         self._operator_id = operator_id
-        self._session_id = session_id
+        self.session_id = session_id
         self._lane = lane
         self._listener = listener
 
@@ -48,15 +51,15 @@ class WalletActor(Actor[SendBet | Deliver]):
         while (message := self.receive_nowait()) is not None:
             match message:
                 case SendBet() as bet:
-                    bet.reply.answer(await self._send_bet(bet.call))
+                    bet.reply.answer(await self.send_bet(bet.call))
                 case Deliver() as delivery:
                     try:
                         await self._deliver(delivery.call, was_trial=delivery.is_trial)
                     finally:
                         delivery.ended()
 
-    async def _send_bet(self, call: WalletCall) -> WalletAnswer | NotSent:
-        """Within the bet's deadline, the wait for a place among the operator's bets included."""
+    async def send_bet(self, call: WalletCall) -> WalletAnswer | NotSent:
+        """Within the bet's deadline, the wait for a place among the operator's bets included. In the wallet's turn."""
         give_up_at = trio.current_time() + self._services.settings.bet_timeout_ms / 1000
         if not await self._take_place(give_up_at):
             return NotSent("too many bets of this operator are in flight")
@@ -118,7 +121,7 @@ class WalletActor(Actor[SendBet | Deliver]):
     def _acknowledged(self, call: WalletCall, attempts: int, balance_minor: int) -> AcknowledgeCall:
         return AcknowledgeCall(
             operator_id=self._operator_id,
-            session_id=self._session_id,
+            session_id=self.session_id,
             operator_tx_id=call.operator_tx_id,
             attempts=attempts,
             balance_minor=balance_minor,
@@ -133,7 +136,7 @@ class WalletActor(Actor[SendBet | Deliver]):
         return PostponeCall(
             owner=self._services.owner,
             operator_id=self._operator_id,
-            session_id=self._session_id,
+            session_id=self.session_id,
             operator_tx_id=call.operator_tx_id,
             attempts=attempts,
             next_attempt_at_ms=now_ms + wait_ms,
@@ -152,6 +155,7 @@ class WalletDesk:
         self._wallets: dict[UUID, WalletActor] = {}
         self._listeners: dict[UUID, Callable[[WalletNews], None]] = {}
         self._due: Callable[[UUID], None] = _nobody
+        self._patience_ms = services.settings.bet_timeout_ms + WALLET_MARGIN_MS
         self.has_unsent_claims = False
         """A call may be claimed by this node that nobody sends: the courier gives it up before it claims again."""
 
@@ -167,15 +171,52 @@ class WalletDesk:
         """Call ``nudge`` with an operator that may have calls due. It must not wait."""
         self._due = nudge
 
-    def wallet(self, operator_id: UUID, session_id: UUID) -> WalletActor:
-        """The session's wallet actor, started if there is none."""
-        wallet = self._wallets.get(session_id)
-        if wallet is None or wallet.is_stopped:
-            lane = self.lanes.of(operator_id)
-            wallet = WalletActor(self._services, operator_id, session_id, lane, partial(self._news, session_id))
-            self._wallets[session_id] = wallet
-            self._start(wallet, partial(self._ended, wallet, session_id))
-        return wallet
+    async def send_bet(self, call: WalletCall) -> WalletAnswer | NotSent:
+        """Send a bet in its session's turn. There is an answer in time whatever becomes of the wallet's actor."""
+        wallet, is_new = self._wallet(call)
+        if is_new:
+            return await self._send_here(wallet, call)
+        try:
+            return await wallet.ask_patrolled(lambda reply: SendBet(call, reply), self._patience_ms)
+        except MailboxFullError:
+            return NotSent("too many calls of the session wait")
+        except (ActorError, trio.TooSlowError):
+            return Unclear("the wallet actor did not answer")
+
+    async def _send_here(self, wallet: WalletActor, call: WalletCall) -> WalletAnswer | NotSent:
+        """Be the wallet's task for as long as the bet takes: to wake another one and be woken costs more than signing.
+
+        What comes meanwhile queues in its mailbox, for a task of its own.
+        """
+        scope, overdue_at = trio.CancelScope(), trio.current_time() + self._patience_ms / 1000
+        self._services.waits.begin(scope.cancel, overdue_at)
+        try:
+            with scope:
+                return await wallet.send_bet(call)
+        except Exception:
+            log.exception("an actor failed", extra={"actor": wallet.kind})
+            self._services.observer.actor_failed(wallet.kind)
+        finally:
+            self._services.waits.end(scope.cancel)
+            if wallet.queued:
+                self._run(wallet)
+            else:
+                wallet.is_stopped = True
+                self._ended(wallet, call.session_id)
+        return Unclear("the wallet actor did not answer")
+
+    def _wallet(self, call: WalletCall) -> tuple[WalletActor, bool]:
+        """The wallet actor of the call's session, and whether it is new and needs a task."""
+        wallet = self._wallets.get(call.session_id)
+        if wallet is not None and not wallet.is_stopped:
+            return wallet, False
+        lane, news = self.lanes.of(call.operator_id), partial(self._news, call.session_id)
+        wallet = WalletActor(self._services, call.operator_id, call.session_id, lane, news)
+        self._wallets[call.session_id] = wallet
+        return wallet, True
+
+    def _run(self, wallet: WalletActor) -> None:
+        self._start(wallet, partial(self._ended, wallet, wallet.session_id))
 
     def fail_overdue(self) -> None:
         """See ``Actor.fail_overdue``."""
@@ -212,10 +253,11 @@ class WalletDesk:
         if not lane.permits:
             return False
         lane.reserve(call)
+        wallet, is_new = self._wallet(call)
+        if is_new:
+            self._run(wallet)
         try:
-            self.wallet(call.operator_id, call.session_id).tell(
-                Deliver(call, lane.begin(), partial(self._delivered, lane, call))
-            )
+            wallet.tell(Deliver(call, lane.begin(), partial(self._delivered, lane, call)))
         except ActorError:
             log.warning("a wallet was too busy for a delivery")
             lane.release(call)

@@ -8,10 +8,10 @@ from actors.errors import ActorStoppedError, MailboxFullError
 from actors.patrol import PATROL_MS
 from actors.ports import LedgerUnavailableError
 from actors.records import CallKind
-from actors.round import WALLET_MARGIN_MS
 from actors.settings import GameSettings
 from actors.supervisor import Policy, Supervisor
 from actors.transitions import StartRound, VoidRound
+from actors.wallet import WALLET_MARGIN_MS
 from tests.helpers.game import LIMITS, open_game
 
 
