@@ -8,7 +8,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from fractions import Fraction
 from typing import Any, Final, NoReturn
 from uuid import UUID
 
@@ -183,10 +182,11 @@ def _auto_cashout(frame: dict[str, Any]) -> int | None:
         raise FrameError("bad_auto_cashout", "`auto_cashout` must be a number with at most two decimals.")
     if not 1 <= value <= AUTO_CASHOUT_MAX:
         raise FrameError("bad_auto_cashout", "`auto_cashout` must be at least 1.01 and at most the largest multiplier.")
-    hundredths = Fraction(value) * 100
-    if hundredths.denominator != 1:
+    hundredths = int(value * 100)
+    # Rounded, if it has more digits than a context keeps; compared exactly.
+    if Decimal(hundredths).scaleb(-2) != value:
         raise FrameError("bad_auto_cashout", "`auto_cashout` must have at most two decimals.")
-    return hundredths.numerator
+    return hundredths
 
 
 def _client_seed(frame: dict[str, Any], name: str, *, needed: bool) -> str | None:

@@ -1,12 +1,13 @@
 """Frames of any shape: parsed, or refused with an error; never anything else."""
 
 import json
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.protocol import BetIn, FrameError, PingIn, parse_frame, pong_frame
+from actors.protocol import AUTO_CASHOUT_MAX, BetIn, FrameError, PingIn, parse_frame, pong_frame
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=70),
@@ -68,3 +69,24 @@ def test_a_refused_frame_keeps_its_id():
     with pytest.raises(FrameError) as refused:
         parse_frame(b'{"type":"bet","id":"b7"}')
     assert refused.value.frame_id == "b7"
+
+
+@given(
+    st.one_of(
+        st.decimals(1, 1_000_000, allow_nan=False, allow_infinity=False, places=2),
+        st.decimals(1, 1_000_000, allow_nan=False, allow_infinity=False, places=3),
+        st.builds("{}.{}".format, st.integers(1, 1_000_000), st.from_regex(r"[0-9]{1,3}0{0,60}[0-9]?", fullmatch=True)),
+        st.builds("{}e{}".format, st.integers(1, 10**40), st.integers(-60, 3)),
+    )
+)
+def test_an_auto_cashout_is_taken_exactly_or_refused(number):
+    exact = Fraction(str(number)) * 100
+    try:
+        taken = parse_frame(f'{{"type":"bet","amount_minor":100,"auto_cashout":{number}}}'.encode())
+    except FrameError as error:
+        assert error.code == "bad_auto_cashout"
+        assert exact.denominator != 1 or not 100 <= exact <= AUTO_CASHOUT_MAX * 100
+    else:
+        assert isinstance(taken, BetIn)
+        assert taken.auto_cashout_hundredths == exact
+        assert 100 <= exact <= AUTO_CASHOUT_MAX * 100

@@ -1,5 +1,7 @@
 """Outcomes against the customer's vectors, and the exact return of every strategy."""
 
+import hashlib
+import hmac
 import json
 from fractions import Fraction
 
@@ -78,3 +80,15 @@ def test_client_seeds_are_judged(seed, good):
 @pytest.mark.parametrize("seed", ["0" * 63, "0" * 65, "A" * 64, "g" * 64, "0" * 64 + "\n"])
 def test_a_malformed_server_seed_is_none(seed):
     assert not fairness.is_server_seed(seed)
+
+
+@given(
+    st.text("0123456789abcdef", min_size=64, max_size=64),
+    st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True),
+    st.integers(1, 2**40),
+)
+def test_digests_are_what_anybody_computes_with_a_library(server_seed, client_seed, nonce):
+    topics = ("crash", "map", "loot", "guard")
+    texts = [f"{client_seed}:{nonce}:{topic}" for topic in topics]
+    theirs = [hmac.new(server_seed.encode(), text.encode(), hashlib.sha256).hexdigest() for text in texts]
+    assert fairness.digests(server_seed, client_seed, nonce, topics) == theirs
