@@ -250,8 +250,8 @@ class PlayerSink(Protocol):
         """Where the socket takes the ticks of the live round."""
         ...
 
-    def send(self, frame: bytes) -> None:
-        """Queue one JSON text frame. A full queue closes the socket: frames are delivered in order or not at all."""
+    def send(self, *frames: bytes) -> None:
+        """Queue JSON text frames. A full queue closes the socket: frames are delivered in order or not at all."""
         ...
 
     def close(self) -> None:

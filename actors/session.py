@@ -228,9 +228,9 @@ class SessionActor(PromptActor[SessionMessage]):
             case _:
                 self._on_round(message)
 
-    def _show(self, frame: bytes) -> None:
+    def _show(self, *frames: bytes) -> None:
         if self._sink is not None:
-            self._sink.send(frame)
+            self._sink.send(*frames)
 
     def _refuse(self, code: str, frame_id: str | None, message: str | None = None) -> None:
         self._show(error_frame(code, message or words(code), frame_id))
@@ -345,11 +345,10 @@ class SessionActor(PromptActor[SessionMessage]):
         self._show(encode("bet_pending", frame_id, round_id=live.round_id, amount_minor=live.amount_minor))
 
     def _on_flies(self, news: RoundFlies) -> None:
-        assert news.live.started_at_ms is not None
         self._flying = news
         news.flight.show_to(self._sink.outlet if self._sink is not None else None)
         self._balance_minor = news.balance_minor
-        fields = round_fields(news.live, news.live.started_at_ms, news.balance_minor)
+        fields = round_fields(news.live, news.flight.started_at_ms, news.balance_minor)
         self._show(encode("round_started", self._bet_frame_id(), **fields))
         self._services.metronome.join(news.flight)
 
@@ -363,11 +362,12 @@ class SessionActor(PromptActor[SessionMessage]):
         if news.owes_minor:
             self._owed.add(finished.owed_tx_id, news.owes_minor)
         fields = ended_fields(finished, self.record, self._balance_minor, self._next, self._totals)
-        self._show(encode("round_ended", frame_id, **fields))
+        frames = [encode("round_ended", frame_id, **fields)]
         if void and finished.reason in WORDS:
-            self._refuse(finished.reason, frame_id)
+            frames.append(error_frame(finished.reason, words(finished.reason), frame_id))
         if news.owes_minor:
-            self._send_balance()
+            frames.append(self._balance_frame())
+        self._show(*frames)
 
     def _clear_round(self) -> None:
         self._round, self._flying, self._bet = None, None, None
@@ -391,10 +391,10 @@ class SessionActor(PromptActor[SessionMessage]):
     def _note_balance(self, balance_minor: int) -> None:
         """Show it, and place the bet that has waited for what was owed."""
         self._balance_minor = balance_minor
-        self._send_balance()
+        self._show(self._balance_frame())
         if self._bet is not None and self._round is None and not self._owed.minor:
             bet, self._bet, self._bet_waits_until = self._bet, None, None
             self._judge_bet(bet)
 
-    def _send_balance(self) -> None:
-        self._show(encode("balance", None, balance_minor=self._balance_minor, pending_minor=self._owed.minor))
+    def _balance_frame(self) -> bytes:
+        return encode("balance", None, balance_minor=self._balance_minor, pending_minor=self._owed.minor)

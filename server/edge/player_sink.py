@@ -67,9 +67,9 @@ class SocketSink:
         if self.is_closing:
             self._wake()
 
-    def send(self, frame: bytes) -> None:
-        """Write one JSON text frame, or queue it."""
-        self._send(text_frame(frame))
+    def send(self, *frames: bytes) -> None:
+        """Write JSON text frames in one go, or queue them."""
+        self._send(b"".join(map(text_frame, frames)))
 
     def ping(self) -> None:
         """Write a ping, or queue it."""

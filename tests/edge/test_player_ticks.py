@@ -229,6 +229,17 @@ async def test_a_frame_that_waits_is_overtaken_by_nothing():
         assert kernel.sent == [text_frame(b"third")]
 
 
+async def test_frames_that_are_told_together_go_out_together():
+    async with full_once() as (client, sink, kernel):
+        sink.send(b"waits", b"with it")
+        sink.send(b"next")
+        assert [(await client.frame())[1] for _ in range(3)] == ["waits", "with it", "next"]
+        await wait_all_tasks_blocked()
+        sink.send(b"ended", b"x" * 200)
+        assert kernel.sent == [text_frame(b"ended") + text_frame(b"x" * 200)]
+        assert [(await client.frame())[1] for _ in range(2)] == ["ended", "x" * 200]
+
+
 async def test_a_tick_that_waits_is_not_sent_to_who_is_told_to_leave():
     async with full_once() as (client, sink, _):
         tick(sink, 0, text_frame(b"tick"))

@@ -127,9 +127,9 @@ class Player:
         self._read = 0
         self._news = trio.Event()
 
-    def send(self, frame: bytes) -> None:
+    def send(self, *frames: bytes) -> None:
         assert not self.closed, "nothing is sent after the close"
-        self.frames.append(json.loads(frame))
+        self.frames += map(json.loads, frames)
         self._wake()
 
     write = changed = None

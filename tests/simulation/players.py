@@ -33,12 +33,12 @@ class Connection:
 
     # The server's side.
 
-    def send(self, frame: bytes) -> None:
+    def send(self, *frames: bytes) -> None:
         if self.closed or self.life.dead:
             return
-        shown = json.loads(frame)
-        self.browser.world.audit.shown(self.browser.name, self.browser.book, self.browser.name, shown)
-        self.frames.append(shown)
+        for shown in map(json.loads, frames):
+            self.browser.world.audit.shown(self.browser.name, self.browser.book, self.browser.name, shown)
+            self.frames.append(shown)
         if self.stalled and len(self.frames) > UNREAD_MAX:
             self.cut()
         self._wake()
