@@ -63,7 +63,9 @@ async def commit_group(connection: Connection, vault: Vault, transitions: Sequen
 
 def needs_one_call(transitions: Sequence[Transition]) -> bool:
     """Whether none of a group depends on another one, which is how groups are made."""
-    return len(transitions) == 1 or len(_waves(transitions)) <= 1
+    if any(isinstance(transition, CreateSession) for transition in transitions):
+        return len(_waves(transitions)) <= 1
+    return len(set(map(session_key, transitions))) == len(transitions)
 
 
 def _waves(transitions: Sequence[Transition]) -> list[list[int]]:

@@ -44,6 +44,11 @@ class FrameMeter:
             return None
         return _whole_text(data, bytes_max)
 
+    def wait_after_message_s(self) -> float:
+        """The same for data that is a lone message."""
+        self.messages += 1
+        return self._budget.charge(1)
+
     def wait_s(self, data: bytes) -> float:
         """Count the frames that begin in ``data``; the seconds until the client may send more."""
         return self._budget.charge(self.count(data))

@@ -155,7 +155,7 @@ class PlayerStream(trio.abc.Stream):
             self.received_at_ms = self._clock.now_ms()
             self.heard_at = trio.current_time()
             message = self._meter.lone_message(data, self._message_bytes_max)
-            wait_s = self._meter.wait_s(data)
+            wait_s = self._meter.wait_s(data) if message is None else self._meter.wait_after_message_s()
             if wait_s:
                 await trio.sleep(wait_s)
             # The library has none, or a part of one, that came before this one and was not taken yet.

@@ -22,6 +22,7 @@ class Transport(trio.abc.Stream):
     ``trio.ClosedResourceError`` once it is closed."""
 
     __slots__ = (
+        "_is_drained",
         "_raw",
         "_send_bytes_per_second_min",
         "_send_timeout_s",
@@ -37,6 +38,8 @@ class Transport(trio.abc.Stream):
         self._send_timeout_s = send_timeout_s
         self._send_bytes_per_second_min = send_bytes_per_second_min
         self._when_closed: Callable[[], object] | None = None
+        self._is_drained = False
+        """Nothing more had come when it was last read."""
         self.is_closed = False
         self.send_now: Callable[[bytes], int] = raw.send
         """Write as much as the kernel takes now: how many bytes that was. Raises ``OSError`` if it is full, or broken:
@@ -60,18 +63,22 @@ class Transport(trio.abc.Stream):
         """What has come; nothing at the end."""
         # Not by ``self.socket``: thousands of players wait here for hours, and each of its coroutines has a frame.
         await trio.lowlevel.checkpoint_if_cancelled()
+        bytes_max = max_bytes or _READ_BYTES
         has_waited = False
         try:
             while True:
-                try:
-                    data = self._raw.recv(max_bytes or _READ_BYTES)
-                except BlockingIOError:
+                if self._is_drained:
                     await trio.lowlevel.wait_readable(self._raw)
-                    has_waited = True
-                else:
-                    if not has_waited:  # otherwise everybody else has had a turn already
-                        await trio.lowlevel.cancel_shielded_checkpoint()
-                    return data
+                    self._is_drained, has_waited = False, True
+                try:
+                    data = self._raw.recv(bytes_max)
+                except BlockingIOError:
+                    self._is_drained = True
+                    continue
+                if not has_waited:  # otherwise everybody else has had a turn already
+                    await trio.lowlevel.cancel_shielded_checkpoint()
+                self._is_drained = len(data) < bytes_max
+                return data
         except OSError as error:
             raise self._trio_error() from error
 
@@ -131,6 +138,7 @@ class Transport(trio.abc.Stream):
         """Close at once; whoever reads or writes is told. Twice is harmless."""
         if not self.is_closed:
             self.is_closed = True
+            self._is_drained = False  # to read is an error now, not to be waited for
             self.socket.close()
             # Who is told refers to this: kept, it would be a cycle, and garbage that has to be looked for.
             when_closed, self._when_closed = self._when_closed, None
