@@ -19,7 +19,7 @@ _WHOLE_TEXT: Final = 0x81
 _MASKED: Final = 0x80
 _MASK_BYTES: Final = 4
 _LONG: Final = 126
-"""In the place of a length that has two bytes of its own."""
+"""In the place of a length that has two bytes of its own; above, it has eight."""
 _LONG_HEADER_BYTES: Final = 4
 
 
@@ -103,6 +103,8 @@ def _whole_text(data: bytes, bytes_max: int) -> bytes | None:
     if len(data) < 2 or data[0] != _WHOLE_TEXT or not data[1] & _MASKED:
         return None
     length, header_bytes = data[1] & 0x7F, 2
+    if length > _LONG:
+        return None
     if length == _LONG:
         length, header_bytes = int.from_bytes(data[2:4], "big"), _LONG_HEADER_BYTES
         if length < _LONG:

@@ -121,7 +121,7 @@ class PlayerStream(trio.abc.Stream):
         self._take = None
 
     def took(self) -> None:
-        """A message has come by the library, and what it asks for will be done before anything is read again."""
+        """A message has come by the library. Whoever takes messages handles it before the next wait."""
         self._messages_taken += 1
 
     def when_closed(self, callback: Callable[[], object]) -> None:

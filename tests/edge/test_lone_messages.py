@@ -5,6 +5,7 @@ import random
 
 import pytest
 import trio
+from trio_websocket import WebSocketConnection
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import TextMessage
 from wsproto.frame_protocol import Opcode
@@ -74,6 +75,8 @@ OTHERS = {
     "a short length in its long form": [b"\x81\xfe\x00\x02\0\0\0\0{}"],
     "a long length that is cut": [b"\x81\xfe\x01"],
     "the longest form": [b"\x81\xff" + (2).to_bytes(8, "big") + b"\0\0\0\0{}"],
+    "the longest form, as long as its code": [b"\x81\xff" + (119).to_bytes(8, "big") + bytes(4) + b" " * 119],
+    "the longest form, cut at its code": [b"\x81\xff" + (70_000).to_bytes(8, "big") + bytes(4) + b" " * 119],
 }
 
 
@@ -217,6 +220,49 @@ async def test_what_is_wrong_ends_the_socket_between_messages_as_well(said, code
         assert (await client.until_close())[1] == code
         texts = [text for text, _ in world.lobby.doors[0].delivered]
         assert texts == ([b"1"] if said[0].startswith(b"\x81") else [])
+
+
+async def test_a_player_who_sends_too_many_lone_messages_is_read_more_slowly(autojump_clock):
+    taken, times = [], []
+    meter = FrameMeter(10, 5)
+    clock = ServerClock(0)
+    stream = PlayerStream(None, Said(*map(say, range(15))), head=b"", early=b"", clock=clock, meter=meter)
+    stream.open(lambda: 1011)
+
+    def take(message):
+        taken.append(message)
+        times.append((stream.received_at_ms, clock.now_ms()))
+
+    stream.take_messages(take, BYTES_MAX)
+    assert await stream.receive_some() == b""
+    assert taken == [b"%d" % number for number in range(15)]
+    assert all(received_at_ms == now_ms for received_at_ms, now_ms in times[:5])
+    # What waits was received when it came all the same.
+    assert all(99 <= now_ms - received_at_ms <= 101 for received_at_ms, now_ms in times[5:])
+
+
+async def test_messages_that_come_alone_take_the_short_way_through_a_real_socket(monkeypatch):
+    read, get_message = [], WebSocketConnection.get_message
+
+    async def noted(websocket):
+        message = await get_message(websocket)
+        read.append(message)
+        return message
+
+    monkeypatch.setattr(WebSocketConnection, "get_message", noted)
+    async with open_edge() as world:
+        client = await world.player()
+        door = world.lobby.doors[0]
+        for number in range(3):
+            await client.say(str(number))
+            await until(lambda number=number: len(door.delivered) == number + 1)
+        assert read == ['{"type":"hello"}']
+        await client.send(Opcode.TEXT, b"par", fin=False)
+        await client.send(Opcode.CONTINUATION, b"ted")
+        await until(lambda: len(door.delivered) == 4)
+        await client.say("last")
+        await until(lambda: len(door.delivered) == 5)
+        assert read == ['{"type":"hello"}', "parted"]
 
 
 async def test_nothing_is_taken_once_the_server_closes():
