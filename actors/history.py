@@ -10,7 +10,7 @@ from actors.services import Services
 from actors.words import words
 
 RunBeside = Callable[[Callable[[], Awaitable[None]], str], None]
-"""Runs a piece of work as a task of its own, under a name for the log."""
+"""Runs a piece of work as a task of its own, under a kind for the log."""
 
 
 class HistoryReader:

@@ -184,7 +184,7 @@ class Metronome(Actor[None]):
         return divmod(-(-flight.started_at_ms // self.beat_ms) * self.beat_ms, self._tick_ms)
 
     async def run(self) -> None:
-        """Beat for ever, but not while there is nothing to stream."""
+        """Beat for ever, but not while there is nothing to stream or to remind of."""
         beat_ms = self.next_beat_ms()
         while True:
             if not (self._cohorts or self._reminders):

@@ -25,8 +25,9 @@ class PromptActor(Actor[Message]):
         """Handle a message without waiting. What is left of it goes to the actor's own task, as a message."""
 
     def tell(self, message: Message) -> None:
-        """See ``Actor.tell``; what a message tells its own actor is handled after it."""
-        if not self.is_waiting or self._is_handling:
+        """See ``Actor.tell``. An actor that handles a message must not tell itself another one: it has it at hand."""
+        assert not self._is_handling, "an actor tells itself what it has at hand"
+        if not self.is_waiting:
             super().tell(message)
             return
         self._is_handling = True

@@ -4,8 +4,11 @@ A deadline of trio's own takes seven times as long to set and to take back, and 
 """
 
 from collections.abc import Callable
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import count
+from typing import Final
+
+_STALE_MAX: Final = 64
 
 
 class Reminder:
@@ -18,7 +21,8 @@ class Reminder:
 
 
 class Reminders:
-    """Calls must not wait, and none may raise. Bounded by who sets them: one for each live round."""
+    """Calls must not wait, and none may raise. Bounded by who sets them, one for each live round: what is taken back is
+    kept for a while, but never more of it than of the others and ``_STALE_MAX``."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, int, Reminder]] = []
@@ -42,6 +46,9 @@ class Reminders:
         if reminder.call is not None:
             reminder.call = None
             self._open -= 1
+            if len(self._heap) > 2 * self._open + _STALE_MAX:
+                self._heap = [entry for entry in self._heap if entry[2].call is not None]
+                heapify(self._heap)
 
     def next_ms(self) -> float:
         """When the next call is due; infinite if none is."""

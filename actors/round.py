@@ -214,11 +214,14 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
         return RoundFlies(live, Flight(live.round_id, live.started_at_ms, ends_at_ms), balance_minor)
 
     async def _fly(self, flies: RoundFlies) -> None:
-        live, flight, metronome = flies.live, flies.flight, self._services.metronome
+        live, flight, metronome, waits = flies.live, flies.flight, self._services.metronome, self._services.waits
         reminder = metronome.remind(flight.ends_at_ms, self._remind)
+        # Should the metronome fail, the patrol comes by.
+        waits.begin(self._remind, self._services.clock.trio_time(flight.ends_at_ms))
         try:
             landing = await self._until_end(live.plan(), flight)
         finally:
+            waits.end(self._remind)
             metronome.forget(reminder)
             metronome.leave(flight)
         if landing is None:

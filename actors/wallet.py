@@ -188,8 +188,9 @@ class WalletDesk:
 
         What comes meanwhile queues in its mailbox, for a task of its own.
         """
-        scope, overdue_at = trio.CancelScope(), trio.current_time() + self._patience_ms / 1000
-        self._services.waits.begin(scope.cancel, overdue_at)
+        waits, overdue_at = self._services.waits, trio.current_time() + self._patience_ms / 1000
+        scope = trio.CancelScope() if waits.are_patrolled else trio.CancelScope(deadline=overdue_at)
+        waits.begin(scope.cancel, overdue_at)
         try:
             with scope:
                 return await wallet.send_bet(call)
@@ -197,7 +198,7 @@ class WalletDesk:
             log.exception("an actor failed", extra={"actor": wallet.kind})
             self._services.observer.actor_failed(wallet.kind)
         finally:
-            self._services.waits.end(scope.cancel)
+            waits.end(scope.cancel)
             if wallet.queued:
                 self._run(wallet)
             else:

@@ -47,6 +47,8 @@ def test_any_frame_is_parsed_or_refused(text):
         b'{"type":"bet","amount_minor":' + b"9" * 4_000 + b"e5}",
         b'{"type":"ping","t":1e999}',
         b'{"type":"bet","amount_minor":100,"auto_cashout":1e999999999}',
+        b'{"type":"ping","t":1,"ignored":NaN}',
+        b'{"type":"ping","t":1,"ignored":[-Infinity]}',
         b'{"type":"bet","amount_minor":100,"auto_cashout":1e-999999999}',
         b'{"type":"bet","amount_minor":100,"auto_cashout":1.5000000000000000000000000000000000001}',
         b"[" * 4_000,

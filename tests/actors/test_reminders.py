@@ -34,6 +34,16 @@ def test_what_is_taken_back_is_not_made_and_waited_for_by_nobody():
     assert made == [20] and not reminders
 
 
+def test_little_is_kept_of_what_is_taken_back():
+    reminders, made = Reminders(), []
+    kept = [reminders.set(10**6 + number, lambda number=number: made.append(number)) for number in range(20)]
+    for number in range(5_000):
+        reminders.take_back(reminders.set(10**7 + number, made.clear))
+    assert len(reminders._heap) <= 2 * len(kept) + 65
+    reminders.make_due(10**8)
+    assert made == list(range(20)) and not reminders and not reminders._heap
+
+
 def test_a_call_may_set_and_take_back_others():
     reminders, made = Reminders(), []
     third = reminders.set(30, lambda: made.append("third"))

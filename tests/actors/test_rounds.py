@@ -4,6 +4,10 @@ import pytest
 import trio
 import trio.lowlevel
 
+from actors.ledger import LOSS_PATIENCE_MS
+from actors.messages import Cashout
+from actors.metronome import LATE_MS_MAX
+from actors.patrol import PATROL_MS
 from actors.ports import Declined, Unclear
 from actors.records import CallKind
 from actors.rules import fairness
@@ -300,3 +304,62 @@ async def test_a_bad_bet_gets_its_error_and_changes_nothing(autojump_clock, fiel
         assert game.wallet.calls == []
         player.say("bet", amount_minor=1_000)
         assert (await player.until("round_started"))["nonce"] == 1
+
+
+async def test_a_cash_out_that_was_received_in_time_counts_behind_the_reminder_of_the_end(autojump_clock):
+    async with open_game() as game:
+        player = await game.play(200)
+        player.say("bet", amount_minor=1_000)
+        await player.until("round_started")
+        (actor,) = game.node.lobby._rounds.values()
+        await trio.sleep(1)
+        actor._remind()
+        actor.tell(Cashout("c", game.clock.now_ms()))
+        assert (await player.until("round_ended"))["result"] == "cashout"
+
+
+@pytest.mark.parametrize("fails", ["nothing", "the metronome"])
+async def test_a_flight_ends_in_time_whatever_becomes_of_the_metronome(autojump_clock, fails):
+    async with open_game() as game:
+        player = await game.play(150)
+        player.say("bet", amount_minor=1_000)
+        await player.until("round_started")
+        (actor,) = game.node.lobby._rounds.values()
+        if fails == "the metronome":
+            game.node.services.metronome._beat = None
+            await trio.sleep(1)
+        await player.until("round_ended")
+        late_ms = game.clock.now_ms() - actor.placed.plan().ends_at_ms - actor._flies.flight.started_at_ms
+        assert 0 <= late_ms <= (PATROL_MS if fails == "the metronome" else LATE_MS_MAX) + LOSS_PATIENCE_MS + 1
+        assert set(game.observer.failures) == ({"metronome"} if fails == "the metronome" else set())
+
+
+async def test_a_reminder_finds_a_full_mailbox_and_harms_nobody(autojump_clock):
+    async with open_game() as game:
+        player = await game.play(150)
+        player.say("bet", amount_minor=1_000)
+        await player.until("round_started")
+        (actor,) = game.node.lobby._rounds.values()
+        actor.tell(Cashout("early", 0))  # wakes it: from now on all others queue
+        for _ in range(actor.mailbox_max - 1):
+            actor.tell(Cashout("early", 0))
+        actor._remind()
+        assert (await player.until("round_ended"))["result"] == "crash"
+        assert game.observer.failures == []
+
+
+async def test_rounds_leave_nothing_behind(autojump_clock):
+    async with open_game() as game:
+        player = await game.play(150, 300, 300)
+        for number in range(3):
+            player.say("bet", amount_minor=1_000)
+            started = await player.until("round_started")
+            if number:
+                await trio.sleep(5)
+                player.say("cashout", round_id=started["round_id"])
+            await player.until("round_ended")
+            await trio.sleep(1)
+        node = game.node
+        assert len(game.wallet.sent(CallKind.WIN)) == 2
+        assert not node.lobby._rounds and not node.desk._wallets and not node.services.waits._waits
+        assert not node.services.metronome._reminders and not node.services.metronome._cohorts

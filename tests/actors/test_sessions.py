@@ -6,10 +6,11 @@ from dataclasses import replace
 import pytest
 import trio
 
+from actors.messages import Leave
 from actors.ports import Unclear
 from actors.records import CallKind, OperatorStatus
 from actors.settings import GameSettings
-from tests.helpers.game import LIMITS, Player, open_game
+from tests.helpers.game import LIMITS, OPERATOR_ID, Player, open_game
 
 
 async def enter_with(game, text: bytes) -> Player:
@@ -313,3 +314,32 @@ async def test_many_sockets_at_once_open_one_session(autojump_clock):
         assert sum(not player.closed for player in players) == 1
         replaced = [player for player in players if player.closed]
         assert all(player.frames[-1] == {"type": "session_ended", "reason": "replaced"} for player in replaced)
+
+
+@pytest.mark.parametrize("how", ["a drain", "a hand-over"])
+async def test_a_session_that_nobody_watches_ends_at_once_when_it_must(autojump_clock, how):
+    async with open_game() as game:
+        player = await game.play()
+        player.door.leave()
+        await trio.sleep(1)
+        (session,) = game.node.lobby._sessions.values()
+        before = trio.current_time()
+        if how == "a drain":
+            await game.node.drain()
+        else:
+            session.tell(Leave())
+            await trio.sleep(0.1)
+        assert session.is_stopped and trio.current_time() - before < 1
+
+
+async def test_a_bet_is_refused_while_the_wallet_may_not_be_called_and_nothing_is_stored(autojump_clock):
+    async with open_game() as game:
+        player = await game.play()
+        lane = game.node.desk.lanes.of(OPERATOR_ID)
+        for _ in range(game.node.services.settings.breaker_failures_max):
+            lane.note(Unclear("as told"), was_trial=False)
+        assert not lane.permits
+        player.say("bet", amount_minor=1_000)
+        assert (await player.until("error"))["code"] == "wallet_unavailable"
+        await trio.sleep(0.1)
+        assert not [frame for frame in player.frames if frame["type"] in {"bet_pending", "round_ended"}]
