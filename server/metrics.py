@@ -4,9 +4,9 @@ Labels come from closed sets, operator ids included (they are provisioned by han
 never labels.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.gc_collector import GCCollector
@@ -16,6 +16,32 @@ from prometheus_client.process_collector import ProcessCollector
 _FAST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _WALLET_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _GROUP_SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+
+
+_NOTES_MAX: Final = 500
+
+
+class Notes:
+    """What is to be counted, noted down until somebody looks or there is much of it.
+
+    Between other things, where the code is cold, to count one takes far longer than among many of its kind.
+    """
+
+    def __init__(self) -> None:
+        self._notes: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
+
+    def add(self, count: Callable[..., None], *values: Any) -> None:
+        """Have ``count(*values)`` called before anybody looks."""
+        self._notes.append((count, values))
+        if len(self._notes) >= _NOTES_MAX:
+            self.collect()
+
+    def collect(self) -> tuple[()]:
+        """Count what is noted. A registry asks its collectors in order: this one has no series, and is the first."""
+        notes, self._notes = self._notes, []
+        for count, values in notes:
+            count(*values)
+        return ()
 
 
 class Undelivered(NamedTuple):
@@ -31,6 +57,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._notes = Notes()
+        self.registry.register(self._notes)
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
@@ -168,10 +196,16 @@ class Metrics:
 
     def round_ended(self, result: str) -> None:
         """A round's end: ``cashout``, ``max_win``, ``crash``, ``void`` or ``refunded``."""
+        self._notes.add(self._count_round_end, result)
+
+    def _count_round_end(self, result: str) -> None:
         self._round_end_series(result).inc()
 
     def wallet_call(self, kind: str, outcome: str, seconds: float) -> None:
         """One attempt at a wallet call: ``acknowledged``, ``declined`` or ``unclear``."""
+        self._notes.add(self._count_wallet_call, kind, outcome, seconds)
+
+    def _count_wallet_call(self, kind: str, outcome: str, seconds: float) -> None:
         self._wallet_call_series(kind, outcome).inc()
         self._wallet_second_series(kind).observe(seconds)
 
@@ -198,6 +232,9 @@ class Metrics:
 
     def ledger_group(self, transitions: int, seconds: float) -> None:
         """One group commit."""
+        self._notes.add(self._count_ledger_group, transitions, seconds)
+
+    def _count_ledger_group(self, transitions: int, seconds: float) -> None:
         self._group_transitions.observe(transitions)
         self._group_seconds.observe(seconds)
 

@@ -1,0 +1,44 @@
+"""What rounds count is noted first; whoever looks sees all of it, and notes do not pile up."""
+
+from uuid import UUID
+
+import pytest
+
+from actors.records import CallKind
+from server.metrics import Metrics, Notes
+from server.observer import MetricsObserver
+
+
+@pytest.mark.parametrize("times", [1, 499, 500, 501, 1_234])
+def test_whoever_looks_sees_everything(times):
+    metrics = Metrics()
+    observer = MetricsObserver(metrics)
+    for _ in range(times):
+        observer.ledger_group(3, 0.002)
+        observer.wallet_call(CallKind.BET, "acknowledged", 0.03)
+        observer.round_ended("settled", "crash")
+    for _ in range(2):
+        value = metrics.registry.get_sample_value
+        assert value("getaway_ledger_group_transitions_count") == times
+        assert value("getaway_ledger_group_transitions_sum") == 3 * times
+        assert value("getaway_ledger_group_seconds_bucket", {"le": "0.001"}) == 0
+        assert value("getaway_ledger_group_seconds_bucket", {"le": "0.0025"}) == times
+        assert value("getaway_wallet_calls_total", {"kind": "bet", "outcome": "acknowledged"}) == times
+        assert value("getaway_wallet_call_seconds_count", {"kind": "bet"}) == times
+        assert value("getaway_rounds_ended_total", {"result": "crash"}) == times
+
+
+def test_an_observer_says_at_once_what_is_rare():
+    metrics = Metrics()
+    MetricsObserver(metrics).wallet_retry(UUID(int=1))
+    assert metrics.registry.get_sample_value("getaway_wallet_retries_total", {"operator_id": str(UUID(int=1))}) == 1
+
+
+def test_notes_are_counted_in_their_order_and_do_not_pile_up():
+    notes, counted = Notes(), []
+    most = 0
+    for number in range(3_000):
+        notes.add(counted.append, number)
+        most = max(most, number + 1 - len(counted))
+    assert most < 500 and len(counted) >= 2_500
+    assert notes.collect() == () and counted == list(range(3_000))
