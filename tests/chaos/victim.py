@@ -130,7 +130,7 @@ def wrap_wallet():
 
 
 def wrap_sockets():
-    wrap_plain(SocketSink, "send", lambda _self, frame: frames_of(frame), after=None)
+    wrap_plain(SocketSink, "send", lambda _self, *frames: frames_of(b"".join(frames)), after=None)
     wrap(PlayerStream, "send_frames", lambda _self, frames: frames_of(frames), before=None, after="written")
 
 

@@ -209,8 +209,9 @@ def test_a_server_that_stalls_can_not_hide_it(stage):
     assert status == 0, err
     bets = told["latencies_ms"]["bet"]
     assert bets["max"] > 1_000
-    # A fifth of all bets were due during the stall, evenly over it: a tenth of all waited for half of it or longer.
-    assert bets["p90"] > 500
+    # A fifth of all bets were due during the stall, evenly over it: more than an eighth of all waited for a third of it
+    # or longer, and a tenth surely for a sixth.
+    assert bets["p90"] > 250
     assert bets["p50"] < 500
     assert told["latencies_ms"]["tick"]["max"] > 1_000
     assert told["counts"]["ticks_skipped"] > 10
