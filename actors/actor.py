@@ -69,6 +69,9 @@ class Reply(Generic[Value]):
 class Actor(ABC, Generic[Message]):
     """A task with a bounded mailbox. Subclasses write ``run``; a supervisor calls ``live``."""
 
+    # Of a subclass's attributes thousands of instances share the names, but only up to thirty of them.
+    __slots__ = ("_mail", "_open_replies", "_reader", "_subject", "is_stopped", "kind", "mailbox_max")
+
     def __init__(self, kind: str, mailbox_max: int, subject: UUID | None = None) -> None:
         self.kind = kind
         self._subject = subject

@@ -16,6 +16,8 @@ class PromptActor(Actor[Message]):
     What tells must not rely on any order between its own next steps and what the message leads to.
     """
 
+    __slots__ = ("_is_handling",)
+
     def __init__(self, kind: str, mailbox_max: int, subject: UUID | None = None) -> None:
         super().__init__(kind, mailbox_max, subject)
         self._is_handling = False
