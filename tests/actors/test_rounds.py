@@ -306,12 +306,18 @@ async def test_a_bad_bet_gets_its_error_and_changes_nothing(autojump_clock, fiel
         assert (await player.until("round_started"))["nonce"] == 1
 
 
+async def in_flight(game, crash_hundredths):
+    """A player whose round flies, and the round's actor."""
+    player = await game.play(crash_hundredths)
+    player.say("bet", amount_minor=1_000)
+    await player.until("round_started")
+    (actor,) = game.node.lobby._rounds.values()
+    return player, actor
+
+
 async def test_a_cash_out_that_was_received_in_time_counts_behind_the_reminder_of_the_end(autojump_clock):
     async with open_game() as game:
-        player = await game.play(200)
-        player.say("bet", amount_minor=1_000)
-        await player.until("round_started")
-        (actor,) = game.node.lobby._rounds.values()
+        player, actor = await in_flight(game, 200)
         await trio.sleep(1)
         actor._remind()
         actor.tell(Cashout("c", game.clock.now_ms()))
@@ -321,10 +327,7 @@ async def test_a_cash_out_that_was_received_in_time_counts_behind_the_reminder_o
 @pytest.mark.parametrize("fails", ["nothing", "the metronome"])
 async def test_a_flight_ends_in_time_whatever_becomes_of_the_metronome(autojump_clock, fails):
     async with open_game() as game:
-        player = await game.play(150)
-        player.say("bet", amount_minor=1_000)
-        await player.until("round_started")
-        (actor,) = game.node.lobby._rounds.values()
+        player, actor = await in_flight(game, 150)
         if fails == "the metronome":
             game.node.services.metronome._beat = None
             await trio.sleep(1)
@@ -336,10 +339,7 @@ async def test_a_flight_ends_in_time_whatever_becomes_of_the_metronome(autojump_
 
 async def test_a_reminder_finds_a_full_mailbox_and_harms_nobody(autojump_clock):
     async with open_game() as game:
-        player = await game.play(150)
-        player.say("bet", amount_minor=1_000)
-        await player.until("round_started")
-        (actor,) = game.node.lobby._rounds.values()
+        player, actor = await in_flight(game, 150)
         actor.tell(Cashout("early", 0))  # wakes it: from now on all others queue
         for _ in range(actor.mailbox_max - 1):
             actor.tell(Cashout("early", 0))
