@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
-FILE_LINES_MAX = 400
+FILE_LINES_MAX = 600
 FUNCTION_LINES_MAX = 60
 
 LAYERS = {"actors.rules": {"actors.rules"}, "actors": {"actors"}, "server": {"actors", "server"}}
