@@ -14,22 +14,29 @@ RunBeside = Callable[[Callable[[], Awaitable[None]], str], None]
 
 
 class HistoryReader:
-    """Answers ``history`` through ``show``. One read at a time; another one meanwhile is refused (``rate_limited``)."""
+    """Answers ``history`` through ``show``. One read at a time, and one large answer unsent: another one meanwhile, or
+    while the player ``is_behind`` with reading what came before, is refused (``rate_limited``)."""
 
-    __slots__ = ("_is_reading", "_run_beside", "_services", "_session", "_show")
+    __slots__ = ("_is_behind", "_is_reading", "_run_beside", "_services", "_session", "_show")
 
     def __init__(
-        self, services: Services, session: SessionRecord, show: Callable[[bytes], None], run_beside: RunBeside
+        self,
+        services: Services,
+        session: SessionRecord,
+        show: Callable[[bytes], None],
+        run_beside: RunBeside,
+        is_behind: Callable[[], bool],
     ) -> None:
         self._services = services
         self._session = session
         self._show = show
         self._run_beside = run_beside
+        self._is_behind = is_behind
         self._is_reading = False
 
     def start(self, request: HistoryIn) -> None:
         """Read and answer, in a while."""
-        if self._is_reading:
+        if self._is_reading or self._is_behind():
             self._show(error_frame("rate_limited", words("rate_limited"), request.frame_id))
             return
         self._is_reading = True

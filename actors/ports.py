@@ -250,6 +250,11 @@ class PlayerSink(Protocol):
         """Where the socket takes the ticks of the live round."""
         ...
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether some of what was sent has not been taken by the player's side yet."""
+        ...
+
     def send(self, *frames: bytes) -> None:
         """Queue JSON text frames. A full queue closes the socket: frames are delivered in order or not at all."""
         ...

@@ -95,7 +95,7 @@ class SessionActor(PromptActor[SessionMessage]):
         self._ends_at: float | None = None
         self._set_for = float("inf")
         self._change: ClientSeedIn | None = None
-        self._history = HistoryReader(services, session, self._show, run_beside)
+        self._history = HistoryReader(services, session, self._show, run_beside, self._is_behind)
 
     def report(self, news: RoundNews | WalletNews | Look) -> None:
         """News of this session's round or wallet. Half of the mailbox is kept for them, so there is room."""
@@ -227,6 +227,9 @@ class SessionActor(PromptActor[SessionMessage]):
                 pass  # What has changed is looked at after every message.
             case _:
                 self._on_round(message)
+
+    def _is_behind(self) -> bool:
+        return self._sink is not None and self._sink.is_behind
 
     def _show(self, *frames: bytes) -> None:
         if self._sink is not None:

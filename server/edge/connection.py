@@ -6,6 +6,7 @@ from typing import Protocol
 
 import trio
 
+from server.edge.budgets import Budget
 from server.edge.frame_meter import FrameMeter
 from server.edge.http_connection import HttpServer, HttpStream, TlsHttpStream
 from server.edge.player_socket import PlayerPort, PlayerSocket
@@ -28,7 +29,7 @@ class EdgeObserver(Protocol):
 
     def player_ended(self, end: str) -> None:
         """A player's socket ended: ``closed`` (by the game), ``left``, ``shutdown``, ``handshake``, ``no_hello``,
-        ``enter_timeout``, ``too_large``, ``flood``, ``overflow`` or ``no_pong``."""
+        ``enter_timeout``, ``too_large``, ``flood``, ``control``, ``fragments``, ``overflow`` or ``no_pong``."""
         ...
 
 
@@ -181,7 +182,12 @@ class Connection:
     def _player_socket(self, opened: _Opened, head_bytes: int, players: PlayerPort) -> PlayerSocket:
         settings = self._port.settings
         frames = settings.frames_per_message
-        meter = FrameMeter(settings.messages_per_second * frames, settings.messages_burst * frames)
+        meter = FrameMeter(
+            settings.messages_per_second * frames,
+            settings.messages_burst * frames,
+            control=Budget(settings.controls_per_second, settings.controls_burst),
+            received=Budget(settings.received_bytes_per_second, settings.received_bytes_burst),
+        )
         self._transport.keep_little_unsent(settings.unsent_bytes_max)
         head, early = opened.data[:head_bytes], opened.data[head_bytes:]
         stream = PlayerStream(self._transport, opened.below, head=head, early=early, clock=players.clock, meter=meter)

@@ -15,27 +15,60 @@ _FINAL: Final = 0x80
 _OPCODE: Final = 0x0F
 _CONTROL: Final = 0x08
 _CLOSE: Final = 0x08
+_CONTINUATION: Final = 0x00
 _WHOLE_TEXT: Final = 0x81
+_WHOLE_PING: Final = 0x89
+_WHOLE_PONG: Final = 0x8A
 _MASKED: Final = 0x80
 _MASK_BYTES: Final = 4
 _LONG: Final = 126
 """In the place of a length that has two bytes of its own; above, it has eight."""
 _LONG_HEADER_BYTES: Final = 4
 
+FRAGMENTS_MAX: Final = 64
+"""Frames of one message. A message has 4 KiB at most; one that comes in more pieces is there to cost something."""
+
 
 class FrameMeter:
-    """Follows one direction of a connection from the first byte after the handshake."""
+    """Follows one direction of a connection from the first byte after the handshake.
 
-    __slots__ = ("_budget", "_has_closed", "_header", "_is_in_message", "_payload_left", "messages")
+    It has three budgets: of frames (``per_second``, ``burst``), of the pings and pongs among them, which cost the most
+    and which no page needs more than now and then, and of bytes.
+    """
 
-    def __init__(self, per_second: float, burst: float) -> None:
+    __slots__ = (
+        "_budget",
+        "_bytes",
+        "_control_budget",
+        "_controls",
+        "_fragments",
+        "_has_closed",
+        "_header",
+        "_is_in_message",
+        "_payload_left",
+        "abuse",
+        "messages",
+    )
+
+    def __init__(
+        self, per_second: float, burst: float, *, control: Budget | None = None, received: Budget | None = None
+    ) -> None:
         self._budget = Budget(per_second, burst)
+        self._control_budget = control or self._budget
+        self._bytes = received
+        self._controls = 0
+        """Pings and pongs that were counted but not charged yet."""
+        self._fragments = 0
+        """Frames of the message that is under way."""
         self._header = b""
         self._payload_left = 0
         self._is_in_message = False
         self._has_closed = False
         self.messages = 0
         """How many messages have come, or will when their last frame is complete; pings and the like are none."""
+        self.abuse: str | None = None
+        """What ends the socket: ``control`` (a ping or pong before the first message) or ``fragments`` (a message of
+        more than ``FRAGMENTS_MAX`` frames)."""
 
     def lone_message(self, data: bytes, bytes_max: int) -> bytes | None:
         """The text of a message of at most ``bytes_max`` bytes, if it is all that ``data`` has, in one frame, and comes
@@ -44,14 +77,21 @@ class FrameMeter:
             return None
         return _whole_text(data, bytes_max)
 
-    def wait_after_message_s(self) -> float:
-        """The same for data that is a lone message."""
+    def wait_after_message_s(self, data: bytes) -> float:
+        """The same as ``wait_s`` for data that is a lone message."""
         self.messages += 1
-        return self._budget.charge(1)
+        return max(self._budget.charge(1), self._wait_for_bytes_s(data))
 
     def wait_s(self, data: bytes) -> float:
         """Count the frames that begin in ``data``; the seconds until the client may send more."""
-        return self._budget.charge(self.count(data))
+        wait_s = self._budget.charge(self.count(data))
+        controls, self._controls = self._controls, 0
+        if controls:
+            wait_s = max(wait_s, self._control_budget.charge(controls))
+        return max(wait_s, self._wait_for_bytes_s(data))
+
+    def _wait_for_bytes_s(self, data: bytes) -> float:
+        return 0.0 if self._bytes is None else self._bytes.charge(len(data))
 
     def count(self, data: bytes) -> int:
         """How many frames' headers end in ``data``. What is no frame is counted somehow: the parser ends it."""
@@ -74,9 +114,17 @@ class FrameMeter:
             frames += 1
 
     def _note_kind(self, first: int) -> None:
-        if first & _CONTROL:
-            self._has_closed = self._has_closed or first & _OPCODE == _CLOSE
+        if first & _OPCODE == _CLOSE:
+            self._has_closed = True
+        elif first & _CONTROL:
+            self._controls += 1
+            # What is no right ping or pong is the library's to judge.
+            if not self.messages and first in (_WHOLE_PING, _WHOLE_PONG) and self._payload_left < _LONG:
+                self.abuse = self.abuse or "control"
         else:
+            self._fragments = self._fragments + 1 if first & _OPCODE == _CONTINUATION else 1
+            if self._fragments > FRAGMENTS_MAX:
+                self.abuse = self.abuse or "fragments"
             self._is_in_message = not first & _FINAL
             self.messages += not self._is_in_message
 

@@ -25,6 +25,7 @@ from server.edge.player_socket import PlayerPort
 from server.edge.refusals import full, refusal_bytes
 from server.edge.settings import EdgeSettings
 from server.edge.transport import Transport
+from server.edge.unsent import Unsent
 
 log = logging.getLogger("getaway.edge")
 
@@ -223,6 +224,7 @@ async def serve_edge(
             clock=clock,
             settings=listening.settings,
             pinger=Pinger(listening.settings),
+            unsent=Unsent(listening.settings.unsent_bytes_total_max),
         )
     shared = Port(
         settings=listening.settings,

@@ -11,17 +11,17 @@ import trio
 
 from server.edge.player_stream import PING_FRAME, PlayerStream, text_frame
 from server.edge.settings import EdgeSettings
+from server.edge.unsent import Unsent
 
 CLOSE_NORMAL: Final = 1000
 CLOSE_GOING_AWAY: Final = 1001
 CLOSE_PROTOCOL_ERROR: Final = 1002
-CLOSE_POLICY: Final = 1008
 CLOSE_TOO_LARGE: Final = 1009
 CLOSE_TRY_AGAIN: Final = 1013
 
 
 class SocketSink:
-    """Implements ``actors.ports.PlayerSink``. Overflow of the queue: the socket is cut."""
+    """Implements ``actors.ports.PlayerSink``. Overflow of the queue, in frames or in bytes: the socket is cut."""
 
     __slots__ = (
         "_close_timeout_s",
@@ -34,6 +34,9 @@ class SocketSink:
         "_say_goodbye",
         "_stream",
         "_tick",
+        "_unsent",
+        "_waiting_bytes",
+        "_waiting_bytes_max",
         "_writing",
         "close_code",
         "end",
@@ -41,14 +44,18 @@ class SocketSink:
         "outlet",
     )
 
-    def __init__(self, stream: PlayerStream, settings: EdgeSettings) -> None:
+    def __init__(self, stream: PlayerStream, settings: EdgeSettings, unsent: Unsent) -> None:
         self._stream = stream
+        self._unsent = unsent
         self.outlet = stream.outlet
         """Where the ticks go, straight from the metronome: where none can be written at once, only the newest waits."""
         self.outlet.keep = self._keep
         self._frames_max = settings.outgoing_frames_max
         self._close_timeout_s = settings.close_timeout_ms / 1000
+        self._waiting_bytes_max = settings.outgoing_bytes_max
         self._frames: list[bytes] = []
+        self._waiting_bytes = 0
+        """Of frames that the kernel has not taken, the rest of one that it took in part included."""
         self._tick: bytes | None = None
         self._nursery: trio.Nursery | None = None
         self._say_goodbye: Callable[[], Awaitable[None]] | None = None
@@ -60,6 +67,16 @@ class SocketSink:
         self.close_code = CLOSE_NORMAL
         self.end = "left"
         """Why the socket ended, one of a few words."""
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the client has not taken yet what was sent: see ``actors.ports.PlayerSink``."""
+        return self._waiting_bytes > 0
+
+    def overflow(self) -> None:
+        """What waits for this client is too much for it, or for all: it is dropped, and ``welcome`` tells it again."""
+        self.end = "overflow"
+        self._stream.cut()
 
     def open(self, nursery: trio.Nursery, say_goodbye: Callable[[], Awaitable[None]]) -> None:
         """The handshake is over. ``nursery`` is for what must wait; ``say_goodbye`` ends the socket, in a while."""
@@ -78,16 +95,20 @@ class SocketSink:
     def _send(self, wire: bytes) -> None:
         if self.is_closing:
             return
-        if len(self._frames) >= self._frames_max:
-            self.end = "overflow"
-            self._stream.cut()
+        if len(self._frames) >= self._frames_max or self._waiting_bytes + len(wire) > self._waiting_bytes_max:
+            self.overflow()
             return
         self._tick = None
         sent = self.outlet.offer(wire)
         if not sent:
             self._frames.append(wire)
         if sent != len(wire):
+            self._note_waiting(self._waiting_bytes + len(wire) - sent)
             self._wake()
+
+    def _note_waiting(self, count: int) -> None:
+        self._waiting_bytes = count
+        self._unsent.note(self, count)
 
     def _keep(self, tick: bytes, sent: int) -> None:
         if self._frames or self.is_closing:
@@ -113,6 +134,8 @@ class SocketSink:
         self.outlet.keep = None  # It refers to this: a cycle would be garbage to be looked for.
         self._frames.clear()
         self._tick = None
+        if self._waiting_bytes:
+            self._note_waiting(0)
         if self._writing is not None:
             self._writing.cancel()
         self._end()
@@ -155,12 +178,14 @@ class SocketSink:
 
     async def _write_once(self) -> None:
         if self._frames:
-            count = len(self._frames)
-            # Queued until they are out: see ``_send``.
+            count, bytes_before = len(self._frames), self._waiting_bytes
+            # Queued until they are out: see ``_send``. The rest of a frame that was taken in part goes out with them.
             await self._stream.send_frames(b"".join(self._frames))
             del self._frames[:count]
+            self._note_waiting(max(0, self._waiting_bytes - bytes_before))
         elif self._stream.has_rest:
             await self._stream.finish_tick()
+            self._note_waiting(sum(map(len, self._frames)))
         elif self._tick is not None:
             tick, self._tick = self._tick, None
             await self._stream.send_frames(tick)

@@ -16,14 +16,14 @@ from server.edge.budgets import Budget
 from server.edge.pinger import Pinger
 from server.edge.player_sink import (
     CLOSE_GOING_AWAY,
-    CLOSE_POLICY,
     CLOSE_PROTOCOL_ERROR,
     CLOSE_TOO_LARGE,
     CLOSE_TRY_AGAIN,
     SocketSink,
 )
-from server.edge.player_stream import CLOSE_INTERNAL_ERROR, PlayerStream
+from server.edge.player_stream import CLOSE_INTERNAL_ERROR, CLOSE_POLICY, PlayerStream
 from server.edge.settings import EdgeSettings
+from server.edge.unsent import Unsent
 
 log = logging.getLogger("getaway.edge")
 
@@ -41,6 +41,7 @@ class PlayerPort:
     clock: ServerClock
     settings: EdgeSettings
     pinger: Pinger
+    unsent: Unsent
 
 
 class PlayerSocket:
@@ -57,7 +58,7 @@ class PlayerSocket:
         self._lobby = port.lobby
         self._settings = settings
         self._pinger = port.pinger
-        self._sink = SocketSink(stream, settings)
+        self._sink = SocketSink(stream, settings, port.unsent)
         self._messages = Budget(settings.messages_per_second, settings.messages_burst)
         self._refusals = Budget(settings.messages_per_second, settings.messages_burst * ABUSE_BURSTS)
 
@@ -134,6 +135,7 @@ class PlayerSocket:
                 await websocket.get_message()
         except ConnectionClosed:
             if not self._sink.is_closing:
+                self._sink.end = self._stream.abuse or self._sink.end
                 self._sink.lost()
         finally:
             self._pinger.remove(self)

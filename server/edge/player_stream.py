@@ -17,6 +17,7 @@ from server.edge.transport import Transport
 
 _TEXT = b"\x81"
 _CLOSE_OPCODE = 0x88
+CLOSE_POLICY = 1008
 CLOSE_INTERNAL_ERROR = 1011
 
 
@@ -134,12 +135,18 @@ class PlayerStream(trio.abc.Stream):
         return self._transport.is_closed
 
     @property
+    def abuse(self) -> str | None:
+        """Why no more is read from this client: see ``FrameMeter.abuse``."""
+        return self._meter.abuse
+
+    @property
     def has_rest(self) -> bool:
         """Whether a part of a tick waits for ``finish_tick``."""
         return bool(self.outlet.rest)
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """The head, then frames. A client that sends more of them than it may is read more slowly."""
+        """The head, then frames. A client that sends more of them than it may is read more slowly; of one that sends
+        what nobody may, nothing more is read: the library closes the stream."""
         if self._head:
             head, self._head = self._head, b""
             await trio.lowlevel.checkpoint()
@@ -149,13 +156,15 @@ class PlayerStream(trio.abc.Stream):
             await self._handshake_is_over.wait()
         if self._early:
             early, self._early = self._early, b""
-            return early
+            return early if self._meter.abuse is None else b""
         while True:
             data = bytes(await self._below.receive_some(max_bytes))
             self.received_at_ms = self._clock.now_ms()
             self.heard_at = trio.current_time()
             message = self._meter.lone_message(data, self._message_bytes_max)
-            wait_s = self._meter.wait_s(data) if message is None else self._meter.wait_after_message_s()
+            wait_s = self._meter.wait_s(data) if message is None else self._meter.wait_after_message_s(data)
+            if self._meter.abuse is not None:
+                return b""
             if wait_s:
                 await trio.sleep(wait_s)
             # The library has none, or a part of one, that came before this one and was not taken yet.
@@ -241,7 +250,8 @@ class PlayerStream(trio.abc.Stream):
             if not self._is_open:
                 return b""
             self._is_open = False
-            return bytes((_CLOSE_OPCODE, 2)) + self._failure_code().to_bytes(2, "big")
+            code = self._failure_code() if self._meter.abuse is None else CLOSE_POLICY
+            return bytes((_CLOSE_OPCODE, 2)) + code.to_bytes(2, "big")
 
         if self._is_open and not self.is_closed:
             with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):

@@ -57,11 +57,23 @@ class EdgeSettings:
     messages_burst: int = 40
     """A player's messages. Overflow: the message is dropped and answered by the error ``rate_limited``; ten bursts of
     such errors faster than the rate: close 1008."""
-    frames_per_message: int = 20
+    frames_per_message: int = 4
     """A message's frames, control frames included, at the rate and burst of messages. Overflow: the client is read
-    more slowly."""
+    more slowly. A message of more than 64 frames: close 1008."""
+    controls_per_second: int = 2
+    controls_burst: int = 20
+    """A player's pings and pongs, of which each costs as much as a message. Overflow: the client is read more slowly.
+    Before the first message there may be none: close 1008."""
+    received_bytes_per_second: int = 16_384
+    received_bytes_burst: int = 65_536
+    """All bytes of a player's frames. Overflow: the client is read more slowly."""
     outgoing_frames_max: int = 256
-    """Frames that wait to be written to a player. Overflow: the player is dropped; ``welcome`` tells it again."""
+    outgoing_bytes_max: int = 262_144
+    """Frames, and their bytes, that wait to be written to a player. Overflow: the player is dropped; ``welcome`` tells
+    it again."""
+    unsent_bytes_total_max: int = 67_108_864
+    """Bytes that wait to be written to all players, or to all other clients. Overflow: whoever has most waiting is
+    cut."""
     ping_interval_ms: int = 20_000
     ping_timeout_ms: int = 10_000
     """For the pong, or anything else. Overflow: the player is dropped."""

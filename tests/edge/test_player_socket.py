@@ -93,12 +93,100 @@ async def test_no_handshake_in_time_after_a_head_that_never_ends():
         assert await read_all(stream) == b""
 
 
-async def test_pings_do_not_replace_the_hello():
-    async with open_edge(hello_timeout_ms=1_000) as world:
+@pytest.mark.parametrize("opcode", [Opcode.PING, Opcode.PONG])
+async def test_a_control_frame_before_the_hello_ends_the_socket(opcode):
+    async with open_edge() as world:
         client = await world.player(hello=False)
-        await client.send(Opcode.PING, b"there?")
-        assert await client.frame() == (Opcode.PONG, b"there?")
-        assert (await client.until_close())[1] == 1008
+        await client.stream.send_all(client_frame(opcode, b"there?") * 100)
+        assert await client.until_close() == ([], 1008)
+        await client.stream.aclose()
+        await until(lambda: world.observer.ends == ["control"])
+        assert world.lobby.hellos == []
+
+
+async def test_a_control_frame_that_comes_with_the_handshake_ends_the_socket():
+    async with open_edge() as world, await world.connect() as stream:
+        await stream.send_all(upgrade_request() + client_frame(Opcode.PING))
+        data = await read_all(stream)
+        assert data.startswith(b"HTTP/1.1 101 ") and data.endswith(b"\x88\x02" + (1008).to_bytes(2, "big"))
+
+
+async def test_a_player_may_ping_now_and_then():
+    async with open_edge() as world:
+        client = await world.player()
+        for number in range(10):
+            await client.send(Opcode.PING, b"%d" % number)
+            assert await client.frame() == (Opcode.PONG, b"%d" % number)
+
+
+async def test_a_flood_of_pings_is_answered_slowly():
+    async with open_edge(controls_per_second=1, controls_burst=5) as world:
+        client = await world.player()
+        pongs = 0
+        for _ in range(5):
+            await client.send(Opcode.PING)
+            pongs += (await client.frame())[0] is Opcode.PONG
+        assert pongs == 5
+        await client.stream.send_all(client_frame(Opcode.PING) * 3_600)  # an hour's
+        await client.say("behind them")
+        with trio.move_on_after(0.5):
+            assert await client.frame() is None, "pings beyond the budget were answered at once"
+        assert world.lobby.doors[0].delivered == []
+
+
+async def test_a_message_may_come_in_64_frames():
+    async with open_edge() as world:
+        client = await world.player()
+        frames = [
+            client_frame(Opcode.TEXT, b"x", fin=False),
+            *[client_frame(Opcode.CONTINUATION, b"x", fin=False)] * 62,
+        ]
+        await client.stream.send_all(b"".join([*frames, client_frame(Opcode.CONTINUATION, b"x")]))
+        await until(lambda: [text for text, _ in world.lobby.doors[0].delivered] == [b"x" * 64])
+        await client.say("another")
+        await until(lambda: len(world.lobby.doors[0].delivered) == 2)
+
+
+@pytest.mark.parametrize("has_hello", [False, True])
+async def test_a_message_of_more_than_64_frames_ends_the_socket(has_hello):
+    async with open_edge() as world:
+        client = await world.player(hello=has_hello)
+        await client.send(Opcode.TEXT, b"", fin=False)
+        await client.stream.send_all(client_frame(Opcode.CONTINUATION, fin=False) * 63)
+        with trio.move_on_after(0.1):
+            assert await client.frame() is None, "64 frames are allowed"
+        await client.send(Opcode.CONTINUATION, fin=False)
+        assert await client.until_close() == ([], 1008)
+        await client.stream.aclose()
+        await until(lambda: world.observer.ends == ["fragments"])
+
+
+async def test_what_waits_for_a_player_is_bounded_in_bytes():
+    async with open_edge(outgoing_bytes_max=100_000, unsent_bytes_max=2_048) as world:
+        await world.player(receive_buffer=4_096)
+        sink = world.lobby.doors[0].sink
+        sent = 0
+        while not world.observer.ends and sent < 1_000:
+            sink.send(b"x" * 30_000)
+            sent += 1
+            await trio.lowlevel.checkpoint()
+        await until(lambda: world.observer.ends == ["overflow"])
+        assert sent < 200, "the kernel's buffers and 100,000 bytes hold no more"
+
+
+async def test_whoever_reads_least_pays_for_what_waits_for_all():
+    async with open_edge(unsent_bytes_total_max=150_000, unsent_bytes_max=2_048) as world:
+        await world.player(receive_buffer=4_096)
+        reader = await world.player()
+        slow, quick = (door.sink for door in world.lobby.doors)
+        while not slow.is_behind:
+            slow.send(b"x" * 60_000)
+        assert not quick.is_behind
+        for _ in range(3):
+            slow.send(b"x" * 60_000)
+        await until(lambda: world.observer.ends == ["overflow"])
+        quick.send(b"still here")
+        assert await reader.frame() == (Opcode.TEXT, "still here")
 
 
 async def test_a_refused_hello_is_told_and_closed():
@@ -213,13 +301,10 @@ async def test_a_flood_of_messages_is_closed():
         await until(lambda: world.observer.ends == ["flood"])
 
 
-@pytest.mark.parametrize("frame", [client_frame(Opcode.PING), client_frame(Opcode.CONTINUATION, fin=False)])
-async def test_a_flood_of_other_frames_is_read_slowly(frame):
+async def test_a_flood_of_other_frames_is_read_slowly():
     async with open_edge(messages_per_second=1, messages_burst=2, frames_per_message=20) as world:
         client = await world.player()
-        if frame[0] == int(Opcode.CONTINUATION):
-            await client.send(Opcode.TEXT, b"begun", fin=False)
-        flood = frame * 500_000
+        flood = client_frame(Opcode.PING) * 500_000
         with trio.move_on_after(0.5) as patience:
             await client.stream.send_all(flood)
         assert patience.cancelled_caught, "three megabytes of frames were read at once"

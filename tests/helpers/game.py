@@ -133,6 +133,7 @@ class Player:
         self._wake()
 
     write = changed = None
+    is_behind = False
 
     @property
     def outlet(self) -> "Player":

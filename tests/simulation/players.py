@@ -44,6 +44,7 @@ class Connection:
         self._wake()
 
     write = changed = None
+    is_behind = False
 
     @property
     def outlet(self):
