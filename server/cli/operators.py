@@ -65,7 +65,7 @@ def create(context: click.Context, /, as_json: bool, **options: Any) -> None:
         await store.load_operators()
         return await store.create_operator(new, _now_ms())
 
-    created = _on_operators(context, config, create_beside_others)
+    created = _on_operators(context, config, create_beside_others, may_make=True)
     credentials: dict[str, object] = {"api_key": created.api_key, "hmac_secret": created.hmac_secret}
     if as_json:
         print_json(terms_document(created, config) | credentials)
@@ -197,10 +197,16 @@ def _no_such(operator_id: UUID) -> CommandError:
     return CommandError(f"there is no operator {operator_id}")
 
 
-def _on_operators(context: click.Context, config: Config, work: Callable[[OperatorStore], Awaitable[Value]]) -> Value:
+def _on_operators(
+    context: click.Context,
+    config: Config,
+    work: Callable[[OperatorStore], Awaitable[Value]],
+    *,
+    may_make: bool = False,
+) -> Value:
     from server.cli.stores import run_on_operators  # noqa: PLC0415 - a database, only when it is needed
 
-    return run_on_operators(config, environ_of(context), work)
+    return run_on_operators(config, environ_of(context), work, may_make=may_make)
 
 
 def _now_ms() -> int:

@@ -118,7 +118,7 @@ def demo(context: click.Context, lobby_port: int) -> int:
 @config_option
 @click.pass_context
 def migrate(context: click.Context, as_json: bool) -> None:
-    """Bring the database's schema up to date. Every other command that needs it does so, too."""
+    """Make the database if there is none, and bring its schema up to date. `serve` and `demo` do so, too."""
     from server.cli.stores import migrate_database  # noqa: PLC0415
 
     applied = migrate_database(loaded_config(context))

@@ -53,6 +53,29 @@ async def migrate(database: Database, migrations: dict[str, str] | None = None) 
     return await database.in_transaction(apply, timeout_ms=MIGRATION_TIMEOUT_MS)
 
 
+async def check_schema(database: Database, migrations: dict[str, str] | None = None) -> None:
+    """Make sure that the database has this version's schema, and change nothing.
+
+    Raises ``MigrationError`` with what to do if it has none, an older, a newer or another one, and
+    ``LedgerUnavailableError``.
+    """
+
+    async def read(connection: Connection) -> dict[str, str]:
+        if await connection.fetchval("SELECT to_regclass('migrations')") is None:
+            return {}
+        rows = await connection.fetch("SELECT name, checksum FROM migrations ORDER BY name")
+        return {row["name"]: row["checksum"] for row in rows}
+
+    applied = await database.run(read)
+    if not applied:
+        raise MigrationError("there is no Getaway in the database: if it is the right one, run getaway migrate")
+    todo = _todo(applied, shipped() if migrations is None else migrations)
+    if todo:
+        raise MigrationError(
+            f"the database's schema is older than this version ({todo[0]} is missing): run getaway migrate"
+        )
+
+
 async def _run(connection: Connection, name: str, sql: str) -> None:
     try:
         await connection.execute(sql, timeout=MIGRATION_TIMEOUT_MS / 1000)

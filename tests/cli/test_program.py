@@ -143,11 +143,6 @@ def test_migrations_are_applied_once_and_named(postgres):
         assert on_database(url)("migrate").out == "".join(f"applied {name}\n" for name in applied)
 
 
-def test_a_command_on_an_empty_database_brings_the_schema_with_it(postgres):
-    with postgres.database(template="template1") as url:
-        assert on_database(url)("operator", "list", "--json").document == []
-
-
 def test_a_schema_of_a_newer_version_is_left_alone(postgres):
     with postgres.database() as url:
 
