@@ -20,6 +20,7 @@ from actors.rules.money import MINOR_MAX
 from server.config_values import Choice, FilePath, Fraction, Kind, Network, Networks, Switch, Text, Whole
 from server.currencies import CURRENCY_EXPONENTS, DEFAULT_BET_LIMITS
 from server.origins import canonical_origin, is_host
+from server.service_links import is_service_link
 
 DEFAULT_FILE: Final = Path("config.toml")
 PREFIX: Final = "GETAWAY_"
@@ -189,8 +190,14 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
 
 def foreign_variables(environ: Mapping[str, str]) -> list[str]:
     """``GETAWAY_*`` variables that name no section: perhaps misspelt, perhaps another program's. Sorted."""
-    names = (name.removeprefix(PREFIX) for name in environ if name.startswith(PREFIX) and name != "GETAWAY_MASTER_KEY")
+    linked = {"GETAWAY_MASTER_KEY", *service_variables(environ)}
+    names = (name.removeprefix(PREFIX) for name in environ if name.startswith(PREFIX) and name not in linked)
     return sorted(PREFIX + name for name in names if _section_of(name) is None)
+
+
+def service_variables(environ: Mapping[str, str]) -> list[str]:
+    """``GETAWAY_*`` variables that Kubernetes made for a service of such a name: no settings. Sorted."""
+    return sorted(name for name, value in environ.items() if name.startswith(PREFIX) and is_service_link(name, value))
 
 
 def bet_limits_error(limits: Mapping[str, int]) -> str | None:
@@ -311,7 +318,7 @@ def _variables(environ: Mapping[str, str]) -> tuple[Variables, Variables]:
     currencies: Variables = {}
     for name in sorted(environ):
         section = _section_of(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else None
-        if section is None:
+        if section is None or is_service_link(name, environ[name]):
             continue
         key = name[len(PREFIX) + len(section) + 1 :]
         variable = _Variable(name, environ[name])

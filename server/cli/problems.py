@@ -25,7 +25,7 @@ Exit status:
   {EXIT_OK}    done
   {EXIT_FAILED}    failed, or what was asked for does not exist
   {EXIT_USAGE}    wrong usage or configuration (a missing master key, too)
-  {EXIT_DATABASE}    the database is not there, can't be reached, may forget or has another schema; loadtest: so is the target
+  {EXIT_DATABASE}    the database is not there, can't be reached, may forget or has another schema, or the target can't
   {EXIT_INTERRUPTED}  interrupted from the keyboard
 """
 

@@ -32,7 +32,7 @@ from server.cli.reconcile import reconcile
 from server.cli.rounds import round_group
 from server.cli.verify import verify
 from server.cli.wallet import wallet_group
-from server.config import ConfigError, foreign_variables
+from server.config import ConfigError, foreign_variables, service_variables
 
 log = logging.getLogger("getaway.cli")
 
@@ -87,7 +87,7 @@ def program() -> None:
 @config_option
 @click.pass_context
 def serve(context: click.Context) -> int:
-    """Run the game server until SIGTERM or Ctrl-C; rounds that fly may land first."""
+    """Run the game server until SIGTERM, SIGHUP or Ctrl-C; rounds that fly may land first."""
     environ = environ_of(context)
     config = loaded_config(context)
     from server.app import run as run_server  # noqa: PLC0415
@@ -96,6 +96,12 @@ def serve(context: click.Context) -> int:
     configure_logs(config.log.format, config.log.level, worker=None if config.server.workers == 1 else 0)
     for name in foreign_variables(environ):
         log.warning("a variable names no setting and is ignored", extra={"variable": name})
+    links = service_variables(environ)
+    if links:
+        words = (
+            "variables of a Kubernetes service are passed over: set enableServiceLinks to false, or rename the service"
+        )
+        log.warning(words, extra={"variables": links})
     return run_server(config, environ)
 
 

@@ -26,6 +26,7 @@ from server.loadtest.schedule import bets_per_second, launch_due_s
 from server.loadtest.seen_round import SeenRound
 from server.loadtest.stand_in import StandInError, StandInWallet
 from server.loadtest.wallet_books import WalletBooks
+from server.stopping import stop_signals
 
 _READERS: Final = 8
 _READS_PER_SECOND: Final = 100
@@ -69,9 +70,11 @@ class _Run:
         self._books = WalletBooks(plan.names, plan.currency, plan.balance_minor)
 
     async def watch_signals(self, scope: trio.CancelScope) -> None:
-        """The first signal lands the players, the second ends everything."""
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            async for _ in signals:
+        """The first signal lands the players, the second ends everything (but for a hang-up, see ``stop_signals``)."""
+        with trio.open_signal_receiver(*stop_signals()) as signals:
+            async for number in signals:
+                if number == signal.SIGHUP and self.interruptions:
+                    continue
                 self.interruptions += 1
                 if self._crew is None or self.results is None or self.interruptions > 1:
                     self.results = None

@@ -36,15 +36,15 @@ async def provision(wanted: Provisioning) -> bool:
     An operator whose credentials are kept but whom the database doesn't know (it was deleted) is created again.
     Raises ``ProvisioningError``.
     """
-    # First of all: without the database, or on an older schema, an operator that is there could not be found.
-    status, _, complaint = await _run(wanted, ["migrate"])
-    if status != 0:
-        raise ProvisioningError(f"the demo's database can't be used: {complaint}")
     operator_id = _kept_operator_id(wanted.credentials_path)
     places = ["--wallet-url", wanted.wallet_callback_url]
     for origin in wanted.frame_origins:
         places += ["--frame-origin", origin]
     if operator_id is not None:
+        # On an older schema, an operator that is there would not be found, and be created a second time.
+        status, _, complaint = await _run(wanted, ["migrate"])
+        if status != 0:
+            raise ProvisioningError(f"the demo's database can't be used: {complaint}")
         status, _, _ = await _run(wanted, ["operator", "update", operator_id, *places])
         if status == 0:
             return False

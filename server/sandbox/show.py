@@ -11,6 +11,7 @@ import trio
 
 from server.sandbox.children import Child, last_lines
 from server.sandbox.provisioning import Provisioning, ProvisioningError, provision
+from server.stopping import stop_signals
 
 Say = Callable[[str], None]
 
@@ -75,7 +76,7 @@ def _try_port(host: str, port: int) -> None:
 async def play(plan: DemoPlan, say: Say) -> int:
     """Provision, start, wait for a signal, stop in order; the exit status."""
     show = _Show(plan, say)
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+    with trio.open_signal_receiver(*stop_signals()) as signals:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(show.obey, signals)
             await show.run(nursery)
@@ -112,11 +113,13 @@ class _Show:
         self._children: list[tuple[Child, float]] = []
 
     async def obey(self, signals: AsyncIterator[int]) -> None:
-        """The first signal ends the demo in order, a second one at once."""
-        async for _ in signals:
-            if self._running.cancel_called:
+        """The first signal ends the demo in order, a second one at once (but for a hang-up, see ``stop_signals``)."""
+        words = 0
+        async for number in signals:
+            words += number != signal.SIGHUP
+            if words > 1:
                 self._stopping.cancel()
-            else:
+            elif not self._running.cancel_called:
                 self._say("demo: stopping the game server, then the operator (once more: at once)")
                 self._running.cancel()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from actors.rules.limits import BetLimits
-from server.config import Config, ConfigError, bet_limits_error, foreign_variables, load_config
+from server.config import Config, ConfigError, bet_limits_error, foreign_variables, load_config, service_variables
 from server.currencies import CURRENCY_EXPONENTS, DEFAULT_BET_LIMITS, format_minor
 
 SHIPPED = Path(__file__).parents[2] / "config.toml"
@@ -302,6 +302,59 @@ def test_variables_that_name_no_section_are_found():
         "PATH": "/bin",
     }
     assert foreign_variables(environ) == ["GETAWAY_PORT", "GETAWAY_SERVRE_PORT", "GETAWAY_server_port"]
+
+
+def service(name: str, address: str = "10.0.0.7", port: int = 5432, protocol: str = "tcp") -> dict[str, str]:
+    """The variables that Kubernetes makes for a service, by its documentation."""
+    prefix, proto = name.upper().replace("-", "_"), protocol.upper()
+    whole = f"{protocol}://{address}:{port}"
+    return {
+        f"{prefix}_SERVICE_HOST": address,
+        f"{prefix}_SERVICE_PORT": str(port),
+        f"{prefix}_SERVICE_PORT_MAIN": str(port),
+        f"{prefix}_PORT": whole,
+        f"{prefix}_PORT_{port}_{proto}": whole,
+        f"{prefix}_PORT_{port}_{proto}_PROTO": protocol,
+        f"{prefix}_PORT_{port}_{proto}_PORT": str(port),
+        f"{prefix}_PORT_{port}_{proto}_ADDR": address,
+    }
+
+
+SERVICES = [item.name for item in fields(Config)]
+
+
+@pytest.mark.parametrize("section", [*SERVICES, "server-metrics", "currencies-usd", "database-primary"])
+@pytest.mark.parametrize("address", ["10.0.0.7", "fd00::7"])
+@pytest.mark.parametrize("protocol", ["tcp", "udp", "sctp"])
+def test_services_of_kubernetes_are_no_settings(section, address, protocol):
+    environ = service(f"getaway-{section}", address, protocol=protocol)
+    assert load_config(None, environ) == load_config(None, {})
+    assert service_variables(environ) == sorted(environ)
+    assert foreign_variables(environ) == []
+    one = {name: value for name, value in environ.items() if not name.endswith("_PORT")}
+    assert service_variables(one | {"GETAWAY_SERVER_PORT": "9000"}) == sorted(one)
+    assert load_config(None, one | {"GETAWAY_SERVER_PORT": "9000"}).server.port == 9000
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GETAWAY_DATABASE_HOST", "10.0.0.7"),
+        ("GETAWAY_DATABASE_PORT", "5432"),
+        ("GETAWAY_DATABASE_URL", "tcp://10.0.0.7:5432"),
+        ("GETAWAY_SERVER_PORT", "tcp"),
+        ("GETAWAY_SERVER_PORTS", "tcp://10.0.0.7:5432"),
+        ("GETAWAY_SERVER_SERVICE_HOST", "example"),
+        ("GETAWAY_SERVER_SERVICE_PORT", "http"),
+        ("GETAWAY_SERVER_PORT_80_TCP_PROTO", "http"),
+        ("GETAWAY_SERVER_METRICS_PRT", "9000"),
+        ("GETAWAY_LOG_SERVICE", "10.0.0.7"),
+    ],
+)
+def test_a_misspelt_setting_is_no_service(name, value):
+    assert service_variables({name: value}) == []
+    with pytest.raises(ConfigError, match=name):
+        load_config(None, {name: value})
 
 
 def test_the_default_currencies_have_their_real_exponents_and_usable_limits():

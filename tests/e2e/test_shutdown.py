@@ -1,5 +1,7 @@
 """The server ends, is killed, comes back; an operator is suspended. No money is lost, and nobody is left hanging."""
 
+import os
+import signal
 import socket
 import threading
 import time
@@ -201,6 +203,31 @@ async def land(flyers, flights):
         assert frames[1]["reason"] == "shutdown"
         ended.append(frames[0])
     return ended
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        (signal.SIGHUP,),
+        (signal.SIGHUP, signal.SIGHUP),
+        (signal.SIGTERM, signal.SIGHUP),
+        (signal.SIGHUP, signal.SIGTERM),
+    ],
+    ids=lambda numbers: "_".join(number.name for number in numbers),
+)
+async def test_a_hang_up_is_a_word_to_stop_and_never_the_second_one(house, numbers):
+    """A terminal that closes says it, some shells twice, and some service managers right after SIGTERM."""
+    async with AsyncExitStack() as stack:
+        (flyer,) = await seated(house, stack, house.operator, 1)
+        started = await flyer.bet(1000, auto_cashout=1.2)
+        for number in numbers:
+            os.kill(house.server.pid, number)
+            await trio.sleep(0.05)
+        frames = [frame for frame in await flyer.closed() if frame["type"] != "balance"]
+    assert [frame["type"] for frame in frames[-2:]] == ["round_ended", "session_ended"]
+    assert (frames[-2]["round_id"], frames[-2]["status"]) == (started["round_id"], "settled")
+    assert await in_thread(house.server.wait) == 0
+    await in_thread(house.server.start)
 
 
 async def test_told_to_stop_with_nobody_there(house):

@@ -29,6 +29,8 @@ CLI = """
         file.write(json.dumps(sys.argv[1:]) + "\\n")
     if pathlib.Path("broken").exists():
         sys.exit("getaway: " + pathlib.Path("broken").read_text())
+    if sys.argv[1] == "migrate":
+        sys.exit(0)
     if sys.argv[2] == "create":
         store.write_text("{}")
         print(json.dumps(%r | {"name": "Demo operator"}))
@@ -124,7 +126,8 @@ async def test_a_second_run_only_brings_the_addresses_up_to_date(plan, tmp_path)
     await provision(plan.provisioning)
     moved = replace(plan.provisioning, wallet_callback_url="http://127.0.0.1:9/wallet")
     assert await provision(moved) is False
-    update = asked(tmp_path)[1]
+    _, migrate, update = asked(tmp_path)
+    assert migrate == ["migrate"], "or an operator on an older schema would be created a second time"
     assert update[:3] == ["operator", "update", SECRETS["operator_id"]]
     assert "http://127.0.0.1:9/wallet" in update
 
@@ -148,6 +151,14 @@ async def test_a_command_line_that_fails_says_why_and_keeps_nothing(plan, tmp_pa
     with pytest.raises(ProvisioningError, match="could not be created: getaway: the database is not there"):
         await provision(plan.provisioning)
     assert not plan.provisioning.credentials_path.exists()
+
+
+async def test_a_database_that_can_not_be_migrated_gets_no_second_operator(plan, tmp_path):
+    await provision(plan.provisioning)
+    (tmp_path / "broken").write_text("the database is in trouble")
+    with pytest.raises(ProvisioningError, match="can't be used: getaway: the database is in trouble"):
+        await provision(plan.provisioning)
+    assert [words[:2] for words in asked(tmp_path)] == [["operator", "create"], ["migrate"]]
 
 
 async def test_an_answer_without_credentials_is_an_error_that_quotes_nothing(plan, tmp_path):
@@ -237,12 +248,28 @@ def audience():
     return Audience()
 
 
-async def test_a_signal_ends_the_server_first_and_then_the_operator(plan, audience, tmp_path):
+@pytest.fixture
+def unharmed():
+    """A signal that comes when the demo has ended already does not end the tests."""
+    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("unharmed")
+@pytest.mark.parametrize(
+    "numbers", [(signal.SIGTERM,), (signal.SIGHUP,), (signal.SIGTERM, signal.SIGHUP), (signal.SIGHUP, signal.SIGHUP)]
+)
+async def test_a_signal_ends_the_server_first_and_then_the_operator(plan, audience, tmp_path, numbers):
+    """A terminal that closes, and some service managers, say it twice with a hang-up: that is one word."""
     async with trio.open_nursery() as nursery:
 
         async def interrupt():
             await audience.hears("The lobby:")
-            os.kill(os.getpid(), signal.SIGTERM)
+            for number in numbers:
+                os.kill(os.getpid(), number)
+                await trio.sleep(0.01)
 
         nursery.start_soon(interrupt)
         assert await play(plan, audience.say) == 0
