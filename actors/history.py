@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+from actors.fair_queue import QueueFullError
 from actors.ports import LedgerUnavailableError
 from actors.protocol import HistoryIn, encode, error_frame, history_fields
 from actors.records import SessionRecord
@@ -45,13 +46,15 @@ class HistoryReader:
     async def _answer(self, request: HistoryIn) -> None:
         session = self._session
         try:
-            rounds, more = await self._services.reads.history(
-                session.operator_id, session.operator_player_id, request.before, request.limit
-            )
+            async with self._services.read_share.turn(session.session_id):
+                rounds, more = await self._services.reads.history(
+                    session.operator_id, session.operator_player_id, request.before, request.limit
+                )
+                self._show(encode("history", request.frame_id, rounds=history_fields(rounds), more=more))
         except LedgerUnavailableError:
             message = "The history could not be read. Try again."
             self._show(error_frame("wallet_unavailable", message, request.frame_id))
-        else:
-            self._show(encode("history", request.frame_id, rounds=history_fields(rounds), more=more))
+        except QueueFullError:
+            self._show(error_frame("rate_limited", words("rate_limited"), request.frame_id))
         finally:
             self._is_reading = False

@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID
 
@@ -10,19 +10,19 @@ import trio
 
 from actors.door import Door
 from actors.errors import ActorError
+from actors.fair_queue import QueueFullError
 from actors.handover import open_or_ask, open_session
 from actors.messages import Attach, HandOver, Leave, Look, RoundLost, RoundOver
 from actors.operators import limits_for
 from actors.ports import LedgerUnavailableError, PlayerSink, SessionElsewhereError
 from actors.protocol import (
-    HISTORY_WELCOME,
     FrameError,
     HelloIn,
     error_frame,
     parse_frame,
     session_ended_frame,
 )
-from actors.records import OpenedSession, Operator, RoundStatus, SessionRequest
+from actors.records import FinishedRound, OpenedSession, Operator, RoundStatus, SessionRequest
 from actors.recovery import OrphanSweeper, resolve_stored
 from actors.round import RoundActor, Unwatched
 from actors.rules.limits import BetLimits
@@ -139,13 +139,19 @@ class Lobby:
         raise LedgerUnavailableError("the session ended again and again while a socket entered")
 
     async def _attach(self, digest: bytes, session: SessionActor, sink: PlayerSink, hello: HelloIn) -> Door | None:
-        history, _ = await self._services.reads.history(
-            session.record.operator_id, session.record.operator_player_id, None, HISTORY_WELCOME
-        )
+        history: Sequence[FinishedRound] | None = None
+        if hello.history:
+            try:
+                async with self._services.read_share.turn(session.session_id):
+                    history, _ = await self._services.reads.history(
+                        session.record.operator_id, session.record.operator_player_id, None, hello.history
+                    )
+            except QueueFullError:
+                raise LedgerUnavailableError("too many sockets wait to read a history") from None
         if digest in self._opening:
             return None  # It is being handed over: whoever says hello now asks for it back.
         try:
-            session.tell(Attach(sink, history, hello.frame_id))
+            session.tell(Attach(sink, history, hello.frame_id, hello.history))
         except ActorError:
             return None
         return Door(session, sink, self._services.clock, self.overflowed)

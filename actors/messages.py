@@ -1,12 +1,12 @@
 """Messages between actors, by who gets them. ``...In`` frames of players are in ``actors.protocol``."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from actors.actor import Reply
 from actors.metronome import Flight
 from actors.ports import NotSent, PlayerSink, WalletAnswer
-from actors.protocol import BetIn, ClientSeedIn, HistoryIn
+from actors.protocol import HISTORY_WELCOME, BetIn, ClientSeedIn, HistoryIn
 from actors.records import FinishedRound, LiveRound, WalletCall
 
 # To a wallet.
@@ -119,11 +119,13 @@ RoundNews = BetStored | BetTrouble | BetNotStored | RoundFlies | RoundOver | Cas
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Attach:
-    """A socket has said hello; ``history`` was read for its welcome just now."""
+    """A socket has said hello; ``history`` was read for its welcome just now: at most ``history_max`` rounds, ``None``
+    where it wants none."""
 
     sink: PlayerSink
-    history: list[FinishedRound]
+    history: Sequence[FinishedRound] | None
     frame_id: str | None
+    history_max: int = HISTORY_WELCOME
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -38,10 +38,11 @@ class FrameError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class HelloIn:
-    """Opens or resumes a session."""
+    """Opens or resumes a session. ``history``: so many of the newest rounds come with the welcome."""
 
     frame_id: str | None
     token: str = field(repr=False)
+    history: int = HISTORY_WELCOME
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,7 @@ def _parse_typed(frame: dict[str, Any], frame_id: str | None) -> ClientIn:
             token = _text(frame, "session")
             if len(token) > TOKEN_LENGTH_MAX:
                 raise FrameError("bad_message", "`session` is too long to be a session token.")
-            return HelloIn(frame_id, token)
+            return HelloIn(frame_id, token, _welcome_history(frame))
         case "bet":
             return BetIn(
                 frame_id, _amount(frame), _auto_cashout(frame), _client_seed(frame, "client_seed", needed=False)
@@ -196,6 +197,16 @@ def _client_seed(frame: dict[str, Any], name: str, *, needed: bool) -> str | Non
     if not isinstance(value, str) or not is_client_seed(value):
         raise FrameError("bad_client_seed", f"`{name}` must be 1 to 64 characters of A-Z, a-z, 0-9, _ and -.")
     return value
+
+
+def _welcome_history(frame: dict[str, Any]) -> int:
+    """How many rounds the welcome is to have: ``false`` for none, else a number; a page of before says nothing."""
+    wish = frame.get("history", True)
+    if isinstance(wish, bool):
+        return HISTORY_WELCOME if wish else 0
+    if not isinstance(wish, int) or not 0 <= wish <= HISTORY_WELCOME:
+        raise FrameError("bad_message", f"`history` must be true, false or an integer from 0 to {HISTORY_WELCOME}.")
+    return wish
 
 
 def _history(frame: dict[str, Any], frame_id: str | None) -> HistoryIn:

@@ -9,6 +9,7 @@ import trio
 
 from actors.clock import ServerClock
 from actors.contact import LedgerContact
+from actors.fair_queue import Share
 from actors.ledger import LedgerActor
 from actors.metronome import Metronome
 from actors.operators import OperatorDirectory
@@ -20,6 +21,19 @@ from actors.transitions import Answer, Transition
 
 REPEAT_FIRST_MS = 50
 REPEAT_MAX_MS = 1_000
+
+
+READS_AT_ONCE = 2
+READS_REST = 1.0
+"""Where somebody waits to read, each place rests for as long as it worked: so two places take one at the most."""
+READS_WAITING_MAX = 5_000
+READS_WAITING_OF_ONE_MAX = 20
+
+
+def read_share() -> Share:
+    """The part of a process for reading books: players' history, operators' rounds and revenue. Turns go by session and
+    operator. Overflow: ``rate_limited``."""
+    return Share(READS_AT_ONCE, READS_REST, waiting_max=READS_WAITING_MAX, waiting_of_one_max=READS_WAITING_OF_ONE_MAX)
 
 
 class Observer(Protocol):
@@ -74,6 +88,7 @@ class Services:
     observer: Observer
     contact: LedgerContact
     waits: PatrolledWaits = field(default_factory=PatrolledWaits)
+    read_share: Share = field(default_factory=read_share)
 
 
 async def until_known(change: Callable[[], Awaitable[Answer]], give_up_at: float = float("inf")) -> Answer:

@@ -262,7 +262,7 @@ class SessionActor(PromptActor[SessionMessage]):
             pending_minor=self._owed.minor,
             promised=self._next,
             flying=self._flying,
-            history=with_newest(self._last, attach.history),
+            history=with_newest(self._last, attach.history, attach.history_max),
             totals=self._totals,
         )
         self._show(frame)

@@ -7,7 +7,6 @@ from actors.bets import Table
 from actors.messages import RoundFlies
 from actors.ports import PlayerSink
 from actors.protocol import (
-    HISTORY_WELCOME,
     PROTOCOL_VERSION,
     encode,
     history_fields,
@@ -28,11 +27,13 @@ def end_socket(sink: PlayerSink, reason: str) -> None:
     sink.close()
 
 
-def with_newest(newest: FinishedRound | None, stored: Sequence[FinishedRound]) -> Sequence[FinishedRound]:
-    """A welcome's history, whose reading may have missed the round that has just ended."""
-    if newest is None or any(newest.round_id == finished.round_id for finished in stored):
+def with_newest(
+    newest: FinishedRound | None, stored: Sequence[FinishedRound] | None, history_max: int
+) -> Sequence[FinishedRound] | None:
+    """A welcome's history, whose reading may have missed the round that has just ended; ``None``: it has none."""
+    if stored is None or newest is None or any(newest.round_id == finished.round_id for finished in stored):
         return stored
-    return [newest, *stored][:HISTORY_WELCOME]
+    return [newest, *stored][:history_max]
 
 
 def welcome_frame(
@@ -45,10 +46,10 @@ def welcome_frame(
     pending_minor: int,
     promised: Commitment,
     flying: RoundFlies | None,
-    history: Sequence[FinishedRound],
+    history: Sequence[FinishedRound] | None,
     totals: SessionTotals,
 ) -> bytes:
-    """The frame that answers ``hello``. ``flying`` is the live round."""
+    """The frame that answers ``hello``. ``flying`` is the live round; without ``history`` it has no such field."""
     live_round = None
     if flying is not None:
         assert flying.live.started_at_ms is not None
@@ -68,7 +69,7 @@ def welcome_frame(
         tick_ms=services.settings.tick_ms,
         next=next_fields(promised),
         round=live_round,
-        history=history_fields(history),
+        **({} if history is None else {"history": history_fields(history)}),
         totals=totals_fields(session, totals),
         server_time=services.clock.now_ms(),
         expires_at=session.expires_at_ms,

@@ -190,6 +190,7 @@ def _web_services(config: Config, database: Database, node: Node, metrics: Metri
         settings=web_settings(config),
         is_draining=lambda: node.lobby.draining,
         is_ready=lambda: node.services.contact.is_recent,
+        read_share=node.services.read_share,
     )
 
 

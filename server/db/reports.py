@@ -7,12 +7,13 @@ from uuid import UUID
 
 import orjson
 
-from actors.records import CallKind, CallStatus, PageOptions, RoundStatus
+from actors.records import CallKind, CallStatus, RoundStatus
 from actors.rules.money import split_revenue
 from actors.rules.settlement import Result
 from server.db import statements as sql
 from server.db.database import Connection, Database
 from server.db.rows import Row, stored_outcome
+from server.db.session_frames import SessionFrameReader
 from server.reports import CallReport, RevenueRow, RoundReport
 from server.web.services import SessionFrame
 
@@ -22,16 +23,13 @@ FROM revenue_days WHERE operator_id = $1 AND settled_day BETWEEN $2 AND $3
 GROUP BY settled_day, currency, rev_share_bps ORDER BY settled_day, currency
 """
 
-_FRAME = """
-SELECT operator_id, expires_at_ms, lang, reality_check_minutes, lobby_url FROM sessions WHERE token_digest = $1
-"""
-
 
 class PostgresReports:
     """Implements ``server.reports.Reports`` and ``server.web.services.SessionFrames``."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._session_frames = SessionFrameReader(database)
 
     async def round_report(self, operator_id: UUID, round_id: UUID) -> RoundReport | None:
         """One of the operator's rounds."""
@@ -48,13 +46,7 @@ class PostgresReports:
 
     async def session_frame(self, token_digest: bytes, /) -> SessionFrame | None:
         """Whose page a token opens, and how the page is to be."""
-        row = await self._database.run(lambda connection: connection.fetchrow(_FRAME, token_digest))
-        if row is None:
-            return None
-        page = PageOptions(
-            lang=row["lang"], reality_check_minutes=row["reality_check_minutes"], lobby_url=row["lobby_url"]
-        )
-        return SessionFrame(row["operator_id"], row["expires_at_ms"], page)
+        return await self._session_frames.find(token_digest)
 
 
 async def read_revenue(connection: Connection, operator_id: UUID, first_day: date, last_day: date) -> list[RevenueRow]:

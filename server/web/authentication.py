@@ -76,12 +76,6 @@ class Authenticator:
         if wait_ms > 0:
             raise rate_limited(wait_ms)
 
-    def check_failures(self, address: str) -> None:
-        """Raise ``rate_limited`` for an address that failed too often, without counting anything."""
-        wait_ms = self._failures.wait_ms(address_group(address), self._clock.now_ms())
-        if wait_ms > 0:
-            raise rate_limited(wait_ms)
-
     def _identify(self, request: Request) -> Caller:
         operator_id, key, timestamp, signature = (_only_value(request, name) for name in _REQUIRED)
         self._check_timestamp(timestamp)

@@ -1,19 +1,24 @@
 """What operators read: ``GET /round/<round_id>`` and ``GET /revenue``, below ``/api/public/rgs``."""
 
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 
+from actors.fair_queue import QueueFullError
 from actors.records import RoundStatus
 from actors.rules.fairness import ALGORITHM, Outcome
 from actors.rules.money import multiplier_number
 from server.reports import RevenueRow, RoundReport
 from server.web.authentication import Caller, parse_uuid
-from server.web.errors import MalformedError, answered_within, not_found
+from server.web.errors import MalformedError, answered_within, not_found, rate_limited
 from server.web.exchange import Request, Response, json_response, query_values
 from server.web.services import WebServices
 
 ROUND_PREFIX = "/api/public/rgs/round/"
 REVENUE_DAYS_MAX = 366
+FULL_WAIT_MS = 1_000
+"""What an operator is told to wait whose reads pile up."""
 
 _DAY = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _REVENUE_PARAMETERS = frozenset({"from", "to"})
@@ -26,12 +31,24 @@ class ReadsApi:
     def __init__(self, services: WebServices) -> None:
         self._services = services
 
+    @asynccontextmanager
+    async def _turn(self, caller: Caller) -> AsyncIterator[None]:
+        """The operator's turn to read. Raises the refusals ``rate_limited`` (too many of its reads wait already) and
+        ``unavailable`` (the turn, or the answer, did not come in time)."""
+        services = self._services
+        with answered_within(services.settings.answer_timeout_ms):
+            try:
+                async with services.read_share.turn(caller.operator.operator_id):
+                    yield
+            except QueueFullError:
+                raise rate_limited(FULL_WAIT_MS) from None
+
     async def round(self, request: Request, caller: Caller, body: bytes) -> Response:
         """One of the operator's rounds; what is no round id names no round."""
         round_id = parse_uuid(request.path.removeprefix(ROUND_PREFIX))
         if round_id is None:
             raise not_found()
-        with answered_within(self._services.settings.answer_timeout_ms):
+        async with self._turn(caller):
             report = await self._services.reports.round_report(caller.operator.operator_id, round_id)
         if report is None or report.operator_id != caller.operator.operator_id:
             raise not_found()
@@ -40,7 +57,7 @@ class ReadsApi:
     async def revenue(self, request: Request, caller: Caller, body: bytes) -> Response:
         """The operator's revenue by day and currency."""
         first_day, last_day = _days(request.query)
-        with answered_within(self._services.settings.answer_timeout_ms):
+        async with self._turn(caller):
             rows = await self._services.reports.revenue(caller.operator.operator_id, first_day, last_day)
         return json_response({"ok": True, "days": [_day_document(row) for row in rows]})
 

@@ -1,7 +1,7 @@
 """What the web part needs from the rest of the server. ``server.app`` fills it in."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Protocol
@@ -9,9 +9,11 @@ from uuid import UUID
 
 from structlog.typing import FilteringBoundLogger
 
+from actors.fair_queue import Share
 from actors.ports import Entropy
 from actors.records import Operator, PageOptions
 from actors.rules.limits import BetLimits
+from actors.services import read_share
 from actors.transitions import Answer, Transition
 from server.metrics import Metrics
 from server.reports import Reports
@@ -110,3 +112,5 @@ class WebServices:
     settings: WebSettings
     is_draining: Callable[[], bool]
     is_ready: Callable[[], bool]
+    read_share: Share = field(default_factory=read_share)
+    """Shared with the players' histories."""

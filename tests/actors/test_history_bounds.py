@@ -1,6 +1,12 @@
 """History is large: one answer at a time, and none while the one before has not been read."""
 
-from tests.helpers.game import open_game
+import json
+
+import trio
+import trio.testing
+
+from actors.services import READS_AT_ONCE
+from tests.helpers.game import Player, open_game
 
 
 async def test_history_is_refused_while_an_answer_is_unread():
@@ -13,3 +19,54 @@ async def test_history_is_refused_while_an_answer_is_unread():
         player.is_behind = False
         player.say("history", id="third")
         assert (await player.until("history"))["id"] == "third"
+
+
+async def hello(game, token, **fields):
+    player = Player(game.clock)
+    said = {"type": "hello", "session": token, **fields}
+    player.door = await game.node.lobby.enter(json.dumps(said).encode(), player)
+    return player
+
+
+async def test_a_welcome_has_as_much_history_as_the_page_wants():
+    async with open_game() as game:
+        token = await game.launch(100, 100, 100)
+        player = await game.enter(token)
+        for _ in range(3):
+            player.say("bet", amount_minor=100)
+            await player.until("round_ended")
+        for wish, count in ((True, 3), (2, 2), (1, 1), (20, 3)):
+            welcome = await (await hello(game, token, history=wish)).until("welcome")
+            assert [entry["nonce"] for entry in welcome["history"]] == [3, 2, 1][:count]
+        for wish in (False, 0):
+            welcome = await (await hello(game, token, history=wish)).until("welcome")
+            assert "history" not in welcome
+
+
+async def test_a_hello_whose_history_is_no_number_is_refused_in_words():
+    async with open_game() as game:
+        token = await game.launch(100)
+        for wish in ("20", 21, -1, 1.5, []):
+            player = await hello(game, token, history=wish)
+            refusal = await player.until("error")
+            assert refusal["code"] == "unauthorized" and "history" in refusal["message"]
+
+
+async def test_only_so_many_histories_are_read_at_once():
+    async with open_game() as game:
+        reads, asked = game.ledger.history, []
+
+        async def slow(operator_id, player_id, before, limit):
+            asked.append(limit)
+            await trio.sleep(0.01)
+            return await reads(operator_id, player_id, before, limit)
+
+        players = [await game.play(150) for _ in range(12)]
+        game.ledger.history = slow
+        for player in players:
+            player.say("history", limit=5)
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(asked) == READS_AT_ONCE, "the rest waits"
+        for player in players:
+            await player.until("history")
+        assert len(asked) == 12

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import pytest
 import trio
+import trio.testing
 
 from actors.ports import LedgerUnavailableError
 from actors.records import CallKind, CallStatus, RoundStatus
@@ -266,3 +267,76 @@ async def test_a_round_is_read_by_the_pool_where_its_own_connection_fails(databa
     expected = await PostgresReports(database).round_report(*read)
     monkeypatch.setattr(database._rounds, "fetch", fails)
     assert await PostgresReports(database).round_report(*read) == expected is not None
+
+
+async def test_tokens_that_are_asked_for_at_once_share_a_statement(reports, rounds, database, monkeypatch):
+    """A thousand wrong tokens a second must not cost a thousand statements, and a good one among them is found."""
+    statements, run = [], database.run
+
+    async def counted(work, **how):
+        statements.append(work)
+        return await run(work, **how)
+
+    monkeypatch.setattr(database, "run", counted)
+    found = {}
+
+    async def ask(digest):
+        found[digest] = await reports.session_frame(digest)
+
+    wrong = [number.to_bytes(32, "big") for number in range(700)]
+    async with trio.open_nursery() as nursery:
+        for digest in [*wrong, rounds.fresh.token_digest]:
+            nursery.start_soon(ask, digest)
+    assert found[rounds.fresh.token_digest].operator_id == rounds.operator.operator_id
+    assert [digest for digest in wrong if found[digest] is not None] == []
+    assert len(statements) <= 4
+
+
+async def test_whoever_asks_for_others_and_gives_up_is_replaced(reports, rounds, database, monkeypatch):
+    run, gate = database.run, trio.Event()
+
+    async def late(work, **how):
+        await gate.wait()
+        return await run(work, **how)
+
+    monkeypatch.setattr(database, "run", late)
+    found = []
+
+    async def ask(scope):
+        with scope:
+            found.append(await reports.session_frame(rounds.fresh.token_digest))
+
+    scopes = [trio.CancelScope() for _ in range(4)]
+    async with trio.open_nursery() as nursery:
+        for scope in scopes:
+            nursery.start_soon(ask, scope)
+        await trio.testing.wait_all_tasks_blocked()
+        for scope in scopes[:3]:
+            scope.cancel()
+        await trio.testing.wait_all_tasks_blocked()
+        gate.set()
+    assert len(found) >= 1 and {frame.operator_id for frame in found} == {rounds.operator.operator_id}
+
+
+async def test_trouble_reaches_all_who_asked_and_the_next_are_answered(reports, rounds, database, monkeypatch):
+    run, failures = database.run, []
+
+    async def failing(work, **how):
+        failures.append(work)
+        await trio.sleep(0.01)
+        raise LedgerUnavailableError("no connection")
+
+    monkeypatch.setattr(database, "run", failing)
+    refused = []
+
+    async def ask():
+        with pytest.raises(LedgerUnavailableError):
+            await reports.session_frame(rounds.fresh.token_digest)
+        refused.append(1)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(10):
+            nursery.start_soon(ask)
+    assert len(refused) == 10 and len(failures) <= 2
+    monkeypatch.setattr(database, "run", run)
+    assert await reports.session_frame(rounds.fresh.token_digest) is not None

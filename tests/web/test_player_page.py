@@ -109,9 +109,7 @@ async def test_guesses_of_one_address_are_limited(world, start, casino):
     port = await start(create_app(world.services(failures_per_second=1, failures_burst=3)))
     guesses = [(await play(port, "/play?session=" + "x" * 43)).status for _ in range(5)]
     assert guesses == [404, 404, 404, 429, 429]
-    assert (await play(port, page)).status == 429
-    world.clock.ms += 1000
-    assert (await play(port, page)).status == 200
+    assert (await play(port, page)).status == 200, "a good token passes, whatever comes from its address"
 
 
 def test_socket_origins():

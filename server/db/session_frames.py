@@ -1,0 +1,77 @@
+"""Which session a token opens, asked for many tokens at once.
+
+Anybody may send tokens, a thousand a second if he likes, and a good one must be answered all the same. So one statement
+is under way at a time, and whoever comes meanwhile shares the next: a wrong token costs a place in an array.
+"""
+
+from typing import Final
+
+import trio
+
+from actors.ports import LedgerUnavailableError
+from actors.records import PageOptions
+from server.db.database import Database
+from server.web.services import SessionFrame
+
+TOKENS_MAX: Final = 500
+"""Tokens in one statement. More of them wait for the one after."""
+
+_FRAMES = """
+SELECT token_digest, operator_id, expires_at_ms, lang, reality_check_minutes, lobby_url
+FROM sessions WHERE token_digest = ANY($1)
+"""
+
+
+class _Batch:
+    """Tokens that are asked for together. ``found`` is ``None`` until the answer came."""
+
+    __slots__ = ("digests", "error", "found")
+
+    def __init__(self) -> None:
+        self.digests: set[bytes] = set()
+        self.found: dict[bytes, SessionFrame] | None = None
+        self.error: LedgerUnavailableError | None = None
+
+
+class SessionFrameReader:
+    """Asks the database. Who waits has a deadline of its own."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._asking = trio.Lock()
+        self._next = _Batch()
+
+    async def find(self, token_digest: bytes) -> SessionFrame | None:
+        """Whose page a token opens; ``None``: no such token. Raises ``LedgerUnavailableError``."""
+        if len(self._next.digests) >= TOKENS_MAX:
+            self._next = _Batch()
+        batch = self._next
+        batch.digests.add(token_digest)
+        async with self._asking:
+            if batch.found is None and batch.error is None:
+                await self._ask(batch)
+        if batch.error is not None:
+            raise LedgerUnavailableError(str(batch.error)) from batch.error
+        assert batch.found is not None
+        return batch.found.get(token_digest)
+
+    async def _ask(self, batch: _Batch) -> None:
+        """Whoever is cancelled meanwhile leaves the asking to the next of the batch."""
+        if self._next is batch:
+            self._next = _Batch()
+        digests = list(batch.digests)
+        try:
+            rows = await self._database.run(lambda connection: connection.fetch(_FRAMES, digests))
+        except LedgerUnavailableError as error:
+            batch.error = error
+            return
+        batch.found = {
+            row["token_digest"]: SessionFrame(
+                row["operator_id"],
+                row["expires_at_ms"],
+                PageOptions(
+                    lang=row["lang"], reality_check_minutes=row["reality_check_minutes"], lobby_url=row["lobby_url"]
+                ),
+            )
+            for row in rows
+        }

@@ -1,0 +1,124 @@
+import pytest
+import trio
+import trio.testing
+
+from actors.fair_queue import CROWD, FairQueue, QueueFullError, Share, Turnstile
+
+
+def called(queue, waiting):
+    """Whose turn comes, one after the other."""
+    names = []
+    while queue.call_next():
+        names += [name for name, turn in waiting.items() if turn.is_set() and name not in names]
+    return names
+
+
+def test_keys_take_turns():
+    queue = FairQueue(100, 100)
+    waiting = {name: queue.add(name[0]) for name in ("a1", "a2", "a3", "b1", "c1", "b2")}
+    assert called(queue, waiting) == ["a1", "b1", "c1", "a2", "b2", "a3"]
+    assert len(queue) == 0 and not queue.call_next()
+
+
+def test_in_a_crowd_of_one_key_the_newest_comes_first():
+    queue = FairQueue(1_000, 1_000)
+    waiting = {number: queue.add("a") for number in range(CROWD + 3)}
+    first, *_, last = called(queue, waiting)
+    assert (first, last) == (CROWD + 2, CROWD - 1)
+
+
+def test_too_many_are_refused():
+    queue = FairQueue(3, 2)
+    turn = queue.add("a")
+    queue.add("a")
+    with pytest.raises(QueueFullError):
+        queue.add("a")
+    queue.add("b")
+    with pytest.raises(QueueFullError):
+        queue.add("c")
+    queue.remove("a", turn)
+    queue.remove("a", turn)
+    queue.add("c")
+    assert len(queue) == 3
+
+
+async def test_one_passes_in_each_turn_of_the_loop():
+    turnstile, passed, turns, most = Turnstile(1_000, 1_000), [], 0, 0
+
+    async def pass_through(key, number):
+        await turnstile.pass_through(key)
+        passed.append((key, number))
+
+    async with trio.open_nursery() as nursery:
+        for number in range(100):
+            nursery.start_soon(pass_through, "crowd", number)
+        while len(passed) < 100:
+            before = len(passed)
+            if turns == 5:
+                nursery.start_soon(pass_through, "other", 0)
+            await trio.lowlevel.checkpoint()
+            most = max(most, len(passed) - before)
+            turns += 1
+    assert most == 1
+    assert [key for key, _ in passed].index("other") < 10, "another key does not wait behind a crowd"
+
+
+async def test_who_is_cancelled_holds_nobody_up():
+    turnstile, share = Turnstile(100, 100), Share(1, 1, waiting_max=100, waiting_of_one_max=100)
+    done = []
+
+    async def work(number):
+        await turnstile.pass_through("key")
+        async with share.turn("key"):
+            await trio.sleep(0.001)
+            done.append(number)
+
+    with trio.fail_after(20):
+        for _ in range(30):
+            async with trio.open_nursery() as nursery:
+                for number in range(5):
+                    nursery.start_soon(work, number)
+                await trio.sleep(0.0015)
+                nursery.cancel_scope.cancel()
+        done.clear()
+        await work(7)
+    assert done == [7] and share.waiting == turnstile.waiting == 0
+
+
+async def test_a_share_works_so_much_at_once_and_rests_in_between(autojump_clock):
+    share, began = Share(1, 2, waiting_max=10, waiting_of_one_max=10), []
+
+    async def work(key):
+        async with share.turn(key):
+            began.append((key, trio.current_time()))
+            await trio.sleep(0.01)
+
+    start = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        for key in "aab":
+            nursery.start_soon(work, key)
+    # Work of 10 ms and a rest of 20 ms, twice.
+    assert began[-1][1] - start == pytest.approx(0.06)
+    assert trio.current_time() - start == pytest.approx(0.07)
+    await work("c")
+    assert trio.current_time() - start == pytest.approx(0.08), "where nobody waits nobody rests"
+
+
+async def test_a_share_that_is_full_refuses_and_goes_on():
+    share = Share(1, 0, waiting_max=1, waiting_of_one_max=1)
+    gate = trio.Event()
+
+    async def work():
+        async with share.turn("a"):
+            await gate.wait()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(work)
+        nursery.start_soon(work)
+        await trio.testing.wait_all_tasks_blocked()
+        with pytest.raises(QueueFullError):
+            async with share.turn("b"):
+                pass
+        gate.set()
+    async with share.turn("b"):
+        pass
