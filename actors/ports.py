@@ -18,7 +18,7 @@ from actors.records import (
     SessionRequest,
     WalletCall,
 )
-from actors.transitions import Answer, Transition
+from actors.transitions import Answer, Busy, Transition
 
 REQUESTS_MAX = 500
 """Requests for sessions that are read at once; the rest is read when these are gone."""
@@ -31,11 +31,11 @@ class LedgerUnavailableError(Exception):
 class Ledger(Protocol):
     """Durable state. Every method is one crossing to the database and raises ``LedgerUnavailableError`` on trouble."""
 
-    async def commit(self, transitions: Sequence[Transition]) -> list[Answer]:
+    async def commit(self, transitions: Sequence[Transition]) -> list[Answer | Busy]:
         """Apply each transition atomically, all in one durable commit; one answer for each, in order.
 
-        At most one transition of a session may be in a group. One that cannot be applied is ``Rejected`` and does not
-        disturb the others.
+        At most one transition of a session may be in a group. One that cannot be applied is ``Rejected``, one whose
+        session somebody else has locked is ``Busy``; neither disturbs or delays the others.
         """
         ...
 

@@ -207,4 +207,9 @@ class Started:
     started_at_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """Somebody else has locked a row of the session: nothing was looked at, nothing changed. Offer it again later."""
+
+
 Answer = Applied | Rejected | Launched | Started

@@ -27,6 +27,8 @@ EMBEDDED_FOLDER = "postgres"
 """Of the embedded server, below ``data_dir``."""
 POSTGRES_VERSION_MIN = 150_000
 CONNECT_TIMEOUT_S = 10
+LOCK_MS_MAX = 1_000
+"""How long a statement waits for what somebody else has locked. Whoever waits keeps a connection from all others."""
 
 REFUSALS = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, RefusedError)
 """The database says no to the values themselves: repeating the same work would be refused again."""
@@ -104,7 +106,8 @@ class Database:
         async def whole(connection: Connection) -> Value:
             async with connection.transaction():
                 if timeout_ms is not None:
-                    await connection.execute(f"SET LOCAL statement_timeout = {timeout_ms:d}")
+                    limits = (f"SET LOCAL {name} = {timeout_ms:d}" for name in ("statement_timeout", "lock_timeout"))
+                    await connection.execute("; ".join(limits))
                 return await work(connection)
 
         return await self.run(whole, timeout_ms=timeout_ms)
@@ -187,6 +190,7 @@ async def _connected(url: str, pool_size: int, command_timeout_ms: int, version_
         "default_transaction_isolation": "read committed",
         "default_transaction_read_only": "off",
         "statement_timeout": str(command_timeout_ms),
+        "lock_timeout": str(min(command_timeout_ms, LOCK_MS_MAX)),
         "idle_in_transaction_session_timeout": str(2 * command_timeout_ms),
     }
     with Bridge() as bridge:

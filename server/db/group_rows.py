@@ -34,15 +34,29 @@ def session_key(transition: Transition) -> tuple[UUID, UUID]:
 
 
 def batch_of(vault: Vault, transitions: Sequence[Transition]) -> dict[str, list[Object]]:
-    """The group as one document."""
-    keys = sorted({session_key(transition) for transition in transitions})
-    batch: dict[str, list[Object]] = {
-        "sessions": [{"operator_id": operator_id, "session_id": session_id} for operator_id, session_id in keys]
-    }
+    """The group as one document: the rows that it changes, to be locked, and what it makes of them."""
+    batch: dict[str, list[Object]] = {"sessions": []}
     for transition in transitions:
         name, row = _row(vault, transition)
         batch.setdefault(name, []).append(row)
+        operator_id, session_id = session_key(transition)
+        session: Object = {"operator_id": operator_id, "session_id": session_id}
+        batch["sessions"].append(session)
+        if isinstance(transition, StartRound | SettleRound | VoidRound | RefundRound):
+            batch.setdefault("rounds", []).append({**session, "round_id": transition.round_id})
+        if (changed_call := _changed_call(transition)) is not None:
+            batch.setdefault("calls", []).append({**session, "operator_tx_id": changed_call})
     return batch
+
+
+def _changed_call(transition: Transition) -> str | None:
+    """The wallet call that is there already and that the transition changes."""
+    match transition:
+        case StartRound() | VoidRound():
+            return f"bet-{transition.round_id}"
+        case AcknowledgeCall() | PostponeCall():
+            return transition.operator_tx_id
+    return None
 
 
 def _row(vault: Vault, transition: Transition) -> tuple[str, Object]:

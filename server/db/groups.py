@@ -13,6 +13,7 @@ from actors.transitions import (
     AcknowledgeCall,
     Answer,
     Applied,
+    Busy,
     ChangeClientSeed,
     CreateSession,
     Launched,
@@ -34,18 +35,18 @@ from server.db.rows import Row
 from server.vault import Vault
 
 Done = set[tuple[str | None, str | None]]
-"""What a call has applied: kind and key."""
+"""What a call has applied: kind and key. Kind ``busy`` is a session that it has left out."""
 
 
-async def commit_at_once(database: Database, vault: Vault, transitions: Sequence[Transition]) -> list[Answer]:
-    """Apply all transitions, all or none; one answer for each, in order. Only where ``needs_one_call`` says so.
+async def commit_at_once(database: Database, vault: Vault, transitions: Sequence[Transition]) -> list[Answer | Busy]:
+    """Apply the transitions of all sessions that nobody else has locked, all or none; one answer for each, in order.
 
-    One call commits itself: a transaction around it would be two round trips more.
+    Only where ``needs_one_call`` says so. The call commits itself: a transaction around it takes two round trips more.
     """
     return await _commit_wave(database.commit_group, database.run, vault, transitions)
 
 
-async def commit_group(connection: Connection, vault: Vault, transitions: Sequence[Transition]) -> list[Answer]:
+async def commit_group(connection: Connection, vault: Vault, transitions: Sequence[Transition]) -> list[Answer | Busy]:
     """The same for any transitions: it takes several calls, which need a transaction of the caller's."""
 
     async def call(batch: str) -> Rows:
@@ -54,11 +55,15 @@ async def commit_group(connection: Connection, vault: Vault, transitions: Sequen
     async def read(work: Work[None]) -> None:
         await work(connection)
 
-    answers: dict[int, Answer] = {}
+    answers: dict[int, Answer | Busy] = {}
+    busy: set[tuple[UUID, UUID]] = set()
     for places in _waves(transitions):
-        wave = await _commit_wave(call, read, vault, [transitions[place] for place in places])
-        answers.update(zip(places, wave, strict=True))
-    return [answers[place] for place in range(len(transitions))]
+        # What comes behind a change that is not made yet is not made either, or it would be made too early.
+        open_places = [place for place in places if session_key(transitions[place]) not in busy]
+        wave = await _commit_wave(call, read, vault, [transitions[place] for place in open_places])
+        answers.update(zip(open_places, wave, strict=True))
+        busy.update(session_key(transitions[place]) for place in open_places if isinstance(answers[place], Busy))
+    return [answers.get(place, Busy()) for place in range(len(transitions))]
 
 
 def needs_one_call(transitions: Sequence[Transition]) -> bool:
@@ -92,7 +97,7 @@ async def _commit_wave(
     read: Callable[[Work[None]], Awaitable[None]],
     vault: Vault,
     transitions: Sequence[Transition],
-) -> list[Answer]:
+) -> list[Answer | Busy]:
     batch = compact_json(batch_of(vault, transitions)).decode()
     done = {(kind, key) for kind, key in await call(batch)}
     answers = [_applied(transition, done) for transition in transitions]
@@ -104,8 +109,10 @@ async def _commit_wave(
     return [answer for answer in answers if answer is not None]
 
 
-def _applied(transition: Transition, done: Done) -> Answer | None:
-    """The answer to what was applied now; ``None`` if it was not."""
+def _applied(transition: Transition, done: Done) -> Answer | Busy | None:
+    """The answer to what was applied now, or left out; ``None`` if it was neither."""
+    if ("busy", str(session_key(transition)[1])) in done:
+        return Busy()
     match transition:
         case CreateSession():
             if ("launch", str(transition.session_id)) in done:

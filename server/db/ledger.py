@@ -4,7 +4,9 @@ import logging
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from actors.ports import REQUESTS_MAX, SessionElsewhereError
+import trio
+
+from actors.ports import REQUESTS_MAX, LedgerUnavailableError, SessionElsewhereError
 from actors.records import (
     Backlog,
     FinishedRound,
@@ -15,7 +17,7 @@ from actors.records import (
     SessionTotals,
     WalletCall,
 )
-from actors.transitions import Answer, Rejected, Transition
+from actors.transitions import Answer, Busy, Rejected, Transition
 from server.db import handover, outbox
 from server.db.database import REFUSALS, Connection, Database
 from server.db.groups import commit_at_once, commit_group, needs_one_call
@@ -49,7 +51,12 @@ SELECT EXISTS (SELECT FROM nodes WHERE node = $1 AND epoch = $2 AND heartbeat_at
     AND NOT EXISTS (SELECT FROM nodes n WHERE n.node = $1 AND n.epoch > $2))
 """
 
-_SESSION = "SELECT * FROM sessions WHERE token_digest = $1 FOR NO KEY UPDATE"
+_SESSION = "SELECT * FROM sessions WHERE token_digest = $1 FOR NO KEY UPDATE SKIP LOCKED"
+_IS_SESSION = "SELECT TRUE FROM sessions WHERE token_digest = $1"
+
+_LOOK_AGAIN_S = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16)
+"""When to look again for a session that is locked: its own commits are over by then. Waiting for the lock itself would keep
+a connection from all others, and who waits behind a waiter has a timeout of his own after that one's."""
 
 _OWN_SESSION = "UPDATE sessions SET owner_node = $3, owner_epoch = $4 WHERE operator_id = $1 AND session_id = $2"
 
@@ -107,6 +114,10 @@ RETURNING {ROUND_COLUMNS}
 """
 
 
+class _LockedError(LedgerUnavailableError):
+    """Somebody else has locked the row."""
+
+
 class PostgresLedger:
     """Implements ``actors.ports.Ledger``. Every method is one crossing."""
 
@@ -114,7 +125,7 @@ class PostgresLedger:
         self._database = database
         self._vault = vault
 
-    async def commit(self, transitions: Sequence[Transition]) -> list[Answer]:
+    async def commit(self, transitions: Sequence[Transition]) -> list[Answer | Busy]:
         """All transitions in one transaction; see the port.
 
         Should the database refuse one of them outright, a defect, each is committed by itself, so that it stands alone.
@@ -133,12 +144,12 @@ class PostgresLedger:
             log.error("a transition was refused by the schema", extra=refusal)
             return [Rejected()]
         log.error("a group was refused and is committed one by one", extra=refusal)
-        answers: list[Answer] = []
+        answers: list[Answer | Busy] = []
         for transition in transitions:
             answers += await self.commit([transition])
         return answers
 
-    async def _commit(self, transitions: Sequence[Transition]) -> list[Answer]:
+    async def _commit(self, transitions: Sequence[Transition]) -> list[Answer | Busy]:
         if not transitions:
             return []
         if needs_one_call(transitions):
@@ -165,6 +176,8 @@ class PostgresLedger:
         async def open_it(connection: Connection) -> OpenedSession | None:
             row = await connection.fetchrow(_SESSION, token_digest)
             if row is None:
+                if await connection.fetchval(_IS_SESSION, token_digest):
+                    raise _LockedError("the session is locked")
                 return None
             holder = None if row["owner_node"] is None else Owner(row["owner_node"], row["owner_epoch"])
             if holder not in {None, owner}:
@@ -186,6 +199,11 @@ class PostgresLedger:
                 totals=totals,
             )
 
+        for wait_s in _LOOK_AGAIN_S:
+            try:
+                return await self._database.in_transaction(open_it)
+            except _LockedError:
+                await trio.sleep(wait_s)
         return await self._database.in_transaction(open_it)
 
     async def request_session(self, token_digest: bytes, asker: Owner, now_ms: int) -> None:

@@ -48,11 +48,17 @@ WITH {dead_owners("SELECT claim_node, claim_epoch FROM transactions WHERE claim_
 SELECT count(*) FROM released
 """
 
-_GIVE_UP = """
-WITH given_up AS (
-    UPDATE transactions
-    SET next_attempt_at_ms = least(next_attempt_at_ms, $4), claim_node = NULL, claim_epoch = NULL
-    WHERE claim_node = $1 AND claim_epoch = $2 AND operator_tx_id <> ALL($3) AND created_at_ms < $4
+# One that somebody has locked stays claimed until its claim ends.
+_GIVE_UP = f"""
+WITH unsent AS (
+    SELECT t.operator_id, t.operator_tx_id FROM transactions t
+    WHERE t.claim_node = $1 AND t.claim_epoch = $2 AND t.operator_tx_id <> ALL($3) AND t.created_at_ms < $4
+    FOR NO KEY UPDATE OF t SKIP LOCKED
+), given_up AS (
+    UPDATE transactions t
+    SET next_attempt_at_ms = least(t.next_attempt_at_ms, $4), claim_node = NULL, claim_epoch = NULL
+    FROM {few("unsent", "operator_id", "operator_tx_id")}
+    WHERE t.operator_id = f.operator_id AND t.operator_tx_id = f.operator_tx_id
     RETURNING 1
 )
 SELECT count(*) FROM given_up

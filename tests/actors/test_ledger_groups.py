@@ -2,18 +2,27 @@
 
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from itertools import pairwise
 from uuid import UUID
 
 import pytest
 import trio
 from trio.testing import MockClock
 
-from actors.ledger import ACKNOWLEDGEMENT_PATIENCE_MS, ANSWER_TIMEOUT_MS, LOSS_PATIENCE_MS, LedgerActor
+from actors.ledger import (
+    ACKNOWLEDGEMENT_PATIENCE_MS,
+    ANSWER_TIMEOUT_MS,
+    BUSY_FIRST_MS,
+    BUSY_MS_MAX,
+    BUSY_RETRY_MS_MAX,
+    LOSS_PATIENCE_MS,
+    LedgerActor,
+)
 from actors.patrol import PATROL_MS, Patrol
 from actors.ports import LedgerUnavailableError
 from actors.records import Owner
 from actors.settings import GameSettings
-from actors.transitions import AcknowledgeCall, Applied, ChangeClientSeed, SettleRound
+from actors.transitions import AcknowledgeCall, Applied, Busy, ChangeClientSeed, SettleRound
 from tests.helpers.books import cash_out, crash, new_round, new_session
 from tests.helpers.game import LIMITS, OPERATOR_ID, operator
 
@@ -167,3 +176,98 @@ async def test_nobody_waits_for_ever(autojump_clock: MockClock):
     assert [session for session, _ in ended] == [1, 2]
     for _, waited_s in ended:
         assert ANSWER_TIMEOUT_MS <= waited_s * 1000 <= ANSWER_TIMEOUT_MS + PATROL_MS
+
+
+class Locking(Ledger):
+    """Some sessions are locked until a moment; notes all groups."""
+
+    def __init__(self, **locked_until):
+        super().__init__()
+        self.locked_until = {int(name[1:]): until for name, until in locked_until.items()}
+
+    async def commit(self, transitions):
+        await super().commit(transitions)
+        now = trio.current_time()
+        return [Busy() if self.locked_until.get(each.session_id.int, 0) > now else Applied() for each in transitions]
+
+
+@asynccontextmanager
+async def open_locking(ledger):
+    actor = LedgerActor(ledger, GameSettings(bet_limits={"USD": LIMITS}), ledger)
+    told = []
+
+    async def commit(transition):
+        try:
+            await actor.commit(transition)
+        except LedgerUnavailableError as error:
+            told.append((transition, str(error), trio.current_time()))
+        else:
+            told.append((transition, "applied", trio.current_time()))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(actor.live)
+        nursery.start_soon(Patrol(actor.fail_overdue).live)
+        async with trio.open_nursery() as waiting:
+            yield lambda transition: waiting.start_soon(commit, transition), told
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_busy_session_is_offered_again_apart_from_others_and_in_order(autojump_clock: MockClock):
+    ledger = Locking(s1=0.1)
+    async with open_locking(ledger) as (commit, told):
+        first, second, third = urgent(1), replace(urgent(1), client_seed="second"), replace(urgent(1), client_seed="3")
+        commit(first)
+        commit(urgent(2))
+        await trio.sleep(0.01)
+        commit(second)
+        await trio.sleep(0.001)
+        commit(third)
+        for _ in range(6):
+            await trio.sleep(0.02)
+            commit(urgent(2))
+    assert [sessions for _, sessions in ledger.groups if 1 in sessions][1:] == [[1]] * 6
+    assert [each for each, how, _ in told if each.session_id.int == 1] == [first, second, third]
+    assert {how for _, how, _ in told} == {"applied"}
+    waited = [after - before for (_, _, before), (_, _, after) in pairwise(told)]
+    assert max(waited) < 0.05, "others were told while it was busy"
+
+
+async def test_a_session_that_stays_busy_is_given_up_and_offered_ever_less_often(autojump_clock: MockClock):
+    ledger = Locking(s1=60)
+    async with open_locking(ledger) as (commit, told):
+        commit(urgent(1))
+        commit(replace(urgent(1), client_seed="behind"))
+    ends = [at for _, _, at in told]
+    assert [how for _, how, _ in told] == ["a row of the session is locked"] * 2
+    for count, at in enumerate(ends, 1):
+        assert count * BUSY_MS_MAX / 1000 <= at <= count * (BUSY_MS_MAX + BUSY_RETRY_MS_MAX + 10) / 1000
+    gaps = [after - before for (before, _), (after, _) in pairwise(ledger.groups)]
+    assert gaps[0] <= (BUSY_FIRST_MS + 1000 * COMMIT_S + 1) / 1000
+    assert len(ledger.groups) <= 2 * (BUSY_MS_MAX / BUSY_RETRY_MS_MAX + 8)
+
+
+async def test_so_many_transitions_wait_for_busy_sessions_and_no_more(autojump_clock: MockClock, monkeypatch):
+    monkeypatch.setattr("actors.ledger.BUSY_WAITING_MAX", 2)
+    async with open_locking(Locking(s1=0.5)) as (commit, told):
+        commit(urgent(1))
+        await trio.sleep(0.05)
+        for _ in range(2):
+            commit(urgent(1))
+        await trio.sleep(0.05)
+    assert sorted(how for _, how, _ in told) == ["applied", "applied", "too much waits for sessions that are locked"]
+
+
+async def test_trouble_of_the_ledger_ends_the_wait_of_a_busy_one(autojump_clock: MockClock):
+    ledger = Locking(s1=0.2)
+    async with open_locking(ledger) as (commit, told):
+        commit(urgent(1))
+        await trio.sleep(0.1)
+        real, ledger.commit = ledger.commit, unavailable
+        await trio.sleep(0.2)
+        ledger.commit = real
+        commit(urgent(1))
+    assert [how for _, how, _ in told] == ["no database", "applied"]
+
+
+async def unavailable(transitions):
+    raise LedgerUnavailableError("no database")

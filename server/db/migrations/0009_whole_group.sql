@@ -1,16 +1,88 @@
 -- As `commit_group_3`, with the launches that it left to the function before: what a group of transitions does stands here and
 -- nowhere else. A row is looked for by its key alone, for the reason told beside `commit_group_3`.
+--
+-- It waits for nobody's row lock. All rows that the group is to change are locked first, those that somebody else has locked
+-- are skipped, and their sessions are left out and told as `busy`: a person's open transaction delays the session whose row it
+-- holds, not everybody who shares the commit. Revenue is shared by all rounds of a day, so where somebody holds its row it is
+-- counted in a lane of this transaction's own. A row that is new to this statement's snapshot is nobody's, and not `busy`.
 
 CREATE FUNCTION commit_group_4(batch jsonb) RETURNS TABLE (applied_kind text, applied_key text)
 LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 DECLARE
+    held_count bigint;
+    is_held boolean;
+    busy_ids uuid[];
     ended_ids uuid[];
 BEGIN
+    -- Nearly always all are there to be locked. The second look finds out which are not.
     PERFORM FROM sessions s
     JOIN jsonb_to_recordset(batch -> 'sessions') AS i (operator_id uuid, session_id uuid)
         USING (operator_id, session_id)
-    ORDER BY s.operator_id, s.session_id FOR NO KEY UPDATE OF s;
+    FOR NO KEY UPDATE OF s SKIP LOCKED;
+    GET DIAGNOSTICS held_count = ROW_COUNT;
+    is_held := held_count = jsonb_array_length(batch -> 'sessions') AND NOT batch ? 'launches';
+    IF batch ? 'rounds' THEN
+        PERFORM FROM rounds r
+        JOIN jsonb_to_recordset(batch -> 'rounds') AS i (operator_id uuid, round_id uuid) USING (operator_id, round_id)
+        FOR NO KEY UPDATE OF r SKIP LOCKED;
+        GET DIAGNOSTICS held_count = ROW_COUNT;
+        is_held := is_held AND held_count = jsonb_array_length(batch -> 'rounds');
+    END IF;
+    IF batch ? 'calls' THEN
+        PERFORM FROM transactions t
+        JOIN jsonb_to_recordset(batch -> 'calls') AS i (operator_id uuid, operator_tx_id text)
+            USING (operator_id, operator_tx_id)
+        FOR NO KEY UPDATE OF t SKIP LOCKED;
+        GET DIAGNOSTICS held_count = ROW_COUNT;
+        is_held := is_held AND held_count = jsonb_array_length(batch -> 'calls');
+    END IF;
+    IF is_held IS NOT TRUE THEN
+        SELECT array_agg(b.session_id) INTO busy_ids FROM (
+            SELECT i.session_id
+            FROM jsonb_to_recordset(batch -> 'sessions') AS i (operator_id uuid, session_id uuid)
+            LEFT JOIN LATERAL (
+                SELECT TRUE AS is_held FROM sessions s
+                WHERE s.operator_id = i.operator_id AND s.session_id = i.session_id FOR NO KEY UPDATE SKIP LOCKED
+            ) h ON TRUE
+            WHERE h.is_held IS NULL AND (
+                SELECT TRUE FROM sessions s WHERE s.operator_id = i.operator_id AND s.session_id = i.session_id)
+            UNION ALL
+            SELECT i.session_id
+            FROM jsonb_to_recordset(batch -> 'rounds') AS i (operator_id uuid, session_id uuid, round_id uuid)
+            LEFT JOIN LATERAL (
+                SELECT TRUE AS is_held FROM rounds r
+                WHERE r.operator_id = i.operator_id AND r.round_id = i.round_id FOR NO KEY UPDATE SKIP LOCKED
+            ) h ON TRUE
+            WHERE h.is_held IS NULL AND (
+                SELECT TRUE FROM rounds r WHERE r.operator_id = i.operator_id AND r.round_id = i.round_id)
+            UNION ALL
+            SELECT i.session_id
+            FROM jsonb_to_recordset(batch -> 'calls') AS i (operator_id uuid, session_id uuid, operator_tx_id text)
+            LEFT JOIN LATERAL (
+                SELECT TRUE AS is_held FROM transactions t
+                WHERE t.operator_id = i.operator_id AND t.operator_tx_id = i.operator_tx_id FOR NO KEY UPDATE SKIP LOCKED
+            ) h ON TRUE
+            WHERE h.is_held IS NULL AND (
+                SELECT TRUE FROM transactions t WHERE t.operator_id = i.operator_id AND t.operator_tx_id = i.operator_tx_id)
+            UNION ALL
+            -- A session's row refers to its operator's.
+            SELECT i.session_id
+            FROM jsonb_to_recordset(batch -> 'launches') AS i (operator_id uuid, session_id uuid)
+            LEFT JOIN LATERAL (
+                SELECT TRUE AS is_held FROM operators o WHERE o.operator_id = i.operator_id FOR KEY SHARE SKIP LOCKED
+            ) h ON TRUE
+            WHERE h.is_held IS NULL AND (SELECT TRUE FROM operators o WHERE o.operator_id = i.operator_id)
+        ) b;
+    END IF;
+    IF busy_ids IS NOT NULL THEN
+        RETURN QUERY SELECT DISTINCT 'busy', b::text FROM unnest(busy_ids) b;
+        batch := (
+            SELECT jsonb_object_agg(part.key, (
+                SELECT coalesce(jsonb_agg(e), '[]') FROM jsonb_array_elements(part.value) e
+                WHERE (e ->> 'session_id')::uuid <> ALL (busy_ids)))
+            FROM jsonb_each(batch) part);
+    END IF;
 
     IF batch ? 'launches' THEN
         RETURN QUERY
@@ -138,11 +210,25 @@ BEGIN
         ), counted AS (
             INSERT INTO revenue_days AS d
                 (operator_id, settled_day, currency, rev_share_bps, lane, stakes_minor, payouts_minor, rounds)
-            SELECT operator_id, settled_day, currency, rev_share_bps, owner_node, sum(amount_minor), sum(payout_minor),
-                   count(*)
-            FROM ended WHERE status = 'settled'
-            GROUP BY operator_id, settled_day, currency, rev_share_bps, owner_node
-            ORDER BY operator_id, settled_day, currency, rev_share_bps, owner_node
+            SELECT e.operator_id, e.settled_day, e.currency, e.rev_share_bps,
+                   CASE WHEN h.is_held IS NULL AND (
+                       SELECT TRUE FROM revenue_days d
+                       WHERE d.operator_id = e.operator_id AND d.settled_day = e.settled_day AND d.currency = e.currency
+                           AND d.rev_share_bps = e.rev_share_bps AND d.lane = e.owner_node)
+                   THEN e.owner_node || ' ' || pg_current_xact_id() ELSE e.owner_node END,
+                   e.stakes_minor, e.payouts_minor, e.rounds
+            FROM (
+                SELECT operator_id, settled_day, currency, rev_share_bps, owner_node, sum(amount_minor) AS stakes_minor,
+                       sum(payout_minor) AS payouts_minor, count(*) AS rounds
+                FROM ended WHERE status = 'settled'
+                GROUP BY operator_id, settled_day, currency, rev_share_bps, owner_node
+            ) e
+            LEFT JOIN LATERAL (
+                SELECT TRUE AS is_held FROM revenue_days d
+                WHERE d.operator_id = e.operator_id AND d.settled_day = e.settled_day AND d.currency = e.currency
+                    AND d.rev_share_bps = e.rev_share_bps AND d.lane = e.owner_node FOR NO KEY UPDATE SKIP LOCKED
+            ) h ON TRUE
+            ORDER BY 1, 2, 3, 4, 5
             ON CONFLICT (operator_id, settled_day, currency, rev_share_bps, lane) DO UPDATE
             SET stakes_minor = d.stakes_minor + excluded.stakes_minor,
                 payouts_minor = d.payouts_minor + excluded.payouts_minor, rounds = d.rounds + excluded.rounds
