@@ -26,8 +26,14 @@ WITHDRAW_MS_MAX = 2_000
 
 
 async def open_session(services: Services, digest: bytes) -> OpenedSession | None:
-    """Take the session unless another living node has it. Raises like the port."""
-    return await services.reads.open_session(digest, services.owner, services.contact.lease_ms, services.clock.now_ms())
+    """Take the session unless another living node has it, under a new promise. Raises like the port."""
+    return await services.reads.open_session(
+        digest,
+        services.owner,
+        services.contact.lease_ms,
+        services.clock.now_ms(),
+        services.entropy.server_seed(),
+    )
 
 
 async def open_or_ask(services: Services, digest: bytes, is_draining: Callable[[], bool]) -> OpenedSession | None:

@@ -4,6 +4,7 @@ import hashlib
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from uuid import UUID
 
 import trio
@@ -22,7 +23,7 @@ from actors.protocol import (
     parse_frame,
     session_ended_frame,
 )
-from actors.records import FinishedRound, OpenedSession, Operator, RoundStatus, SessionRequest
+from actors.records import Commitment, FinishedRound, OpenedSession, Operator, RoundStatus, SessionRequest
 from actors.recovery import OrphanSweeper, resolve_stored
 from actors.round import RoundActor, Unwatched
 from actors.rules.limits import BetLimits
@@ -176,6 +177,7 @@ class Lobby:
 
     async def _open_alone(self, digest: bytes, *, asks: bool) -> SessionActor | bytes | None:
         services = self._services
+        shown: Commitment | None = None
         for attempt in range(OPEN_ATTEMPTS_MAX):
             if asks:
                 opened = await open_or_ask(services, digest, lambda: self.draining)
@@ -183,6 +185,8 @@ class Lobby:
                 opened = await open_session(services, digest)
             if opened is None:
                 return None
+            # Of promises that this loop itself discards nobody has seen the hash.
+            shown = opened.discarded if attempt == 0 else shown
             running = self._rounds.get(opened.session.session_id)
             if opened.live_round is not None and running is None and attempt:
                 # There was no actor before it was read, either: no end of it was under way.
@@ -190,7 +194,7 @@ class Lobby:
                 if running is None:
                     await self._end_stale_round(opened)
             if opened.live_round is None or running is not None:
-                return self._start_session(digest, opened, running)
+                return self._start_session(digest, replace(opened, discarded=shown), running)
         raise LedgerUnavailableError("a round of the session can't be ended yet")
 
     def _fly_on(self, opened: OpenedSession) -> RoundActor | None:

@@ -47,8 +47,14 @@ class Ledger(Protocol):
         """Record that the owner is alive; ``False`` if a newer epoch of the node exists and this one must stop."""
         ...
 
-    async def open_session(self, token_digest: bytes, owner: Owner, lease_ms: int, now_ms: int) -> OpenedSession | None:
+    async def open_session(
+        self, token_digest: bytes, owner: Owner, lease_ms: int, now_ms: int, server_seed: str
+    ) -> OpenedSession | None:
         """Take a session's ownership and read it. ``None``: no such token. An expired session is returned, too.
+
+        A promise is never continued by somebody who did not make it: the next round's seed becomes ``server_seed``,
+        whoever had the session before, and the one that nobody will play is ``discarded``. The seed must be a new one
+        for each call, a repeated one, too. A bet on the old promise that is still on its way is refused from now on.
 
         A round of it is either live in what is read or, once settled, among its totals.
 

@@ -260,6 +260,15 @@ def next_fields(commitment: Commitment) -> dict[str, object]:
     }
 
 
+def discarded_fields(commitment: Commitment) -> dict[str, object]:
+    """A promise that will never be played, revealed: whoever saw its hash can check that it was one."""
+    return {
+        "server_seed": commitment.server_seed,
+        "server_seed_hash": commitment.server_seed_hash,
+        "nonce": commitment.nonce,
+    }
+
+
 def limits_fields(limits: BetLimits, max_win_multiplier: int) -> dict[str, object]:
     """The limits that the player bets under."""
     return {

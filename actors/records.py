@@ -253,6 +253,9 @@ class OpenedSession:
     owns_round: bool = False
     """Whether the live round, too, belongs to whoever opened the session."""
     totals: SessionTotals = SessionTotals()
+    discarded: Commitment | None = None
+    """The promise that an earlier opening left and nobody will play; ``None`` if there was no earlier opening, or if
+    what is stored of it can't be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

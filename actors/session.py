@@ -83,6 +83,7 @@ class SessionActor(PromptActor[SessionMessage]):
         self._owed = Owed(services, session, opened.pending_calls, lambda: self.report(Look()))
         self._totals = opened.totals
         self._next = session.next
+        self._discarded = opened.discarded
         self._lost = False
         self._sink: PlayerSink | None = None
         self._alone_since = trio.current_time()
@@ -128,6 +129,11 @@ class SessionActor(PromptActor[SessionMessage]):
         """Take over a round that outlived the session actor before this one. Before ``run`` only."""
         self._round = running
         self._flying = running.adopt(self)
+        played = running.placed.commitment
+        if self._next.nonce > played.nonce:
+            running.next_commitment = self._next  # What it drew was discarded when the session was opened again.
+        if running.is_stored and self._discarded and self._discarded.server_seed_hash == played.server_seed_hash:
+            self._discarded = None  # A history that was cut: what flies, if only in memory, is not revealed.
 
     async def run(self) -> None:
         """Serve until the session has ended, or nobody is there and nothing is live."""
@@ -261,6 +267,7 @@ class SessionActor(PromptActor[SessionMessage]):
             balance_minor=self._balance_minor,
             pending_minor=self._owed.minor,
             promised=self._next,
+            discarded=self._discarded,
             flying=self._flying,
             history=with_newest(self._last, attach.history, attach.history_max),
             totals=self._totals,
@@ -326,9 +333,7 @@ class SessionActor(PromptActor[SessionMessage]):
             case BetTrouble():
                 self._refuse("wallet_unavailable", self._bet_frame_id(), NOT_STORED)
             case BetNotStored():
-                self._clear_round()
-                if news.refused:
-                    self._lose()
+                self._on_not_stored(news)
             case RoundFlies():
                 self._on_flies(news)
             case CashoutRefused():
@@ -340,6 +345,22 @@ class SessionActor(PromptActor[SessionMessage]):
                 self._lose()
             case _:
                 assert_never(news)
+
+    def _on_not_stored(self, news: BetNotStored) -> None:
+        assert self._round is not None
+        is_ours = self._round.placed.commitment.server_seed_hash == self._next.server_seed_hash
+        frame_id = self._bet_frame_id()
+        self._clear_round()
+        if news.refused and is_ours:
+            self._lose()
+        elif news.refused:
+            # The actor before this one promised it, and this one another: the session is as much ours as before.
+            self._refuse("wallet_unavailable", frame_id, NOT_STORED)
+        else:
+            # The bet may still arrive and be ended, revealed, by a sweep: this promise is not to be shown again. The
+            # page comes back at once, and what is promised then refuses the bet.
+            self._lost = True
+            self._end_socket("shutdown")
 
     def _bet_frame_id(self) -> str | None:
         return None if self._bet is None else self._bet.frame_id

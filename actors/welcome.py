@@ -8,6 +8,7 @@ from actors.messages import RoundFlies
 from actors.ports import PlayerSink
 from actors.protocol import (
     PROTOCOL_VERSION,
+    discarded_fields,
     encode,
     history_fields,
     limits_fields,
@@ -45,11 +46,15 @@ def welcome_frame(
     balance_minor: int,
     pending_minor: int,
     promised: Commitment,
+    discarded: Commitment | None,
     flying: RoundFlies | None,
     history: Sequence[FinishedRound] | None,
     totals: SessionTotals,
 ) -> bytes:
-    """The frame that answers ``hello``. ``flying`` is the live round; without ``history`` it has no such field."""
+    """The frame that answers ``hello``. ``flying`` is the live round; without ``history`` it has no such field.
+
+    ``discarded`` is revealed: nobody plays it.
+    """
     live_round = None
     if flying is not None:
         assert flying.live.started_at_ms is not None
@@ -68,6 +73,7 @@ def welcome_frame(
         growth={"rate_per_ms": float(services.settings.growth_rate_per_ms)},
         tick_ms=services.settings.tick_ms,
         next=next_fields(promised),
+        **({} if discarded is None else {"discarded": discarded_fields(discarded)}),
         round=live_round,
         **({} if history is None else {"history": history_fields(history)}),
         totals=totals_fields(session, totals),

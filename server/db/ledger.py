@@ -9,6 +9,7 @@ import trio
 from actors.ports import REQUESTS_MAX, LedgerUnavailableError, SessionElsewhereError
 from actors.records import (
     Backlog,
+    Commitment,
     FinishedRound,
     LiveRound,
     OpenedSession,
@@ -17,6 +18,7 @@ from actors.records import (
     SessionTotals,
     WalletCall,
 )
+from actors.rules import fairness
 from actors.transitions import Answer, Busy, Rejected, Transition
 from server.db import handover, outbox
 from server.db.database import REFUSALS, Connection, Database
@@ -25,14 +27,16 @@ from server.db.rows import (
     CALL_COLUMNS,
     ROUND_COLUMNS,
     Row,
+    commitment,
     finished_round,
     live_round,
+    seal_seed,
     session_record,
     session_totals,
     wallet_call,
 )
 from server.db.statements import dead_owners, few
-from server.vault import Vault
+from server.vault import Vault, VaultError
 
 log = logging.getLogger("getaway.db")
 
@@ -58,7 +62,10 @@ _LOOK_AGAIN_S = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16)
 """When to look again for a session that is locked: its own commits are over by then. Waiting for the lock itself would keep
 a connection from all others, and who waits behind a waiter has a timeout of his own after that one's."""
 
-_OWN_SESSION = "UPDATE sessions SET owner_node = $3, owner_epoch = $4 WHERE operator_id = $1 AND session_id = $2"
+_OPEN_SESSION = """
+UPDATE sessions SET owner_node = $3, owner_epoch = $4, server_seed_hash = $5, server_seed_sealed = $6
+WHERE operator_id = $1 AND session_id = $2
+"""
 
 # Only the newest can be live, and its order leads to the one index that holds a session's rounds together.
 _LIVE_OF_SESSION = f"""
@@ -170,8 +177,10 @@ class PostgresLedger:
             )
         )
 
-    async def open_session(self, token_digest: bytes, owner: Owner, lease_ms: int, now_ms: int) -> OpenedSession | None:
-        """Take the session, unless another living node has it."""
+    async def open_session(
+        self, token_digest: bytes, owner: Owner, lease_ms: int, now_ms: int, server_seed: str
+    ) -> OpenedSession | None:
+        """Take the session, unless another living node has it, and promise a new seed in the same transaction."""
 
         async def open_it(connection: Connection) -> OpenedSession | None:
             row = await connection.fetchrow(_SESSION, token_digest)
@@ -185,18 +194,20 @@ class PostgresLedger:
                 if await connection.fetchval(_ALIVE, holder.node, holder.epoch, now_ms - lease_ms):
                     raise SessionElsewhereError("another node has the session")
             key = (row["operator_id"], row["session_id"])
-            if holder != owner:
-                await connection.execute(_OWN_SESSION, *key, owner.node, owner.epoch)
+            promised = Commitment(server_seed, fairness.commitment(server_seed), row["client_seed"], row["nonce"])
+            sealed = seal_seed(self._vault, server_seed, row["session_id"], row["nonce"])
+            await connection.execute(_OPEN_SESSION, *key, owner.node, owner.epoch, promised.server_seed_hash, sealed)
             live = await connection.fetchrow(_LIVE_OF_SESSION, *key, owner.node, owner.epoch)
             pending = await connection.fetch(_PENDING, *key)
             # The session's row is locked, as by every change of it: no round of it ends between these reads.
             totals = await _totals(connection, row)
             return OpenedSession(
-                session=session_record(self._vault, row),
+                session=session_record(row, promised),
                 live_round=None if live is None else live_round(self._vault, live),
                 pending_calls=tuple(wallet_call(call) for call in pending),
                 owns_round=live is not None and live["is_own"],
                 totals=totals,
+                discarded=None if holder is None else self._discarded(row),
             )
 
         for wait_s in _LOOK_AGAIN_S:
@@ -205,6 +216,14 @@ class PostgresLedger:
             except _LockedError:
                 await trio.sleep(wait_s)
         return await self._database.in_transaction(open_it)
+
+    def _discarded(self, row: Row) -> Commitment | None:
+        """One that does not open is nobody's loss: it would never have been played."""
+        try:
+            return commitment(self._vault, row)
+        except VaultError:
+            log.exception("a promise that is discarded can't be read", extra={"session_id": str(row["session_id"])})
+            return None
 
     async def request_session(self, token_digest: bytes, asker: Owner, now_ms: int) -> None:
         """Ask the owner for a session."""

@@ -50,14 +50,15 @@ def seal_seed(vault: Vault, server_seed: str, session_id: UUID, nonce: int) -> b
     return vault.seal(server_seed.encode("ascii"), seed_context(session_id, nonce))
 
 
-def _commitment(vault: Vault, row: Row) -> Commitment:
+def commitment(vault: Vault, row: Row) -> Commitment:
+    """The promise in a row of ``sessions`` or ``rounds``. Raises ``VaultError`` if its seed does not open."""
     context = seed_context(row["session_id"], row["nonce"])
     server_seed = vault.open(row["server_seed_sealed"], context).decode("ascii")
     return Commitment(server_seed, row["server_seed_hash"], row["client_seed"], row["nonce"])
 
 
-def session_record(vault: Vault, row: Row) -> SessionRecord:
-    """A row of ``sessions``."""
+def session_record(row: Row, promised: Commitment) -> SessionRecord:
+    """A row of ``sessions``, with what is promised now for its next round."""
     return SessionRecord(
         operator_id=plain_uuid(row["operator_id"]),
         session_id=plain_uuid(row["session_id"]),
@@ -66,7 +67,7 @@ def session_record(vault: Vault, row: Row) -> SessionRecord:
         balance_minor=row["balance_minor"],
         created_at_ms=row["created_at_ms"],
         expires_at_ms=row["expires_at_ms"],
-        next=_commitment(vault, row),
+        next=promised,
     )
 
 
@@ -79,7 +80,7 @@ def session_totals(row: Row) -> SessionTotals:
 
 def live_round(vault: Vault, row: Row) -> LiveRound:
     """A row of ``rounds`` in ``betting`` or ``flying``."""
-    commitment = _commitment(vault, row)
+    promised = commitment(vault, row)
     return LiveRound(
         operator_id=plain_uuid(row["operator_id"]),
         session_id=plain_uuid(row["session_id"]),
@@ -88,7 +89,7 @@ def live_round(vault: Vault, row: Row) -> LiveRound:
         currency=row["currency"],
         amount_minor=row["amount_minor"],
         auto_cashout_hundredths=row["auto_cashout_hundredths"],
-        commitment=commitment,
+        commitment=promised,
         terms=RoundTerms(
             rtp_bps=row["rtp_bps"],
             max_win_multiplier=row["max_win_multiplier"],
@@ -100,7 +101,7 @@ def live_round(vault: Vault, row: Row) -> LiveRound:
         created_at_ms=row["created_at_ms"],
         started_at_ms=row["started_at_ms"],
         outcome=fairness.outcome(
-            commitment.server_seed, commitment.client_seed, commitment.nonce, row["rtp_bps"], row["max_win_multiplier"]
+            promised.server_seed, promised.client_seed, promised.nonce, row["rtp_bps"], row["max_win_multiplier"]
         ),
         interrupted_at_ms=row["interrupted_at_ms"],
     )

@@ -17,7 +17,8 @@ from tests.helpers.game import LIMITS, open_game
 
 async def test_a_bet_that_cannot_be_stored_is_refused_in_words_and_never_sent(autojump_clock):
     async with open_game() as game:
-        player = await game.play()
+        token = await game.launch()
+        player = await game.enter(token)
         game.ledger.unavailable = True
         player.say("bet", amount_minor=1_000)
         error = await player.until("error")
@@ -28,9 +29,10 @@ async def test_a_bet_that_cannot_be_stored_is_refused_in_words_and_never_sent(au
         player.say("bet", amount_minor=1_000)
         assert (await player.until("error"))["message"] == error["message"], "not that a round is in progress"
         game.ledger.unavailable = False
-        await trio.sleep(5)
-        player.say("bet", amount_minor=1_000)
-        assert (await player.until("round_started"))["nonce"] == 1
+        assert (await player.until("session_ended"))["reason"] == "shutdown", "the page comes back to a new promise"
+        back = await game.enter(token)
+        back.say("bet", amount_minor=1_000)
+        assert (await back.until("round_started"))["nonce"] == 1
         assert len(game.wallet.calls) == 1
 
 

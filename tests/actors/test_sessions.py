@@ -87,18 +87,6 @@ async def test_a_player_who_left_finds_the_end_in_the_history(autojump_clock):
         assert welcome["next"]["nonce"] == 2
 
 
-async def test_the_commitment_survives_leaving_memory(autojump_clock):
-    """Or a player could shop for seeds by reconnecting."""
-    async with open_game() as game:
-        token = await game.launch()
-        player = await game.enter(token)
-        before = (await player.until("welcome"))["next"]
-        player.door.leave()
-        await trio.sleep(120)
-        assert game.node.lobby.sessions_open == 0
-        assert (await (await game.enter(token)).until("welcome"))["next"] == before
-
-
 async def test_a_client_seed_is_stored_before_it_is_confirmed(autojump_clock):
     async with open_game() as game:
         token = await game.launch()

@@ -5,7 +5,7 @@ import trio
 
 from actors.ports import Declined, Unclear
 from actors.records import CallKind
-from tests.helpers.game import NOON_MS, open_game
+from tests.helpers.game import NOON_MS, open_game, seed_that_crashes_at
 
 NOTHING = {"rounds": 0, "staked_minor": 0, "paid_minor": 0}
 WON_ONCE = {"rounds": 1, "staked_minor": 1_000, "paid_minor": 1_500}
@@ -48,6 +48,7 @@ async def test_they_survive_leaving_memory(autojump_clock):
         player.door.leave()
         await trio.sleep(120)
         assert game.node.lobby.sessions_open == 0
+        game.entropy.seeds.append(seed_that_crashes_at(300, 2))
         back = await game.enter(token)
         assert sums(await back.until("welcome")) == WON_ONCE
         assert sums(await play(back, 2)) == {"rounds": 2, "staked_minor": 2_000, "paid_minor": 3_500}

@@ -4,9 +4,11 @@ Nothing is ever owed here and nobody dies, so there is nothing to claim, to rele
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from actors.records import Backlog, FinishedRound, LiveRound, OpenedSession, Owner, WalletCall
+from actors.rules import fairness
 from actors.transitions import Answer, CreateSession, PlaceBet
 from tests.helpers.memory_ledger import MemoryLedger, StoredSession
 from tests.helpers.memory_outbox import MemoryOutbox
@@ -43,12 +45,18 @@ class QuietLedger(MemoryLedger):
         stored = None if round_id is None else self.rounds.get(round_id)
         return stored.live if stored is not None and stored.finished is None else None
 
-    async def open_session(self, token_digest: bytes, owner: Owner, lease_ms: int, now_ms: int) -> OpenedSession | None:
+    async def open_session(
+        self, token_digest: bytes, owner: Owner, lease_ms: int, now_ms: int, server_seed: str
+    ) -> OpenedSession | None:
         await self._cross()
         session = self._by_token.get(token_digest)
         if session is None:
             return None
         session.owner = owner
+        promised = replace(
+            session.record.next, server_seed=server_seed, server_seed_hash=fairness.commitment(server_seed)
+        )
+        session.record = replace(session.record, next=promised)
         return OpenedSession(
             session=session.record, live_round=self._live_round_of(session.record.session_id), pending_calls=()
         )

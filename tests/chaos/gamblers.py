@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 import trio
 from trio_websocket import ConnectionClosed, HandshakeError, wrap_client_stream
 
-from tests.e2e import fairness
 from tests.e2e.casino import LAUNCH, parse_json
 from tests.e2e.wallet import Fault
+from tests.helpers.promises import Promises, Sheet
 
 LOOK_S = 0.05
 PAUSE_S = 0.1
@@ -88,13 +88,18 @@ class Table:
         return [len(gambler.ended) for gambler in self.gamblers]
 
 
+def _no(invariant, detail):
+    raise AssertionError(f"{invariant}: {detail}")
+
+
 class Gambler:
     def __init__(self, table, session, dice):
         self.session = session
         self.started = {}
         self.ended = {}
         self.pending = {}
-        self.promises = {}
+        self.promises = Promises(_no)
+        self._sheet = Sheet(self.promises)
         self.client_seeds = None
         self._table = table
         self._dice = dice
@@ -135,6 +140,7 @@ class Gambler:
             if self._socket is None:
                 self._tries_second = not self._tries_second
             self._socket, self._waits, self._flies = None, False, None
+            self._sheet = Sheet(self.promises)
             await trio.sleep(LOOK_S)
 
     async def _visit(self):
@@ -188,6 +194,7 @@ class Gambler:
         fields = {"amount_minor": self._dice.randrange(10, 3000)}
         if self._dice.random() < 0.6:
             fields["auto_cashout"] = self._dice.choice(self._table.auto_cashouts)
+        self._sheet.says_bet(str(self._asked), None)
         await self._send(socket, "bet", id=str(self._asked), **fields)
 
     def _mistreat(self):
@@ -201,6 +208,7 @@ class Gambler:
 
     def _take(self, frame, socket):
         kind = frame["type"]
+        self._sheet.sees(frame)
         if kind not in ("tick", "welcome"):
             self.last.append(("got", kind, {name: frame[name] for name in SHOWN & set(frame)}))
         if kind == "welcome":
@@ -213,12 +221,10 @@ class Gambler:
         elif kind == "round_ended":
             self._waits, self._flies = False, None
             self._take_ended(frame)
-            self._take_promise(frame["next"])
         elif kind == "client_seed":
             self._waits = False
             if frame["id"] == str(self._asked):
                 self.client_seeds = {frame["next"]["client_seed"]}
-            self._take_promise(frame["next"])
         elif kind == "error" and frame.get("id") in (None, str(self._asked)):  # a limit is told before an id is read
             self._waits = False
             self._acts_at = trio.current_time() + PAUSE_S
@@ -228,7 +234,6 @@ class Gambler:
         seed = frame["next"]["client_seed"]
         assert self.client_seeds is None or seed in self.client_seeds, f"the client seed {seed} was never chosen"
         self.client_seeds = {seed}
-        self._take_promise(frame["next"])
         for ended in frame["history"]:
             self._take_ended(ended)
         if frame["round"] is not None:
@@ -236,17 +241,10 @@ class Gambler:
 
     def _take_started(self, frame):
         self._flies = frame["round_id"]
-        self._take_promise(frame)
         self._keep(self.started, frame["round_id"], (frame["amount_minor"], frame["nonce"], frame["started_at"]))
 
     def _take_ended(self, frame):
-        self._take_promise(frame)
-        assert fairness.commitment(frame["server_seed"]) == frame["server_seed_hash"]
         self._keep(self.ended, frame["round_id"], tuple(str(frame[name]) for name in ENDED_FIELDS))
-
-    def _take_promise(self, frame):
-        """The server seed of a nonce was promised once and for all."""
-        self._keep(self.promises, frame["nonce"], frame["server_seed_hash"])
 
     @staticmethod
     def _keep(told, key, value):

@@ -127,11 +127,13 @@ async def test_a_refused_transition_is_logged_without_its_values(world, owner, o
         assert value not in logged
 
 
-async def test_a_sealed_seed_opens_for_its_round_only(database, world, owner, rounds):
+async def test_a_sealed_seed_opens_for_its_round_only(database, world, owner, rounds, caplog):
     swap = f"""
         UPDATE sessions s SET server_seed_sealed = other.server_seed_sealed FROM sessions other
         WHERE s.session_id = '{rounds.fresh.session_id}' AND other.session_id = '{rounds.won.session_id}'
     """
     await database.run(lambda connection: connection.execute(swap))
-    with pytest.raises(Exception, match="does not open"):
-        await books.opened(world.ledger, rounds.fresh, owner)
+    with caplog.at_level(logging.ERROR):
+        opened = await books.opened(world.ledger, rounds.fresh, owner)
+    assert opened.discarded is None, "the other session's promise is not revealed in its place"
+    assert [record.message for record in caplog.records] == ["a promise that is discarded can't be read"]

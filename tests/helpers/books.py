@@ -206,7 +206,15 @@ def change_client_seed(owner: Owner, created: CreateSession, client_seed: str) -
     )
 
 
-async def opened(ledger: Ledger, created: CreateSession, owner: Owner, now_ms: int = NOON_MS) -> OpenedSession:
-    session = await ledger.open_session(created.token_digest, owner, LEASE_MS, now_ms)
+def promise(created: CreateSession, nonce: int = 1) -> str:
+    """The seed that an opening draws so that ``new_round`` plays what was promised."""
+    return created.server_seed if nonce == 1 else seed(created.session_id, nonce)
+
+
+async def opened(
+    ledger: Ledger, created: CreateSession, owner: Owner, now_ms: int = NOON_MS, *, nonce: int = 1
+) -> OpenedSession:
+    """The session, opened when it has played ``nonce - 1`` rounds."""
+    session = await ledger.open_session(created.token_digest, owner, LEASE_MS, now_ms, promise(created, nonce))
     assert session is not None
     return session

@@ -190,7 +190,8 @@ class Game:
     async def launch(
         self, *crashes: int, balance_minor: int = 10_000, ttl_s: int = 3_600, operator_id: UUID = OPERATOR_ID
     ) -> str:
-        """A session's token. Its n-th round crashes at the n-th of ``crashes`` (hundredths)."""
+        """A session's token. Its n-th round crashes at the n-th of ``crashes`` (hundredths), if it is opened once: each
+        opening draws a seed, as each bet does."""
         for nonce, hundredths in enumerate(crashes, start=1):
             self.entropy.seeds.append(seed_that_crashes_at(hundredths, nonce))
         token, now_ms = self.entropy.token(), self.clock.now_ms()
@@ -205,7 +206,7 @@ class Game:
                 created_at_ms=now_ms,
                 expires_at_ms=now_ms + ttl_s * 1000,
                 client_seed=CLIENT_SEED,
-                server_seed=self.entropy.server_seed(),
+                server_seed=hashlib.sha256(f"launch {token}".encode()).hexdigest(),
                 signature_digest=hashlib.sha256(b"signature" + token.encode()).digest(),
                 sealed_token=token.encode(),
                 replay_until_ms=now_ms + 600_000,

@@ -263,7 +263,9 @@ class MemoryLedger(MemoryRequests):
     def _is_alive(self, owner: Owner, lease_ms: int, now_ms: int) -> bool:
         return not self._is_superseded(owner) and now_ms - self.heartbeats_ms.get(owner, 0) < lease_ms
 
-    async def open_session(self, token_digest: bytes, owner: Owner, lease_ms: int, now_ms: int) -> OpenedSession | None:
+    async def open_session(
+        self, token_digest: bytes, owner: Owner, lease_ms: int, now_ms: int, server_seed: str
+    ) -> OpenedSession | None:
         await self._cross()
         for session in self.sessions.values():
             if session.token_digest == token_digest:
@@ -272,7 +274,11 @@ class MemoryLedger(MemoryRequests):
             return None
         if session.owner not in {None, owner} and self._is_alive(session.owner, lease_ms, now_ms):
             raise SessionElsewhereError("another live node owns the session")
+        before = session.record.next
+        discarded = before if session.owner is not None else None
         session.owner = owner
+        promised = replace(before, server_seed=server_seed, server_seed_hash=fairness.commitment(server_seed))
+        session.record = replace(session.record, next=promised)
         session_id = session.record.session_id
         live = self._live_round_of(session_id)
         return OpenedSession(
@@ -281,6 +287,7 @@ class MemoryLedger(MemoryRequests):
             pending_calls=tuple(self.calls.pending(session_id)),
             owns_round=live is not None and self.rounds[live.round_id].owner == owner,
             totals=self._totals_of(session_id),
+            discarded=discarded,
         )
 
     async def take_orphans(self, owner: Owner, lease_ms: int, now_ms: int, limit: int) -> list[LiveRound]:

@@ -156,10 +156,17 @@ class Story:
         choices += [lambda ledger: ledger.release_claims(owner, LEASE_MS, now_ms, 1_000)]
         choices += [lambda ledger: ledger.backlogs()]
         if session is not None:
-            choices += [lambda ledger: ledger.open_session(session.token_digest, owner, LEASE_MS, now_ms)] * 5
+            seed = self.promise(session)
+            choices += [lambda ledger: ledger.open_session(session.token_digest, owner, LEASE_MS, now_ms, seed)] * 5
             choices += [lambda ledger: ledger.pending_calls(session.operator_id, session.session_id)]
             choices += self.handovers(session, owner, now_ms)
         return self.random.choice(choices)
+
+    def promise(self, session):
+        """What an opening draws: mostly what the story's bets are on."""
+        known = self.twin.sessions.get(session.session_id)
+        nonce = 1 if known is None else known.record.next.nonce
+        return books.seed(session.session_id, nonce + 1_000 if self.random.random() < 0.1 else nonce)
 
     def handovers(self, session, owner, now_ms):
         """Asking for a session, withdrawing, giving, taking up: by anybody, in any order."""
@@ -195,7 +202,9 @@ async def books_of(world, story):
     """Everything that can be read."""
     sessions = []
     for created in story.sessions:
-        session = await world.ledger.open_session(created.token_digest, story.owners[-1], 1, story.now_ms + 10**6)
+        session = await world.ledger.open_session(
+            created.token_digest, story.owners[-1], 1, story.now_ms + 10**6, books.seed(created.session_id, 999)
+        )
         sessions.append((session, await world.ledger.pending_calls(created.operator_id, created.session_id)))
     rounds = []
     for live in story.rounds:

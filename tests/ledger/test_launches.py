@@ -73,7 +73,8 @@ async def test_a_seen_signature_gets_the_first_session(world, owner):
     assert await world.commit(second) == Launched(
         first.session_id, first.expires_at_ms, first.sealed_token, replayed=True
     )
-    assert await world.ledger.open_session(second.token_digest, owner, books.LEASE_MS, NOON_MS) is None
+    digest, seed = second.token_digest, second.server_seed
+    assert await world.ledger.open_session(digest, owner, books.LEASE_MS, NOON_MS, seed) is None
 
 
 async def test_signatures_of_different_operators_are_different(world):
@@ -110,7 +111,10 @@ async def test_of_launches_at_the_same_moment_one_wins(world, owner):
     assert sorted(answer.replayed for answer in answers) == [False] + [True] * 7
     (session_id,) = {answer.session_id for answer in answers}
     assert {answer.sealed_token for answer in answers} == {b"sealed" + session_id.bytes}
-    stored = [await world.ledger.open_session(each.token_digest, owner, books.LEASE_MS, NOON_MS) for each in launches]
+    stored = [
+        await world.ledger.open_session(each.token_digest, owner, books.LEASE_MS, NOON_MS, each.server_seed)
+        for each in launches
+    ]
     assert [opened.session.session_id for opened in stored if opened is not None] == [session_id]
 
 

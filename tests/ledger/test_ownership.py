@@ -11,13 +11,15 @@ from actors.transitions import Applied, Rejected, Started
 from tests.helpers import books
 from tests.helpers.books import LEASE_MS, NOON_MS
 
+SEED = "0123456789abcdef" * 4
+
 
 async def open_at(world, created, owner, now_ms=NOON_MS):
-    return await world.ledger.open_session(created.token_digest, owner, LEASE_MS, now_ms)
+    return await world.ledger.open_session(created.token_digest, owner, LEASE_MS, now_ms, books.promise(created))
 
 
 async def test_no_token_no_session(world, owner):
-    assert await world.ledger.open_session(bytes(32), owner, LEASE_MS, NOON_MS) is None
+    assert await world.ledger.open_session(bytes(32), owner, LEASE_MS, NOON_MS, SEED) is None
 
 
 async def test_an_expired_session_is_returned(world, owner):

@@ -32,7 +32,7 @@ async def test_a_bet_is_stored_with_its_call_and_the_next_promise(world, owner):
     assert await world.commit(books.place(owner, live)) == Applied()
     assert await world.ledger.live_round(live.operator_id, live.round_id) == live
     assert await world.call_states(live) == {"bet": (CallStatus.PENDING, 0, None)}
-    opened = await books.opened(world.ledger, created, owner)
+    opened = await books.opened(world.ledger, created, owner, nonce=2)
     following = books.seed(created.session_id, 2)
     assert opened.session.next == books.Commitment(following, fairness.commitment(following), "chosen-by-the-player", 2)
     assert opened.live_round == live

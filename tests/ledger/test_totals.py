@@ -7,8 +7,9 @@ from tests.helpers import books
 from tests.helpers.books import NOON_MS
 
 
-async def totals(world, created, owner):
-    return (await books.opened(world.ledger, created, owner)).totals
+async def totals(world, created, owner, *, after=0):
+    """As read when the session has had ``after`` rounds."""
+    return (await books.opened(world.ledger, created, owner, nonce=after + 1)).totals
 
 
 async def won(world, owner, created, nonce, **changes):
@@ -22,7 +23,7 @@ async def test_settled_rounds_add_up(world, owner):
     created = await world.owned(owner)
     assert await totals(world, created, owner) == SessionTotals()
     await won(world, owner, created, 1)
-    assert await totals(world, created, owner) == SessionTotals(1, 100, 150, 1)
+    assert await totals(world, created, owner, after=1) == SessionTotals(1, 100, 150, 1)
     live = await world.fly(owner, created, 2, amount_minor=40)
     assert await totals(world, created, owner) == SessionTotals(1, 100, 150, 1), "a live round does not count"
     await world.commit(books.crash(owner, live))
@@ -39,7 +40,7 @@ async def test_void_and_refunded_rounds_never_count(world, owner, status):
     refunded = await world.fly(owner, created, 2)
     await world.commit(books.refund(owner, refunded))
     await world.commit(books.acknowledge(refunded, CallKind.REFUND))
-    assert await totals(world, created, owner) == SessionTotals()
+    assert await totals(world, created, owner, after=2) == SessionTotals()
     await won(world, owner, created, 3)
     assert await totals(world, created, owner) == SessionTotals(1, 100, 150, 3)
 

@@ -205,7 +205,7 @@ class Audit:
         return taken
 
     async def _open_session(self, life, call, arguments):
-        digest, opener, _, now_ms = arguments
+        digest, opener, _, now_ms, _ = arguments
         session = next(each for each in self.ledger.sessions.values() if each.token_digest == digest)
         owner = session.owner
         opened = await call(*arguments)
