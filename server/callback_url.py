@@ -23,6 +23,17 @@ def callback_url_error(url: str, allow_insecure: bool) -> str | None:
     return web_url_error(url, allow_insecure) or _path_error(urlsplit(url).path)
 
 
+def wallet_url_error(url: str, allow_insecure: bool) -> str | None:
+    """As ``callback_url_error``, with the way out for who runs the server: of an insecure URL, the setting."""
+    error = callback_url_error(url, allow_insecure)
+    if error is not None and not allow_insecure and callback_url_error(url, allow_insecure=True) is None:
+        return (
+            "must be https. For a wallet on this machine set [wallet] allow_insecure_callbacks = true, or "
+            "GETAWAY_WALLET_ALLOW_INSECURE_CALLBACKS=true, for this command and for the server"
+        )
+    return error
+
+
 def web_url_error(url: str, allow_insecure: bool) -> str | None:
     """Why ``url`` can't be an absolute https URL, as a clause that follows the field's name; ``None`` if it can.
 

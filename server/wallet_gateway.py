@@ -26,7 +26,7 @@ import trio
 
 from actors.ports import Acknowledged, Declined, Unclear, WalletAnswer
 from actors.records import CallKind, Operator, WalletCall
-from server.callback_url import callback_url_error
+from server.callback_url import wallet_url_error
 from server.signing import sign, string_to_sign
 from server.wallet_connection import Endpoint, Resolver, StaleConnectionError, WalletConnectionError
 from server.wallet_transport import TransportSettings, WalletTransport
@@ -206,7 +206,7 @@ _STRICT_JSON: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant
 @lru_cache(maxsize=1024)
 def _url_problem(url: str, allow_insecure: bool) -> str | None:
     # The policy is pure, and a call is sent far more often than a URL changes.
-    return callback_url_error(url, allow_insecure)
+    return wallet_url_error(url, allow_insecure)
 
 
 @lru_cache(maxsize=4096)

@@ -16,7 +16,15 @@ from actors.rules.money import MINOR_MAX
 from server.cli.context import environ_of, json_option
 from server.cli.kinds import CURRENCY, Parsed
 from server.cli.output import print_json
-from server.cli.problems import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_UNREACHABLE, EXIT_USAGE, CommandError
+from server.cli.problems import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_NOTHING_CHECKED,
+    EXIT_OK,
+    EXIT_UNREACHABLE,
+    EXIT_USAGE,
+    CommandError,
+)
 from server.loadtest.plan import NAME_PREFIX, Credentials, RunPlan, StandIn
 from server.loadtest.quantities import duration_s, listen_address, target_origin
 from server.loadtest.strategy import parse_strategy
@@ -51,7 +59,7 @@ _ALLOWED_NAMES: Final = allowed_names().replace(", and ", ",\nand ")
 --fail-if knows {_ALLOWED_NAMES}.
 Credentials: --credentials, or OPERATOR_ID, API_KEY and HMAC_SECRET in the environment.
 Exit status: 0 fine, 1 a threshold missed or books that differ, 2 wrong usage or refused credentials,
-3 the target can't be reached, 130 interrupted (the results are printed all the same).
+3 the target can't be reached, 4 no round was played, 130 interrupted (the results are printed all the same).
 """
 )
 @click.option("--target", required=True, type=TARGET, help="The server's public origin.")
@@ -255,4 +263,6 @@ def _tell(results: "Results", *, as_json: bool) -> int:
             click.echo(line)
     if results.was_interrupted:
         return EXIT_INTERRUPTED
-    return EXIT_OK if results.is_good else EXIT_FAILED
+    if results.has_failed:
+        return EXIT_FAILED
+    return EXIT_OK if results.is_good else EXIT_NOTHING_CHECKED

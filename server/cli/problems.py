@@ -18,6 +18,8 @@ EXIT_USAGE: Final = 2
 EXIT_DATABASE: Final = 3
 EXIT_UNREACHABLE: Final = 3
 """The same for what a client needs: the server that it was pointed at."""
+EXIT_NOTHING_CHECKED: Final = 4
+"""A check found nothing wrong because it had nothing to check: that is no success."""
 EXIT_INTERRUPTED: Final = 130
 
 EXIT_STATUSES: Final = f"""\b
@@ -26,6 +28,7 @@ Exit status:
   {EXIT_FAILED}    failed, or what was asked for does not exist
   {EXIT_USAGE}    wrong usage or configuration (a missing master key, too)
   {EXIT_DATABASE}    the database is not there, can't be reached, may forget or has another schema, or the target can't
+  {EXIT_NOTHING_CHECKED}    a check had nothing to check: reconcile compared nothing, loadtest played nothing
   {EXIT_INTERRUPTED}  interrupted from the keyboard
 """
 

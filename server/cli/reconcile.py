@@ -16,21 +16,22 @@ import click
 from server.cli.context import config_option, json_option, loaded_config
 from server.cli.kinds import IDENTIFIER, Parsed
 from server.cli.output import print_table, time_text
-from server.cli.problems import EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandError
+from server.cli.problems import EXIT_FAILED, EXIT_NOTHING_CHECKED, EXIT_OK, EXIT_USAGE, CommandError
 from server.currencies import format_minor
 
 if TYPE_CHECKING:
     from server.config import Config
     from server.db.comparison import Comparison, Difference
     from server.db.database import Connection
-    from server.db.reconcile import CallList, CheckResult, OpenCall, Scope
+    from server.db.reconcile import CallList, CheckResult, Counts, OpenCall, Scope
 
 SPOOL_BYTES_MAX: Final = 1_048_576
 """Differences beyond this wait in a temporary file for their turn to be printed."""
 
 STATUSES: Final = """\b
 Exit status: 0 everything is equal, 1 something differs, or there is no such operator,
-2 wrong usage or a bad file, 3 the database. Parked, overdue and unsettled calls are listed, but are no difference.
+2 wrong usage or a bad file, 3 the database, 4 there was nothing to compare.
+Parked, overdue and unsettled calls are listed, but are no difference.
 """
 
 
@@ -61,6 +62,7 @@ class Given:
 class Outcome:
     """What was found; the differences from the operator's file are in the spool."""
 
+    counts: "Counts"
     checks: "list[CheckResult]"
     parked: "CallList"
     overdue: "CallList"
@@ -73,9 +75,30 @@ class Outcome:
         return 0 if self.comparison is None else sum(self.comparison.problems.values())
 
     @property
+    def differs(self) -> bool:
+        """Whether anything differs anywhere."""
+        return self.file_differences + sum(check.total for check in self.checks) > 0
+
+    @property
+    def gap(self) -> str | None:
+        """What had nothing to be compared with, so that nothing could differ; ``None`` if everything had."""
+        if self.counts.rounds + self.counts.transactions == 0:
+            return "there is no round and no transaction"
+        if self.comparison is not None and self.comparison.matched == 0:
+            return "no row of the operator's file is a transaction of ours"
+        return None
+
+    @property
     def is_equal(self) -> bool:
-        """Whether nothing differs anywhere."""
-        return self.file_differences + sum(check.total for check in self.checks) == 0
+        """Whether something was compared, and nothing differs."""
+        return not self.differs and self.gap is None
+
+    @property
+    def status(self) -> int:
+        """The exit status."""
+        if self.differs:
+            return EXIT_FAILED
+        return EXIT_OK if self.gap is None else EXIT_NOTHING_CHECKED
 
 
 @click.command(epilog=STATUSES)
@@ -108,7 +131,7 @@ def reconcile(context: click.Context, /, *, as_json: bool, **options: Any) -> in
             _print_json(outcome, spool)
         else:
             _print_text(outcome, spool)
-    return EXIT_OK if outcome.is_equal else EXIT_FAILED
+    return outcome.status
 
 
 def _given(
@@ -156,8 +179,9 @@ def _found(config: "Config", given: Given, spool: IO[str]) -> Outcome:
         if path is not None and operator_id is not None:
             compared = await comparison.compare(connection, operator_id, scope, lambda found: _keep(found, spool))
         parked = await reconcile.parked_calls(connection, scope)
+        counts = await reconcile.counted(connection, scope)
         return Outcome(
-            checks, parked, await reconcile.overdue_calls(connection, scope, given.now_ms), file_rows, compared
+            counts, checks, parked, await reconcile.overdue_calls(connection, scope, given.now_ms), file_rows, compared
         )
 
     try:
@@ -178,6 +202,7 @@ def _print_json(outcome: Outcome, spool: IO[str]) -> None:
     compared = outcome.comparison
     document: dict[str, object] = {
         "equal": outcome.is_equal,
+        "compared": asdict(outcome.counts),
         "checks": [_check_document(check) for check in outcome.checks],
         "parked": _calls_document(outcome.parked),
         "overdue": _calls_document(outcome.overdue),
@@ -185,6 +210,7 @@ def _print_json(outcome: Outcome, spool: IO[str]) -> None:
         if compared is None
         else {
             "rows": outcome.file_rows,
+            "matched": compared.matched,
             "problems": compared.problems,
             "unsettled": {"count": compared.unsettled_total, "shown": [asdict(call) for call in compared.unsettled]},
         },
@@ -222,7 +248,12 @@ def _print_text(outcome: Outcome, spool: IO[str]) -> None:
     if outcome.comparison is not None:
         _print_comparison(outcome, outcome.comparison, spool)
     click.echo()
-    click.echo("everything is equal" if outcome.is_equal else "something differs")
+    counts = outcome.counts
+    click.echo(f"compared: {counts.rounds} rounds, {counts.transactions} transactions")
+    if outcome.differs:
+        click.echo("something differs")
+    else:
+        click.echo("everything is equal" if outcome.gap is None else f"nothing was compared: {outcome.gap}")
 
 
 def _print_comparison(outcome: Outcome, compared: "Comparison", spool: IO[str]) -> None:
@@ -232,7 +263,8 @@ def _print_comparison(outcome: Outcome, compared: "Comparison", spool: IO[str]) 
         for call in compared.unsettled
     ]
     _print_listed("unsettled", compared.unsettled_total, unsettled)
-    click.echo(f"\noperator's file: {outcome.file_rows} rows, {outcome.file_differences} differences")
+    rows = f"{outcome.file_rows} rows, {compared.matched} of them ours"
+    click.echo(f"\noperator's file: {rows}, {outcome.file_differences} differences")
     for line in spool:
         found = json.loads(line)
         where = f" (line {found['line']})" if found["line"] else ""

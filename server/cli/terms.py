@@ -10,7 +10,7 @@ from actors.operators import limits_for
 from actors.records import Operator
 from actors.rules.limits import BetLimits
 from actors.rules.money import multiplier_number
-from server.callback_url import callback_url_error
+from server.callback_url import wallet_url_error
 from server.cli.kinds import (
     ANY_ORIGIN,
     CIDR,
@@ -128,7 +128,7 @@ def _access_options(is_new: bool) -> tuple[Option, ...]:
 
 def check_wallet_url(url: str, config: Config) -> str:
     """The URL. Raises ``click.BadParameter`` if an operator can't have it."""
-    error = callback_url_error(url, config.wallet.allow_insecure_callbacks)
+    error = wallet_url_error(url, config.wallet.allow_insecure_callbacks)
     if error is not None:
         raise click.BadParameter(error, param_hint="'--wallet-url'")
     return url
@@ -155,7 +155,9 @@ def chosen_limits(
         if own.get(currency) is None and currency not in config.currencies:
             configured = ", ".join(config.currencies)
             raise click.BadParameter(
-                f"{currency} has no limits in the configuration (there are {configured})", param_hint="'--currency'"
+                f"{currency} has no limits in the configuration (there are {configured}): "
+                f"add [currencies.{currency}], or give --limits {currency}:...",
+                param_hint="'--currency'",
             )
     return {currency: own.get(currency) for currency in currencies}
 

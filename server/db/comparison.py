@@ -74,6 +74,9 @@ ORDER BY operator_tx_id LIMIT $4
 """
 
 
+_MATCHED = f"{_BOTH} SELECT count(*) FROM pairs WHERE status IS NOT NULL AND line IS NOT NULL"
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """One way in which a transaction differs; ``line`` is where the operator lists it first."""
@@ -98,8 +101,12 @@ class UnsettledCall:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """How often there is which problem, and what is not settled: the number of transactions, and the first of them."""
+    """How often there is which problem, and what is not settled: the number of transactions, and the first of them.
 
+    ``matched`` transactions are in both books, as the same or as something else.
+    """
+
+    matched: int
     problems: dict[str, int]
     unsettled_total: int
     unsettled: tuple[UnsettledCall, ...]
@@ -128,4 +135,6 @@ async def compare(
         tell(Difference(row["problem"], row["operator_tx_id"], row["line"], row["detail"]))
     rows = await connection.fetch(_UNSETTLED, *arguments, SHOWN_MAX)
     calls = [{name: value for name, value in row.items() if name != "total"} for row in rows]
-    return Comparison(dict(problems), rows[0]["total"] if rows else 0, tuple(UnsettledCall(**call) for call in calls))
+    matched = await connection.fetchval(_MATCHED, *arguments)
+    total = rows[0]["total"] if rows else 0
+    return Comparison(matched, dict(problems), total, tuple(UnsettledCall(**call) for call in calls))

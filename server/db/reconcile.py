@@ -59,6 +59,14 @@ class CheckResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Counts:
+    """How many rounds, and transactions of theirs or of no round, a scope has."""
+
+    rounds: int
+    transactions: int
+
+
+@dataclass(frozen=True, slots=True)
 class OpenCall:
     """A wallet call that has not ended, or has been given up until a person takes it up."""
 
@@ -221,6 +229,20 @@ WHERE ($1::uuid IS NULL OR t.operator_id = $1) AND coalesce(r.created_at_ms, t.c
     AND coalesce(r.created_at_ms, t.created_at_ms) < $3 AND t.status = $5 AND t.created_at_ms < $6
 ORDER BY t.created_at_ms, t.operator_tx_id LIMIT $4
 """
+
+
+_COUNTS = f"""
+SELECT (SELECT count(*) FROM rounds r WHERE {_IN_SCOPE}) AS rounds,
+    (SELECT count(*) FROM transactions t LEFT JOIN rounds r ON r.operator_id = t.operator_id AND r.round_id = t.round_id
+     WHERE ($1::uuid IS NULL OR t.operator_id = $1) AND coalesce(r.created_at_ms, t.created_at_ms) >= $2
+         AND coalesce(r.created_at_ms, t.created_at_ms) < $3) AS transactions
+"""
+
+
+async def counted(connection: Connection, scope: Scope) -> Counts:
+    """How much there is to check."""
+    (row,) = await connection.fetch(_COUNTS, *scope.arguments)
+    return Counts(**row)
 
 
 async def check(connection: Connection, scope: Scope, now_ms: int) -> list[CheckResult]:

@@ -18,6 +18,7 @@ def results_document(results: Results) -> dict[str, object]:
         "ok": results.is_good,
         "was_interrupted": results.was_interrupted,
         "failure": results.failure,
+        "rounds_played": results.rounds_played,
         "run": {
             "target": plan.target.origin,
             "players": len(plan.names),

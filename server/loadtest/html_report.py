@@ -74,6 +74,7 @@ def _head(results: Results) -> str:
         count = len(results.compared.differences)
         reasons += [f"differences between the books: {count}"] if count else []
         reasons += [results.failure] if results.failure is not None else []
+        reasons += ["no round was played"] if results.rounds_played == 0 else []
         verdict, kind = f"Failed: {'; '.join(reasons)}.", "bad"
     if results.was_interrupted:
         verdict += " The run was interrupted."

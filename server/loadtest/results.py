@@ -9,7 +9,7 @@ from server.loadtest.measurements import LATENCIES, Measurements
 from server.loadtest.plan import RunPlan
 from server.loadtest.probe import Terms
 from server.loadtest.returns import Return, returned
-from server.loadtest.seen_round import SETTLED, SeenRound
+from server.loadtest.seen_round import REFUNDED, SETTLED, SeenRound
 from server.loadtest.thresholds import STATISTICS, Threshold
 
 INTERVALS_MAX: Final = 300
@@ -89,6 +89,11 @@ class Results:
         return sum(self.measured.errors.values())
 
     @property
+    def rounds_played(self) -> int:
+        """Rounds that flew, whatever their end: a bet that was refused is none."""
+        return sum(one.status in {SETTLED, REFUNDED} for one in self.seen)
+
+    @property
     def stakes_minor(self) -> int:
         """Stakes of settled rounds."""
         return sum(one.stake_minor for one in self.seen if one.status == SETTLED)
@@ -127,14 +132,21 @@ class Results:
 
     @property
     def is_good(self) -> bool:
-        """Whether every threshold was kept and all books agree."""
-        return self.failure is None and not self.missed() and not self.compared.differences
+        """Whether rounds were played, every threshold was kept and all books agree."""
+        return self.rounds_played > 0 and not self.has_failed
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the run broke off, a threshold was missed, or books differ."""
+        return self.failure is not None or bool(self.missed() or self.compared.differences)
 
     def notes(self) -> list[str]:
         """What a reader of the figures should know, a sentence each."""
         notes, counts = [], self.measured.counts
         if self.was_interrupted:
             notes.append("the run was interrupted: the figures are of what had happened until then")
+        if self.rounds_played == 0:
+            notes.append("no round was played, so there was nothing to measure and no book to compare")
         if self.wallet_calls == 0 and counts["bets"]:
             notes.append(
                 "no wallet call came: the address of --wallet-listen must be the operator's wallet callback URL, "

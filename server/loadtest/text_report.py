@@ -80,7 +80,8 @@ def facts(results: Results) -> list[tuple[str, str]]:
         ),
         (
             "rounds",
-            f"{counts['rounds']} ended, {results.rounds_per_second:.2f} per second; "
+            f"{counts['rounds']} ended, {results.rounds_played} of them flew, "
+            f"{results.rounds_per_second:.2f} per second; "
             f"{counts['too_late']} cash-outs came after the crash, {counts['ticks_skipped']} ticks were skipped",
         ),
         ("money", money(results)),

@@ -12,7 +12,7 @@ import trio
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, WebsocketScope
 
 from actors.rules.compact_json import compact_json
-from server.web.errors import ApiError, body_too_large, body_too_slow
+from server.web.errors import ApiError, MalformedError, body_too_large, body_too_slow
 
 JSON_HEADERS = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
 
@@ -135,6 +135,19 @@ def query_values(query: str, names: frozenset[str]) -> dict[str, list[bytes]]:
         if name in names:
             values.setdefault(name, []).append(unquote_to_bytes(raw_value.replace("+", " ")))
     return values
+
+
+def only_values(query: str, names: frozenset[str]) -> dict[str, list[bytes]]:
+    """As ``query_values``, for a query that may have no other parameter. Raises ``MalformedError`` that names it.
+
+    What is passed over in silence is taken for granted by whoever sent it.
+    """
+    for pair in query.split("&"):
+        name = unquote_to_bytes(pair.partition("=")[0]).decode("latin-1")
+        if pair and name not in names:
+            known = f"there are {', '.join(sorted(names))}" if names else "there are none"
+            raise MalformedError(name[:64], f"This resource has no such query parameter: {known}.")
+    return query_values(query, names)
 
 
 async def send_response(response: Response, request_id: str, body: RequestBody, send: ASGISendCallable) -> None:

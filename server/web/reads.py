@@ -12,7 +12,7 @@ from actors.rules.money import multiplier_number
 from server.reports import RevenueRow, RoundReport
 from server.web.authentication import Caller, parse_uuid
 from server.web.errors import MalformedError, answered_within, not_found, rate_limited
-from server.web.exchange import Request, Response, json_response, query_values
+from server.web.exchange import Request, Response, json_response, only_values
 from server.web.services import WebServices
 
 ROUND_PREFIX = "/api/public/rgs/round/"
@@ -22,6 +22,7 @@ FULL_WAIT_MS = 1_000
 
 _DAY = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _REVENUE_PARAMETERS = frozenset({"from", "to"})
+_ROUND_PARAMETERS: frozenset[str] = frozenset()
 _ENDED = (RoundStatus.SETTLED, RoundStatus.VOID, RoundStatus.REFUNDED)
 
 
@@ -45,6 +46,7 @@ class ReadsApi:
 
     async def round(self, request: Request, caller: Caller, body: bytes) -> Response:
         """One of the operator's rounds; what is no round id names no round."""
+        only_values(request.query, _ROUND_PARAMETERS)
         round_id = parse_uuid(request.path.removeprefix(ROUND_PREFIX))
         if round_id is None:
             raise not_found()
@@ -128,7 +130,7 @@ def _time_text(unix_ms: int | None) -> str | None:
 
 
 def _days(query: str) -> tuple[date, date]:
-    values = query_values(query, _REVENUE_PARAMETERS)
+    values = only_values(query, _REVENUE_PARAMETERS)
     first_day, last_day = _day(values, "from"), _day(values, "to")
     if first_day > last_day:
         raise MalformedError("to", "to must not be before from.")

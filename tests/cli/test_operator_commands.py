@@ -195,6 +195,27 @@ def test_http_wallets_on_loopback_are_for_configurations_that_allow_them(getaway
     assert "or http on loopback" in getaway.refusal(2, *create, "http://192.0.2.1/", **allow)
 
 
+def test_the_first_local_operator_is_told_the_setting_that_it_needs():
+    line = CommandLine({}).refusal(2, *CREATE[:4], "--wallet-url", "http://127.0.0.1:9/", *CREATE[6:])
+    assert "'--wallet-url'" in line and "for this command and for the server" in line
+    assert "[wallet] allow_insecure_callbacks = true" in line
+    assert "GETAWAY_WALLET_ALLOW_INSECURE_CALLBACKS=true" in line
+    # What the setting would not help gets no such advice.
+    line = CommandLine({}).refusal(2, *CREATE[:4], "--wallet-url", "http://wallet.example/", *CREATE[6:])
+    assert "must be https" in line and "allow_insecure" not in line
+
+
+def test_another_master_key_is_told_by_its_name(getaway):
+    getaway(*CREATE)
+    other = "YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXowMTIzNDU="
+    assert "GETAWAY_MASTER_KEY" in getaway.refusal(2, "operator", "list", GETAWAY_MASTER_KEY=other)
+
+
+def test_a_currency_without_limits_is_told_where_to_get_them(getaway):
+    line = getaway.refusal(2, *CREATE[:-1], "XXX")
+    assert "[currencies.XXX]" in line and "--limits XXX:" in line
+
+
 @pytest.mark.parametrize("command", [("show",), ("suspend",), ("resume",), ("update", "--rtp", "95")])
 def test_an_operator_that_is_not_there(command, getaway):
     name, *options = command

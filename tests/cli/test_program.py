@@ -66,7 +66,7 @@ def test_every_command_explains_itself(words):
 
 def test_the_help_says_what_the_exit_statuses_mean():
     lines = [line.split(maxsplit=1) for line in getaway("--help").out.split("Exit status:")[1].strip().splitlines()]
-    assert [number for number, _ in lines] == ["0", "1", "2", "3", "130"]
+    assert [number for number, _ in lines] == ["0", "1", "2", "3", "4", "130"]
 
 
 @pytest.mark.parametrize(

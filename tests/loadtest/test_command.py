@@ -125,6 +125,26 @@ def test_the_operators_own_wallet_and_its_faults(stage):
         wallet.close()
 
 
+def test_a_wallet_that_refuses_every_bet_is_no_success(stage):
+    """Nothing is owed and no book differs: nothing was played."""
+    wallet = Wallet()
+    try:
+        created = stage.server.create_operator(wallet.url, *LIMITS)
+        wallet.trust(
+            Operator(stage.server.url, **{name: created[name] for name in ("operator_id", "api_key", "hmac_secret")})
+        )
+        for name in NAMES:
+            wallet.open_account(name, "USD", 0)
+        own = ["--credentials", stage.write("own.json", json.dumps(created)), "--wallet", "operator"]
+        names = ("--players-file", stage.write("names.txt", "\n".join(NAMES)), "--balance", "1000000")
+        status, told = stage.document(*stage.options(*own, *names, wallet=False, duration="2s"))
+        assert (status, told["ok"], told["rounds_played"], told["books"]["differences"]) == (4, False, 0, [])
+        assert told["counts"]["bets"] > 0 and set(told["errors"]) == {"bet bet_declined"}
+        assert any("no round was played" in note for note in told["notes"])
+    finally:
+        wallet.close()
+
+
 def test_ctrl_c_lands_the_players_and_prints_the_table(stage):
     """On a terminal the progress is a live picture."""
     parent, child = pty.openpty()

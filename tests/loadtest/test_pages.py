@@ -1,6 +1,7 @@
 """What is shown: the page escapes everything and holds what it says, and the live picture has its figures."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from io import StringIO
 
@@ -8,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from actors.rules.limits import BetLimits
+from server.loadtest.document import results_document
 from server.loadtest.html_report import html_report
 from server.loadtest.plan import Credentials, RunPlan
 from server.loadtest.probe import Terms
@@ -108,6 +110,17 @@ def test_the_table_has_the_figures(results):
     assert any("stakes 3.00 USD, payouts 4.50 USD, the house keeps -1.50 USD" in line for line in lines)
     assert not results.is_good
     assert [one.name for one in results.missed()] == ["bet_p99"]
+
+
+def test_a_run_without_a_round_that_was_played_is_no_success(results):
+    """As when the wallet refuses every bet: all books agree, for there is nothing in them."""
+    results.plan = replace(results.plan, thresholds=())
+    assert (results.rounds_played, results.is_good, results.has_failed) == (3, True, False)
+    results.seen = [SeenRound("r", "ann", "void", None, 100, 0, 0, 400, 150, 9600, False, ())]
+    assert (results.rounds_played, results.is_good, results.has_failed) == (0, False, False)
+    assert results_document(results)["ok"] is False
+    assert any("no round was played" in line for line in text_report(results))
+    assert "Failed: no round was played." in html_report(results)
 
 
 def test_the_live_picture(results):

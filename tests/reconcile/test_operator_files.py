@@ -214,7 +214,7 @@ def test_text_names_each_difference_and_its_line(sound, tmp_path):
     text = sound.named(done.out)
     assert "\nunsettled: 2\n  bet-betting  1.00 USD  pending, not listed\n" in text
     assert (
-        "\noperator's file: 8 rows, 2 differences\n"
+        "\noperator's file: 8 rows, 8 of them ours, 2 differences\n"
         "  missing_at_operator  bet-flying  bet of 100 minor USD is acknowledged\n"
         "  amount_minor  win-won (line 3)  ours 155, theirs 156\n"
     ) in text

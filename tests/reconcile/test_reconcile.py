@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.helpers.books import NOON_MS
+from tests.helpers.command_line import on_database
 from tests.helpers.sound_books import NOW_MS
 
 TODAY = "2026-07-01 USD"
@@ -188,9 +189,61 @@ def test_sound_books_are_equal(sound):
     document = done.document
     assert (document["equal"], document["operator_file"], document["differences"]) == (True, None, [])
     assert [check["differences"] for check in document["checks"]] == [0] * 16
+    assert document["compared"]["rounds"] >= 10 and document["compared"]["transactions"] >= 10
     text = sound.reconcile()
     assert (text.status, text.err) == (0, "")
-    assert text.out.endswith("\neverything is equal\n")
+    rounds, transactions = document["compared"]["rounds"], document["compared"]["transactions"]
+    assert text.out.endswith(f"\ncompared: {rounds} rounds, {transactions} transactions\neverything is equal\n")
+
+
+@pytest.mark.parametrize("arguments", [(), ("--operator", "{first}")], ids=" ".join)
+def test_where_there_is_nothing_to_compare_nothing_is_equal(arguments, sound):
+    """As on a database that is not the one that was meant."""
+    sound.damage(*(f"DELETE FROM {table}" for table in ("rounds", "transactions", "sessions", "revenue_days")))
+    done = sound.reconcile(*arguments, "--json")
+    assert done.status == 4
+    document = json.loads(done.out)
+    assert (document["equal"], document["compared"]) == (False, {"rounds": 0, "transactions": 0})
+    text = sound.reconcile(*arguments)
+    assert text.status == 4
+    assert text.out.endswith("nothing was compared: there is no round and no transaction\n")
+
+
+def test_a_new_database_has_nothing_to_compare(database_url):
+    done = on_database(database_url)("reconcile")
+    assert (done.status, done.err) == (4, "")
+
+
+def test_days_without_rounds_have_nothing_to_compare(sound):
+    assert sound.reconcile("--from", "2001-01-01", "--to", "2001-12-31").status == 4
+    assert sound.reconcile().status == 0
+
+
+def test_nothing_to_compare_is_no_excuse_for_a_difference(sound):
+    """A transaction without a round is something."""
+    sound.damage("DELETE FROM rounds", "DELETE FROM sessions")
+    assert sound.reconcile().status == 1
+
+
+def test_a_file_with_nothing_of_ours_was_not_compared(sound, tmp_path):
+    """Where we have no acknowledged transaction that would be missing from it."""
+    sound.damage(
+        "DELETE FROM rounds WHERE round_id <> '{betting}'",
+        "DELETE FROM transactions WHERE round_id <> '{betting}'",
+        "DELETE FROM sessions WHERE session_id NOT IN (SELECT session_id FROM rounds)",
+        "DELETE FROM revenue_days",
+    )
+    path = tmp_path / "theirs.csv"
+    path.write_text("operator_tx_id,kind,amount_minor,currency\n")
+    assert sound.reconcile("--operator", "{first}").status == 0
+    done = sound.reconcile("--operator", "{first}", "--operator-file", str(path), "--json")
+    document = json.loads(done.out)
+    assert (document["operator_file"]["matched"], document["equal"], done.status) == (0, False, 4)
+    text = sound.reconcile("--operator", "{first}", "--operator-file", str(path)).out
+    assert text.endswith("nothing was compared: no row of the operator's file is a transaction of ours\n")
+    path.write_text("operator_tx_id,kind,amount_minor,currency\n" + sound.text("bet-{betting},bet,100,USD\n"))
+    done = sound.reconcile("--operator", "{first}", "--operator-file", str(path), "--json")
+    assert (done.document["operator_file"]["matched"], done.status) == (1, 0)
 
 
 @pytest.mark.parametrize("name", DAMAGES)
@@ -229,7 +282,7 @@ def test_an_operator_and_days_limit_what_is_looked_at(sound):
     assert sound.reconcile("--operator", "{second}").status == 0
     assert sound.reconcile("--from", "2026-07-01", "--to", "2026-07-01").status == 1
     assert sound.reconcile("--from", "2026-07-02").status == 0
-    assert sound.reconcile("--to", "2026-06-30").status == 0
+    assert sound.reconcile("--to", "2026-06-30").status == 4
     sound.damage(set_round("later", "map_seed = loot_seed"))
     assert sound.reconcile("--from", "2026-07-02", "--to", "2026-07-02").status == 1
 

@@ -29,9 +29,16 @@ def summary(totals: Totals, took_s: float) -> str:
     )
 
 
+def at_least_one(text: str) -> int:
+    """A number of worlds: no world at all would find nothing wrong with nothing."""
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return int(text)
+
+
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=1_000, help="how many worlds")
+    parser.add_argument("--seeds", type=at_least_one, default=1_000, help="how many worlds")
     parser.add_argument("--first", type=int, default=0, help="the first one's seed")
     parser.add_argument("--digests", action="store_true", help="print each world's seed and the hash of its trace")
     options = parser.parse_args(arguments)

@@ -225,7 +225,7 @@ async def test_revenue_is_shown_by_day_and_currency(casino, world):
         "from=2026-07-01&to=2026-07-01",
         "from=2024-01-01&to=2024-12-31",
         "from=2026-01-01&to=2027-01-01",
-        "to=2026-07-31&from=2026-07-01&page=2&page=3",
+        "to=2026-07-31&&from=2026-07-01",
         "from=2026%2D07-01&to=2026-07-31",
         "%66rom=2026-07-01&to=2026-07-31",
     ],
@@ -237,7 +237,7 @@ async def test_spans_of_up_to_366_days_are_answered(casino, query):
 @pytest.mark.parametrize(
     ("query", "field"),
     [
-        ("page=1", "from"),
+        ("page=1", "page"),
         ("from=2026-07-01", "to"),
         ("to=2026-07-01", "from"),
         ("from=&to=2026-07-01", "from"),
@@ -265,6 +265,30 @@ async def test_other_spans_are_malformed_and_the_parameter_is_named(casino, worl
     assert (answer.status, answer.code) == (400, "malformed")
     assert answer.error["field"] == field
     assert world.reports.asked == []
+
+
+@pytest.mark.parametrize(
+    ("target", "field"),
+    [
+        (f"{ROUND}?seeds=1", "seeds"),
+        (f"{ROUND}?&", None),
+        (f"{ROUND}?=1", ""),
+        (f"{REVENUE}?from=2026-07-01&to=2026-07-31&currency=USD", "currency"),
+        (f"{REVENUE}?from=2026-07-01&to=2026-07-31&From=2026-07-01", "From"),
+        (f"{REVENUE}?from=2026-07-01&to=2026-07-31&gr%6Fup_by=brand", "group_by"),
+        (f"{REVENUE}?from=2026-07-01&to=2026-07-31&{'x' * 100}", "x" * 64),
+        (f"{REVENUE}?from=2026-07-01&to=2026-07-31&&", None),
+        (f"{REVENUE}?from=2026-07-01&to=2026-07-31&to=2026-07-31", "to"),
+        (f"{REVENUE}?from=2026-07-01&from=2026-07-02&to=2026-07-31", "from"),
+    ],
+)
+async def test_what_a_read_does_not_know_is_not_passed_over_in_silence(casino, world, target, field):
+    store(world, make_round())
+    answer = await casino.get(target)
+    assert (answer.status, answer.json["error"]["field"] if field is not None else None) == (
+        200 if field is None else 400,
+        field,
+    )
 
 
 async def test_reads_in_trouble_are_unavailable_and_go_on_while_draining(casino, world):
