@@ -15,6 +15,10 @@ SERVING: Final = b"s"
 """The worker's word: it serves its ports."""
 FENCED: Final = b"f"
 """The worker's word: a newer process has taken its node's name, so it must not be started again."""
+BEAT: Final = b"b"
+"""The worker's word, again and again: its event loop goes round."""
+BEAT_S: Final = 0.5
+"""How often it says so."""
 
 BRIEF_BYTES_MAX: Final = 1_048_576
 _LENGTH_BYTES: Final = 4

@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import partial
 from math import ceil
 from threading import Thread
-from typing import Final
+from typing import Final, Never
 
 import trio
 
@@ -22,7 +22,7 @@ from server.process import allow_open_files
 from server.settings import edge_settings, metrics_edge_settings
 from server.stopping import told_to_stop
 from server.vault import Vault
-from server.workers.brief import FENCED, SERVING, Brief, LostParentError, receive
+from server.workers.brief import BEAT, BEAT_S, FENCED, SERVING, Brief, LostParentError, receive
 from server.workers.worker import stop_s_max
 
 log = logging.getLogger("getaway.workers")
@@ -73,6 +73,22 @@ def _stop_without_parent(line: socket.socket, parent: int, stop_s: float) -> Non
 
 
 async def _serve(brief: Brief, line: socket.socket) -> int:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(beat, line)
+        status = await _serve_node(brief, line)
+        nursery.cancel_scope.cancel()
+    return status
+
+
+async def beat(line: socket.socket) -> Never:
+    """Say every ``BEAT_S`` that the event loop goes round. A parent that does not listen just now is not waited for."""
+    while True:
+        with suppress(OSError):
+            line.send(BEAT, socket.MSG_DONTWAIT)
+        await trio.sleep(BEAT_S)
+
+
+async def _serve_node(brief: Brief, line: socket.socket) -> int:
     config = brief.config
     private, public = metrics_edge_settings(config), edge_settings(config)
     allow_open_files(public.connections_max)

@@ -14,12 +14,14 @@ import trio
 
 from server.config import Config
 from server.edge.sharing import SharedPort
-from server.workers.brief import FENCED, SERVING, Brief, config_of, packed
+from server.workers.brief import BEAT_S, FENCED, SERVING, Brief, config_of, packed
 
 log = logging.getLogger("getaway.workers")
 
 START_S_MAX: Final = 60
 """From a process's start until it serves. Overflow: it is killed."""
+SILENCE_S_MAX: Final = 5
+"""How long a worker that serves may be silent: its process or its event loop stands still. Overflow: it is killed."""
 STOP_S: Final = 12
 """How much longer than ``drain_ms_max`` a worker may take to stop. Overflow: it is killed."""
 LAST_WORDS_S_MAX: Final = 1
@@ -52,6 +54,7 @@ class Worker:
         self._number = number
         self._process = process
         self._line = line
+        self._heard_at = trio.current_time()
 
     async def run(self, brief: bytes, stopping: trio.Event, stop_s: float) -> int:
         """See to it until it has ended; its exit status, negative if a signal ended it.
@@ -61,7 +64,7 @@ class Worker:
         heard = trio.Event()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._converse, brief, heard)
-            nursery.start_soon(self._see_to_start)
+            nursery.start_soon(self._see_to_start, stopping)
             nursery.start_soon(self._see_to_stop, stopping, stop_s)
             status = await self._process.wait()
             with trio.move_on_after(LAST_WORDS_S_MAX):
@@ -73,17 +76,37 @@ class Worker:
         with suppress(trio.BrokenResourceError):
             await self._line.send_all(brief)
             async for words in self._line:
+                self._heard_at = trio.current_time()
                 if SERVING in words:
                     self.served.set()
                 self.is_fenced = self.is_fenced or FENCED in words
         heard.set()
 
-    async def _see_to_start(self) -> None:
-        with trio.move_on_after(START_S_MAX):
+    async def _see_to_start(self, stopping: trio.Event) -> None:
+        with trio.move_on_after(START_S_MAX) as scope:
             await self.served.wait()
+        if not scope.cancelled_caught:
+            await self._see_to_beats(stopping)
             return
         log.error("a worker did not serve in time and is killed", extra={"child": self._number, "after_s": START_S_MAX})
         self._process.kill()
+
+    async def _see_to_beats(self, stopping: trio.Event) -> None:
+        """Kill it once it is silent. One that is told to stop has its own time for that."""
+        while not stopping.is_set():
+            looked_at = trio.current_time()
+            await trio.sleep(BEAT_S)
+            now = trio.current_time()
+            if now - looked_at > 2 * BEAT_S:
+                # It was this process that stood still: what was said meanwhile has not been read yet.
+                self._heard_at = now
+            if now - self._heard_at >= SILENCE_S_MAX and not stopping.is_set():
+                log.error(
+                    "a worker has not been heard of and is killed",
+                    extra={"child": self._number, "after_s": SILENCE_S_MAX},
+                )
+                self._process.kill()
+                return
 
     async def _see_to_stop(self, stopping: trio.Event, stop_s: float) -> None:
         await stopping.wait()

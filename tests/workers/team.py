@@ -22,6 +22,7 @@ LOOK_S = 0.005
 LANDINGS_MAX = 200
 """Connections until one lands where it is wanted: of two workers, each gets every second one."""
 ENDED_BY_ITSELF = "a worker has ended by itself and is started again"
+SILENT = "a worker has not been heard of and is killed"
 LOST_PARENT = "the parent of this worker has ended; the worker stops"
 
 

@@ -12,6 +12,8 @@ import pytest
 import trio
 
 from server.db.embedded import embedded_server
+from server.workers.brief import BEAT_S
+from server.workers.worker import SILENCE_S_MAX
 from tests.e2e.fairness import first_ms_at, hundredths_of
 from tests.e2e.house import audit_house, finished_round
 from tests.e2e.player import now_ms
@@ -19,6 +21,7 @@ from tests.helpers.server_process import ServerProcess
 from tests.workers.team import (
     ENDED_BY_ITSELF,
     LOST_PARENT,
+    SILENT,
     Team,
     is_alive,
     open_team_house,
@@ -96,6 +99,37 @@ async def test_a_worker_that_is_told_to_stop_by_hand_is_started_again(house):
     await in_thread(house.server.wait_until_complete)
     (line,) = [each for each in house.server.lines(worker=0) if each["event"] == ENDED_BY_ITSELF]
     assert (line["child"], line["exit_status"]) == (1, 0)
+
+
+async def test_a_worker_that_stands_still_is_killed_and_replaced(house):
+    """SIGSTOP: it has not ended, its connections are open, and nobody else would notice."""
+    team = house.server
+    team.pardoned = (ENDED_BY_ITSELF, SILENT)
+    async with AsyncExitStack() as stack:
+        (lost,) = await flights(house, stack, 1, 1)
+        kept = await stack.enter_async_context(house.playing_at(2, await in_thread(house.operator.session)))
+        still = team.children()[1]
+        os.kill(still, signal.SIGSTOP)
+        assert (await kept.play(STAKE, auto_cashout=1.01))["status"] == "settled"
+        await lost.closed()
+    await in_thread(wait_until, lambda: team.children().get(1) not in (still, None), "it is replaced")
+    assert not is_alive(still)
+    await in_thread(team.wait_until_complete)
+    assert [line["child"] for line in team.lines(worker=0) if line["event"] == SILENT] == [1]
+    async with house.playing_at(1, lost.session) as again:
+        await again.play(STAKE, auto_cashout=1.01)
+    await in_thread(audit_house, house)
+
+
+async def test_a_parent_that_stood_still_itself_kills_nobody(house):
+    team = house.server
+    workers = team.children()
+    os.kill(team.pid, signal.SIGSTOP)
+    await trio.sleep(SILENCE_S_MAX + 2)
+    os.kill(team.pid, signal.SIGCONT)
+    await trio.sleep(3 * BEAT_S)
+    assert team.children() == workers
+    assert team.errors() == []
 
 
 async def test_told_to_stop_all_rounds_land_and_nobody_is_left(house):
