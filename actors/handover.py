@@ -46,6 +46,7 @@ async def open_or_ask(services: Services, digest: bytes, is_draining: Callable[[
     except SessionElsewhereError:
         log.debug("a session is asked of another node")
     is_here = False
+    services.flights.ask_back(digest)
     try:
         await services.reads.request_session(digest, services.owner, services.clock.now_ms())
         opened = await _look_for(services, digest, is_draining)
@@ -82,6 +83,15 @@ class Giver(Protocol):
     def giving(self, request: SessionRequest) -> AbstractAsyncContextManager[None]:
         """While the block runs nobody opens the session here. It begins when the session has no actor any more, and
         neither has a round of it: that has ended, or its flight was left as it is."""
+        ...
+
+    async def is_current(self, request: SessionRequest) -> bool:
+        """Within ``giving``: whether nothing that has ended here is stored as live. Raises
+        ``LedgerUnavailableError``."""
+        ...
+
+    def has_given(self, request: SessionRequest) -> None:
+        """Within ``giving``: the session and what flew in it are the asker's now."""
         ...
 
     async def reopen(self, digest: bytes) -> None:
@@ -150,7 +160,10 @@ class HandOvers(Actor[None]):
 
     async def _give(self, request: SessionRequest) -> None:
         async with self._giver.giving(request):
+            if not await _until_answered(partial(self._giver.is_current, request)):
+                return
             if await _until_answered(partial(self._move, request)):
+                self._giver.has_given(request)
                 log.debug("a session was handed over", extra={"session_id": str(request.session_id)})
                 return
             # The asker has died or wants it no more, or what is stored of a round has to be ended first.

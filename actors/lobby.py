@@ -14,6 +14,7 @@ from actors.errors import ActorError
 from actors.fair_queue import QueueFullError
 from actors.handover import open_or_ask, open_session
 from actors.messages import Attach, HandOver, Leave, Look, RoundLost, RoundOver
+from actors.metronome import Flight
 from actors.operators import limits_for
 from actors.ports import LedgerUnavailableError, PlayerSink, SessionElsewhereError
 from actors.protocol import (
@@ -66,6 +67,8 @@ class Lobby:
         self._rounds: dict[UUID, RoundActor] = {}
         self._failed: set[UUID] = set()
         """Rounds whose actor failed and whose end is not known to be stored: their memory is gone, they fly no more."""
+        self._left: dict[UUID, Flight] = {}
+        """By session that is being handed over: the flight that its round's actor left as it is."""
         self._giving: dict[UUID, trio.Event] = {}
         """Sessions that are being handed over; each event is set when an actor of the session ends."""
         self._quiet = trio.Event()
@@ -198,9 +201,14 @@ class Lobby:
         raise LedgerUnavailableError("a round of the session can't be ended yet")
 
     def _fly_on(self, opened: OpenedSession) -> RoundActor | None:
-        """The actor of a flight that this node was given; ``None`` if nobody can fly it any more."""
+        """The actor of a flight that this node was given; ``None`` if nobody can fly it any more.
+
+        Raises ``HistoryCutError`` if it has flown already, in a history that the database does not remember.
+        """
         live = opened.live_round
         assert live is not None
+        if opened.owns_round:
+            self._services.flights.check(live.round_id)
         is_whole = live.status is RoundStatus.FLYING and live.interrupted_at_ms is None
         if not opened.owns_round or not is_whole or live.round_id in self._failed:
             return None
@@ -267,11 +275,21 @@ class Lobby:
                 if failed:
                     await self._end_failed_round(actor)
             finally:
+                self._remember(actor)
                 if self._rounds.get(session_id) is actor:
                     del self._rounds[session_id]
                 self._note_end(session_id)
 
         self._round_supervisor.start(actor, Policy.TEMPORARY, on_end)
+
+    def _remember(self, actor: RoundActor) -> None:
+        placed, flight = actor.placed, actor.flight
+        if flight is None:
+            return
+        if actor.is_over:
+            self._services.flights.end(placed.session_id, placed.round_id, flight.ends_at_ms)
+        elif placed.session_id in self._giving:
+            self._left[placed.session_id] = flight
 
     async def _end_failed_round(self, actor: RoundActor) -> None:
         """A round actor is never restarted with its memory lost: its round is ended from what is stored."""
@@ -280,6 +298,7 @@ class Lobby:
         now_ms = self._services.clock.now_ms()
         finished = await resolve_stored(self._services, placed.operator_id, placed.round_id, now_ms)
         self._failed.discard(placed.round_id)
+        actor.is_over = finished is not None
         pending = await self._services.reads.pending_calls(placed.operator_id, placed.session_id)
         owes_minor = sum(call.amount_minor for call in pending if call.round_id == placed.round_id)
         actor.report(RoundLost() if finished is None else RoundOver(finished, owes_minor, None))
@@ -305,6 +324,7 @@ class Lobby:
                 yield
             finally:
                 self._giving.pop(session_id, None)
+                self._left.pop(session_id, None)
                 self._note_quiet()
 
     async def _let_go(self, digest: bytes, session_id: UUID) -> None:
@@ -327,6 +347,20 @@ class Lobby:
                 log.debug("an actor has ended, or is too busy, when its session is to be handed over")
             with trio.move_on_after(LEAVE_AGAIN_S if session not in told and running not in told else float("inf")):
                 await self._giving[session_id].wait()
+
+    async def is_current(self, request: SessionRequest) -> bool:
+        """Whether no flight that this node has ended is stored as live. Usually there is none to ask for."""
+        services = self._services
+        for round_id in services.flights.ended_in(request.session_id):
+            if await services.reads.live_round(request.operator_id, round_id) is not None:
+                services.flights.check(round_id)
+        return True
+
+    def has_given(self, request: SessionRequest) -> None:
+        """What was given does not fly on here unless it is asked back."""
+        flight = self._left.get(request.session_id)
+        if flight is not None:
+            self._services.flights.go(request.token_digest, flight.round_id, flight.ends_at_ms)
 
     async def reopen(self, digest: bytes) -> None:
         """The session stays here after all."""

@@ -18,6 +18,7 @@ import trio
 from actors.clock import ServerClock
 from actors.contact import LedgerContact
 from actors.courier import BacklogWatch, Courier
+from actors.flights import FlightMemory
 from actors.handover import HandOvers
 from actors.ledger import LedgerActor
 from actors.lobby import Lobby
@@ -91,6 +92,7 @@ async def open_node(name: str, settings: GameSettings, clock: ServerClock, ports
         metronome=Metronome(clock, GrowthCurve(settings.growth_rate_per_ms), settings.tick_ms, ports.framed),
         observer=ports.observer,
         contact=LedgerContact(settings),
+        flights=FlightMemory(clock),
     )
     fenced = trio.Event()
     async with (

@@ -12,6 +12,7 @@ import trio
 
 from actors import endings
 from actors.actor import Actor
+from actors.flights import HistoryCutError
 from actors.ports import LedgerUnavailableError
 from actors.records import CallStatus, FinishedRound, LiveRound, RoundStatus
 from actors.rules.settlement import interrupted_end
@@ -124,6 +125,10 @@ class OrphanSweeper(Actor[None]):
 
     async def _end(self, live: LiveRound) -> None:
         assert live.interrupted_at_ms is not None, "taking a round notes it"
+        try:
+            self._services.flights.check(live.round_id)
+        except HistoryCutError:
+            return  # Its end has been told, and may have been paid: a person has to look.
         ending = await resolve(self._services, live, live.interrupted_at_ms)
         if ending is not None and ending.owes_minor:
             self._deliver(live.operator_id)

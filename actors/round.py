@@ -77,6 +77,8 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
         self.next_commitment = next_commitment
         self._bet = bet_call(live)
         self.is_stored = False
+        self.is_over = False
+        """Its end is stored, and told."""
         self.is_in_trouble = False
         """The bet could not be stored, and is being taken back in case it was after all."""
         self._watcher = watcher
@@ -84,6 +86,11 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
         if live.status is RoundStatus.FLYING:
             self.is_stored = True
             self._flies = self._takeoff(live, balance_minor)
+
+    @property
+    def flight(self) -> Flight | None:
+        """The flight, once it has begun, also after its end."""
+        return None if self._flies is None else self._flies.flight
 
     def adopt(self, watcher: RoundWatcher) -> RoundFlies | None:
         """Report to ``watcher`` from now on; the flight so far, if there is one."""
@@ -284,6 +291,7 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
             self._desk.deliver(self.placed.operator_id)
 
     def _over(self, ending: endings.Ending, frame_id: str | None) -> None:
+        self.is_over = True
         finished = ending.finished
         self._services.observer.round_ended(finished.status.value, finished.result and finished.result.value)
         self.report(RoundOver(finished, ending.owes_minor, frame_id))

@@ -10,6 +10,7 @@ import trio
 from actors.clock import ServerClock
 from actors.contact import LedgerContact
 from actors.fair_queue import Share
+from actors.flights import FlightMemory
 from actors.ledger import LedgerActor
 from actors.metronome import Metronome
 from actors.operators import OperatorDirectory
@@ -87,6 +88,7 @@ class Services:
     metronome: Metronome
     observer: Observer
     contact: LedgerContact
+    flights: FlightMemory
     waits: PatrolledWaits = field(default_factory=PatrolledWaits)
     read_share: Share = field(default_factory=read_share)
 

@@ -45,6 +45,9 @@ from tests.helpers.memory_outbox import MemoryOutbox, StoredCall
 from tests.helpers.memory_requests import MemoryRequests
 from tests.helpers.memory_rules import finish, refuses_bet, refuses_end, refuses_session, same_end
 
+TABLES = ("sessions", "rounds", "calls", "launches", "heartbeats_ms", "requests")
+"""All that is stored but the operators."""
+
 
 @dataclass
 class StoredRound:
@@ -81,13 +84,22 @@ class MemoryLedger(MemoryRequests):
         self.calls = MemoryOutbox()
         self.launches: dict[tuple[UUID, bytes], tuple[Launched, int]] = {}
         self.heartbeats_ms: dict[Owner, int] = {}
-        self._epoch = 0
+        self.epochs_drawn = 0
+        """No table, and so it never goes back."""
 
     def copy_at_death(self) -> "MemoryLedger":
         """What a new process would find if this one died now."""
         survivor = copy.deepcopy(self)
         survivor.loses_commits = survivor.unavailable = survivor.lose_answer_once = False
         return survivor
+
+    def backup(self) -> dict[str, object]:
+        """What is stored now, for ``go_back``."""
+        return copy.deepcopy({table: getattr(self, table) for table in TABLES})
+
+    def go_back(self, backup: dict[str, object]) -> None:
+        """Be what was stored once: restored from a backup, or a standby that was promoted without the last commits."""
+        vars(self).update(copy.deepcopy(backup))
 
     async def load_operators(self) -> list[Operator]:
         await self._cross()
@@ -246,9 +258,9 @@ class MemoryLedger(MemoryRequests):
 
     async def register_node(self, node: str, now_ms: int) -> Owner:
         await self._cross()
-        self._epoch += 1
-        self.heartbeats_ms[Owner(node, self._epoch)] = now_ms
-        return Owner(node, self._epoch)
+        self.epochs_drawn += 1
+        self.heartbeats_ms[Owner(node, self.epochs_drawn)] = now_ms
+        return Owner(node, self.epochs_drawn)
 
     async def heartbeat(self, owner: Owner, now_ms: int) -> bool:
         await self._cross()

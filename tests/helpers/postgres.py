@@ -67,8 +67,7 @@ class PostgresServer:
     def empty(self, url: str) -> None:
         """Remove all rows, also those that the schema keeps for ever. Much quicker than a fresh database."""
         deletions = (f"DELETE FROM {table}" for table in TABLES)
-        restart = "ALTER SEQUENCE node_epochs RESTART"
-        self.execute("SET session_replication_role = replica", *deletions, restart, url=url)
+        self.execute("SET session_replication_role = replica", *deletions, url=url)
 
     @contextmanager
     def database(self, *, template: str = TEMPLATE) -> Iterator[str]:

@@ -19,6 +19,8 @@ class Promises:
         self.played: dict[str, tuple] = {}
         """By round: hash, client seed and nonce, as promised when its bet was taken, or as first shown."""
         self.discarded = 0
+        self.was_cut = False
+        """The database has gone back: what was played since then it takes for unplayed."""
 
     def reveal(self, server_seed: str, server_seed_hash: str) -> None:
         if hashlib.sha256(server_seed.encode("ascii")).hexdigest() != server_seed_hash:
@@ -76,7 +78,9 @@ class Sheet:
         promises = self._promises
         promises.discarded += 1
         promises.reveal(discarded["server_seed"], discarded["server_seed_hash"])
-        if any(seeds[0] == discarded["server_seed_hash"] for seeds in promises.played.values()):
+        if not promises.was_cut and any(
+            seeds[0] == discarded["server_seed_hash"] for seeds in promises.played.values()
+        ):
             promises.broken("what is discarded was never played", str(discarded))
 
     def _is_promised(self, promised: dict) -> None:

@@ -1,0 +1,88 @@
+"""What a life of a node remembers of its own flights, so that a database which goes back can't make one fly again.
+
+The rows say what is live, but a restored database says it of flights that have ended, whose seeds were revealed: who
+flew one on would let its player choose the moment knowing the crash point. A row that names this life as its owner was
+written for this life, by whatever history; what became of the flight since then this life knows better.
+"""
+
+import logging
+from collections import OrderedDict
+from uuid import UUID
+
+from actors.clock import ServerClock
+from actors.ports import SessionElsewhereError
+
+log = logging.getLogger("getaway.flights")
+
+
+class HistoryCutError(SessionElsewhereError):
+    """What is stored of a session is older than what this node has told of it: nobody may go on from there."""
+
+
+class FlightMemory:
+    """Remembers each flight for as long as it could have lasted; afterwards nobody flies it on anyway."""
+
+    def __init__(self, clock: ServerClock) -> None:
+        self._clock = clock
+        self._ended: OrderedDict[UUID, tuple[UUID, int]] = OrderedDict()
+        """Sessions and the moments at which the flights would have ended by themselves, by round."""
+        self._of_session: dict[UUID, set[UUID]] = {}
+        self._gone: OrderedDict[bytes, tuple[UUID, int]] = OrderedDict()
+        """Flights that were handed over, by the digests of their sessions' tokens."""
+
+        self._doubted: set[UUID] = set()
+
+    def __len__(self) -> int:
+        return len(self._ended) + len(self._gone)
+
+    def end(self, session_id: UUID, round_id: UUID, ends_at_ms: int) -> None:
+        """The flight's end is stored, and its seed revealed. By itself it would have ended at ``ends_at_ms``."""
+        self._forget()
+        self._ended[round_id] = (session_id, ends_at_ms)
+        self._of_session.setdefault(session_id, set()).add(round_id)
+
+    def go(self, token_digest: bytes, round_id: UUID, ends_at_ms: int) -> None:
+        """Another node flies it now."""
+        self._forget()
+        self._gone[token_digest] = (round_id, ends_at_ms)
+
+    def ask_back(self, token_digest: bytes) -> None:
+        """The session is asked of its owner: a flight that comes with it is given by who has flown it."""
+        self._gone.pop(token_digest, None)
+
+    def has_ended(self, round_id: UUID) -> bool:
+        """Whether its end was stored by this life, or by another that was given it: a row that lives all the same is
+        older than what players and operators have been told."""
+        return round_id in self._ended or any(gone == round_id for gone, _ in self._gone.values())
+
+    def check(self, round_id: UUID) -> None:
+        """Raise ``HistoryCutError`` if a round that is stored as live ``has_ended``; logged once a round."""
+        if not self.has_ended(round_id):
+            return
+        if round_id not in self._doubted:
+            self._doubted.add(round_id)
+            log.error(
+                "a round that has ended is stored as live: the database has gone back",
+                extra={"round_id": str(round_id)},
+            )
+        raise HistoryCutError("what is stored is older than what was told")
+
+    def ended_in(self, session_id: UUID) -> frozenset[UUID]:
+        """The flights of a session that this life has ended and remembers."""
+        return frozenset(self._of_session.get(session_id, ()))
+
+    def _forget(self) -> None:
+        """From the oldest on. One that lasts long keeps the ones behind it for as long, which is minutes."""
+        now_ms = self._clock.now_ms()
+        while self._gone and next(iter(self._gone.values()))[1] < now_ms:
+            self._gone.popitem(last=False)
+        while self._ended:
+            round_id, (session_id, ends_at_ms) = next(iter(self._ended.items()))
+            if ends_at_ms >= now_ms:
+                return
+            del self._ended[round_id]
+            self._doubted.discard(round_id)
+            rounds = self._of_session[session_id]
+            rounds.discard(round_id)
+            if not rounds:
+                del self._of_session[session_id]

@@ -1,0 +1,186 @@
+"""The database goes back under living nodes: what was told stays told, and no flight that has ended flies again."""
+
+import pytest
+import trio
+
+from actors.flights import FlightMemory
+from actors.records import CallKind
+from tests.helpers.game import Player, open_game
+from tests.helpers.promises import Promises, Sheet
+
+AWAY_S = 5.0
+"""When a flight of 4.00x still has 18 s to go."""
+
+
+def broken(invariant, detail):
+    raise AssertionError(f"{invariant}: {detail}")
+
+
+class Keeper:
+    """One player who remembers across all sockets."""
+
+    def __init__(self) -> None:
+        self.promises = Promises(broken)
+
+    async def enter(self, game, token) -> Player:
+        player, sheet = await game.enter(token), Sheet(self.promises)
+        send = player.send
+
+        def keep(*frames):
+            send(*frames)
+            for frame in player.frames[-len(frames) :]:
+                sheet.sees(frame)
+
+        for frame in player.frames:
+            sheet.sees(frame)
+        player.send = keep
+        return player
+
+
+async def fly(player) -> dict:
+    player.say("bet", amount_minor=1_000)
+    return await player.until("round_started")
+
+
+async def cash_out(player, started) -> dict:
+    player.say("cashout", round_id=started["round_id"])
+    return await player.until("round_ended")
+
+
+async def leave_memory(game, player) -> None:
+    player.door.leave()
+    session = next(iter(game.node.lobby._sessions.values()))
+    session.report("no news")  # its actor fails: the next hello opens the session again
+    await trio.sleep(0.1)
+    assert game.node.lobby.sessions_open == 0
+
+
+async def test_a_flight_that_has_ended_does_not_fly_again(autojump_clock):
+    async with open_game() as game:
+        token, keeper = await game.launch(400), Keeper()
+        player = await keeper.enter(game, token)
+        started = await fly(player)
+        await trio.sleep(AWAY_S)
+        backup = game.ledger.backup()
+        ended = await cash_out(player, started)
+        assert ended["result"] == "cashout"
+        await trio.sleep(0.5)
+        game.ledger.go_back(backup)
+        calls = list(game.wallet.calls)
+        await leave_memory(game, player)
+        back = await keeper.enter(game, token)
+        assert back.closed and back.frames[-1]["code"] == "wallet_unavailable"
+        assert game.node.lobby.rounds_live == 0
+        await trio.sleep(5)
+        assert game.wallet.calls == calls, "nothing is paid a second time"
+
+
+async def test_a_flight_that_has_ended_is_not_given_to_fly_elsewhere(autojump_clock):
+    async with open_game() as game, open_game(beside=game, name="node-b") as other:
+        await trio.sleep(1.1)
+        token, keeper = await game.launch(400), Keeper()
+        player = await keeper.enter(game, token)
+        started = await fly(player)
+        await trio.sleep(AWAY_S)
+        backup = game.ledger.backup()
+        await cash_out(player, started)
+        await trio.sleep(0.5)
+        game.ledger.go_back(backup)
+        await trio.sleep(0.5)
+        there = await keeper.enter(other, token)
+        assert there.closed and there.frames[-1]["code"] == "wallet_unavailable"
+        assert (game.node.lobby.rounds_live, other.node.lobby.rounds_live) == (0, 0)
+
+
+async def test_a_flight_that_was_given_away_does_not_fly_on_where_it_came_from(autojump_clock):
+    async with open_game() as game, open_game(beside=game, name="node-b") as other:
+        await trio.sleep(1.1)
+        token, keeper = await game.launch(400), Keeper()
+        player = await keeper.enter(game, token)
+        started = await fly(player)
+        await trio.sleep(AWAY_S)
+        backup = game.ledger.backup()
+        there = await keeper.enter(other, token)
+        await cash_out(there, started)
+        there.door.leave()
+        await trio.sleep(0.5)
+        game.ledger.go_back(backup)
+        back = await keeper.enter(game, token)
+        assert back.closed and back.frames[-1]["code"] == "wallet_unavailable"
+        assert game.node.lobby.rounds_live == 0
+
+
+async def test_a_flight_that_comes_back_from_another_node_flies_on(autojump_clock):
+    async with open_game() as game, open_game(beside=game, name="node-b") as other:
+        await trio.sleep(1.1)
+        token, keeper = await game.launch(400), Keeper()
+        started = await fly(await keeper.enter(game, token))
+        for node in (other, game, other, game):
+            await trio.sleep(1)
+            player = await keeper.enter(node, token)
+            assert (await player.until("welcome"))["round"]["round_id"] == started["round_id"]
+        assert (await cash_out(player, started))["result"] == "cashout"
+        assert (game.observer.failures, other.observer.failures) == ([], [])
+
+
+@pytest.mark.parametrize("rounds", [0, 1, 3])
+async def test_what_was_promised_in_the_lost_history_is_not_promised_again(autojump_clock, rounds):
+    async with open_game() as game:
+        token, keeper = await game.launch(), Keeper()
+        player = await keeper.enter(game, token)
+
+        async def play():
+            player.say("bet", amount_minor=100, auto_cashout=1.01)
+            await player.until("round_ended")
+            await trio.sleep(1)
+
+        for _ in range(rounds):
+            await play()
+        backup = game.ledger.backup()
+        for _ in range(2):
+            await play()
+        game.ledger.go_back(backup)
+        keeper.promises.was_cut = True
+        player.say("bet", amount_minor=100)
+        await player.until("session_ended")
+        back = await keeper.enter(game, token)
+        assert (await back.until("welcome"))["next"]["nonce"] == rounds + 1
+        assert keeper.promises.revealed
+        assert len(game.wallet.sent(CallKind.BET)) == rounds + 2
+
+
+async def test_no_two_lives_share_an_epoch_although_the_database_went_back(autojump_clock):
+    async with open_game() as game:
+        before = game.ledger.backup()
+        async with open_game(beside=game, name="node-b") as first:
+            lost = first.node.services.owner
+        game.ledger.go_back(before)
+        async with open_game(beside=game, name="node-b") as second:
+            assert second.node.services.owner.epoch > lost.epoch
+
+
+def test_memory_lasts_as_long_as_a_flight_would():
+    class Clock:
+        now = 1_000
+
+        def now_ms(self):
+            return self.now
+
+    clock = Clock()
+    memory = FlightMemory(clock)
+    for number in range(5):
+        memory.end("session", f"round-{number}", 2_000 + number)
+    memory.go(b"digest", "given", 2_000)
+    assert all(memory.has_ended(f"round-{number}") for number in range(5))
+    assert memory.has_ended("given") and len(memory) == 6
+    clock.now = 2_003
+    memory.end("other", "another", 9_000)
+    assert memory.ended_in("session") == {"round-3", "round-4"}
+    assert not memory.has_ended("given") and len(memory) == 3
+    memory.go(b"digest", "given", 9_000)
+    memory.ask_back(b"digest")
+    assert not memory.has_ended("given")
+    clock.now = 9_001
+    memory.end("last", "of-all", 9_500)
+    assert memory.ended_in("session") == memory.ended_in("other") == frozenset()
+    assert len(memory) == 1
