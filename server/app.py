@@ -117,6 +117,7 @@ async def _serve(config: Config, environ: Mapping[str, str]) -> int:
                 database_config.data_dir,
                 pool_size=database_config.pool_size,
                 command_timeout_ms=database_config.command_timeout_ms,
+                connection_age_ms_max=database_config.connection_age_ms_max,
             ) as database,
         ):
             await check_durability(database, allow_unsafe=database_config.allow_unsafe_durability)

@@ -19,6 +19,8 @@ from actors.rules.limits import CASHOUT_HUNDREDTHS_MIN, BetLimits, payout_cap_hu
 from actors.rules.money import MINOR_MAX
 from server.config_values import Choice, FilePath, Fraction, Kind, Network, Networks, Switch, Text, Whole
 from server.currencies import CURRENCY_EXPONENTS, DEFAULT_BET_LIMITS
+from server.db.errors import DatabaseUrlError
+from server.db.url import SCHEMES, clean_url
 from server.origins import canonical_origin, is_host
 from server.service_links import is_service_link
 
@@ -52,9 +54,15 @@ def _optional_node(text: str) -> str:
 
 
 def _database_url(text: str) -> str:
-    if text != "embedded" and not text.startswith(("postgresql://", "postgres://")):
+    text = text.strip()  # a secret that is read from a file ends in a newline
+    if text == "embedded":
+        return text
+    if not text.startswith(SCHEMES):
         raise ValueError('must be "embedded" or begin with postgresql://')
-    return text
+    try:
+        return clean_url(text)
+    except DatabaseUrlError as error:
+        raise ValueError(str(error).removeprefix("its URL ")) from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +97,7 @@ class DatabaseConfig:
     data_dir: Annotated[Path, FilePath(may_be_missing=False)] = Path("var")
     pool_size: Annotated[int, Whole(1, 200)] = 8
     command_timeout_ms: Annotated[int, Whole(100, 60_000)] = 5_000
+    connection_age_ms_max: Annotated[int, Whole(1_000, 86_400_000)] = 600_000
     allow_unsafe_durability: Annotated[bool, Switch()] = False
 
 
@@ -321,7 +330,7 @@ def _variables(environ: Mapping[str, str]) -> tuple[Variables, Variables]:
         if section is None or is_service_link(name, environ[name]):
             continue
         key = name[len(PREFIX) + len(section) + 1 :]
-        variable = _Variable(name, environ[name])
+        variable = _Variable(name, environ[name].rstrip("\r\n"))  # what was read from a file ends in one
         if section == _CURRENCIES:
             code, _, key = key.partition("_")
             currencies.setdefault(code, {})[key.lower()] = variable

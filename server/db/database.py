@@ -1,10 +1,11 @@
 """The database: a pool of connections behind the bridge, and the units of work that cross it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -12,11 +13,15 @@ import trio
 
 from actors.ports import LedgerUnavailableError
 from server.db.bridge import Bridge
-from server.db.direct import DirectStatement, Rows, check_url
+from server.db.connecting import AgingConnection, Connector
+from server.db.direct import DirectStatement, Rows
 from server.db.embedded import embedded_server
-from server.db.errors import DatabaseUnavailableError, RefusedError
+from server.db.errors import DatabaseUnavailableError, DatabaseUrlError, RefusedError
 from server.db.kept import KeptConnections, PooledConnection
 from server.db.statements import COMMIT_GROUP, READ_ROUND
+from server.db.url import FORM, read_url
+
+log = logging.getLogger("getaway.database")
 
 Value = TypeVar("Value")
 Connection = PooledConnection
@@ -29,11 +34,33 @@ POSTGRES_VERSION_MIN = 150_000
 CONNECT_TIMEOUT_S = 10
 LOCK_MS_MAX = 1_000
 """How long a statement waits for what somebody else has locked. Whoever waits keeps a connection from all others."""
+CONNECTION_AGE_MS_MAX = 600_000
+STARTING_UP_S_MAX = 300
+"""How long the start waits for a database that is starting up itself: it may have to recover."""
+STARTING_UP_PAUSE_S = 0.5
+
+_BACKEND: Final = "SELECT pg_backend_pid()"
+_CONFUSED: Final = (asyncpg.DuplicatePreparedStatementError, asyncpg.InvalidSQLStatementNameError)
+"""A statement was prepared on a connection that somebody else has had before, or has now."""
+_NOT_SESSION_MODE: Final = (
+    "the pooler before it gives one connection to many: it must be in session mode (pool_mode = session)"
+)
 
 REFUSALS = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, RefusedError)
 """The database says no to the values themselves: repeating the same work would be refused again."""
 
-_TROUBLE = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
+PAST_USE = ("25006", "08", "57")
+"""SQLSTATE's code of a server that only reads, and its classes of lost connections and of an operator's intervention: a
+connection that has met one of them may answer for ever, and be of no use."""
+
+_TROUBLE = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+    DatabaseUrlError,
+)
 """Everything else says nothing about the work: it may be repeated, and whether it was done is not known."""
 
 
@@ -69,6 +96,10 @@ class Database:
                 try:
                     value = await work(connection)
                     is_well = True
+                except asyncpg.PostgresError as error:
+                    if (error.sqlstate or "").startswith(PAST_USE):
+                        connection.terminate()
+                    raise
                 finally:
                     await self._connections.give_back(connection, is_well=is_well)
             return value
@@ -146,6 +177,7 @@ async def open_database(
     command_timeout_ms: int = 10_000,
     version_min: int = POSTGRES_VERSION_MIN,
     embedded_connections_min: int | None = None,
+    connection_age_ms_max: int = CONNECTION_AGE_MS_MAX,
 ) -> AsyncIterator[Database]:
     """Connect to ``url``, or start or join the embedded server below ``data_dir``.
 
@@ -153,13 +185,15 @@ async def open_database(
     Raises ``DatabaseUnavailableError`` with one line for a person, never with the URL's password.
     """
     if url != EMBEDDED:
-        async with _connected(url, pool_size, command_timeout_ms, version_min) as database:
+        async with _connected(url, pool_size, command_timeout_ms, version_min, connection_age_ms_max) as database:
             yield database
         return
     server = embedded_server(data_dir / EMBEDDED_FOLDER, connections_min=embedded_connections_min)
     embedded_url = await trio.to_thread.run_sync(server.__enter__)
     try:
-        async with _connected(embedded_url, pool_size, command_timeout_ms, version_min) as database:
+        async with _connected(
+            embedded_url, pool_size, command_timeout_ms, version_min, connection_age_ms_max
+        ) as database:
             yield database
     finally:
         with trio.CancelScope(shield=True):
@@ -167,36 +201,26 @@ async def open_database(
 
 
 @asynccontextmanager
-async def _connected(url: str, pool_size: int, command_timeout_ms: int, version_min: int) -> AsyncIterator[Database]:
-    async def connect() -> "asyncpg.Pool[asyncpg.Record]":
-        if not url.startswith(("postgresql://", "postgres://")):
-            raise ValueError("not a URL of PostgreSQL")
-        check_url(url)
-        return await asyncpg.create_pool(
-            url,
-            min_size=1,
-            max_size=pool_size,
-            timeout=CONNECT_TIMEOUT_S,
-            command_timeout=command_timeout_ms / 1000,
-            reset=_nothing_to_reset,
-            server_settings=settings,
+async def _connected(
+    url: str, pool_size: int, command_timeout_ms: int, version_min: int, age_ms_max: int
+) -> AsyncIterator[Database]:
+    try:
+        places = read_url(url)
+        settings = _settings(places.application_name, command_timeout_ms)
+        connector = Connector(
+            places,
+            settings,
+            timeout_s=CONNECT_TIMEOUT_S,
+            command_timeout_s=command_timeout_ms / 1000,
+            age_s=age_ms_max / 1000,
         )
+    except DatabaseUrlError as error:
+        raise DatabaseUnavailableError(f"the database can't be used: {error}") from None
 
-    settings = {
-        "application_name": "getaway",
-        "timezone": "UTC",
-        "client_encoding": "UTF8",
-        # What the statements are written for: each sees all that was committed before it began.
-        "default_transaction_isolation": "read committed",
-        "default_transaction_read_only": "off",
-        "statement_timeout": str(command_timeout_ms),
-        "lock_timeout": str(min(command_timeout_ms, LOCK_MS_MAX)),
-        "idle_in_transaction_session_timeout": str(2 * command_timeout_ms),
-    }
     with Bridge() as bridge:
-        connections = KeptConnections(await _reached(bridge, connect, version_min))
-        groups = DirectStatement(url, COMMIT_GROUP, settings, command_timeout_ms)
-        rounds = DirectStatement(url, READ_ROUND, settings, command_timeout_ms)
+        connections = KeptConnections(await _reached(bridge, connector, pool_size, version_min))
+        groups = DirectStatement(places, COMMIT_GROUP, settings, command_timeout_ms, age_ms_max)
+        rounds = DirectStatement(places, READ_ROUND, settings, command_timeout_ms, age_ms_max)
         try:
             yield Database(bridge, connections, groups, rounds, command_timeout_ms)
         finally:
@@ -204,6 +228,23 @@ async def _connected(url: str, pool_size: int, command_timeout_ms: int, version_
             rounds.close()
             with trio.CancelScope(shield=True):
                 await bridge.run(lambda: connections.close(CONNECT_TIMEOUT_S))
+
+
+def _settings(application_name: str, command_timeout_ms: int) -> dict[str, str]:
+    """PostgreSQL's, of every connection; set by a statement, because a pooler refuses them in the first packet.
+
+    Not ``default_transaction_read_only``: who turns that on means that nobody shall write.
+    """
+    return {
+        "application_name": application_name.replace("'", "''"),
+        "timezone": "UTC",
+        "client_encoding": "UTF8",
+        # What the statements are written for: each sees all that was committed before it began.
+        "default_transaction_isolation": "read committed",
+        "statement_timeout": str(command_timeout_ms),
+        "lock_timeout": str(min(command_timeout_ms, LOCK_MS_MAX)),
+        "idle_in_transaction_session_timeout": str(2 * command_timeout_ms),
+    }
 
 
 async def _nothing_to_reset(_connection: "asyncpg.Connection[asyncpg.Record]") -> None:
@@ -214,36 +255,73 @@ async def _nothing_to_reset(_connection: "asyncpg.Connection[asyncpg.Record]") -
 
 
 async def _reached(
-    bridge: Bridge, connect: Callable[[], Coroutine[Any, Any, "asyncpg.Pool[asyncpg.Record]"]], version_min: int
+    bridge: Bridge, connector: Connector, pool_size: int, version_min: int
 ) -> "asyncpg.Pool[asyncpg.Record]":
-    """The pool, once it has a connection to a server that is new enough.
-
-    The reason in the error comes from the server or the system. Errors about the URL itself may quote parts of it, and
-    its password with them, so they are told in words of our own.
-    """
-    try:
-        version = 0
-
-        async def connect_and_ask() -> "asyncpg.Pool[asyncpg.Record]":
-            nonlocal version
-            pool = await connect()
+    """The pool, once it has a connection to a server that is new enough and keeps connections apart."""
+    is_waiting = False
+    with trio.move_on_after(STARTING_UP_S_MAX):
+        while True:
+            reason = None
             try:
-                version = int(await pool.fetchval("SHOW server_version_num"))
-            finally:
-                if version < version_min:
-                    pool.terminate()
-            return pool
+                return await bridge.run(lambda: _tried(connector, pool_size, version_min))
+            except asyncpg.CannotConnectNowError:
+                if not is_waiting:
+                    log.warning("the database is starting up or shutting down; waiting until it lets us in")
+                is_waiting = True
+            except _TROUBLE as error:
+                reason = _reason(error)
+            if reason is not None:
+                raise DatabaseUnavailableError(f"the database can't be used: {reason}")
+            await trio.sleep(STARTING_UP_PAUSE_S)
+    raise DatabaseUnavailableError(f"the database can't be used: it lets nobody in, even after {STARTING_UP_S_MAX} s")
 
-        pool = await bridge.run(connect_and_ask)
-    except TimeoutError:
-        reason = f"no answer within {CONNECT_TIMEOUT_S} s"
-    except (OSError, asyncpg.PostgresError) as error:
-        lines = str(error).splitlines()
-        reason = lines[0] if lines else type(error).__name__
-    except (ValueError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
-        reason = f"its URL must be postgresql://user:password@host:port/name ({type(error).__name__})"
-    else:
-        if version >= version_min:
-            return pool
-        reason = f"PostgreSQL {version_min // 10_000} or newer is needed, and this is {version // 10_000}"
-    raise DatabaseUnavailableError(f"the database can't be used: {reason}")
+
+async def _tried(connector: Connector, pool_size: int, version_min: int) -> "asyncpg.Pool[asyncpg.Record]":
+    connect: Any = connector.connect  # it takes what the pool passes on, whatever that is
+    pool = await asyncpg.create_pool(
+        min_size=1, max_size=pool_size, connection_class=AgingConnection, connect=connect, reset=_nothing_to_reset
+    )
+    is_well = False
+    try:
+        version = int(await pool.fetchval("SHOW server_version_num"))
+        if version < version_min:
+            raise DatabaseUrlError(
+                f"PostgreSQL {version_min // 10_000} or newer is needed, and this is {version // 10_000}"
+            )
+        async with pool.acquire() as connection:
+            backend = await connection.fetchval(_BACKEND)
+            if connection.get_server_pid() != backend:  # a pooler has its own numbers
+                await _check_pooler(connector, backend)
+        is_well = True
+    finally:
+        if not is_well:
+            pool.terminate()
+    return pool
+
+
+async def _check_pooler(connector: Connector, backend: int) -> None:
+    """Between two transactions of one connection, a pooler in session mode gives its backend to no other."""
+    other = await connector.connect()
+    try:
+        if await other.fetchval(_BACKEND) == backend:
+            raise DatabaseUrlError(_NOT_SESSION_MODE)
+    finally:
+        other.terminate()
+
+
+def _reason(error: Exception) -> str:
+    """Why the database can't be used, in one line. What a server or the system says holds no password; errors about
+    the URL itself are told in words of our own."""
+    lines = str(error).splitlines()
+    said = lines[0] if lines else type(error).__name__
+    if isinstance(error, TimeoutError):
+        return f"no answer within {CONNECT_TIMEOUT_S} s"
+    if isinstance(error, _CONFUSED):
+        return _NOT_SESSION_MODE
+    if isinstance(error, asyncpg.TooManyConnectionsError):
+        return f"{said}: raise its max_connections (or the limit of the role or database), or lower pool_size"
+    if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
+        return "none of its servers lets anybody write: is it a standby, or default_transaction_read_only on?"
+    if isinstance(error, (OSError, asyncpg.PostgresError, DatabaseUrlError)):
+        return said
+    return f"its URL must be {FORM} ({type(error).__name__})"

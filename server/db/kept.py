@@ -3,7 +3,7 @@ all else of a small unit's crossing. For the event loop's thread only."""
 
 import asyncio
 from collections import deque
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 
@@ -16,7 +16,8 @@ IDLE_S_MAX: Final = 30.0
 class KeptConnections:
     """Lends the connections of ``pool``, the last one used first.
 
-    What had trouble, or was closed meanwhile, goes back into the pool, which makes a new one in its place.
+    What had trouble, or was closed meanwhile, goes back into the pool, which makes a new one in its place. What is too
+    old, or can only be read from, is closed.
     """
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
@@ -30,16 +31,24 @@ class KeptConnections:
         while self._idle:
             _, connection = self._idle.pop()
             if _is_open(connection):
-                return connection
+                if not _is_past_use(connection):
+                    return connection
+                connection.terminate()
             await self._pool.release(connection)
         self._waiting += 1
         try:
-            return await self._pool.acquire(timeout=timeout_s)
+            while True:
+                connection = await self._pool.acquire(timeout=timeout_s)
+                if not _is_past_use(connection):
+                    return connection
+                connection.terminate()
         finally:
             self._waiting -= 1
 
     async def give_back(self, connection: PooledConnection, *, is_well: bool) -> None:
         """Keep it, unless the unit failed on it or somebody waits at the pool for one."""
+        if _is_open(connection) and _is_past_use(connection):
+            connection.terminate()
         if not is_well or self._waiting:
             await self._pool.release(connection)
             return
@@ -63,3 +72,9 @@ def _is_open(connection: PooledConnection) -> bool:
         return not connection.is_closed()
     except asyncpg.InterfaceError:
         return False  # The pool has taken it back: its server closed it.
+
+
+def _is_past_use(connection: PooledConnection) -> bool:
+    """See ``AgingConnection``: the pool's proxies pass the question on."""
+    aging: Any = connection
+    return bool(aging.is_past_use)

@@ -105,6 +105,7 @@ async def _serve_node(brief: Brief, line: socket.socket) -> int:
                 config.database.data_dir,
                 pool_size=config.database.pool_size,
                 command_timeout_ms=config.database.command_timeout_ms,
+                connection_age_ms_max=config.database.connection_age_ms_max,
             ) as database,
         ):
             is_fenced = await serve_node(

@@ -81,6 +81,7 @@ async def _database_in_order(config: Config) -> AsyncIterator[None]:
             chosen.data_dir,
             pool_size=POOL_SIZE,
             command_timeout_ms=chosen.command_timeout_ms,
+            connection_age_ms_max=chosen.connection_age_ms_max,
             embedded_connections_min=connections,
         ) as database,
         trio.open_nursery() as nursery,

@@ -43,6 +43,7 @@ KEYS = [
     ("database", "data_dir", '"/var/lib/getaway"', "/var/lib/getaway", Path("/var/lib/getaway")),
     ("database", "pool_size", "20", "20", 20),
     ("database", "command_timeout_ms", "1_000", "1000", 1_000),
+    ("database", "connection_age_ms_max", "1000", "1000", 1_000),
     ("database", "allow_unsafe_durability", "true", "true", True),
     ("game", "growth_rate_per_ms", "0.000123456789", "0.000123456789", Decimal("0.000123456789")),
     ("game", "tick_ms", "50", "50", 50),

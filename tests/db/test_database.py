@@ -198,7 +198,6 @@ async def test_nobody_listens():
 @pytest.mark.parametrize(
     "url",
     [
-        f"postgresql://user:{PASSWORD}#x@host/name",
         f"postgresql://user:{PASSWORD}/x@host/name",
         f"postgresql://user:{PASSWORD}@host:port/name",
         f"mysql://user:{PASSWORD}@host/name",

