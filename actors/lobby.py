@@ -96,6 +96,14 @@ class Lobby:
         """Count a refused message."""
         self._services.observer.mailbox_overflow(actor)
 
+    def was_here(self, hello: bytes) -> bool:
+        """Whether the session that a socket's first frame names is in memory."""
+        try:
+            frame = parse_frame(hello)
+        except FrameError:
+            return False
+        return isinstance(frame, HelloIn) and frame.token.isascii() and token_digest(frame.token) in self._sessions
+
     async def enter(self, hello: bytes, sink: PlayerSink) -> Door | None:
         """Judge a socket's first frame. ``None``: it was refused, told why, and its sink is closed."""
         try:

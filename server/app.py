@@ -233,7 +233,10 @@ async def _stop(node: Node, public: Edge, private: Edge) -> None:
 
 
 async def _set_gauges(metrics: Metrics, node: Node, public: Edge) -> None:
+    gave_way = 0
     while True:
+        metrics.connections_gave_way(public.gave_way - gave_way)
+        gave_way = public.gave_way
         metrics.connections_open(public.connections_open, public.players_open)
         metrics.sessions_open(node.lobby.sessions_open)
         metrics.rounds_live(node.lobby.rounds_live)

@@ -98,6 +98,11 @@ class Metrics:
         self._connections_refused = Counter(
             "getaway_connections_refused", "Connections beyond connections_max.", registry=self.registry
         )
+        self._connections_gave_way = Counter(
+            "getaway_connections_gave_way",
+            "Connections without a session that were cut for others.",
+            registry=self.registry,
+        )
         self._sockets_open = Gauge("getaway_player_sockets_open", "Players' websockets.", registry=self.registry)
         self._sockets_ended = Counter(
             "getaway_player_sockets_ended", "Players' websockets by how they ended.", ["end"], registry=self.registry
@@ -177,6 +182,10 @@ class Metrics:
         """How many connections the public port has now, and how many of them are players' websockets."""
         self._connections_open.set(count)
         self._sockets_open.set(players)
+
+    def connections_gave_way(self, count: int) -> None:
+        """So many more connections were cut because their places were needed."""
+        self._connections_gave_way.inc(count)
 
     def connection_refused(self) -> None:
         """A connection beyond ``connections_max``."""

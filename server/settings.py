@@ -78,6 +78,7 @@ def edge_settings(config: Config) -> EdgeSettings:
         tls_certificate_file=server.tls_certificate_file,
         tls_key_file=server.tls_key_file,
         origins=frozenset({server.public_url}),
+        trusted_proxies=server.trusted_proxies,
         connections_max=share(config, server.connections_max),
         messages_per_second=limits.messages_per_second,
         messages_burst=limits.messages_burst,

@@ -6,7 +6,10 @@ from typing import Protocol
 
 import trio
 
+from actors.fair_queue import QueueFullError, Turnstile
+from server.edge.admission import Admission
 from server.edge.budgets import Budget
+from server.edge.forwarded import address_group, client_address, forwarded_for, is_trusted
 from server.edge.frame_meter import FrameMeter
 from server.edge.http_connection import HttpServer, HttpStream, TlsHttpStream
 from server.edge.player_socket import PlayerPort, PlayerSocket
@@ -52,6 +55,9 @@ class Port:
     players: PlayerPort | None
     observer: EdgeObserver
     tls: ssl.SSLContext | None
+    admission: Admission
+    turnstile: Turnstile
+    """For what anybody may ask for: a TLS handshake, a request, an upgrade, a hello."""
 
 
 def tls_context(settings: EdgeSettings) -> ssl.SSLContext | None:
@@ -82,14 +88,21 @@ def _begins_no_head(data: bytes) -> bool:
     return bool(data) and data[0] <= _SPACE
 
 
+def port_trusts(port: Port, peer: str) -> bool:
+    """Whether this address is a proxy's whose word is taken for whom it speaks."""
+    return is_trusted(peer, port.settings.trusted_proxies)
+
+
 class Connection:
     """``run`` serves it to its end; the other methods end it from outside."""
 
-    __slots__ = ("_opening", "_player", "_port", "_transport")
+    __slots__ = ("_group", "_opening", "_peer", "_player", "_port", "_transport")
 
-    def __init__(self, transport: Transport, port: Port) -> None:
+    def __init__(self, transport: Transport, port: Port, peer: str) -> None:
         self._transport = transport
         self._port = port
+        self._peer = peer
+        self._group = address_group(peer)
         self._opening = trio.CancelScope()
         self._player: PlayerSocket | None = None
 
@@ -97,6 +110,32 @@ class Connection:
     def is_player(self) -> bool:
         """Whether it has become a player's socket."""
         return self._player is not None
+
+    @property
+    def group(self) -> str | None:
+        """By whom it is counted: its address, or ``None`` where that is a proxy's, behind which many are."""
+        return None if port_trusts(self._port, self._peer) else self._group
+
+    async def turn(self) -> None:
+        """See ``server.edge.http_connection.Place``. Raises ``trio.TooSlowError`` if its turn does not come."""
+        with trio.fail_after(self._port.settings.enter_timeout_ms / 1000):
+            try:
+                await self._port.turnstile.pass_through(self._group)
+            except QueueFullError:
+                raise trio.TooSlowError from None
+
+    def signed(self, *, is_signed: bool) -> None:
+        """See ``server.edge.http_connection.Place``."""
+        self._port.admission.signed(self, is_signed=is_signed)
+
+    def entered(self) -> None:
+        """See ``server.edge.player_socket.PlayerPlace``."""
+        self._port.admission.entered(self)
+
+    @property
+    def is_crowded(self) -> bool:
+        """See ``server.edge.player_socket.PlayerPlace``."""
+        return self._port.admission.is_crowded
 
     def finish(self) -> None:
         """End it unless a request is in flight, which HTTP sees to itself; a player's socket is closed politely."""
@@ -131,6 +170,7 @@ class Connection:
             receive_bytes_max=self._port.settings.head_bytes_max,
             is_player=self._is_player,
             when_taken=serving.cancel,
+            place=self,
         )
         with serving:
             # hypercorn would keep a connection that was cut while it wrote until it is too long idle.
@@ -139,7 +179,16 @@ class Connection:
         return None if stream.taken is None else _Opened(opened.below, stream.taken, head_length(stream.taken))
 
     def _is_player(self, head: bytes) -> bool:
-        return self._port.players is not None and is_upgrade(head, self._port.settings.origins)
+        if self._port.players is None or not is_upgrade(head, self._port.settings.origins):
+            return False
+        self._port.admission.move(self, self._group)
+        return True
+
+    def _note_client(self, head: bytes) -> None:
+        """Behind a proxy that we trust: whose request this is."""
+        if self.group is None:
+            trusted = self._port.settings.trusted_proxies
+            self._group = address_group(client_address(self._peer, forwarded_for(head), trusted))
 
     async def _open(self) -> "_Opened | None":
         """Up to the knowledge what this connection is for; ``None`` if it is for nothing."""
@@ -148,6 +197,9 @@ class Connection:
         if data is None:
             return None
         length = head_length(data)
+        self._note_client(data if length is None else data[:length])
+        self._port.admission.heard(self)
+        await self.turn()
         try:
             if length is None or not self._is_player(data[:length]):
                 return _Opened(below, data, None)
@@ -160,6 +212,7 @@ class Connection:
     async def _secured(self) -> trio.abc.Stream:
         if self._port.tls is None:
             return self._transport
+        await self.turn()
         stream = trio.SSLStream(self._transport, self._port.tls, server_side=True, https_compatible=True)
         with trio.fail_after(self._port.settings.tls_handshake_timeout_ms / 1000):
             await stream.do_handshake()
@@ -191,10 +244,11 @@ class Connection:
         self._transport.keep_little_unsent(settings.unsent_bytes_max)
         head, early = opened.data[:head_bytes], opened.data[head_bytes:]
         stream = PlayerStream(self._transport, opened.below, head=head, early=early, clock=players.clock, meter=meter)
-        return PlayerSocket(stream, players)
+        return PlayerSocket(stream, players, self)
 
     async def _serve_player(self, player: PlayerSocket) -> None:
         try:
             await player.run()
         finally:
             self._port.observer.player_ended(player.end)
+            self._player = None  # It refers to this: a cycle would be garbage to be looked for.

@@ -1,11 +1,14 @@
 """Whose request this is, behind proxies that we trust. Pure."""
 
+import re
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
 ENTRIES_MAX: Final = 32
 """Proxies that are walked back through; whatever is written further left, nobody we trust can have written."""
+
+_FORWARDED_FOR: Final = re.compile(rb"(?im)^x-forwarded-for:[ \t]*([^\r\n]*)")
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -30,6 +33,27 @@ def client_address(peer: str, forwarded_for: Sequence[str], trusted: Sequence[Ne
             break
         address = before
     return str(address)
+
+
+def is_trusted(peer: str, trusted: Sequence[Network]) -> bool:
+    """Whether the other end of a connection is one of these proxies."""
+    address = _parse(peer) if trusted else None
+    return address is not None and _is_trusted(address, trusted)
+
+
+def forwarded_for(head: bytes) -> list[str]:
+    """The values of the X-Forwarded-For headers of a request's head, in their order, before anybody has parsed it."""
+    return [value.decode("latin-1") for value in _FORWARDED_FOR.findall(head)]
+
+
+def address_group(address: str) -> str:
+    """What an address is counted by: itself (IPv4), or the /64 that one IPv6 subscriber has."""
+    if ":" not in address:
+        return address
+    parsed = _parse(address)
+    if parsed is None or isinstance(parsed, IPv4Address):
+        return address if parsed is None else str(parsed)
+    return str(IPv6Address(int(parsed) >> 64 << 64))
 
 
 def _from_the_right(forwarded_for: Sequence[str]) -> list[str]:

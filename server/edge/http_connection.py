@@ -7,6 +7,7 @@ writes watches for that and ends the connection instead.
 import logging
 import sys
 from collections.abc import Callable
+from typing import Protocol
 
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
@@ -16,7 +17,7 @@ from hypercorn.logging import Logger
 from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
+from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, ConnectionState, Scope
 
 from server.edge.failures import where
 from server.edge.refusals import http2, refusal_bytes
@@ -43,6 +44,18 @@ class _QuietLogger(Logger):
         log.warning("an exchange failed behind the application", extra={"error": where(sys.exception())})
 
 
+class Place(Protocol):
+    """What a connection has among the others of its port."""
+
+    async def turn(self) -> None:
+        """Wait until it may do something that costs the process as much as a request."""
+        ...
+
+    def signed(self, *, is_signed: bool) -> None:
+        """Whether the request that it is at was signed by an operator."""
+        ...
+
+
 class HttpStream(trio.abc.Stream):
     """``below`` is the transport itself or TLS over it; ``replay`` what was read of it already.
 
@@ -60,6 +73,7 @@ class HttpStream(trio.abc.Stream):
         receive_bytes_max: int,
         is_player: Callable[[bytes], bool],
         when_taken: Callable[[], object],
+        place: "Place",
     ) -> None:
         self._transport = transport
         self._below = below
@@ -67,16 +81,30 @@ class HttpStream(trio.abc.Stream):
         self._receive_bytes_max = receive_bytes_max
         self._is_player = is_player
         self._when_taken = when_taken
+        self._place = place
+        self._is_signed = False
         self._begun = self._ended = self._ended_before = 0
         self.taken: bytes | None = None
         """What was read of a player's upgrade: its head at least."""
 
     def counted(self, app: ASGIFramework) -> ASGIFramework:
-        """``app``, its requests counted: when they begin, and when the last bytes of their answers go out."""
+        """``app``, its requests counted: when they begin, and when the last bytes of their answers go out.
+
+        A request waits for its turn, except the first, which has waited already, and those behind one that an operator
+        had signed: ``signed`` of the scope's state is to be called for each that was.
+        """
+
+        def signed() -> None:
+            self._is_signed = True
+            self._place.signed(is_signed=True)
 
         async def count(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
             self._begun += 1
             begun = self._begun
+            if scope["type"] == "http":
+                scope["state"] = ConnectionState({"signed": signed})
+            if begun > 1:
+                await self._begin_another()
 
             async def send_counted(message: ASGISendEvent) -> None:
                 if message["type"] == "http.response.body" and not message.get("more_body", False):
@@ -89,6 +117,12 @@ class HttpStream(trio.abc.Stream):
                 self._ended = begun
 
         return count
+
+    async def _begin_another(self) -> None:
+        was_signed, self._is_signed = self._is_signed, False
+        self._place.signed(is_signed=False)
+        if not was_signed:
+            await self._place.turn()
 
     @property
     def socket(self) -> trio.socket.SocketType:

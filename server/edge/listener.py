@@ -16,7 +16,9 @@ import trio
 from hypercorn.typing import ASGIFramework
 
 from actors.clock import ServerClock
+from actors.fair_queue import Turnstile
 from actors.lobby import Lobby
+from server.edge.admission import Admission
 from server.edge.connection import Connection, EdgeObserver, NoObserver, Port, tls_context
 from server.edge.failures import where
 from server.edge.http_connection import HttpServer, ProtocolSwitchError
@@ -59,6 +61,7 @@ class Edge:
         self._shared = shared
         self._settings = shared.settings
         self._nursery = nursery
+        self._unsent = Unsent(shared.settings.unsent_bytes_total_max)
         self._connections: set[Connection] = set()
         self._refusals: set[Transport] = set()
         self._accepting = trio.CancelScope()
@@ -69,6 +72,11 @@ class Edge:
     def connections_open(self) -> int:
         """Connections that are served, players' sockets among them."""
         return len(self._connections)
+
+    @property
+    def gave_way(self) -> int:
+        """Connections without a session that were cut for others, so far."""
+        return self._shared.admission.gave_way
 
     @property
     def players_open(self) -> int:
@@ -87,7 +95,7 @@ class Edge:
 
     async def _accept_one(self) -> None:
         try:
-            raw, _ = self._listener.accept()
+            raw, peer = self._listener.accept()
         except BlockingIOError:
             await trio.lowlevel.wait_readable(self._listener)
             return
@@ -103,16 +111,17 @@ class Edge:
                 raw,
                 send_timeout_s=self._settings.send_timeout_ms / 1000,
                 send_bytes_per_second_min=self._settings.send_bytes_per_second_min,
+                unsent=self._unsent,
             )
         except OSError:
             raw.close()
         else:
-            self._admit(transport)
+            self._admit(transport, peer[0] if peer else "")
         await trio.lowlevel.checkpoint()  # however many there are to accept, others get their turn
 
-    def _admit(self, transport: Transport) -> None:
-        if len(self._connections) < self._settings.connections_max:
-            connection = Connection(transport, self._shared)
+    def _admit(self, transport: Transport, peer: str) -> None:
+        connection = Connection(transport, self._shared, peer)
+        if self._shared.admission.admit(connection, connection.group):
             self._connections.add(connection)
             self._nursery.start_soon(self._contained, connection)
             return
@@ -132,6 +141,7 @@ class Edge:
             log.warning("a connection failed", extra={"error": where(group)})
         finally:
             connection.cut()
+            self._shared.admission.leave(connection)
             self._connections.discard(connection)
             self._note_quiet()
 
@@ -217,7 +227,7 @@ async def serve_edge(
 
     Raises ``OSError`` if a port that is only bound can't be listened on.
     """
-    players = None
+    players, settings = None, listening.settings
     if lobby is not None:
         players = PlayerPort(
             lobby=lobby,
@@ -232,6 +242,8 @@ async def serve_edge(
         players=players,
         observer=observer or NoObserver(),
         tls=listening.tls,
+        admission=Admission(settings.connections_max, settings.connections_of_one_max),
+        turnstile=Turnstile(settings.connections_max, settings.connections_max),
     )
     listening.listener.listen(listening.settings.backlog)
     async with trio.open_nursery() as nursery:

@@ -3,6 +3,7 @@
 import logging
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
@@ -44,16 +45,34 @@ class PlayerPort:
     unsent: Unsent
 
 
+class PlayerPlace(Protocol):
+    """What a player's socket has among the other connections of its port."""
+
+    async def turn(self) -> None:
+        """Wait until a hello may be looked at, which costs more than a request. Raises ``trio.TooSlowError``."""
+        ...
+
+    def entered(self) -> None:
+        """The hello was accepted."""
+        ...
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether the places that are left are for those who were here."""
+        ...
+
+
 class PlayerSocket:
     """One player's socket on a stream whose unread bytes begin with the upgrade request, already judged.
 
     It is one task, beside the library's own: whatever has to wait to be written has a task for so long.
     """
 
-    __slots__ = ("_lobby", "_messages", "_pinger", "_refusals", "_settings", "_sink", "_stream")
+    __slots__ = ("_lobby", "_messages", "_pinger", "_place", "_refusals", "_settings", "_sink", "_stream")
 
-    def __init__(self, stream: PlayerStream, port: PlayerPort) -> None:
+    def __init__(self, stream: PlayerStream, port: PlayerPort, place: PlayerPlace) -> None:
         settings = port.settings
+        self._place = place
         self._stream = stream
         self._lobby = port.lobby
         self._settings = settings
@@ -152,8 +171,15 @@ class PlayerSocket:
                 message = "The first frame must be `hello`, as text and in time."
                 self._refuse("unauthorized", message, CLOSE_POLICY, "no_hello")
             return None
+        await self._place.turn()
+        if self._place.is_crowded and not self._lobby.was_here(hello):
+            self._refuse("rate_limited", words("rate_limited"), CLOSE_TRY_AGAIN, "crowded")
+            return None
         with trio.move_on_after(self._settings.enter_timeout_ms / 1000):
-            return await self._lobby.enter(hello, self._sink)
+            door = await self._lobby.enter(hello, self._sink)
+            if door is not None:
+                self._place.entered()
+            return door
         log.warning("the lobby did not answer a socket in time")
         self._sink.close(CLOSE_TRY_AGAIN, "enter_timeout")
         return None

@@ -1,7 +1,13 @@
 """Every bound of the edge, each with what happens beyond it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+from server.edge.forwarded import Network
+
+_OF_ONE_MIN: Final = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +28,11 @@ class EdgeSettings:
     backlog: int = 1024
     """Connections that wait for ``accept``; the kernel refuses or delays more."""
     connections_max: int = 10_000
-    """Connections at once. Overflow: the newest one gets 503 and is closed (with TLS: is closed)."""
+    """Connections at once. Overflow: the oldest without a session, of the address that has most of them, is cut; where
+    there is none the newest one gets 503 and is closed (with TLS: is closed). A tenth is kept for those without a
+    session and for players whose session is in memory: other players are told ``rate_limited``, close 1013."""
+    trusted_proxies: Sequence[Network] = ()
+    """Of a connection from these, X-Forwarded-For says whose it is."""
     refusals_max: int = 64
     """Overflowing connections that are being answered. Overflow: the newest one is closed without an answer."""
     refusal_timeout_ms: int = 1_000
@@ -50,7 +60,8 @@ class EdgeSettings:
     hello_timeout_ms: int = 5_000
     """For a player's upgrade, and again for its first frame. Overflow: the error ``unauthorized`` and close 1008."""
     enter_timeout_ms: int = 15_000
-    """For the lobby to find the session. Overflow: close 1013, try again later."""
+    """For the lobby to find the session. Overflow: close 1013, try again later. Also for a connection's turn, where
+    more come at once than can be served: one after the other, addresses in turn. Overflow: cut."""
     message_bytes_max: int = 4_096
     """A player's message. Overflow: close 1009."""
     messages_per_second: int = 20
@@ -82,3 +93,9 @@ class EdgeSettings:
     Overflow: cut."""
     shutdown_timeout_ms: int = 5_000
     """For requests in flight and closing sockets when the port is stopped. Overflow: cut."""
+
+    @property
+    def connections_of_one_max(self) -> int:
+        """Connections without a session that one address (IPv4, or IPv6 /64) may have: half of all. Overflow: the one
+        of them that was idle for longest is cut."""
+        return max(_OF_ONE_MIN, self.connections_max // 2)

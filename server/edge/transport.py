@@ -11,6 +11,8 @@ from typing import Final
 
 import trio
 
+from server.edge.unsent import Unsent
+
 _READ_BYTES: Final = 65_536
 _DRAINED_BYTES_MAX: Final = 1_048_576
 _TCP_NOTSENT_LOWAT: Final = 25
@@ -26,14 +28,23 @@ class Transport(trio.abc.Stream):
         "_raw",
         "_send_bytes_per_second_min",
         "_send_timeout_s",
+        "_unsent",
         "_when_closed",
         "is_closed",
         "send_now",
         "socket",
     )
 
-    def __init__(self, raw: socket.socket, *, send_timeout_s: float, send_bytes_per_second_min: int) -> None:
+    def __init__(
+        self,
+        raw: socket.socket,
+        *,
+        send_timeout_s: float,
+        send_bytes_per_second_min: int,
+        unsent: Unsent | None = None,
+    ) -> None:
         self._raw = raw
+        self._unsent = unsent
         self.socket = trio.socket.from_stdlib_socket(raw)
         self._send_timeout_s = send_timeout_s
         self._send_bytes_per_second_min = send_bytes_per_second_min
@@ -54,7 +65,9 @@ class Transport(trio.abc.Stream):
             self._when_closed = callback
 
     def keep_little_unsent(self, bytes_max: int) -> None:
-        """Let the kernel take no more once so many bytes wait for the network, where it can do that."""
+        """Let the kernel take no more once so many bytes wait for the network, where it can do that. Whoever asks for
+        this keeps account of what waits before it, too."""
+        self._unsent = None
         if sys.platform == "linux":
             with contextlib.suppress(OSError):
                 self._raw.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, bytes_max)
@@ -86,12 +99,15 @@ class Transport(trio.abc.Stream):
         """Write all. Whatever ends it early, a deadline or a cancellation, cuts the connection: a part may be out."""
         started = trio.current_time()
         sent = 0
+        unsent = self._unsent
         try:
             with memoryview(data) as view, self._trio_errors():
                 while sent < len(view):
                     behind_at = started + sent / self._send_bytes_per_second_min
                     deadline = min(trio.current_time(), behind_at) + self._send_timeout_s
                     sent += await self._send_some(view[sent:], deadline)
+                    if unsent is not None and (sent < len(view) or unsent.has(self)):
+                        unsent.note(self, len(view) - sent)
         except BaseException:
             self.cut()
             raise
@@ -134,10 +150,16 @@ class Transport(trio.abc.Stream):
             self.cut()
         await trio.lowlevel.checkpoint()
 
+    def overflow(self) -> None:
+        """See ``Unsent``."""
+        self.cut()
+
     def cut(self) -> None:
         """Close at once; whoever reads or writes is told. Twice is harmless."""
         if not self.is_closed:
             self.is_closed = True
+            if self._unsent is not None:
+                self._unsent.note(self, 0)
             self._is_drained = False  # to read is an error now, not to be waited for
             self.socket.close()
             # Who is told refers to this: kept, it would be a cycle, and garbage that has to be looked for.

@@ -22,6 +22,10 @@ class Unsent:
         self._waiting: dict[Slow, int] = {}
         self.bytes_waiting = 0
 
+    def has(self, slow: Slow) -> bool:
+        """Whether anything was noted for this connection."""
+        return slow in self._waiting
+
     def note(self, slow: Slow, count: int) -> None:
         """So many bytes wait for this connection now."""
         self.bytes_waiting += count - self._waiting.pop(slow, 0)

@@ -76,6 +76,7 @@ def _guarded(handler: OperatorHandler, authenticator: Authenticator, services: W
         caller = authenticator.identify(request)
         body = await request.body.read(settings.body_bytes_max, settings.body_timeout_ms)
         authenticator.verify(caller, request, body)
+        request.note_signed()
         request.operator_id = str(caller.operator.operator_id)
         authenticator.admit(caller, request)
         return await handler(request, caller, body)

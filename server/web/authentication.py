@@ -15,6 +15,7 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_netw
 from uuid import UUID
 
 from actors.records import Operator, OperatorStatus
+from server.edge.forwarded import address_group
 from server.metrics import Metrics
 from server.signing import sign, string_to_sign
 from server.web.errors import ApiError, rate_limited
@@ -152,14 +153,3 @@ def _is_inside(address: str, networks: Sequence[IPv4Network | IPv6Network]) -> b
     if isinstance(client, IPv6Address) and client.ipv4_mapped is not None:
         client = client.ipv4_mapped
     return any(client in network for network in networks)
-
-
-def address_group(address: str) -> str:
-    """What failures are counted by: an IPv4 address, or the /64 that one IPv6 subscriber has."""
-    if ":" not in address:
-        return address
-    try:
-        client = IPv6Address(address)
-    except ValueError:
-        return address
-    return str(client.ipv4_mapped or IPv6Address(int(client) >> 64 << 64))

@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, WebsocketScope
 from structlog.typing import FilteringBoundLogger
@@ -107,6 +108,8 @@ class Dispatcher:
             scope["headers"] = [(name, value) for name, value in scope["headers"] if name.lower() != _HIDDEN_HEADER]
         peer = scope["client"][0] if scope["client"] else ""
         forwarded_for = [value.decode("latin-1") for value in headers.get(b"x-forwarded-for", [])]
+        state: Mapping[str, Any] = scope.get("state") or {}
+        noted = {"note_signed": state["signed"]} if "signed" in state else {}
         return Request(
             method=scope["method"],
             path=scope["raw_path"].decode("latin-1"),
@@ -116,6 +119,7 @@ class Dispatcher:
             request_id=request_id(headers),
             body=RequestBody(receive, headers),
             brought_secret=brought_secret,
+            **noted,
         )
 
     def _route(self, path: str) -> Route | None:

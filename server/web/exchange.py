@@ -5,6 +5,7 @@ signals, which cost as much again as the HTTP server itself: the application plu
 ``asgi_http_class``.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
@@ -42,6 +43,10 @@ def error_response(error: ApiError, request_id: str) -> Response:
     return Response(error.status, body, JSON_HEADERS + error.headers, error.code)
 
 
+def _nobody_asked() -> None:
+    """Whoever serves the connection does not want to know."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Request:
     """A request's head. ``path`` and ``query`` are as on the wire, undecoded; ``headers`` has lower-case names.
@@ -59,6 +64,8 @@ class Request:
     body: "RequestBody"
     brought_secret: bool = False
     operator_id: str | None = None
+    note_signed: Callable[[], object] = _nobody_asked
+    """To be called once its signature was found right."""
 
     @property
     def target(self) -> str:
