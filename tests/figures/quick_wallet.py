@@ -1,6 +1,7 @@
 """A local wallet that answers at once, as a process of its own: ``python -m tests.figures.quick_wallet PORT``.
 
-Idempotent by transaction id. From ``GET /hang`` to ``GET /answer`` paths that begin with ``/other`` get no answer.
+Idempotent by transaction id. Paths that begin with ``/refuse`` refuse everything.
+From ``GET /hang`` to ``GET /answer`` paths that begin with ``/other`` get no answer.
 ``GET /counts`` tells, as JSON, the calls, the distinct transactions and the unix times of the first and the last one.
 """
 
@@ -14,6 +15,8 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _TX_ID = re.compile(rb'"operator_tx_id": ?"([^"]+)"')
 _BODY = b'{"ok":true,"balance_minor":1000000}'
 _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(_BODY), _BODY)
+_REFUSED = b'{"ok":false}'
+_REFUSAL = b"HTTP/1.1 402 Payment Required\r\nContent-Length: %d\r\n\r\n%b" % (len(_REFUSED), _REFUSED)
 
 
 class Books:
@@ -64,6 +67,8 @@ class Connection(asyncio.Protocol):
     def _answer(self, head: bytes, body: bytes) -> None:
         if head.startswith(b"GET /counts"):
             self._transport.write(self._books.told())
+        elif head.startswith(b"POST /refuse"):
+            self._transport.write(_REFUSAL)
         elif head.startswith((b"GET /hang", b"GET /answer")):
             self._books.hangs = head.startswith(b"GET /hang")
             self._transport.write(_ANSWER)

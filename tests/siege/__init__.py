@@ -1,0 +1,1 @@
+"""A siege: a real server under each attack that outsiders tried, while honest players play and operators launch."""

@@ -1,0 +1,117 @@
+"""Besieging: a server, its database and wallet, honest players beside an attack, and what was measured.
+
+All of it is on loopback: the attackers come from an address of their own there, and have less of the machine than the
+rest, as if they were elsewhere.
+"""
+
+import json
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.figures.stand import Stand, open_stand, quantile
+from tests.helpers.server_process import ROOT
+
+PLACES = 2_000
+HONEST, ATTACKER = "127.0.0.1", "127.0.0.66"
+OPEN_FILES = 20_000
+ATTACK_S_MAX = 60
+"""An attack ends by itself after so long, whatever happens to whoever started it."""
+GRACE_S = 30
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What the honest saw of one attack. Times are milliseconds."""
+
+    pings: list[float]
+    cashouts: list[float]
+    launches: list[float]
+    lost: int
+    troubles: dict[str, int]
+    memory_kib: int
+    """Of the server, at the end."""
+
+
+class Siege:
+    """A running server with two operators: an honest one, and one of the attacker's whose wallet refuses every bet."""
+
+    def __init__(self, stand: Stand) -> None:
+        self.stand = stand
+        self.server = stand.server
+        self._honest = self._operator(stand.wallet_url, HONEST)
+        self._attacker = self._operator(f"{stand.wallet_url}/refuse", ATTACKER)
+
+    def _operator(self, wallet_url: str, source: str) -> dict[str, Any]:
+        created = self.server.create_operator(wallet_url)
+        names = ("operator_id", "api_key", "hmac_secret")
+        return {"port": self.server.port, "source": source} | {name: created[name] for name in names}
+
+    def phase(self, attacks: Sequence[str], seconds: float, players: int) -> Phase:
+        """What ``players`` see for ``seconds`` while these attacks go on; none: quiet."""
+        wish = {"target": self._honest, "players": players, "seconds": seconds}
+        with _process("tests.siege.honest", wish) as honest:
+            _ready(honest)
+            attack = {"target": self._attacker, "attacks": list(attacks), "seconds": ATTACK_S_MAX}
+            with _process("tests.siege.attacks", attack, nice=15) as attacker:
+                _ready(attacker)
+                assert honest.stdin is not None and honest.stdout is not None
+                print("go", file=honest.stdin, flush=True)
+                told = json.loads(honest.stdout.readline())
+                memory_kib = _memory_kib(self.server.pid)
+        return Phase(
+            pings=[1000 * each for each in told["pings"]],
+            cashouts=[1000 * each for each in told["cashouts"]],
+            launches=[1000 * each for each in told["launches"]],
+            lost=told["lost"],
+            troubles=told["troubles"],
+            memory_kib=memory_kib,
+        )
+
+
+@contextmanager
+def besieged(**variables: str) -> Iterator[Siege]:
+    """A siege's server, started."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, OPEN_FILES), hard), hard))
+    chosen = {"GETAWAY_SERVER_CONNECTIONS_MAX": str(PLACES), "GETAWAY_LIMITS_REQUESTS_PER_SECOND": "400"}
+    with open_stand(**chosen | variables) as stand:
+        stand.start_wallet()
+        stand.server.start()
+        yield Siege(stand)
+
+
+@contextmanager
+def _process(module: str, wish: dict[str, Any], nice: int = 0) -> Iterator["subprocess.Popen[str]"]:
+    command = ["nice", "-n", str(nice), sys.executable, "-m", module]
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdin is not None
+        print(json.dumps(wish), file=process.stdin, flush=True)
+        yield process
+    finally:
+        process.kill()
+        process.wait(GRACE_S)
+
+
+def _ready(process: "subprocess.Popen[str]") -> None:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if line.strip() != "ready":
+        raise RuntimeError(f"a process of the siege did not begin: {line!r}")
+
+
+def _memory_kib(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    (line,) = [line for line in status.splitlines() if line.startswith("VmRSS")]
+    return int(line.split()[1])
+
+
+def p(values: Sequence[float], part: float) -> float:
+    """A quantile; nothing measured is infinitely slow."""
+    return quantile(values, part) if values else float("inf")
