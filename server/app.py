@@ -20,6 +20,7 @@ from actors.clock import ServerClock
 from actors.node import Node, Ports, open_node
 from actors.ports import LedgerUnavailableError
 from server.config import Config
+from server.db.aside import PutAside
 from server.db.database import EMBEDDED, EMBEDDED_FOLDER, Database, open_database
 from server.db.durability import check_durability
 from server.db.embedded import keep_running
@@ -28,6 +29,7 @@ from server.db.ledger import PostgresLedger
 from server.db.migrate import migrate
 from server.db.operators import PostgresOperatorStore
 from server.db.reports import PostgresReports
+from server.db.session_frames import PostgresSessionFrames
 from server.edge.listener import Edge, Listening, serve_edge
 from server.edge.player_stream import text_frame
 from server.entropy import SystemEntropy
@@ -146,10 +148,11 @@ async def serve_node(
     metrics, clock = Metrics(), ServerClock(time.time() * 1000)
     entropy = SystemEntropy(clock)
     settings = game_settings(config)
+    aside = PutAside(metrics.rows_put_aside)
     with HttpWalletGateway(gateway_settings(config), clock) as gateway:
         ports = Ports(
-            ledger=PostgresLedger(database, vault),
-            operators=PostgresOperatorStore(database, vault),
+            ledger=PostgresLedger(database, vault, aside),
+            operators=PostgresOperatorStore(database, vault, aside),
             gateway=gateway,
             entropy=entropy,
             observer=MetricsObserver(metrics),
@@ -157,7 +160,8 @@ async def serve_node(
             looks=(database.fail_overdue, gateway.fail_overdue),
         )
         async with open_node(config.server.node, settings, clock, ports) as node, trio.open_nursery() as nursery:
-            web = _web_services(config, database, node, metrics)
+            frames = PostgresSessionFrames(database, vault, aside)
+            web = _web_services(config, PostgresReports(database), frames, node, metrics)
             serve_metrics = partial(serve_edge, taken.private, lobby=None, clock=clock)
             private: Edge = await nursery.start(serve_metrics, create_metrics_app(metrics.registry, web.log))
             serve_public = partial(serve_edge, taken.public, lobby=node.lobby, clock=clock, observer=metrics)
@@ -176,12 +180,13 @@ async def serve_node(
         return node.fenced.is_set()
 
 
-def _web_services(config: Config, database: Database, node: Node, metrics: Metrics) -> WebServices:
-    reports = PostgresReports(database)
+def _web_services(
+    config: Config, reports: PostgresReports, frames: PostgresSessionFrames, node: Node, metrics: Metrics
+) -> WebServices:
     return WebServices(
         ledger=node.services.ledger,
         operators=node.services.operators,
-        sessions=reports,
+        sessions=frames,
         reports=reports,
         limits=node.lobby,
         entropy=node.services.entropy,

@@ -153,6 +153,12 @@ class Metrics:
             registry=self.registry,
         )
         self._undelivered: set[str] = set()
+        self._put_aside = Gauge(
+            "getaway_rows_put_aside",
+            "Rows that are not as this server wrote them, and are neither sent nor believed.",
+            ["table"],
+            registry=self.registry,
+        )
 
     def _declare_ledger(self) -> None:
         self._group_transitions = Histogram(
@@ -238,6 +244,10 @@ class Metrics:
         self._pending.labels(operator_id).set(state.pending)
         self._oldest_seconds.labels(operator_id).set(state.oldest_seconds)
         self._parked.labels(operator_id).set(state.parked)
+
+    def rows_put_aside(self, table: str, count: int) -> None:
+        """So many rows of a table do not open, as far as this process has read it."""
+        self._put_aside.labels(table).set(count)
 
     def ledger_group(self, transitions: int, seconds: float) -> None:
         """One group commit."""

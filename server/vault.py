@@ -14,6 +14,8 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from server.row_macs import RowMacs
+
 KEY_BYTES = 32
 KEY_VARIABLE = "GETAWAY_MASTER_KEY"
 KEY_FILE = "master.key"
@@ -29,11 +31,12 @@ class MasterKeyError(Exception):
 
 
 class Vault:
-    """Seals and opens with one master key."""
+    """Seals and opens with one master key, and makes the codes of rows with another one that is derived from it."""
 
     def __init__(self, master_key: bytes) -> None:
         assert len(master_key) == KEY_BYTES
         self._cipher = AESGCM(master_key)
+        self.macs = RowMacs(master_key)
 
     def seal(self, plaintext: bytes, context: bytes) -> bytes:
         """``plaintext`` sealed for one place, named by ``context``."""

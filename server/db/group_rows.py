@@ -19,6 +19,7 @@ from actors.transitions import (
     VoidRound,
 )
 from server.db.rows import seal_seed
+from server.row_macs import BET, CALL, END, SESSION, START
 from server.vault import Vault
 
 RoundEnd = SettleRound | VoidRound | RefundRound
@@ -66,9 +67,9 @@ def _row(vault: Vault, transition: Transition) -> tuple[str, Object]:
         case PlaceBet():
             return "bets", _bet(vault, transition)
         case StartRound():
-            return "starts", _start(transition)
+            return "starts", _start(vault, transition)
         case SettleRound() | VoidRound() | RefundRound():
-            return "ends", _end(transition)
+            return "ends", _end(vault, transition)
         case AcknowledgeCall():
             return "acknowledged", _acknowledged(transition)
         case PostponeCall():
@@ -100,6 +101,7 @@ def _launch(vault: Vault, new: CreateSession) -> Object:
         "lang": new.page.lang,
         "reality_check_minutes": new.page.reality_check_minutes,
         "lobby_url": new.page.lobby_url,
+        "mac": _bytes(vault.macs.of_record(SESSION, new)),
     }
 
 
@@ -129,10 +131,12 @@ def _bet(vault: Vault, bet: PlaceBet) -> Object:
         "next_hash": fairness.commitment(bet.next_server_seed),
         "next_sealed": _bytes(seal_seed(vault, bet.next_server_seed, live.session_id, live.commitment.nonce + 1)),
         "position": bet.call.position,
+        "bet_mac": _bytes(vault.macs.of_record(BET, live)),
+        "call_mac": _bytes(vault.macs.of_record(CALL, bet.call)),
     }
 
 
-def _start(start: StartRound) -> Object:
+def _start(vault: Vault, start: StartRound) -> Object:
     return {
         "operator_id": start.operator_id,
         "session_id": start.session_id,
@@ -142,15 +146,18 @@ def _start(start: StartRound) -> Object:
         "attempts": start.attempts,
         "owner_node": start.owner.node,
         "owner_epoch": start.owner.epoch,
+        "start_mac": _bytes(vault.macs.of_record(START, start)),
     }
 
 
-def _end(end: RoundEnd) -> Object:
+def _end(vault: Vault, end: RoundEnd) -> Object:
     row: Object = {
         "operator_id": end.operator_id,
         "session_id": end.session_id,
         "round_id": end.round_id,
         "status": END_STATUS[type(end)].value,
+        "result": None,
+        "reason": None,
         "realized_hundredths": 0,
         "payout_minor": 0,
         "server_seed": end.server_seed,
@@ -171,11 +178,12 @@ def _end(end: RoundEnd) -> Object:
             row["bet_attempts"], row["bet_detail"] = end.attempts, end.detail
         case RefundRound():
             row["reason"] = end.reason
+    row["end_mac"] = _bytes(vault.macs.of_row(END, row))
     owed = end.win if isinstance(end, SettleRound) else end.refund
-    return row if owed is None else row | _owed(owed)
+    return row if owed is None else row | _owed(vault, owed)
 
 
-def _owed(call: WalletCall) -> Object:
+def _owed(vault: Vault, call: WalletCall) -> Object:
     is_claimed = call.next_attempt_at_ms > call.created_at_ms
     return {
         "owed_tx_id": call.operator_tx_id,
@@ -185,6 +193,7 @@ def _owed(call: WalletCall) -> Object:
         "owed_position": call.position,
         "owed_created_at_ms": call.created_at_ms,
         "claimed_until_ms": call.next_attempt_at_ms if is_claimed else None,
+        "owed_mac": _bytes(vault.macs.of_record(CALL, call)),
     }
 
 

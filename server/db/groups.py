@@ -32,6 +32,7 @@ from server.db.database import Connection, Database, Work
 from server.db.direct import Rows
 from server.db.group_rows import END_STATUS, RoundEnd, batch_of, session_key
 from server.db.rows import Row
+from server.row_macs import START, RowMacError
 from server.vault import Vault
 
 Done = set[tuple[str | None, str | None]]
@@ -103,7 +104,7 @@ async def _commit_wave(
     answers = [_applied(transition, done) for transition in transitions]
     if None in answers:
         missing = [each for each, known in zip(transitions, answers, strict=True) if known is None]
-        earlier = _Earlier()
+        earlier = _Earlier(vault)
         await read(lambda connection: earlier.read(connection, missing))
         answers = [known or earlier.answer(each) for each, known in zip(transitions, answers, strict=True)]
     return [answer for answer in answers if answer is not None]
@@ -136,7 +137,8 @@ def _applied(transition: Transition, done: Done) -> Answer | Busy | None:
 class _Earlier:
     """What is stored of transitions that were not applied now: they may have been before."""
 
-    def __init__(self) -> None:
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
         self._launches: dict[tuple[UUID, bytes], Row] = {}
         self._rounds: dict[UUID, Row] = {}
         self._calls: dict[str, str] = {}
@@ -164,8 +166,7 @@ class _Earlier:
                 return Applied() if row is not None and row["status"] == RoundStatus.BETTING else Rejected()
             case StartRound():
                 row = self._mine(transition, transition.round_id)
-                flies = row is not None and row["status"] == RoundStatus.FLYING
-                return Started(row["started_at_ms"]) if row is not None and flies else Rejected()
+                return self._started(row)
             case SettleRound() | VoidRound() | RefundRound():
                 row = self._mine(transition, transition.round_id)
                 return Applied() if row is not None and _is_same_end(transition, row) else Rejected()
@@ -185,6 +186,16 @@ class _Earlier:
         return Launched(
             first_id, row["expires_at_ms"], bytes(row["sealed_token"]), replayed=first_id != launch.session_id
         )
+
+    def _started(self, row: Row | None) -> Answer:
+        if row is None or row["status"] != RoundStatus.FLYING:
+            return Rejected()
+        try:
+            self._vault.macs.check(START, row, row["start_mac"])
+        except RowMacError:
+            # Somebody else's start. The round goes on from what is stored, and is put aside there.
+            return Rejected()
+        return Started(row["started_at_ms"])
 
     def _mine(self, transition: PlaceBet | StartRound | RoundEnd, round_id: UUID) -> Row | None:
         row = self._rounds.get(round_id)

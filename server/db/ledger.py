@@ -21,12 +21,14 @@ from actors.records import (
 from actors.rules import fairness
 from actors.transitions import Answer, Busy, Rejected, Transition
 from server.db import handover, outbox
+from server.db.aside import Key, PutAside
 from server.db.database import REFUSALS, Connection, Database
 from server.db.groups import commit_at_once, commit_group, needs_one_call
 from server.db.rows import (
     CALL_COLUMNS,
     ROUND_COLUMNS,
     Row,
+    check_session,
     commitment,
     finished_round,
     live_round,
@@ -36,6 +38,7 @@ from server.db.rows import (
     wallet_call,
 )
 from server.db.statements import dead_owners, few
+from server.row_macs import RowMacError
 from server.vault import Vault, VaultError
 
 log = logging.getLogger("getaway.db")
@@ -111,6 +114,7 @@ WITH {dead_owners("SELECT owner_node, owner_epoch FROM rounds WHERE status IN ('
     FROM (SELECT d.*, FALSE AS is_self FROM dead d UNION ALL SELECT $1::text, $2::bigint, 0, TRUE) d
     JOIN rounds r ON r.owner_node = d.node AND r.owner_epoch = d.epoch
     WHERE r.status IN ('betting', 'flying') AND (NOT d.is_self OR r.interrupted_at_ms IS NOT NULL)
+        AND (r.operator_id, r.round_id) NOT IN (SELECT * FROM unnest($5::uuid[], $6::uuid[]))
     ORDER BY r.created_at_ms, r.round_id LIMIT $4 FOR NO KEY UPDATE OF r SKIP LOCKED
 )
 UPDATE rounds r
@@ -126,11 +130,12 @@ class _LockedError(LedgerUnavailableError):
 
 
 class PostgresLedger:
-    """Implements ``actors.ports.Ledger``. Every method is one crossing."""
+    """Implements ``actors.ports.Ledger``. Every method is one crossing, but where a batch was of rows that do not open."""
 
-    def __init__(self, database: Database, vault: Vault) -> None:
+    def __init__(self, database: Database, vault: Vault, aside: PutAside | None = None) -> None:
         self._database = database
         self._vault = vault
+        self._aside = aside or PutAside()
 
     async def commit(self, transitions: Sequence[Transition]) -> list[Answer | Busy]:
         """All transitions in one transaction; see the port.
@@ -188,23 +193,26 @@ class PostgresLedger:
                 if await connection.fetchval(_IS_SESSION, token_digest):
                     raise _LockedError("the session is locked")
                 return None
+            key = (row["operator_id"], row["session_id"])
+            live = await connection.fetchrow(_LIVE_OF_SESSION, *key, owner.node, owner.epoch)
+            opened_round = None if live is None else self._live_round(live)
+            if not self._is_ours(row, live) or (live is not None and opened_round is None):
+                return None
             holder = None if row["owner_node"] is None else Owner(row["owner_node"], row["owner_epoch"])
             if holder not in {None, owner}:
                 assert holder is not None
                 if await connection.fetchval(_ALIVE, holder.node, holder.epoch, now_ms - lease_ms):
                     raise SessionElsewhereError("another node has the session")
-            key = (row["operator_id"], row["session_id"])
             promised = Commitment(server_seed, fairness.commitment(server_seed), row["client_seed"], row["nonce"])
             sealed = seal_seed(self._vault, server_seed, row["session_id"], row["nonce"])
             await connection.execute(_OPEN_SESSION, *key, owner.node, owner.epoch, promised.server_seed_hash, sealed)
-            live = await connection.fetchrow(_LIVE_OF_SESSION, *key, owner.node, owner.epoch)
             pending = await connection.fetch(_PENDING, *key)
             # The session's row is locked, as by every change of it: no round of it ends between these reads.
             totals = await _totals(connection, row)
             return OpenedSession(
                 session=session_record(row, promised),
-                live_round=None if live is None else live_round(self._vault, live),
-                pending_calls=tuple(wallet_call(call) for call in pending),
+                live_round=opened_round,
+                pending_calls=tuple(self._calls(pending)),
                 owns_round=live is not None and live["is_own"],
                 totals=totals,
                 discarded=None if holder is None else self._discarded(row),
@@ -263,30 +271,44 @@ class PostgresLedger:
         rows = await self._database.run(
             lambda connection: connection.fetch(statement, operator_id, operator_player_id, limit + 1, *edge)
         )
-        return [finished_round(row) for row in rows[:limit]], len(rows) > limit
+        found = self._aside.opened("rounds", rows[:limit], lambda row: finished_round(self._vault, row))
+        return found, len(rows) > limit
 
     async def live_round(self, operator_id: UUID, round_id: UUID) -> LiveRound | None:
         """The round while it is live."""
         row = await self._database.run(lambda connection: connection.fetchrow(_ONE_ROUND, operator_id, round_id))
-        return None if row is None or row["settled_at_ms"] is not None else live_round(self._vault, row)
+        return None if row is None or row["settled_at_ms"] is not None else self._live_round(row)
 
     async def finished_round(self, operator_id: UUID, round_id: UUID) -> FinishedRound | None:
         """The round once it has ended."""
         row = await self._database.run(lambda connection: connection.fetchrow(_ONE_ROUND, operator_id, round_id))
-        return None if row is None or row["settled_at_ms"] is None else finished_round(row)
+        if row is None or row["settled_at_ms"] is None:
+            return None
+        return self._aside.open("rounds", row, lambda row: finished_round(self._vault, row))
 
     async def take_orphans(self, owner: Owner, lease_ms: int, now_ms: int, limit: int) -> list[LiveRound]:
-        """Rounds of the dead, now ours."""
-        rows = await self._database.run(
-            lambda connection: connection.fetch(_ORPHANS, owner.node, owner.epoch, now_ms - lease_ms, limit)
-        )
-        taken = [live_round(self._vault, row) for row in rows]
-        return sorted(taken, key=lambda live: (live.created_at_ms, live.round_id))
+        """Rounds of the dead, now ours. What was put aside before is left out, and a batch of nothing else is followed
+        by the next one: however many bad rows there are, they are not in the way of the good ones."""
+        aside: list[Key] = []
+
+        async def take(connection: Connection) -> list[Row]:
+            left_out = [key[0] for key in aside], [key[1] for key in aside]
+            rows: list[Row] = await connection.fetch(
+                _ORPHANS, owner.node, owner.epoch, now_ms - lease_ms, limit, *left_out
+            )
+            return rows
+
+        while True:
+            aside = self._aside.keys("rounds")
+            rows = await self._database.run(take)
+            found = [live for live in map(self._live_round, rows) if live is not None]
+            if found or len(rows) < limit or self._aside.keys("rounds") == aside:
+                return sorted(found, key=lambda live: (live.created_at_ms, live.round_id))
 
     async def pending_calls(self, operator_id: UUID, session_id: UUID) -> list[WalletCall]:
         """What the session is owed, in order."""
         rows = await self._database.run(lambda connection: connection.fetch(_PENDING, operator_id, session_id))
-        return [wallet_call(row) for row in rows]
+        return self._calls(rows)
 
     async def balance_minor(self, operator_id: UUID, session_id: UUID) -> int:
         """What is stored of the player's balance."""
@@ -295,10 +317,16 @@ class PostgresLedger:
     async def claim_due_calls(
         self, owner: Owner, quotas: Mapping[UUID, int], now_ms: int, claim_ms: int
     ) -> list[WalletCall]:
-        """What is due, claimed."""
-        return await self._database.run(
+        """What is due, claimed. What does not open is parked for a person, and so in nobody's way."""
+        rows = await self._database.run(
             lambda connection: outbox.claim_due_calls(connection, owner, quotas, now_ms, claim_ms)
         )
+        calls = self._calls(rows)
+        if len(calls) < len(rows):
+            refused = [(row["operator_id"], row["operator_tx_id"]) for row in rows]
+            refused = [key for key in refused if key not in {(call.operator_id, call.operator_tx_id) for call in calls}]
+            await self._database.run(lambda connection: outbox.park_refused(connection, owner, refused))
+        return calls
 
     async def give_up_claims(self, owner: Owner, in_flight: Sequence[str], now_ms: int) -> int:
         """What this node had claimed and does not send is due again."""
@@ -313,6 +341,23 @@ class PostgresLedger:
     async def backlogs(self) -> list[Backlog]:
         """What is pending or parked, by operator."""
         return await self._database.run(outbox.read_backlogs)
+
+    def _is_ours(self, session: Row, live: Row | None) -> bool:
+        """Whether we wrote the session, and what it promises is for a round to come: it is about to be revealed."""
+
+        def is_ours(row: Row) -> bool:
+            check_session(self._vault.macs, row)
+            if live is not None and live["nonce"] >= row["nonce"]:
+                raise RowMacError("it promises a round that has been placed already")
+            return True
+
+        return self._aside.open("sessions", session, is_ours) is not None
+
+    def _live_round(self, row: Row) -> LiveRound | None:
+        return self._aside.open("rounds", row, lambda row: live_round(self._vault, row))
+
+    def _calls(self, rows: Sequence[Row]) -> list[WalletCall]:
+        return self._aside.opened("transactions", rows, lambda row: wallet_call(self._vault, row))
 
 
 async def _totals(connection: Connection, session: Row) -> SessionTotals:

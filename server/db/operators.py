@@ -1,4 +1,9 @@
-"""Operators on PostgreSQL: provisioning, both secrets sealed."""
+"""Operators on PostgreSQL: provisioning, both secrets sealed, and the whole row under a code.
+
+Bills, wallet calls and everybody's access depend on these rows. One that does not open, or is not as we wrote it, is put
+aside: that operator is served no more, and all the others are. It can't be changed either, for a change would give it a
+code; it is put back from a backup, or provisioned anew.
+"""
 
 import json
 from collections.abc import Mapping
@@ -7,10 +12,12 @@ from uuid import UUID, uuid4
 
 from actors.records import Operator, OperatorStatus
 from actors.rules.limits import BetLimits
+from server.db.aside import DOES_NOT_OPEN, PutAside
 from server.db.database import Connection, Database
 from server.db.rows import Row, plain_uuid
 from server.reports import NewOperator, OperatorChange
-from server.vault import Vault
+from server.row_macs import OPERATOR, RowMacError
+from server.vault import Vault, VaultError
 
 _INSERT = """
 INSERT INTO operators
@@ -18,6 +25,12 @@ INSERT INTO operators
      status, allow_cidrs, frame_origins, created_at_ms, changed_at_ms)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'active', $9, $10, $11, $11)
 """
+
+_SIGN = "UPDATE operators SET mac = $2 WHERE operator_id = $1"
+
+_MARK = "INSERT INTO master_key_mark (mark) VALUES ($1) ON CONFLICT (is_only) DO NOTHING"
+
+_MARKED = "SELECT mark FROM master_key_mark"
 
 _SELECT = """
 SELECT o.*, (
@@ -43,9 +56,10 @@ VALUES ($1, $2, $3, $4, $5, $6)
 class PostgresOperatorStore:
     """Implements ``server.reports.OperatorStore`` and ``actors.ports.OperatorSource``."""
 
-    def __init__(self, database: Database, vault: Vault) -> None:
+    def __init__(self, database: Database, vault: Vault, aside: PutAside | None = None) -> None:
         self._database = database
         self._vault = vault
+        self._aside = aside or PutAside()
 
     async def create_operator(self, new: NewOperator, now_ms: int) -> Operator:
         """Store a new operator."""
@@ -67,19 +81,29 @@ class PostgresOperatorStore:
                 now_ms,
             )
             await self._store_currencies(connection, operator_id, new.bet_limits)
-            return await self._read(connection, operator_id)
+            await connection.execute(_MARK, self._vault.macs.mark)
+            return await self._signed(connection, operator_id)
 
         return self._operator(await self._database.in_transaction(create))
 
     async def load_operators(self) -> list[Operator]:
-        """All operators, oldest first."""
-        rows = await self._database.run(
-            lambda connection: connection.fetch(_SELECT + "ORDER BY o.created_at_ms, o.operator_id")
-        )
-        return [self._operator(row) for row in rows]
+        """All operators that open, oldest first; the others are put aside.
+
+        Raises ``VaultError`` if nothing says that this is the master key that the database is written with.
+        """
+
+        async def read(connection: Connection) -> tuple[list[Row], bytes | None]:
+            rows = await connection.fetch(_SELECT + "ORDER BY o.created_at_ms, o.operator_id")
+            return rows, await connection.fetchval(_MARKED)
+
+        rows, mark = await self._database.run(read)
+        if rows and mark != self._vault.macs.mark and not any(map(self._opens, rows)):
+            raise VaultError("no operator opens: is this the master key that the database was written with?")
+        self._aside.keep_only("operators", rows)
+        return self._aside.opened("operators", rows, self._operator)
 
     async def change_operator(self, operator_id: UUID, change: OperatorChange, now_ms: int) -> Operator | None:
-        """Change what is named; the rest stays."""
+        """Change what is named; the rest stays. Raises ``VaultError`` if the row is not one that we wrote."""
 
         async def apply(connection: Connection) -> Row | None:
             if not await connection.fetchval(
@@ -87,6 +111,7 @@ class PostgresOperatorStore:
             ):
                 return None
             old = await self._read(connection, operator_id)
+            self._check(old)
 
             def kept(name: str) -> Any:  # noqa: ANN401 - as many types as columns
                 value = getattr(change, name)
@@ -108,7 +133,7 @@ class PostgresOperatorStore:
             if change.bet_limits is not None:
                 await connection.execute("DELETE FROM operator_currencies WHERE operator_id = $1", operator_id)
                 await self._store_currencies(connection, operator_id, change.bet_limits)
-            return await self._read(connection, operator_id)
+            return await self._signed(connection, operator_id)
 
         row = await self._database.in_transaction(apply)
         return None if row is None else self._operator(row)
@@ -117,6 +142,12 @@ class PostgresOperatorStore:
         row = await connection.fetchrow(_SELECT + "WHERE o.operator_id = $1", operator_id)
         assert row is not None, "the row was locked or just written"
         return row
+
+    async def _signed(self, connection: Connection, operator_id: UUID) -> Row:
+        """The row as it was written just now, with its code."""
+        row = await self._read(connection, operator_id)
+        await connection.execute(_SIGN, operator_id, self._vault.macs.of_row(OPERATOR, _covered(row)))
+        return await self._read(connection, operator_id)
 
     async def _store_currencies(
         self, connection: Connection, operator_id: UUID, bet_limits: Mapping[str, BetLimits | None]
@@ -136,7 +167,21 @@ class PostgresOperatorStore:
     def _open(self, row: Row, name: str) -> str:
         return self._vault.open(row[f"{name}_sealed"], _context(row["operator_id"], name)).decode("utf-8")
 
+    def _check(self, row: Row) -> None:
+        try:
+            self._vault.macs.check(OPERATOR, _covered(row), row["mac"])
+        except RowMacError as error:
+            raise VaultError(f"operator {row['operator_id']} can't be used: {error}") from None
+
+    def _opens(self, row: Row) -> bool:
+        try:
+            self._operator(row)
+        except DOES_NOT_OPEN:
+            return False
+        return True
+
     def _operator(self, row: Row) -> Operator:
+        self._check(row)
         return Operator(
             operator_id=plain_uuid(row["operator_id"]),
             name=row["name"],
@@ -155,6 +200,12 @@ class PostgresOperatorStore:
 
 def _context(operator_id: UUID, name: str) -> bytes:
     return f"operator:{operator_id}:{name}".encode("ascii")
+
+
+def _covered(row: Row) -> dict[str, Any]:
+    """The row as its code covers it: with the currencies in an order of ours, not of a document's text."""
+    limits: dict[str, list[int] | None] = json.loads(row["currencies"] or "{}")
+    return {**row, "currencies": [[currency, values] for currency, values in sorted(limits.items())]}
 
 
 def _bet_limits(text: str | None) -> dict[str, BetLimits | None]:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from actors.records import Backlog, Owner, WalletCall
+from actors.records import Backlog, Owner
 from server.db.database import Connection
-from server.db.rows import CALL_COLUMNS, wallet_call
+from server.db.rows import CALL_COLUMNS, Row
 from server.db.statements import dead_owners, few
 
 # A claim that a failure of the database forgets is made again, and the call is sent twice: harmless, and rarer than
@@ -48,6 +48,14 @@ WITH {dead_owners("SELECT claim_node, claim_epoch FROM transactions WHERE claim_
 SELECT count(*) FROM released
 """
 
+_PARK = """
+UPDATE transactions t
+SET status = 'parked', claim_node = NULL, claim_epoch = NULL, last_error = 'not sent: it is not a call that we wrote'
+FROM unnest($3::uuid[], $4::text[]) AS i (operator_id, operator_tx_id)
+WHERE t.operator_id = i.operator_id AND t.operator_tx_id = i.operator_tx_id
+    AND t.status = 'pending' AND t.claim_node = $1 AND t.claim_epoch = $2
+"""
+
 # One that somebody has locked stays claimed until its claim ends.
 _GIVE_UP = f"""
 WITH unsent AS (
@@ -79,11 +87,17 @@ GROUP BY operator_id ORDER BY operator_id
 
 async def claim_due_calls(
     connection: Connection, owner: Owner, quotas: Mapping[UUID, int], now_ms: int, claim_ms: int
-) -> list[WalletCall]:
-    """In a transaction of its own; see the port."""
+) -> list[Row]:
+    """The rows of ``transactions`` that were claimed, in a transaction of their own; see the port."""
     lanes = (list(quotas.keys()), list(quotas.values()))
-    rows = await connection.fetch(_CLAIM, *lanes, now_ms, claim_ms, owner.node, owner.epoch)
-    return [wallet_call(row) for row in rows]
+    rows: list[Row] = await connection.fetch(_CLAIM, *lanes, now_ms, claim_ms, owner.node, owner.epoch)
+    return rows
+
+
+async def park_refused(connection: Connection, owner: Owner, keys: Sequence[tuple[UUID, str]]) -> None:
+    """Park what the owner has claimed and must not send: operator and transaction."""
+    operator_ids, tx_ids = zip(*keys, strict=True)
+    await connection.execute(_PARK, owner.node, owner.epoch, list(operator_ids), list(tx_ids))
 
 
 async def give_up_claims(connection: Connection, owner: Owner, in_flight: Sequence[str], now_ms: int) -> int:

@@ -13,9 +13,7 @@ from actors.rules.settlement import Result
 from server.db import statements as sql
 from server.db.database import Connection, Database
 from server.db.rows import Row, stored_outcome
-from server.db.session_frames import SessionFrameReader
 from server.reports import CallReport, RevenueRow, RoundReport
-from server.web.services import SessionFrame
 
 _REVENUE = """
 SELECT settled_day, currency, rev_share_bps, sum(stakes_minor) - sum(payouts_minor) AS ggr_minor, sum(rounds) AS rounds
@@ -25,11 +23,10 @@ GROUP BY settled_day, currency, rev_share_bps ORDER BY settled_day, currency
 
 
 class PostgresReports:
-    """Implements ``server.reports.Reports`` and ``server.web.services.SessionFrames``."""
+    """Implements ``server.reports.Reports``."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._session_frames = SessionFrameReader(database)
 
     async def round_report(self, operator_id: UUID, round_id: UUID) -> RoundReport | None:
         """One of the operator's rounds."""
@@ -43,10 +40,6 @@ class PostgresReports:
     async def revenue(self, operator_id: UUID, first_day: date, last_day: date) -> list[RevenueRow]:
         """Settled rounds by day and currency; the share is rounded for each group of equal share."""
         return await self._database.run(lambda connection: read_revenue(connection, operator_id, first_day, last_day))
-
-    async def session_frame(self, token_digest: bytes, /) -> SessionFrame | None:
-        """Whose page a token opens, and how the page is to be."""
-        return await self._session_frames.find(token_digest)
 
 
 async def read_revenue(connection: Connection, operator_id: UUID, first_day: date, last_day: date) -> list[RevenueRow]:

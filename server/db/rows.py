@@ -1,4 +1,8 @@
-"""From rows to records, and the contexts that sealed seeds are bound to."""
+"""From rows to records, and the contexts that sealed seeds are bound to.
+
+What opens a row checks its codes first (``server.row_macs``). Each raises ``RowMacError`` or ``VaultError`` if the row is
+not one that we wrote as it stands.
+"""
 
 from uuid import UUID
 
@@ -18,7 +22,8 @@ from actors.records import (
 from actors.rules import fairness
 from actors.rules.fairness import Outcome
 from actors.rules.settlement import Result
-from server.vault import Vault
+from server.row_macs import BET, CALL, END, SESSION, START, RowMacs
+from server.vault import Vault, VaultError
 
 Row = asyncpg.Record
 
@@ -26,12 +31,13 @@ ROUND_COLUMNS = """
     r.operator_id, r.round_id, r.session_id, r.operator_player_id, r.currency, r.amount_minor, r.auto_cashout_hundredths,
     r.client_seed, r.nonce, r.server_seed_hash, r.server_seed_sealed, r.rtp_bps, r.max_win_multiplier, r.rev_share_bps,
     r.max_payout_minor, r.growth_rate_per_ms, r.status, r.created_at_ms, r.started_at_ms, r.interrupted_at_ms, r.settled_at_ms, r.result, r.reason,
-    r.realized_hundredths, r.payout_minor, r.server_seed, r.crash_hundredths, r.map_seed, r.loot_seed, r.guard_seed
+    r.realized_hundredths, r.payout_minor, r.server_seed, r.crash_hundredths, r.map_seed, r.loot_seed, r.guard_seed,
+    r.bet_mac, r.start_mac, r.end_mac
 """
 
 CALL_COLUMNS = """
     operator_id, session_id, round_id, operator_tx_id, kind, amount_minor, body, position, attempts, created_at_ms,
-    next_attempt_at_ms
+    next_attempt_at_ms, mac
 """
 
 
@@ -51,9 +57,12 @@ def seal_seed(vault: Vault, server_seed: str, session_id: UUID, nonce: int) -> b
 
 
 def commitment(vault: Vault, row: Row) -> Commitment:
-    """The promise in a row of ``sessions`` or ``rounds``. Raises ``VaultError`` if its seed does not open."""
+    """The promise in a row of ``sessions`` or ``rounds``. Raises ``VaultError`` if its seed does not open, or is not the
+    one of the hash."""
     context = seed_context(row["session_id"], row["nonce"])
     server_seed = vault.open(row["server_seed_sealed"], context).decode("ascii")
+    if fairness.commitment(server_seed) != row["server_seed_hash"]:
+        raise VaultError("a seed is not the one of its hash")
     return Commitment(server_seed, row["server_seed_hash"], row["client_seed"], row["nonce"])
 
 
@@ -79,7 +88,8 @@ def session_totals(row: Row) -> SessionTotals:
 
 
 def live_round(vault: Vault, row: Row) -> LiveRound:
-    """A row of ``rounds`` in ``betting`` or ``flying``."""
+    """A row of ``rounds`` in ``betting`` or ``flying``. A flight must have been started by us."""
+    check_round(vault.macs, row)
     promised = commitment(vault, row)
     return LiveRound(
         operator_id=plain_uuid(row["operator_id"]),
@@ -112,8 +122,23 @@ def stored_outcome(row: Row) -> Outcome:
     return Outcome(row["crash_hundredths"], row["map_seed"], row["loot_seed"], row["guard_seed"])
 
 
-def finished_round(row: Row) -> FinishedRound:
+def check_session(macs: RowMacs, row: Row) -> None:
+    """Raises ``RowMacError`` unless the session is as we have written."""
+    macs.check(SESSION, row, row["mac"])
+
+
+def check_round(macs: RowMacs, row: Row) -> None:
+    """Raises ``RowMacError`` unless the round is, and came into its state, as we have written."""
+    macs.check(BET, row, row["bet_mac"])
+    if row["started_at_ms"] is not None or row["status"] == RoundStatus.FLYING:
+        macs.check(START, row, row["start_mac"])
+    if row["status"] not in {RoundStatus.BETTING, RoundStatus.FLYING}:
+        macs.check(END, row, row["end_mac"])
+
+
+def finished_round(vault: Vault, row: Row) -> FinishedRound:
     """A row of ``rounds`` that has ended."""
+    check_round(vault.macs, row)
     return FinishedRound(
         round_id=plain_uuid(row["round_id"]),
         session_id=plain_uuid(row["session_id"]),
@@ -137,8 +162,9 @@ def finished_round(row: Row) -> FinishedRound:
     )
 
 
-def wallet_call(row: Row) -> WalletCall:
+def wallet_call(vault: Vault, row: Row) -> WalletCall:
     """A row of ``transactions``."""
+    vault.macs.check(CALL, row, row["mac"])
     return WalletCall(
         operator_id=plain_uuid(row["operator_id"]),
         session_id=plain_uuid(row["session_id"]),

@@ -10,14 +10,18 @@ import trio
 
 from actors.ports import LedgerUnavailableError
 from actors.records import PageOptions
+from server.db.aside import PutAside
 from server.db.database import Database
+from server.db.rows import Row, check_session, plain_uuid
+from server.vault import Vault
 from server.web.services import SessionFrame
 
 TOKENS_MAX: Final = 500
 """Tokens in one statement. More of them wait for the one after."""
 
 _FRAMES = """
-SELECT token_digest, operator_id, expires_at_ms, lang, reality_check_minutes, lobby_url
+SELECT operator_id, session_id, operator_player_id, currency, token_digest, created_at_ms, expires_at_ms, lang,
+       reality_check_minutes, lobby_url, mac
 FROM sessions WHERE token_digest = ANY($1)
 """
 
@@ -33,16 +37,18 @@ class _Batch:
         self.error: LedgerUnavailableError | None = None
 
 
-class SessionFrameReader:
-    """Asks the database. Who waits has a deadline of its own."""
+class PostgresSessionFrames:
+    """Implements ``server.web.services.SessionFrames``. Who waits has a deadline of its own."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, vault: Vault, aside: PutAside | None = None) -> None:
         self._database = database
+        self._vault = vault
+        self._aside = aside or PutAside()
         self._asking = trio.Lock()
         self._next = _Batch()
 
-    async def find(self, token_digest: bytes) -> SessionFrame | None:
-        """Whose page a token opens; ``None``: no such token. Raises ``LedgerUnavailableError``."""
+    async def session_frame(self, token_digest: bytes, /) -> SessionFrame | None:
+        """Whose page a token opens, and how the page is to be. A session that we did not write opens none."""
         if len(self._next.digests) >= TOKENS_MAX:
             self._next = _Batch()
         batch = self._next
@@ -65,13 +71,14 @@ class SessionFrameReader:
         except LedgerUnavailableError as error:
             batch.error = error
             return
-        batch.found = {
-            row["token_digest"]: SessionFrame(
-                row["operator_id"],
-                row["expires_at_ms"],
-                PageOptions(
-                    lang=row["lang"], reality_check_minutes=row["reality_check_minutes"], lobby_url=row["lobby_url"]
-                ),
-            )
-            for row in rows
-        }
+        found = [
+            (bytes(row["token_digest"]), self._aside.open("sessions", row, self._frame, is_whole=False)) for row in rows
+        ]
+        batch.found = {digest: frame for digest, frame in found if frame is not None}
+
+    def _frame(self, row: Row) -> SessionFrame:
+        check_session(self._vault.macs, row)
+        page = PageOptions(
+            lang=row["lang"], reality_check_minutes=row["reality_check_minutes"], lobby_url=row["lobby_url"]
+        )
+        return SessionFrame(plain_uuid(row["operator_id"]), row["expires_at_ms"], page)

@@ -42,8 +42,8 @@ JOIN launch_replays l USING (operator_id, signature_digest)
 """
 
 READ_ROUNDS = """
-SELECT r.round_id, r.status, r.started_at_ms, r.result, r.reason, r.realized_hundredths, r.payout_minor, r.owner_node,
-       r.owner_epoch, t.status AS bet_status
+SELECT r.operator_id, r.round_id, r.session_id, r.status, r.started_at_ms, r.start_mac, r.result, r.reason,
+       r.realized_hundredths, r.payout_minor, r.owner_node, r.owner_epoch, t.status AS bet_status
 FROM unnest($1::uuid[], $2::uuid[]) AS i (operator_id, round_id)
 JOIN rounds r USING (operator_id, round_id)
 JOIN transactions t ON t.operator_id = r.operator_id AND t.operator_tx_id = 'bet-' || r.round_id

@@ -3,8 +3,10 @@
 import hashlib
 import hmac
 import os
+from contextlib import suppress
 from datetime import UTC, datetime
 
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from actors.rules.money import MINOR_MAX
@@ -65,7 +67,7 @@ class LaunchApi:
         if not isinstance(answer, Launched):
             raise unavailable()
         if answer.replayed:
-            token = open_token(answer.sealed_token, caller.signature, answer.session_id.bytes)
+            token = self._first_token(answer, caller)
         self._services.metrics.launched(answer.replayed)
         return json_response(
             {
@@ -75,6 +77,13 @@ class LaunchApi:
                 "expires_at": datetime.fromtimestamp(answer.expires_at_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             }
         )
+
+    def _first_token(self, answer: Launched, caller: Caller) -> str:
+        """The token of the launch that this one repeats. What is kept of it may be damaged: that is no session then."""
+        with suppress(InvalidTag):
+            return open_token(answer.sealed_token, caller.signature, answer.session_id.bytes)
+        self._services.log.error("a launch that is kept does not open", session_id=str(answer.session_id))
+        raise unavailable()
 
     def _transition(self, caller: Caller, document: dict[str, object], token: str) -> CreateSession:
         entropy = self._services.entropy

@@ -89,15 +89,80 @@ async def test_terms_that_can_not_be_are_refused_as_a_whole(store, wrong):
     assert await store.load_operators() == [made]
 
 
-async def test_secrets_open_with_their_key_and_in_their_row_only(store, database):
-    first = await store.create_operator(NEW, NOON_MS)
-    await store.create_operator(books.new_operator(), NOON_MS + 1)
+async def test_another_master_key_opens_no_operator(store, database):
+    await store.create_operator(NEW, NOON_MS)
     with pytest.raises(VaultError):
         await PostgresOperatorStore(database, Vault(b"x" * 32)).load_operators()
-    swap = f"""
-        UPDATE operators o SET api_key_sealed = other.api_key_sealed FROM operators other
-        WHERE o.operator_id = '{first.operator_id}' AND other.operator_id <> o.operator_id
-    """
-    await database.run(lambda connection: connection.execute(swap))
-    with pytest.raises(VaultError):
-        await store.load_operators()
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "SET api_key_sealed = set_byte(api_key_sealed, 20, get_byte(api_key_sealed, 20) # 1)",
+        "SET hmac_secret_sealed = ''",
+        "SET wallet_callback_url = 'https://attacker.example'",
+        "SET rtp_bps = 10000",
+        "SET rev_share_bps = 0",
+        "SET max_win_multiplier = 1000000",
+        "SET status = 'suspended'",
+        "SET allow_cidrs = '{}'",
+        "SET frame_origins = '{*}'",
+        "SET name = 'Another'",
+        "SET mac = NULL",
+        "SET mac = set_byte(mac, 0, 2)",
+        "SET (api_key_sealed, hmac_secret_sealed, mac) = (SELECT api_key_sealed, hmac_secret_sealed, mac"
+        " FROM operators WHERE operator_id <> $1)",
+    ],
+)
+@pytest.mark.parametrize("is_alone", [True, False], ids=["alone", "beside another"])
+async def test_one_operator_that_was_edited_is_out_alone(store, database, edit, is_alone, caplog):
+    """Whatever was done to its row; and no change makes it a row of ours again."""
+    edited = await store.create_operator(NEW, NOON_MS)
+    others = [await store.create_operator(books.new_operator(), NOON_MS + 1)]
+    await database.run(
+        lambda connection: connection.execute(f"UPDATE operators {edit} WHERE operator_id = $1", edited.operator_id)
+    )
+    if is_alone:
+        await database.run(
+            lambda connection: connection.execute(
+                "WITH gone AS (DELETE FROM operator_currencies WHERE operator_id = $1) "
+                "DELETE FROM operators WHERE operator_id = $1",
+                others.pop().operator_id,
+            )
+        )
+    for _ in range(3):
+        assert await store.load_operators() == others
+    (told,) = caplog.records
+    assert (told.levelname, told.table, told.operator_id) == ("ERROR", "operators", str(edited.operator_id))
+    with pytest.raises(VaultError, match=str(edited.operator_id)):
+        await store.change_operator(edited.operator_id, OperatorChange(name="Now ours"), NOON_MS + 2)
+    caplog.clear()
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "UPDATE operator_currencies SET max_payout_minor = 10^15 WHERE operator_id = $1 AND currency = 'EUR'",
+        "DELETE FROM operator_currencies WHERE operator_id = $1 AND currency = 'EUR'",
+        "INSERT INTO operator_currencies VALUES ($1, 'GBP')",
+    ],
+)
+async def test_the_currencies_of_an_operator_are_under_its_code(store, database, edit, caplog):
+    edited = await store.create_operator(NEW, NOON_MS)
+    await database.run(lambda connection: connection.execute(edit, edited.operator_id))
+    assert await store.load_operators() == []
+    caplog.clear()
+
+
+async def test_an_operator_that_is_put_back_is_served_again(store, database, caplog):
+    made = await store.create_operator(NEW, NOON_MS)
+
+    async def rename(name: str) -> None:
+        await database.run(lambda connection: connection.execute("UPDATE operators SET name = $1", name))
+
+    await rename("Another")
+    assert await store.load_operators() == []
+    await rename(NEW.name)
+    assert await store.load_operators() == [made]
+    assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
+    caplog.clear()

@@ -26,7 +26,7 @@ STATEMENTS = {
     "withdraw": (handover._WITHDRAW, (bytes(32), "node", 1)),
     "requests": (handover._REQUESTS, ("node", 1, NOON_MS, NOON_MS, 500)),
     "totals": (ledger._TOTALS, (OPERATOR, OPERATOR)),
-    "take orphans": (ledger._ORPHANS, ("node", 1, NOON_MS, 500)),
+    "take orphans": (ledger._ORPHANS, ("node", 1, NOON_MS, 500, [OPERATOR], [OPERATOR])),
 }
 ADD_OPERATOR = """
 INSERT INTO operators

@@ -14,6 +14,8 @@ from actors.rules.money import RevenueShare, split_revenue
 from actors.rules.settlement import Result
 from server.db.migrate import shipped
 from server.db.reports import PostgresReports
+from server.db.session_frames import PostgresSessionFrames
+from server.vault import Vault
 from tests.helpers import books
 from tests.helpers.books import NOON_MS
 
@@ -25,6 +27,11 @@ DAY = datetime.fromtimestamp(MIDNIGHT_MS / 1000, UTC).date()
 @pytest.fixture
 def reports(database):
     return PostgresReports(database)
+
+
+@pytest.fixture
+def frames(database) -> PostgresSessionFrames:
+    return PostgresSessionFrames(database, Vault(bytes(32)))
 
 
 class Casino:
@@ -198,11 +205,11 @@ async def test_rounds_are_found_by_their_operator_or_at_the_command_line(reports
     assert await reports.find_round(books.identifier("nothing")) is None
 
 
-async def test_a_token_opens_its_operators_page(reports, rounds):
-    frame = await reports.session_frame(rounds.fresh.token_digest)
+async def test_a_token_opens_its_operators_page(frames, rounds):
+    frame = await frames.session_frame(rounds.fresh.token_digest)
     assert (frame.operator_id, frame.expires_at_ms) == (rounds.operator.operator_id, rounds.fresh.expires_at_ms)
     assert frame.page == rounds.fresh.page
-    assert await reports.session_frame(bytes(32)) is None
+    assert await frames.session_frame(bytes(32)) is None
 
 
 async def test_what_two_nodes_settle_adds_up(reports, casino, world):
@@ -269,7 +276,7 @@ async def test_a_round_is_read_by_the_pool_where_its_own_connection_fails(databa
     assert await PostgresReports(database).round_report(*read) == expected is not None
 
 
-async def test_tokens_that_are_asked_for_at_once_share_a_statement(reports, rounds, database, monkeypatch):
+async def test_tokens_that_are_asked_for_at_once_share_a_statement(frames, rounds, database, monkeypatch):
     """A thousand wrong tokens a second must not cost a thousand statements, and a good one among them is found."""
     statements, run = [], database.run
 
@@ -281,7 +288,7 @@ async def test_tokens_that_are_asked_for_at_once_share_a_statement(reports, roun
     found = {}
 
     async def ask(digest):
-        found[digest] = await reports.session_frame(digest)
+        found[digest] = await frames.session_frame(digest)
 
     wrong = [number.to_bytes(32, "big") for number in range(700)]
     async with trio.open_nursery() as nursery:
@@ -292,7 +299,7 @@ async def test_tokens_that_are_asked_for_at_once_share_a_statement(reports, roun
     assert len(statements) <= 4
 
 
-async def test_whoever_asks_for_others_and_gives_up_is_replaced(reports, rounds, database, monkeypatch):
+async def test_whoever_asks_for_others_and_gives_up_is_replaced(frames, rounds, database, monkeypatch):
     run, gate = database.run, trio.Event()
 
     async def late(work, **how):
@@ -304,7 +311,7 @@ async def test_whoever_asks_for_others_and_gives_up_is_replaced(reports, rounds,
 
     async def ask(scope):
         with scope:
-            found.append(await reports.session_frame(rounds.fresh.token_digest))
+            found.append(await frames.session_frame(rounds.fresh.token_digest))
 
     scopes = [trio.CancelScope() for _ in range(4)]
     async with trio.open_nursery() as nursery:
@@ -318,7 +325,7 @@ async def test_whoever_asks_for_others_and_gives_up_is_replaced(reports, rounds,
     assert len(found) >= 1 and {frame.operator_id for frame in found} == {rounds.operator.operator_id}
 
 
-async def test_trouble_reaches_all_who_asked_and_the_next_are_answered(reports, rounds, database, monkeypatch):
+async def test_trouble_reaches_all_who_asked_and_the_next_are_answered(frames, rounds, database, monkeypatch):
     run, failures = database.run, []
 
     async def failing(work, **how):
@@ -331,7 +338,7 @@ async def test_trouble_reaches_all_who_asked_and_the_next_are_answered(reports, 
 
     async def ask():
         with pytest.raises(LedgerUnavailableError):
-            await reports.session_frame(rounds.fresh.token_digest)
+            await frames.session_frame(rounds.fresh.token_digest)
         refused.append(1)
 
     async with trio.open_nursery() as nursery:
@@ -339,4 +346,4 @@ async def test_trouble_reaches_all_who_asked_and_the_next_are_answered(reports, 
             nursery.start_soon(ask)
     assert len(refused) == 10 and len(failures) <= 2
     monkeypatch.setattr(database, "run", run)
-    assert await reports.session_frame(rounds.fresh.token_digest) is not None
+    assert await frames.session_frame(rounds.fresh.token_digest) is not None

@@ -17,6 +17,7 @@ from server.vault import Vault
 from tests.figures.stand import MASTER_KEY, Stand, open_stand, progress, show
 from tests.helpers import books
 from tests.helpers.game import operator
+from tests.helpers.signed_rows import sign_all
 
 WINS = 100_000
 DRAIN_S_MAX = 900
@@ -72,6 +73,7 @@ async def copy_all(stand: Stand, wins: int) -> None:
 
     async with open_database(stand.database_url, Path()) as database:
         await database.in_transaction(work, timeout_ms=600_000)
+        await database.in_transaction(lambda connection: sign_all(connection, Vault(MASTER_KEY)), timeout_ms=600_000)
         await database.run(lambda connection: connection.execute("VACUUM ANALYZE"), timeout_ms=600_000)
 
 

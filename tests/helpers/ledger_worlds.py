@@ -11,6 +11,7 @@ from actors.transitions import Answer, CreateSession, Transition
 from server.db.database import open_database
 from server.db.ledger import PostgresLedger
 from server.db.reports import PostgresReports
+from server.db.session_frames import PostgresSessionFrames
 from server.vault import Vault
 from server.web.services import SessionFrame
 from tests.helpers import books
@@ -108,6 +109,7 @@ class PostgresWorld(World):
         super().__init__(PostgresLedger(database, vault))
         self._database = database
         self._reports = PostgresReports(database)
+        self._frames = PostgresSessionFrames(database, vault)
 
     async def add_operator(self, operator_id=None):
         added = operator(operator_id=operator_id or uuid4())
@@ -126,7 +128,7 @@ class PostgresWorld(World):
         )
 
     async def frame(self, created):
-        return await self._reports.session_frame(created.token_digest)
+        return await self._frames.session_frame(created.token_digest)
 
 
 @asynccontextmanager

@@ -129,7 +129,7 @@ DAMAGES = {
         {"payout": ["round won"], "fairness": ["round won"]},
     ),
     "another crash point": (
-        [set_round("lost", "crash_hundredths = crash_hundredths + 1")],
+        [set_round("lost", "crash_hundredths = crash_hundredths - 1")],
         {"fairness": ["round lost"]},
     ),
     "other scenery": ([set_round("lost", "map_seed = loot_seed")], {"fairness": ["round lost"]}),

@@ -28,7 +28,7 @@ OWNERS = {
     "rich": ("server/loadtest/progress.py",),
     "trio_websocket": ("server/edge/", "server/loadtest/"),
     "wsproto": ("server/edge/",),
-    "cryptography": ("server/vault.py", "server/web/launch.py"),
+    "cryptography": ("server/row_macs.py", "server/vault.py", "server/web/launch.py"),
     "random": ("server/entropy.py", "server/loadtest/"),
 }
 """The only places that know a library."""

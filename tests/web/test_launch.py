@@ -1,7 +1,7 @@
 import hashlib
 import json
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
 import pytest
@@ -82,6 +82,18 @@ async def test_a_repeated_launch_gets_the_first_answer(casino, world):
     assert again.headers["x-request-id"] != first.headers["x-request-id"]
     assert world.count("getaway_launches_total", outcome="created") == 1
     assert world.count("getaway_launches_total", outcome="replayed") == 1
+
+
+async def test_a_kept_launch_that_is_damaged_opens_nothing(casino, world):
+    await casino.launch()
+    ((key, first),) = world.ledger.launches.items()
+    world.ledger.launches[key] = replace(first, sealed_token=first.sealed_token[:-1] + b"?")
+    again = await casino.launch()
+    assert (again.status, again.json["error"]["code"]) == (503, "unavailable")
+    assert len(world.ledger.launches) == 1
+    (told,) = [entry for entry in world.logged.entries if entry["log_level"] == "error"]
+    assert told["session_id"] == str(first.session_id)
+    world.logged.entries.remove(told)
 
 
 async def test_concurrent_repeats_of_one_launch_make_one_session(casino, world):

@@ -91,7 +91,7 @@ BEGIN
                 operator_id uuid, session_id uuid, operator_player_id text, currency text, balance_minor bigint,
                 token_digest bytea, created_at_ms bigint, expires_at_ms bigint, client_seed text, server_seed_hash text,
                 server_seed_sealed bytea, signature_digest bytea, sealed_token bytea, replay_until_ms bigint, lang text,
-                reality_check_minutes int, lobby_url text)
+                reality_check_minutes int, lobby_url text, mac bytea)
         ), first AS (
             INSERT INTO launch_replays AS l
                 (operator_id, signature_digest, session_id, expires_at_ms, sealed_token, replay_until_ms)
@@ -102,9 +102,11 @@ BEGIN
         )
         INSERT INTO sessions AS s
             (operator_id, session_id, operator_player_id, currency, balance_minor, token_digest, created_at_ms,
-             expires_at_ms, client_seed, nonce, server_seed_hash, server_seed_sealed, lang, reality_check_minutes, lobby_url)
+             expires_at_ms, client_seed, nonce, server_seed_hash, server_seed_sealed, lang, reality_check_minutes, lobby_url,
+             mac)
         SELECT i.operator_id, i.session_id, operator_player_id, currency, balance_minor, token_digest, created_at_ms,
-               expires_at_ms, client_seed, 1, server_seed_hash, server_seed_sealed, lang, reality_check_minutes, lobby_url
+               expires_at_ms, client_seed, 1, server_seed_hash, server_seed_sealed, lang, reality_check_minutes, lobby_url,
+               mac
         FROM input i JOIN first f USING (operator_id, session_id)
         RETURNING 'launch', s.session_id::text;
 
@@ -127,7 +129,7 @@ BEGIN
                 amount_minor bigint, auto_cashout_hundredths int, client_seed text, nonce bigint, server_seed_hash text,
                 rtp_bps int, max_win_multiplier int, rev_share_bps int, max_payout_minor bigint, growth_rate_per_ms numeric,
                 created_at_ms bigint, owner_node text, owner_epoch bigint, operator_tx_id text, body bytea, next_hash text,
-                next_sealed bytea, "position" bigint)
+                next_sealed bytea, "position" bigint, bet_mac bytea, call_mac bytea)
         ), promised AS (
             SELECT s.operator_id, s.session_id, s.server_seed_sealed
             FROM sessions s JOIN input i USING (operator_id, session_id)
@@ -152,18 +154,20 @@ BEGIN
             INSERT INTO rounds AS r
                 (operator_id, round_id, session_id, operator_player_id, currency, amount_minor, auto_cashout_hundredths,
                  client_seed, nonce, server_seed_hash, server_seed_sealed, rtp_bps, max_win_multiplier, rev_share_bps,
-                 max_payout_minor, growth_rate_per_ms, status, owner_node, owner_epoch, created_at_ms)
+                 max_payout_minor, growth_rate_per_ms, status, owner_node, owner_epoch, created_at_ms,
+                 bet_mac)
             SELECT operator_id, round_id, session_id, operator_player_id, currency, amount_minor, auto_cashout_hundredths,
                    client_seed, nonce, server_seed_hash, a.server_seed_sealed, rtp_bps, max_win_multiplier, rev_share_bps,
-                   max_payout_minor, growth_rate_per_ms, 'betting', owner_node, owner_epoch, created_at_ms
+                   max_payout_minor, growth_rate_per_ms, 'betting', owner_node, owner_epoch, created_at_ms,
+                   bet_mac
             FROM input JOIN advanced a USING (operator_id, session_id)
             RETURNING r.operator_id, r.round_id
         )
         INSERT INTO transactions AS t
             (operator_id, operator_tx_id, round_id, session_id, kind, amount_minor, body, position, status, created_at_ms,
-             next_attempt_at_ms)
+             next_attempt_at_ms, mac)
         SELECT operator_id, operator_tx_id, round_id, session_id, 'bet', amount_minor, body, "position", 'pending',
-               created_at_ms, created_at_ms
+               created_at_ms, created_at_ms, call_mac
         FROM input JOIN placed USING (operator_id, round_id)
         RETURNING 'bet', t.round_id::text;
     END IF;
@@ -173,9 +177,9 @@ BEGIN
         WITH input AS (
             SELECT * FROM jsonb_to_recordset(batch -> 'starts') AS i (
                 operator_id uuid, session_id uuid, round_id uuid, started_at_ms bigint, balance_minor bigint, attempts int,
-                owner_node text, owner_epoch bigint)
+                owner_node text, owner_epoch bigint, start_mac bytea)
         ), started AS (
-            UPDATE rounds r SET status = 'flying', started_at_ms = i.started_at_ms
+            UPDATE rounds r SET status = 'flying', started_at_ms = i.started_at_ms, start_mac = i.start_mac
             FROM input i
             WHERE r.operator_id = i.operator_id AND r.round_id = i.round_id AND r.status || left(i.owner_node, 0) = 'betting'
                 AND r.owner_node = i.owner_node AND r.owner_epoch = i.owner_epoch
@@ -196,12 +200,13 @@ BEGIN
             SELECT * FROM jsonb_to_recordset(batch -> 'ends') AS i (
                 operator_id uuid, round_id uuid, status text, result text, reason text, realized_hundredths int,
                 payout_minor bigint, server_seed text, crash_hundredths int, map_seed text, loot_seed text, guard_seed text,
-                settled_at_ms bigint, owner_node text, owner_epoch bigint)
+                settled_at_ms bigint, owner_node text, owner_epoch bigint, end_mac bytea)
         ), ended AS (
             UPDATE rounds r
             SET status = i.status, result = i.result, reason = i.reason, realized_hundredths = i.realized_hundredths,
                 payout_minor = i.payout_minor, server_seed = i.server_seed, crash_hundredths = i.crash_hundredths,
-                map_seed = i.map_seed, loot_seed = i.loot_seed, guard_seed = i.guard_seed, settled_at_ms = i.settled_at_ms
+                map_seed = i.map_seed, loot_seed = i.loot_seed, guard_seed = i.guard_seed, settled_at_ms = i.settled_at_ms,
+                end_mac = i.end_mac
             FROM input i
             WHERE r.operator_id = i.operator_id AND r.round_id = i.round_id
                 AND r.status = CASE i.status WHEN 'void' THEN 'betting' ELSE 'flying' END
@@ -246,15 +251,16 @@ BEGIN
         WITH owed AS (
             INSERT INTO transactions AS t
                 (operator_id, operator_tx_id, round_id, session_id, kind, amount_minor, body, position, status,
-                 created_at_ms, next_attempt_at_ms, claim_node, claim_epoch)
+                 created_at_ms, next_attempt_at_ms, claim_node, claim_epoch, mac)
             SELECT i.operator_id, i.owed_tx_id, i.round_id, i.session_id, i.owed_kind, i.owed_minor, i.owed_body,
                    i.owed_position, 'pending', i.owed_created_at_ms,
                    CASE WHEN c.is_claimed THEN i.claimed_until_ms ELSE i.owed_created_at_ms END,
-                   CASE WHEN c.is_claimed THEN i.owner_node END, CASE WHEN c.is_claimed THEN i.owner_epoch END
+                   CASE WHEN c.is_claimed THEN i.owner_node END, CASE WHEN c.is_claimed THEN i.owner_epoch END,
+                   i.owed_mac
             FROM jsonb_to_recordset(batch -> 'ends') AS i (
                 operator_id uuid, session_id uuid, round_id uuid, owed_tx_id text, owed_kind text, owed_minor bigint,
                 owed_body bytea, owed_position bigint, owed_created_at_ms bigint, claimed_until_ms bigint, owner_node text,
-                owner_epoch bigint)
+                owner_epoch bigint, owed_mac bytea)
             CROSS JOIN LATERAL (
                 SELECT i.claimed_until_ms IS NOT NULL AND (
                     SELECT e.position FROM transactions e WHERE e.operator_id = i.operator_id
