@@ -13,6 +13,9 @@ from typing import Final
 import trio
 
 CROWD: Final = 32
+TURN_S_MAX: Final = 0.003
+"""A turn of the loop in which a cash-out's next step waits no longer than this is short enough."""
+REST_S_MIN: Final = 0.0005
 
 
 class QueueFullError(Exception):
@@ -71,13 +74,20 @@ class FairQueue:
 
 class Turnstile:
     """Lets one through in each turn of the event loop, so that a thousand who come at one moment do not hold up ticks
-    and cash-outs by a thousand times what each costs."""
+    and cash-outs by a thousand times what each costs.
 
-    __slots__ = ("_is_turning", "_queue")
+    While the loop's turns take longer than ``TURN_S_MAX`` it rests in between, ``rest_s_max`` at the most: those who
+    were let through before are at work, and everybody's next step waits for a step of each of them.
+    """
 
-    def __init__(self, waiting_max: int, waiting_of_one_max: int) -> None:
+    __slots__ = ("_is_turning", "_queue", "_ready_at", "_rest_s", "_rest_s_max")
+
+    def __init__(self, waiting_max: int, waiting_of_one_max: int, *, rest_s_max: float = 0.0) -> None:
         self._queue = FairQueue(waiting_max, waiting_of_one_max)
         self._is_turning = False
+        self._rest_s = 0.0
+        self._rest_s_max = rest_s_max
+        self._ready_at = float("-inf")
 
     @property
     def waiting(self) -> int:
@@ -97,9 +107,22 @@ class Turnstile:
                 raise
         self._is_turning = True
         try:
+            if trio.current_time() < self._ready_at:
+                await trio.sleep_until(self._ready_at)
+            began_at = trio.current_time()
             await trio.lowlevel.checkpoint()
+            self._rest_after(began_at)
         finally:
             self._is_turning = self._queue.call_next()
+
+    def _rest_after(self, began_at: float) -> None:
+        """Longer after a turn that was too long, shorter after one that was not."""
+        now = trio.current_time()
+        if now - began_at > TURN_S_MAX:
+            self._rest_s = min(self._rest_s * 2 + REST_S_MIN, self._rest_s_max)
+        else:
+            self._rest_s = self._rest_s / 2 if self._rest_s > REST_S_MIN else 0.0
+        self._ready_at = now + self._rest_s
 
 
 class Share:

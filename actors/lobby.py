@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -32,7 +33,7 @@ from actors.services import Services
 from actors.session import SessionActor
 from actors.supervisor import Policy, Supervisor
 from actors.wallet import WalletDesk
-from actors.words import words
+from actors.words import TOO_MANY_SESSIONS, words
 
 log = logging.getLogger("getaway.lobby")
 
@@ -54,6 +55,11 @@ def token_digest(token: str) -> bytes:
     return hashlib.sha256(token.encode("ascii")).digest()
 
 
+def player_of(session: SessionActor) -> tuple[UUID, str]:
+    """Whose session it is: players' names are their operator's."""
+    return session.record.operator_id, session.record.operator_player_id
+
+
 class Lobby:
     """Finds or opens sessions. A full house is refused (``sessions_max``); a draining one opens nothing."""
 
@@ -64,6 +70,8 @@ class Lobby:
         self._desk = desk
         self._sessions: dict[bytes, SessionActor] = {}
         self._opening: dict[bytes, trio.Event] = {}
+        self._of_player: dict[tuple[UUID, str], set[SessionActor]] = {}
+        self._of_operator: Counter[UUID] = Counter()
         self._rounds: dict[UUID, RoundActor] = {}
         self._failed: set[UUID] = set()
         """Rounds whose actor failed and whose end is not known to be stored: their memory is gone, they fly no more."""
@@ -145,10 +153,19 @@ class Lobby:
                 if not isinstance(opened, SessionActor):
                     return opened or unauthorized
                 session = opened
+            if self._has_too_many(session):
+                self.overflowed("lobby")
+                return error_frame("rate_limited", TOO_MANY_SESSIONS, hello.frame_id)
             door = await self._attach(digest, session, sink, hello)
             if door is not None:
                 return door
         raise LedgerUnavailableError("the session ended again and again while a socket entered")
+
+    def _has_too_many(self, session: SessionActor) -> bool:
+        """Whether the player of a session that no socket shows yet has as many that are shown as it may."""
+        mates = self._of_player.get(player_of(session), ())
+        shown = sum(mate.is_attended for mate in mates if mate is not session)
+        return not session.is_attended and shown >= self._services.settings.sessions_of_player_max
 
     async def _attach(self, digest: bytes, session: SessionActor, sink: PlayerSink, hello: HelloIn) -> Door | None:
         history: Sequence[FinishedRound] | None = None
@@ -251,6 +268,9 @@ class Lobby:
         if len(self._sessions) >= services.settings.sessions_max:
             self.overflowed("lobby")
             return session_ended_frame("shutdown")
+        if running is None and self._of_operator[record.operator_id] >= services.settings.sessions_of_operator_max:
+            self.overflowed("lobby")
+            return error_frame("rate_limited", TOO_MANY_SESSIONS)
         session = SessionActor(
             services,
             self._desk,
@@ -264,14 +284,27 @@ class Lobby:
         if opened.pending_calls:
             self._deliver(record.operator_id)
         self._sessions[digest] = session
+        self._note_start(session)
 
         async def on_end(_failed: bool) -> None:
             if self._sessions.get(digest) is session:
                 del self._sessions[digest]
+            self._forget(session)
             self._note_end(session.session_id)
 
         self._session_supervisor.start(session, Policy.TEMPORARY, on_end)
         return session
+
+    def _note_start(self, session: SessionActor) -> None:
+        self._of_player.setdefault(player_of(session), set()).add(session)
+        self._of_operator[session.record.operator_id] += 1
+
+    def _forget(self, session: SessionActor) -> None:
+        mates = self._of_player[player_of(session)]
+        mates.discard(session)
+        if not mates:
+            del self._of_player[player_of(session)]
+        self._of_operator[session.record.operator_id] -= 1
 
     def _start_round(self, actor: RoundActor) -> None:
         session_id = actor.placed.session_id

@@ -31,6 +31,7 @@ from actors.rules.growth import GrowthCurve
 from actors.services import Observer, Services
 from actors.settings import GameSettings
 from actors.supervisor import Policy, Supervisor
+from actors.void_rounds import RoundTally
 from actors.wallet import WalletActor, WalletDesk
 
 log = logging.getLogger("getaway.node")
@@ -92,6 +93,7 @@ async def open_node(name: str, settings: GameSettings, clock: ServerClock, ports
         metronome=Metronome(clock, GrowthCurve(settings.growth_rate_per_ms), settings.tick_ms, ports.framed),
         observer=ports.observer,
         contact=LedgerContact(settings),
+        tally=RoundTally(settings),
         flights=FlightMemory(clock),
     )
     fenced = trio.Event()

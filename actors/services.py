@@ -19,6 +19,7 @@ from actors.ports import Entropy, Ledger, LedgerUnavailableError, WalletGateway
 from actors.records import Backlog, CallKind, Owner
 from actors.settings import GameSettings
 from actors.transitions import Answer, Transition
+from actors.void_rounds import RoundTally
 
 REPEAT_FIRST_MS = 50
 REPEAT_MAX_MS = 1_000
@@ -91,6 +92,7 @@ class Services:
     flights: FlightMemory
     waits: PatrolledWaits = field(default_factory=PatrolledWaits)
     read_share: Share = field(default_factory=read_share)
+    tally: RoundTally
 
 
 async def until_known(change: Callable[[], Awaitable[Answer]], give_up_at: float = float("inf")) -> Answer:

@@ -52,7 +52,7 @@ from actors.round import RoundActor
 from actors.services import Services
 from actors.wallet import WalletDesk
 from actors.welcome import end_socket, welcome_frame, with_newest
-from actors.words import NOT_STORED, WORDS, words
+from actors.words import NOT_STORED, TOO_MANY_VOID, WORDS, words
 
 log = logging.getLogger("getaway.session")
 
@@ -97,6 +97,11 @@ class SessionActor(PromptActor[SessionMessage]):
         self._set_for = float("inf")
         self._change: ClientSeedIn | None = None
         self._history = HistoryReader(services, session, self._show, run_beside, self._is_behind)
+
+    @property
+    def is_attended(self) -> bool:
+        """Whether a socket shows it."""
+        return self._sink is not None
 
     def report(self, news: RoundNews | WalletNews | Look) -> None:
         """News of this session's round or wallet. Half of the mailbox is kept for them, so there is room."""
@@ -306,6 +311,9 @@ class SessionActor(PromptActor[SessionMessage]):
         )
         if code or table is None or (code := bet_error(bet, table, self._balance_minor)):
             self._refuse(code or "bet_declined", bet.frame_id)
+            return
+        if self._services.tally.wait_ms(self.record.operator_id, self.session_id, self._services.clock.now_ms()):
+            self._refuse("rate_limited", bet.frame_id, TOO_MANY_VOID)
             return
         self._bet = bet
         if self._owed.minor:

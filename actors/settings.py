@@ -64,6 +64,13 @@ class GameSettings:
     start_patience_ms: int = 5_000
     """An accepted stake whose start cannot be stored for this long is refunded."""
 
+    session_void_rounds_per_minute: int = 30
+    session_void_rounds_burst: int = 20
+    operator_void_rounds_per_second: int = 20
+    operator_void_rounds_burst: int = 200
+    """Rounds whose bets the wallet did not take, of one session and of all sessions of one operator. Overflow: bets are
+    refused (``rate_limited``) before they are stored."""
+
     session_mailbox_max: int = 64
     """Overflow: a player's frame is refused (``rate_limited``) when half is taken; the rest is for rounds, wallets."""
     round_mailbox_max: int = 8
@@ -74,5 +81,9 @@ class GameSettings:
     """Overflow: the change is refused as ``LedgerUnavailableError``."""
     ledger_group_max: int = 256
     """Transitions in one commit; the rest waits for the next."""
+    sessions_of_player_max: int = 50
+    """Sessions of one player that sockets of this node show. Overflow: `hello` is refused (``rate_limited``)."""
+    sessions_of_operator_max: int = 10_000
+    """Sessions of one operator in this node's memory. Overflow: as of a player's."""
     sessions_max: int = 20_000
     """Overflow: `hello` is answered with ``session_ended`` (``shutdown``) and the client tries again later."""

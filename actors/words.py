@@ -19,6 +19,12 @@ WORDS = {
     "draining": "The server is about to restart and takes no new bets. Try again in a minute.",
 }
 
+TOO_MANY_VOID = "Too many bets in a row were not taken by the casino. Wait a moment."
+"""``rate_limited`` where a session, or all sessions of its operator, had too many void rounds."""
+
+TOO_MANY_SESSIONS = "Too many games are open at once. Close one of them and try again."
+"""``rate_limited`` for a hello beyond what a player, or an operator, may have open on one node."""
+
 NOT_STORED = "The bet could not be stored. Nothing was staked."
 """``wallet_unavailable`` while it is our database that is away."""
 

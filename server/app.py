@@ -245,4 +245,6 @@ async def _set_gauges(metrics: Metrics, node: Node, public: Edge) -> None:
         metrics.connections_open(public.connections_open, public.players_open)
         metrics.sessions_open(node.lobby.sessions_open)
         metrics.rounds_live(node.lobby.rounds_live)
+        for (operator_id, status), count in node.services.tally.take().items():
+            metrics.operator_rounds(str(operator_id), status, count)
         await trio.sleep(GAUGES_INTERVAL_S)

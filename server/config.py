@@ -134,6 +134,10 @@ class LimitsConfig:
     requests_burst: Annotated[int, Whole(1, 100_000)] = 400
     messages_per_second: Annotated[int, Whole(1, 1_000)] = 20
     messages_burst: Annotated[int, Whole(1, 10_000)] = 40
+    sessions_of_player_max: Annotated[int, Whole(1, 1_000)] = 50
+    sessions_of_operator_max: Annotated[int, Whole(1, 1_000_000)] = 10_000
+    void_rounds_of_session_per_minute: Annotated[int, Whole(1, 10_000)] = 30
+    void_rounds_of_operator_per_second: Annotated[int, Whole(1, 100_000)] = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

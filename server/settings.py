@@ -14,6 +14,8 @@ from server.places import static_dir
 from server.wallet_gateway import WalletGatewaySettings
 from server.web.services import WebSettings
 
+VOID_ROUNDS_BURST = 10
+"""An operator may have as many void rounds at once as in so many seconds: its wallet may be out of order for once."""
 _CLAIM_MARGIN_MS = 10_000
 """A claimed call may wait so long for its turn before it is sent."""
 
@@ -42,6 +44,11 @@ def game_settings(config: Config) -> GameSettings:
         breaker_failures_max=wallet.breaker_failures_max,
         breaker_open_max_ms=wallet.breaker_pause_ms_max,
         drain_ms_max=config.server.drain_ms_max,
+        sessions_of_player_max=config.limits.sessions_of_player_max,
+        sessions_of_operator_max=config.limits.sessions_of_operator_max,
+        session_void_rounds_per_minute=config.limits.void_rounds_of_session_per_minute,
+        operator_void_rounds_per_second=share(config, config.limits.void_rounds_of_operator_per_second),
+        operator_void_rounds_burst=share(config, VOID_ROUNDS_BURST * config.limits.void_rounds_of_operator_per_second),
     )
 
 

@@ -57,7 +57,9 @@ class Port:
     tls: ssl.SSLContext | None
     admission: Admission
     turnstile: Turnstile
-    """For what anybody may ask for: a TLS handshake, a request, an upgrade, a hello."""
+    """For what anybody may ask for: a TLS handshake, a request, an upgrade."""
+    hellos: Turnstile
+    """For those who were let through there and have said hello."""
 
 
 def tls_context(settings: EdgeSettings) -> ssl.SSLContext | None:
@@ -118,9 +120,16 @@ class Connection:
 
     async def turn(self) -> None:
         """See ``server.edge.http_connection.Place``. Raises ``trio.TooSlowError`` if its turn does not come."""
+        await self._pass_through(self._port.turnstile)
+
+    async def hello_turn(self) -> None:
+        """See ``server.edge.player_socket.PlayerPlace``."""
+        await self._pass_through(self._port.hellos)
+
+    async def _pass_through(self, turnstile: Turnstile) -> None:
         with trio.fail_after(self._port.settings.enter_timeout_ms / 1000):
             try:
-                await self._port.turnstile.pass_through(self._group)
+                await turnstile.pass_through(self._group)
             except QueueFullError:
                 raise trio.TooSlowError from None
 

@@ -46,6 +46,8 @@ _CLIENT_GONE: Final = (
 _ORDINARY: Final = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError, ProtocolSwitchError)
 """How connections end that are lost, cut or refused."""
 
+TURN_REST_S_MAX: Final = 0.004
+"""So that a busy server still lets some 200 a second in."""
 _CUT_TIMEOUT_S: Final = 1
 """For tasks to notice that their connection was cut."""
 
@@ -61,6 +63,7 @@ class Edge:
         self._shared = shared
         self._settings = shared.settings
         self._nursery = nursery
+        self._goodbyes = Turnstile(shared.settings.connections_max, shared.settings.connections_max)
         self._unsent = Unsent(shared.settings.unsent_bytes_total_max)
         self._connections: set[Connection] = set()
         self._refusals: set[Transport] = set()
@@ -112,6 +115,7 @@ class Edge:
                 send_timeout_s=self._settings.send_timeout_ms / 1000,
                 send_bytes_per_second_min=self._settings.send_bytes_per_second_min,
                 unsent=self._unsent,
+                goodbyes=self._goodbyes,
             )
         except OSError:
             raw.close()
@@ -243,7 +247,8 @@ async def serve_edge(
         observer=observer or NoObserver(),
         tls=listening.tls,
         admission=Admission(settings.connections_max, settings.connections_of_one_max),
-        turnstile=Turnstile(settings.connections_max, settings.connections_max),
+        turnstile=Turnstile(settings.connections_max, settings.connections_max, rest_s_max=TURN_REST_S_MAX),
+        hellos=Turnstile(settings.connections_max, settings.connections_max),
     )
     listening.listener.listen(listening.settings.backlog)
     async with trio.open_nursery() as nursery:

@@ -48,7 +48,7 @@ class PlayerPort:
 class PlayerPlace(Protocol):
     """What a player's socket has among the other connections of its port."""
 
-    async def turn(self) -> None:
+    async def hello_turn(self) -> None:
         """Wait until a hello may be looked at, which costs more than a request. Raises ``trio.TooSlowError``."""
         ...
 
@@ -171,7 +171,7 @@ class PlayerSocket:
                 message = "The first frame must be `hello`, as text and in time."
                 self._refuse("unauthorized", message, CLOSE_POLICY, "no_hello")
             return None
-        await self._place.turn()
+        await self._place.hello_turn()
         if self._place.is_crowded and not self._lobby.was_here(hello):
             self._refuse("rate_limited", words("rate_limited"), CLOSE_TRY_AGAIN, "crowded")
             return None

@@ -11,6 +11,7 @@ from typing import Final
 
 import trio
 
+from actors.fair_queue import QueueFullError, Turnstile
 from server.edge.unsent import Unsent
 
 _READ_BYTES: Final = 65_536
@@ -24,6 +25,7 @@ class Transport(trio.abc.Stream):
     ``trio.ClosedResourceError`` once it is closed."""
 
     __slots__ = (
+        "_goodbyes",
         "_is_drained",
         "_raw",
         "_send_bytes_per_second_min",
@@ -42,8 +44,10 @@ class Transport(trio.abc.Stream):
         send_timeout_s: float,
         send_bytes_per_second_min: int,
         unsent: Unsent | None = None,
+        goodbyes: Turnstile | None = None,
     ) -> None:
         self._raw = raw
+        self._goodbyes = goodbyes
         self._unsent = unsent
         self.socket = trio.socket.from_stdlib_socket(raw)
         self._send_timeout_s = send_timeout_s
@@ -91,9 +95,18 @@ class Transport(trio.abc.Stream):
                 if not has_waited:  # otherwise everybody else has had a turn already
                     await trio.lowlevel.cancel_shielded_checkpoint()
                 self._is_drained = len(data) < bytes_max
+                if not data:
+                    await self._say_goodbye()
                 return data
         except OSError as error:
+            await self._say_goodbye()
             raise self._trio_error() from error
+
+    async def _say_goodbye(self) -> None:
+        """Thousands may leave at one moment, and what each of them leaves behind is cleared away one by one."""
+        if self._goodbyes is not None and not self.is_closed:
+            with contextlib.suppress(QueueFullError):
+                await self._goodbyes.pass_through(None)
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Write all. Whatever ends it early, a deadline or a cancellation, cuts the connection: a part may be out."""

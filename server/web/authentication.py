@@ -15,12 +15,12 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_netw
 from uuid import UUID
 
 from actors.records import Operator, OperatorStatus
+from actors.rules.rate_limits import RateLimits
 from server.edge.forwarded import address_group
 from server.metrics import Metrics
 from server.signing import sign, string_to_sign
 from server.web.errors import ApiError, rate_limited
 from server.web.exchange import Request
-from server.web.rate_limits import RateLimits
 from server.web.services import Clock, OperatorLookup, WebSettings
 
 TIMESTAMP_TOLERANCE_S = 300

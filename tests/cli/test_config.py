@@ -62,6 +62,10 @@ KEYS = [
     ("limits", "requests_burst", "500", "500", 500),
     ("limits", "messages_per_second", "10", "10", 10),
     ("limits", "messages_burst", "50", "50", 50),
+    ("limits", "sessions_of_player_max", "3", "3", 3),
+    ("limits", "sessions_of_operator_max", "4", "4", 4),
+    ("limits", "void_rounds_of_session_per_minute", "5", "5", 5),
+    ("limits", "void_rounds_of_operator_per_second", "6", "6", 6),
     ("log", "format", '"console"', "console", "console"),
     ("log", "level", '"debug"', "debug", "debug"),
 ]

@@ -72,6 +72,8 @@ def test_workers_share_what_is_for_the_whole_server_and_each_has_its_own_of_the_
     assert (game.operator_bets_max, game.operator_deliveries_max) == (28, 28)
     assert (web.requests_per_second, web.requests_burst) == (3, 3)
     assert edge.connections_max == 2_500
+    assert (game.operator_void_rounds_per_second, game.operator_void_rounds_burst) == (5, 50)
+    assert game.sessions_of_operator_max == game_settings(alone).sessions_of_operator_max
     assert web.failures_burst == -(-web_settings(alone).failures_burst // 4)
     assert edge.messages_per_second == edge_settings(alone).messages_per_second
     assert game.drain_ms_max == game_settings(alone).drain_ms_max

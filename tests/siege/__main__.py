@@ -6,6 +6,7 @@ Everything is bounded: ``--seconds`` a phase, ``--repeat`` times, medians of the
 import argparse
 import statistics
 import sys
+from collections import Counter
 from collections.abc import Sequence
 
 from tests.helpers.server_process import ROOT
@@ -40,8 +41,8 @@ def main() -> int:
             lost += sum(phase.lost for phase in phases)
             table.append(_row(name, phases))
             print(table[-1], *(phase.troubles for phase in phases if phase.troubles), file=sys.stderr, flush=True)
-        for line in siege.server.errors():
-            print(line, file=sys.stderr)
+        for line, count in Counter(siege.warnings()).most_common(20):
+            print(count, line, file=sys.stderr)
     text = "\n".join(table)
     print(text)
     if options.write:

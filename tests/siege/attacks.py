@@ -41,6 +41,21 @@ async def crowd(count: int, act: Callable[[], Awaitable[object]], pause_s: float
     await asyncio.gather(*(again(act, pause_s) for _ in range(count)))
 
 
+async def _with_history(target: Target, player: str) -> None:
+    """Let a player have 50 rounds: the wallet refuses their bets, and they are history all the same."""
+
+    async def play() -> None:
+        socket = await Socket.enter(target, await launched(target, player))
+        for _ in range(10):
+            socket.say("bet", amount_minor=100)
+            while (await socket.next())["type"] != "error":
+                pass
+            await asyncio.sleep(0.06)
+        socket.close()
+
+    await asyncio.gather(*(play() for _ in range(5)))
+
+
 async def unread_history(target: Target) -> None:
     """30 sockets of one player ask for 50 rounds of history 20 times a second and read 2 KiB a second."""
 
@@ -61,14 +76,15 @@ async def unread_history(target: Target) -> None:
         finally:
             socket.close()
 
+    await _with_history(target, "historian")
     await crowd(30, act, 1)
 
 
 async def read_history(target: Target) -> None:
-    """30 sockets of 30 players ask for 50 rounds 20 times a second, and read the answers."""
+    """30 sockets ask for 50 rounds of history 20 times a second, and read the answers."""
 
     async def act() -> None:
-        socket = await Socket.enter(target, await launched(target, f"reader-{os.urandom(4).hex()}"))
+        socket = await Socket.enter(target, await launched(target, "historian"))
         try:
 
             async def ask() -> None:
@@ -81,6 +97,7 @@ async def read_history(target: Target) -> None:
         finally:
             socket.close()
 
+    await _with_history(target, "historian")
     await crowd(30, act, 1)
 
 
@@ -348,8 +365,9 @@ async def main(wish: dict[str, object]) -> None:
     """See the module. Several names make several attacks at once."""
     target = Target(**wish["target"])  # type: ignore[arg-type]
     tasks = [asyncio.create_task(ATTACKS[name](target)) for name in wish["attacks"]]  # type: ignore[attr-defined]
-    await asyncio.sleep(2)
+    await asyncio.sleep(float(str(wish["begins_s"])))
     print("ready", flush=True)
+    tasks = tasks or [asyncio.create_task(asyncio.sleep(60))]
     await asyncio.wait(tasks, timeout=float(str(wish["seconds"])), return_when=asyncio.FIRST_EXCEPTION)
     for task in tasks:
         if task.done() and not task.cancelled() and task.exception() is not None:

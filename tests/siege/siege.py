@@ -5,6 +5,7 @@ rest, as if they were elsewhere.
 """
 
 import json
+import re
 import resource
 import subprocess
 import sys
@@ -22,6 +23,8 @@ HONEST, ATTACKER = "127.0.0.1", "127.0.0.66"
 OPEN_FILES = 20_000
 ATTACK_S_MAX = 60
 """An attack ends by itself after so long, whatever happens to whoever started it."""
+BEGINS_S = {"unread_history": 6, "read_history": 6}
+"""What an attack needs to begin; 2 where nothing is said."""
 GRACE_S = 30
 
 
@@ -58,6 +61,7 @@ class Siege:
         with _process("tests.siege.honest", wish) as honest:
             _ready(honest)
             attack = {"target": self._attacker, "attacks": list(attacks), "seconds": ATTACK_S_MAX}
+            attack["begins_s"] = max((BEGINS_S.get(each, 2) for each in attacks), default=2)
             with _process("tests.siege.attacks", attack, nice=15) as attacker:
                 _ready(attacker)
                 assert honest.stdin is not None and honest.stdout is not None
@@ -72,6 +76,10 @@ class Siege:
             troubles=told["troubles"],
             memory_kib=memory_kib,
         )
+
+    def warnings(self) -> list[str]:
+        """What the server's log says, without times and numbers."""
+        return [re.sub(r"[0-9]+", "0", line) for line in self.server.log().splitlines()]
 
 
 @contextmanager

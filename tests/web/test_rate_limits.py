@@ -1,8 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.rules.rate_limits import RateLimits
 from server.web.app import create_app
-from server.web.rate_limits import RateLimits
 from tests.helpers.operator_client import LAUNCH, Casino
 
 REVENUE = "/api/public/rgs/revenue?from=2026-07-01&to=2026-07-31"

@@ -1,4 +1,4 @@
-"""Token buckets, one for each key, in bounded memory."""
+"""Token buckets, one for each key, in bounded memory. Pure: the caller brings the time."""
 
 import math
 from collections.abc import Hashable
@@ -11,8 +11,8 @@ class RateLimits:
     that was not used for longest is forgotten, which fills it.
     """
 
-    def __init__(self, per_second: int, burst: int, keys_max: int) -> None:
-        assert per_second >= 1 and burst >= 1 and keys_max >= 1
+    def __init__(self, per_second: float, burst: int, keys_max: int) -> None:
+        assert per_second > 0 and burst >= 1 and keys_max >= 1
         self._token_ms = 1000 / per_second
         self._slack_ms = (burst - 1) * self._token_ms
         self._keys_max = keys_max

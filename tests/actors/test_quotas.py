@@ -1,0 +1,119 @@
+"""What one session, one player and one operator may have: void rounds, open sessions."""
+
+from uuid import UUID
+
+import trio
+
+from actors.ports import Declined
+from actors.records import CallKind, RoundStatus
+from actors.settings import GameSettings
+from actors.void_rounds import RoundTally
+from tests.helpers.game import LIMITS, open_game
+
+ONE, OTHER = UUID(int=1), UUID(int=2)
+
+
+def settings(**changes):
+    return GameSettings(bet_limits={"USD": LIMITS}, **changes)
+
+
+async def refused_bet(player):
+    """The code of what a bet came to, and what was said."""
+    player.say("bet", amount_minor=100)
+    refusal = await player.until("error")
+    return refusal["code"], refusal["message"]
+
+
+async def void_until_limited(player, most):
+    for count in range(most):
+        code, message = await refused_bet(player)
+        if code == "rate_limited":
+            assert "bets" in message
+            return count
+    return None
+
+
+async def test_a_session_has_so_many_void_rounds_and_then_waits():
+    chosen = settings(session_void_rounds_burst=5, session_void_rounds_per_minute=6)
+    async with open_game(settings=chosen) as game:
+        game.wallet.script[CallKind.BET].extend([Declined("402")] * 100)
+        player = await game.play(150)
+        other = await game.play(150)
+        assert await void_until_limited(player, 10) == 5
+        rounds = len(game.observer.ends)
+        assert (await refused_bet(player))[0] == "rate_limited"
+        assert len(game.observer.ends) == rounds, "a bet that is refused leaves nothing behind"
+        assert (await refused_bet(other))[0] == "bet_declined", "another session's bets go on"
+        await trio.sleep(10)
+        assert (await refused_bet(player))[0] == "bet_declined"
+        assert (await refused_bet(player))[0] == "rate_limited"
+
+
+async def test_a_session_that_is_opened_again_does_not_begin_anew():
+    chosen = settings(session_void_rounds_burst=3, session_void_rounds_per_minute=1, session_linger_ms=10)
+    async with open_game(settings=chosen) as game:
+        game.wallet.script[CallKind.BET].extend([Declined("402")] * 100)
+        token = await game.launch(150)
+        player = await game.enter(token)
+        assert await void_until_limited(player, 10) == 3
+        player.door.leave()
+        await trio.sleep(1)
+        assert game.node.lobby.sessions_open == 0
+        again = await game.enter(token)
+        await again.until("welcome")
+        assert (await refused_bet(again))[0] == "rate_limited"
+
+
+async def test_an_operator_has_so_many_void_rounds_over_all_its_sessions():
+    chosen = settings(operator_void_rounds_burst=6, operator_void_rounds_per_second=1)
+    async with open_game(settings=chosen) as game:
+        game.wallet.script[CallKind.BET].extend([Declined("402")] * 100)
+        players = [await game.play(150) for _ in range(4)]
+        codes = [(await refused_bet(player))[0] for _ in range(3) for player in players]
+        assert codes.count("bet_declined") in (6, 7) and codes.count("rate_limited") in (5, 6)
+        await trio.sleep(6)
+        assert (await refused_bet(players[0]))[0] == "bet_declined"
+
+
+def test_only_void_rounds_count_and_what_ended_is_told_by_operator():
+    tally = RoundTally(settings(operator_void_rounds_burst=2, operator_void_rounds_per_second=1))
+    for number in range(50):
+        tally.ended(ONE, UUID(int=number), RoundStatus.SETTLED, 1_000)
+        tally.ended(ONE, UUID(int=number), RoundStatus.REFUNDED, 1_000)
+    assert tally.wait_ms(ONE, UUID(int=1), 1_000) == 0
+    for number in range(3):
+        tally.ended(OTHER, UUID(int=number), RoundStatus.VOID, 1_000)
+    assert tally.wait_ms(OTHER, UUID(int=99), 1_000) > 0
+    assert tally.wait_ms(ONE, UUID(int=1), 1_000) == 0
+    assert tally.take() == {(ONE, "settled"): 50, (ONE, "refunded"): 50, (OTHER, "void"): 3}
+    assert tally.take() == {}
+
+
+async def test_a_player_has_so_many_sessions_open():
+    async with open_game(settings=settings(sessions_of_player_max=3)) as game:
+        players = [await game.play(150) for _ in range(3)]
+        token = await game.launch(150)
+        late = await game.enter(token)
+        refusal = await late.until("error")
+        assert (refusal["code"], late.closed) == ("rate_limited", True) and "open" in refusal["message"]
+        players[0].door.leave()
+        await (await game.enter(token)).until("welcome")
+
+
+async def test_a_player_comes_back_to_a_session_however_many_are_open():
+    async with open_game(settings=settings(sessions_of_player_max=2)) as game:
+        token = await game.launch(150)
+        await (await game.enter(token)).until("welcome")
+        await game.play(150)
+        await (await game.enter(token)).until("welcome")
+
+
+async def test_an_operator_has_so_many_sessions_open():
+    async with open_game(settings=settings(sessions_of_operator_max=2, session_linger_ms=10)) as game:
+        first, _ = [await game.play(150) for _ in range(2)]
+        late = await game.enter(await game.launch(150))
+        assert (await late.until("error"))["code"] == "rate_limited"
+        first.door.leave()
+        await trio.sleep(1)
+        await game.play(150)
+        assert game.node.lobby.sessions_open == 2
