@@ -1,12 +1,13 @@
 // What the player sets: stake, automatic cash-out, client seed; and the ways to press the big button.
 
-import { isClientSeed, randomClientSeed } from "./fairness.js";
+import { ClientSeed } from "./client_seed.js";
+import { isClientSeed } from "./fairness.js";
 import { clampStake, parseDecimal, decimalText, quickStakes, stakeMaxMinor } from "./money.js";
 
 const GIVES_FOCUS_BACK = "[data-chip], [data-auto], [data-stake], #randomize, #load-more, #sound";
 const STAKE_FIRST_STEPS = 10; // the first stake offered, in multiples of the smallest
 
-/** Owns the inputs. Calls `onChange()`, `onPress()` and `onClientSeed(text, isValid)`. */
+/** Owns the inputs. Calls `onChange()`, `onPress()` and `onClientSeed(what)`: `own`, `drawn`, or `bad` for a text that is none. */
 export class Controls {
   constructor(root, { onChange, onPress, onClientSeed }) {
     this.stake = root.querySelector("#stake");
@@ -15,7 +16,7 @@ export class Controls {
     this.quickStakes = root.querySelector("#quick-stakes");
     this.buttons = [...root.querySelectorAll("[data-chip], [data-auto]")];
     Object.assign(this, { onChange, onPress, onClientSeed, money: null, limits: null, balanceMinor: null });
-    this.serverSeedText = "";
+    this.clientSeed = new ClientSeed();
     this.listen(root);
   }
 
@@ -25,8 +26,9 @@ export class Controls {
     this.auto.addEventListener("change", () => this.rewriteAuto(this.autoHundredths()));
     this.seed.addEventListener("change", () => this.submitSeed());
     root.querySelector("#randomize").addEventListener("click", () => {
-      this.seed.value = randomClientSeed();
-      this.submitSeed();
+      this.clientSeed.drawForEachBet();
+      this.seed.value = this.clientSeed.text;
+      this.onClientSeed("drawn");
     });
     for (const button of this.buttons) {
       button.addEventListener("click", () => ("chip" in button.dataset ? this.chip(button.dataset.chip) : this.setAuto(button.dataset.auto)));
@@ -83,11 +85,22 @@ export class Controls {
     this.quickStakes.replaceChildren(...buttons);
   }
 
-  /** The seed that the server uses next; the input follows it unless the player is typing. */
-  setServerSeed(text) {
-    if (text === this.serverSeedText) return;
-    this.serverSeedText = text;
-    if (document.activeElement !== this.seed) this.seed.value = text;
+  /** The hash of the next round's server seed is shown now. */
+  setPromise(hash) {
+    this.clientSeed.promised(hash);
+    this.showSeed();
+  }
+
+  /** The client seed of a bet that leaves now. */
+  takeClientSeed() {
+    const text = this.clientSeed.take();
+    this.showSeed();
+    return text;
+  }
+
+  // The input shows what the next bet carries, unless the player is typing.
+  showSeed() {
+    if (document.activeElement !== this.seed) this.seed.value = this.clientSeed.text;
   }
 
   /** Whole minor units, or null. */
@@ -142,13 +155,11 @@ export class Controls {
 
   submitSeed() {
     const text = this.seed.value.trim();
-    if (text === this.serverSeedText) return;
-    this.onClientSeed(text, isClientSeed(text));
-  }
-
-  /** Back to the seed that the server has: after a refusal or an invalid text. */
-  restoreSeed() {
-    this.seed.value = this.serverSeedText;
+    if (text === this.clientSeed.text) return;
+    if (text === "") this.clientSeed.drawForEachBet();
+    else if (isClientSeed(text)) this.clientSeed.choose(text);
+    this.seed.value = this.clientSeed.text;
+    this.onClientSeed(text === "" ? "drawn" : this.clientSeed.text === text ? "own" : "bad");
   }
 }
 

@@ -10,10 +10,10 @@ export function isClientSeed(text) {
   return /^[A-Za-z0-9_-]{1,64}$/.test(text);
 }
 
-/** A fresh client seed of 20 characters. `random` fills a byte array, as crypto.getRandomValues does. */
+/** A fresh client seed of 16 characters, 96 random bits. `random` fills a byte array, as crypto.getRandomValues does. */
 export function randomClientSeed(random = (bytes) => globalThis.crypto.getRandomValues(bytes)) {
   const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
-  return Array.from(random(new Uint8Array(20)), (byte) => alphabet[byte % 64]).join("");
+  return Array.from(random(new Uint8Array(16)), (byte) => alphabet[byte % 64]).join("");
 }
 
 /** Whether this page may compute digests: browsers allow it on https and on localhost only. */
@@ -28,6 +28,11 @@ function hex(buffer) {
 /** SHA-256 over the seed's ASCII characters, lower-case hex: the commitment shown before the bet. */
 export async function commitmentOf(serverSeed) {
   return hex(await globalThis.crypto.subtle.digest("SHA-256", encoder.encode(serverSeed)));
+}
+
+/** Whether a promise that was never played (`welcome.discarded`) was one; also true where the page can't compute it. */
+export async function isHonestlyDiscarded({ server_seed: serverSeed, server_seed_hash: hash }) {
+  return !canVerify() || (await commitmentOf(String(serverSeed))) === hash;
 }
 
 /** One outcome of a round as 64 hex characters; the topic is crash, map, loot or guard. */

@@ -2,6 +2,7 @@
 
 import { Controls } from "./controls.js";
 import { Dialogs } from "./dialogs.js";
+import { isHonestlyDiscarded } from "./fairness.js";
 import { Flight, ServerClock } from "./growth.js";
 import { lootTaken } from "./heist/loot.js";
 import { MoneyFormat } from "./money.js";
@@ -23,6 +24,11 @@ const HISTORY_PAGE = 20;
 const CLOCK_BEAT_MS = 1_000;
 const ROOMY = "(min-width: 900px) and (min-height: 640px)";
 const IDLE_FRAME_MS = 50; // the picture that waits moves slowly
+const SEED_NOTICES = {
+  own: { key: "seed.saved", tone: "info" },
+  drawn: { key: "seed.drawn", tone: "info" },
+  bad: { key: "error.bad_client_seed", tone: "bad" },
+};
 
 /** `launch`: see launch.js. `lobby`: the line to it. `settings`: what the page remembers. */
 export class Game {
@@ -53,7 +59,7 @@ export class Game {
     this.controls = new Controls(root, {
       onChange: () => this.redraw(),
       onPress: () => this.press(),
-      onClientSeed: (text, isValid) => this.changeSeed(text, isValid),
+      onClientSeed: (what) => this.change({ type: "notice", ...SEED_NOTICES[what], values: {} }),
     });
     this.connection = new Connection({
       url: streamUrl(location.href),
@@ -120,7 +126,7 @@ export class Game {
       this.controls.setSession(this.money, session.limits);
     }
     this.controls.balanceMinor = balanceMinor;
-    if (next !== null && next !== before.next) this.controls.setServerSeed(next.clientSeed);
+    if (next !== null && next !== before.next) this.controls.setPromise(next.serverSeedHash);
     if (round !== null && this.replay !== null) this.stopReplay();
     if (round !== null) this.dialogs.closeReality();
     const hasEnded = before.round !== null && round === null;
@@ -158,9 +164,14 @@ export class Game {
       return;
     }
     if (frame.type === "welcome") this.clock.restart(receivedMs, frame.server_time);
-    const seedRefused = frame.type === "error" && frame.id && frame.id === this.state.asked.client_seed;
+    if (frame.type === "welcome" && frame.discarded) this.judgeDiscarded(frame.discarded);
     this.change({ type: "frame", frame, serverNowMs: Math.round(this.clock.nowMs(receivedMs) ?? 0) || null });
-    if (seedRefused) this.controls.restoreSeed();
+  }
+
+  // A promise that is never played is revealed: quiet, unless it was none.
+  async judgeDiscarded(discarded) {
+    if (await isHonestlyDiscarded(discarded)) return;
+    this.change({ type: "notice", key: "details.hashBad", tone: "bad", values: {} });
   }
 
   statusChanged({ status, retryMs }) {
@@ -185,16 +196,10 @@ export class Game {
   bet() {
     const amountMinor = this.controls.stakeMinor();
     const autoHundredths = this.controls.autoHundredths();
-    const fields = { amount_minor: amountMinor };
+    const clientSeed = this.controls.takeClientSeed();
+    const fields = { amount_minor: amountMinor, client_seed: clientSeed };
     if (autoHundredths !== null) fields.auto_cashout = autoHundredths / 100;
-    this.ask("bet", fields, { amountMinor, autoHundredths });
-  }
-
-  changeSeed(text, isValid) {
-    if (this.state.asked.client_seed !== null) return;
-    if (isValid && this.ask("client_seed", { value: text })) return;
-    this.controls.restoreSeed();
-    if (!isValid) this.change({ type: "notice", key: "error.bad_client_seed", tone: "bad", values: {} });
+    this.ask("bet", fields, { amountMinor, autoHundredths, clientSeed });
   }
 
   loadMore() {

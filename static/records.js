@@ -34,9 +34,9 @@ export function isProfit(round) {
   return round.status === "settled" && round.payoutMinor > round.amountMinor;
 }
 
-/** The commitment to the next round. */
+/** The commitment to the next round. Its client seed comes with the bet, whatever the server has. */
 export function commitmentOf(next) {
-  return { serverSeedHash: next.server_seed_hash, clientSeed: next.client_seed, nonce: next.nonce };
+  return { serverSeedHash: next.server_seed_hash, nonce: next.nonce };
 }
 
 /** A live round out of `round_started` or `welcome.round`. `knownMs`: how far it certainly has flown already. */

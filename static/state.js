@@ -27,7 +27,7 @@ export function initialState() {
     last: null,
     history: [],
     hasMore: false,
-    asked: { bet: null, cashout: null, client_seed: null, history: null },
+    asked: { bet: null, cashout: null, history: null },
     voided: null,
     notice: null,
   };
@@ -62,8 +62,7 @@ function withPromised(state, frame) {
 export function keptPromise(state, round) {
   const promise = state.promises.find((entry) => entry.roundId === round.roundId);
   if (promise === undefined) return state.shownHashes.includes(round.serverSeedHash) ? true : null;
-  const isSameSeed = promise.clientSeed === null || promise.clientSeed === round.clientSeed;
-  return promise.serverSeedHash === round.serverSeedHash && promise.nonce === round.nonce && isSameSeed;
+  return ["serverSeedHash", "clientSeed", "nonce"].every((name) => promise[name] === round[name]);
 }
 
 function withAsked(state, what, id) {
@@ -113,8 +112,7 @@ function onAsked(state, event) {
       serverSeedHash: state.next?.serverSeedHash ?? null,
       nonce: state.next?.nonce ?? null,
     };
-    // A client seed that is on its way to the server may come before the bet: then it is not known which one holds.
-    const promise = state.next && { ...state.next, clientSeed: state.asked.client_seed === null ? state.next.clientSeed : null };
+    const promise = state.next && { ...state.next, clientSeed: event.clientSeed };
     return withNotice({ ...asked, round, promise, last: null, voided: null }, "bet.asking");
   }
   if (event.what === "cashout" && state.round) return { ...asked, round: { ...state.round, cashing: true } };
@@ -127,7 +125,6 @@ const FRAMES = {
   round_started: onRoundStarted,
   round_ended: onRoundEnded,
   balance: onBalance,
-  client_seed: (state, frame) => withNotice(withAsked(withNext(state, frame.next), "client_seed", null), "seed.saved"),
   history: onHistory,
   error: onError,
   session_ended: onSessionEnded,
@@ -244,9 +241,7 @@ function onError(state, frame) {
     return said({ ...withAsked(base, "bet", null), round });
   }
   if (id && id === state.asked.cashout) return onCashoutError(withAsked(base, "cashout", null), code, said);
-  for (const what of ["client_seed", "history"]) {
-    if (id && id === state.asked[what]) return said(withAsked(base, what, null));
-  }
+  if (id && id === state.asked.history) return said(withAsked(base, "history", null));
   return said(id ? base : withoutAsks(base, code));
 }
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Error, Page, expect, sync_playwright
 
-from tests.browser.fake_server import FakeGame
+from tests.browser.fake_server import NO_CHANCE, FakeGame
 from tests.browser.fake_site import running
 from tests.helpers.programs import needed
 
@@ -82,6 +82,7 @@ def page(tab: Page) -> Iterator[Page]:
 
 @pytest.fixture
 def game(page: Page) -> Iterator[FakeGame]:
+    page.context.add_init_script(NO_CHANCE)
     with running(FakeGame()) as game:
         yield game
         # Before the server: a file that was still under way would be a complaint.

@@ -22,6 +22,11 @@ TOKEN = "fake-session-token"
 MAX_WIN = 2000
 
 
+DRAWN = "A" * 16
+"""The client seed that a page draws whose random numbers are all 0 (``NO_CHANCE``): the fake knows it beforehand."""
+NO_CHANCE = "Crypto.prototype.getRandomValues = function (numbers) { return numbers.fill(0); };"
+
+
 class FakeGame:
     """What the test may set, and what it may read. One session, one socket at a time."""
 
@@ -56,6 +61,8 @@ class FakeGame:
         self.started_at = now_ms()
         self.totals = {"rounds": 0, "staked_minor": 0, "paid_minor": 0}
         self.client_seed = "fakeplayer"
+        """The server's own, which no bet of a page is on."""
+        self.played_seed = DRAWN
         self.nonce = 1
         self.received: list[dict] = []
         self.history: list[dict] = []
@@ -136,15 +143,23 @@ class FakeGame:
 
     def choose_seed(self) -> None:
         """A server seed whose crash point lies where the test wants it."""
+        self.played_seed = DRAWN
         for number in range(100_000):
             seed = sha256(f"{self.nonce}/{number}".encode()).hexdigest()
-            drawn = outcome(seed, self.client_seed, self.nonce, self.rtp_bps, self.limits["max_win_multiplier"])
+            drawn = outcome(seed, DRAWN, self.nonce, self.rtp_bps, self.limits["max_win_multiplier"])
             if self.crash_at_least <= drawn.crash_hundredths <= self.crash_at_most:
                 self.server_seed, self.outcome = seed, drawn
                 return
         raise AssertionError("no seed crashes there")
 
     outcome: Outcome
+
+    def _play_under(self, client_seed: str) -> None:
+        """The promised server seed, and this client seed. A crash where the test wants it has only what is drawn."""
+        self.played_seed = client_seed
+        self.outcome = outcome(
+            self.server_seed, client_seed, self.nonce, self.rtp_bps, self.limits["max_win_multiplier"]
+        )
 
     def next_fields(self) -> dict:
         return {
@@ -210,10 +225,6 @@ class FakeGame:
                 await self._bet(frame)
             case "cashout":
                 await self._cashout(reply)
-            case "client_seed":
-                self.client_seed = frame["value"]
-                self.choose_seed()
-                await self._send("client_seed", {"id": reply, "next": self.next_fields()})
             case "history":
                 ids = [entry["round_id"] for entry in self.history]
                 start = ids.index(frame["before"]) + 1
@@ -232,6 +243,8 @@ class FakeGame:
         if self.bet_answer not in ("ok", "hold") and not self.bet_answer.startswith("void:"):
             await self._send("error", {"code": self.bet_answer, "message": "no", "id": frame["id"]})
             return
+        if "client_seed" in frame:
+            self._play_under(frame["client_seed"])
         self.round = self._live(frame["amount_minor"], frame.get("auto_cashout"), started_at=None)
         pending = {"id": frame["id"], "round_id": self.round["round_id"], "amount_minor": frame["amount_minor"]}
         await self._send("bet_pending", pending)
@@ -249,6 +262,7 @@ class FakeGame:
             "balance_minor": self.balance_minor,
             "started_at": started_at,
             **self.next_fields(),
+            "client_seed": self.played_seed,
             "map_seed": self.outcome.map_seed,
             "loot_seed": self.outcome.loot_seed,
         }

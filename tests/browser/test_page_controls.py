@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.fake_server import DRAWN
 from tests.browser.steps import fly_long, in_state, open_page, press, press_key
 
 
@@ -68,7 +69,8 @@ def test_quick_stakes_and_multipliers_are_offered_by_the_limits(page, game):
     in_state(page, "bet")
     press(page)
     in_state(page, "flying")
-    assert game.last("bet") | {"id": ""} == {"type": "bet", "id": "", "amount_minor": 2_500, "auto_cashout": 2.5}
+    bet = {"type": "bet", "id": "", "amount_minor": 2_500, "auto_cashout": 2.5, "client_seed": DRAWN}
+    assert game.last("bet") | {"id": ""} == bet
 
 
 def test_a_stake_above_the_balance_is_said_and_not_forbidden(page, game):
@@ -123,23 +125,41 @@ def test_a_double_click_bets_once_and_stays_in(page, game):
     assert (game.count("bet"), game.count("cashout")) == (1, 0)
 
 
-def test_the_client_seed_can_be_chosen_typed_or_random(page, game):
+def test_the_client_seed_is_drawn_unless_the_player_has_chosen_one(page, game):
     open_page(page, game)
-    seed = page.locator("#client-seed")
+    seed, message = page.locator("#client-seed"), page.locator("#message")
+    expect(seed).to_have_value(DRAWN)
     seed.fill("my-own_seed")
     seed.press("Enter")
-    expect(page.locator("#message")).to_contain_text("client seed is set")
-    assert game.last("client_seed")["value"] == "my-own_seed"
-    expect(page.locator("#commitment")).to_have_text(game.next_fields()["server_seed_hash"])
+    expect(message).to_contain_text("your own client seed")
     seed.fill("not good")
     seed.press("Enter")
-    expect(page.locator("#message")).to_contain_text("1 to 64 letters")
+    expect(message).to_contain_text("1 to 64 letters")
     expect(seed).to_have_value("my-own_seed")
+    game.bet_answer = "void:bet_declined"
+    for chosen in ("my-own_seed", "my-own_seed"):
+        bet_once_more(page, game)
+        assert game.last("bet")["client_seed"] == chosen == game.history[0]["client_seed"]
+        expect(seed).to_have_value(chosen)
     page.locator("#randomize").click()
-    expect(seed).not_to_have_value("my-own_seed")
-    expect(page.locator("#message")).to_contain_text("client seed is set")
-    assert game.client_seed == seed.input_value()
-    assert game.count("client_seed") == 2
+    expect(message).to_contain_text("drawn for each bet")
+    expect(seed).to_have_value(DRAWN)
+    bet_once_more(page, game)
+    assert game.last("bet")["client_seed"] == DRAWN
+    seed.fill("again-mine")
+    seed.press("Enter")
+    seed.fill("")
+    seed.press("Enter")
+    expect(message).to_contain_text("drawn for each bet")
+    expect(seed).to_have_value(DRAWN)
+
+
+def bet_once_more(page, game):
+    before = game.count("bet")
+    in_state(page, "bet")
+    page.wait_for_timeout(450)
+    page.locator("#action").click()
+    expect(page.locator("#history [data-round-id]")).to_have_count(before + 1)
 
 
 def test_the_lobby_around_the_frame_pauses_and_closes(page, game):

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.fake_server import TOKEN, FakeGame
+from tests.browser.fake_server import DRAWN, TOKEN, FakeGame
 from tests.browser.steps import (
     UNTIL_A_PRESS_COUNTS,
     crash_soon,
@@ -63,7 +63,7 @@ def test_the_table_before_a_bet(page, game):
     expect(page.locator("#commitment")).to_have_text(game.next_fields()["server_seed_hash"])
     expect(page.locator("#commitment-label")).to_have_text("Next round's seed hash")
     expect(page.locator("#nonce")).to_have_text("1")
-    expect(page.locator("#client-seed")).to_have_value("fakeplayer")
+    expect(page.locator("#client-seed")).to_have_value(DRAWN)
     expect(page.locator("#stake-label")).to_have_text("Stake (USD)")
     expect(page.locator("#multiplier")).to_have_text("1.00×")
     expect(page.locator("#message")).to_contain_text("Place your bet")

@@ -106,6 +106,53 @@ def test_a_round_that_is_lost_and_the_next_commitment(house, page):
     house.at_rest("eve", "bet")
 
 
+TIMELINE = """
+globalThis.timeline = [];
+const draw = Crypto.prototype.getRandomValues;
+Crypto.prototype.getRandomValues = function (numbers) {
+  timeline.push(["draw", null]);
+  return draw.call(this, numbers);
+};
+globalThis.WebSocket = class extends WebSocket {
+  constructor(url) {
+    super(url);
+    this.addEventListener("message", (event) => timeline.push(["in", JSON.parse(event.data)]));
+  }
+  send(text) {
+    timeline.push(["out", JSON.parse(text)]);
+    super.send(text);
+  }
+};
+"""
+
+
+def test_each_bet_has_a_client_seed_that_the_browser_drew_after_the_hash_was_shown(house, own_page):
+    page = own_page
+    page.add_init_script(TIMELINE)
+    seat = opened(house, "gil", page)
+    for number in range(1, 5):
+        seat.in_state("bet")
+        shown = seat.at("#client-seed").input_value()
+        seat.bet(stake="1.00", auto="1.01")
+        expect(seat.at("#history [data-round-id]")).to_have_count(number)
+        assert house.rounds("gil")[-1]["client_seed"] == shown, "the player sees it before the bet"
+    told_by_us, promised, draws, sent = set(), None, 0, []
+    for way, frame in page.evaluate("timeline"):
+        if way == "draw":
+            draws += 1
+        elif way == "in" and "next" in frame:
+            told_by_us |= {frame["next"]["client_seed"]} - {bet["client_seed"] for bet in sent}
+            if promised != frame["next"]["server_seed_hash"]:
+                promised, draws = frame["next"]["server_seed_hash"], 0
+        elif way == "out" and frame["type"] == "bet":
+            assert draws >= 1, "drawn after the hash was shown"
+            sent.append(frame)
+    seeds = [bet["client_seed"] for bet in sent]
+    assert len(set(seeds)) == len(seeds) == 4
+    assert told_by_us and told_by_us.isdisjoint(seeds)
+    assert [played["client_seed"] for played in house.rounds("gil")] == seeds
+
+
 def test_two_tabs_of_one_session(house, browser):
     launched = house.launch("cleo")
     with visiting(browser) as context:

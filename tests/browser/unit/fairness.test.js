@@ -82,7 +82,7 @@ test("client seeds are what the server takes", () => {
   for (const bad of ["", " ", "a b", "ä", "x".repeat(65), "a\n"]) assert.ok(!isClientSeed(bad));
   const seeds = new Set(Array.from({ length: 50 }, () => randomClientSeed()));
   assert.equal(seeds.size, 50);
-  for (const seed of seeds) assert.ok(isClientSeed(seed) && seed.length === 20);
+  for (const seed of seeds) assert.ok(isClientSeed(seed) && seed.length === 16);
 });
 
 const mustRun = process.env.GETAWAY_REQUIRE_PROGRAMS === "1";

@@ -22,7 +22,7 @@ const open = { type: "status", status: "open", retryMs: null };
 const lost = { type: "status", status: "lost", retryMs: 500 };
 const closed = { type: "status", status: "closed", retryMs: null };
 const connecting = { type: "status", status: "connecting", retryMs: null };
-const asked = (what, id) => ({ type: "asked", what, id, amountMinor: 1000, autoHundredths: null });
+const asked = (what, id) => ({ type: "asked", what, id, amountMinor: 1000, autoHundredths: null, clientSeed: "drawn" });
 
 function welcome(fields = {}) {
   return frame("welcome", {
@@ -83,7 +83,7 @@ test("a welcome opens the table", () => {
   assert.equal(actionOf(initialState(), 1000, null).state, "disabled");
   const state = ready();
   assert.equal(state.balanceMinor, 100_000);
-  assert.deepEqual(state.next, { serverSeedHash: "hash-1", clientSeed: "lucky", nonce: 1 });
+  assert.deepEqual(state.next, { serverSeedHash: "hash-1", nonce: 1 });
   assert.deepEqual(actionOf(state, 1000, null), { state: "bet", hint: null });
 });
 
@@ -216,31 +216,22 @@ test("history pages follow each other without doubles and without gaps", () => {
   assert.ok(gap.hasMore);
 });
 
-test("the client seed of the next rounds", () => {
-  const state = play(ready(), asked("client_seed", "client_seed-1"), frame("client_seed", { id: "client_seed-1", next: { ...NEXT, client_seed: "mine" } }));
-  assert.equal(state.next.clientSeed, "mine");
-  assert.equal(state.notice.key, "seed.saved");
-  const refused = play(ready(), asked("client_seed", "client_seed-1"), frame("error", { code: "bad_client_seed", id: "client_seed-1" }));
-  assert.equal(refused.asked.client_seed, null);
-});
-
 test("the page remembers which commitments it has shown", () => {
   assert.deepEqual(play(flying(), ended()).shownHashes, ["hash-1", "hash-2"]);
 });
 
 test("a round must be the one that was promised when the page bet", () => {
-  const bet = (state) => play(state, asked("bet", "bet-1", { amountMinor: 100, autoHundredths: null }));
+  const bet = (state) => play(state, asked("bet", "bet-1"));
   const finished = { roundId: "r-9", serverSeedHash: "hash-1", clientSeed: "seed", nonce: 1 };
   const pending = play(bet(ready()), frame("bet_pending", { id: "bet-1", round_id: "r-9", amount_minor: 100 }));
   const promise = pending.promises[0];
+  assert.equal(promise.clientSeed, "drawn", "what the bet carried, and not what the server has");
   const same = { ...finished, serverSeedHash: promise.serverSeedHash, clientSeed: promise.clientSeed, nonce: promise.nonce };
   assert.equal(keptPromise(pending, same), true);
   for (const other of [{ serverSeedHash: "hash-2" }, { clientSeed: "another" }, { nonce: 77 }]) {
     assert.equal(keptPromise(pending, { ...same, ...other }), false);
   }
   assert.equal(keptPromise(pending, { ...same, roundId: "r-1", serverSeedHash: "never shown" }), null);
-  const changing = play(bet(play(ready(), asked("client_seed", "seed-1"))), frame("bet_pending", { id: "bet-1", round_id: "r-9", amount_minor: 100 }));
-  assert.equal(keptPromise(changing, { ...same, clientSeed: "the new one" }), true);
   const foreign = play(bet(ready()), frame("bet_pending", { round_id: "r-9", amount_minor: 100 }));
   assert.equal(keptPromise(foreign, { ...same, serverSeedHash: "never shown" }), null);
 });
@@ -249,7 +240,7 @@ test("a frame that was dropped unread leaves nothing waiting", () => {
   const cashing = play(flying(), asked("cashout", "cashout-1"), frame("error", { code: "rate_limited" }));
   assert.equal(cashing.round.cashing, false);
   assert.equal(cashing.asked.cashout, null);
-  assert.equal(play(ready(), asked("bet", "bet-1", { amountMinor: 100, autoHundredths: null }), frame("error", { code: "rate_limited" })).round, null);
+  assert.equal(play(ready(), asked("bet", "bet-1"), frame("error", { code: "rate_limited" })).round, null);
 });
 
 test("a cash-out that came too late waits for the end", () => {
