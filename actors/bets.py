@@ -55,13 +55,16 @@ def end_reason(services: Services, session: SessionRecord, *, is_draining: bool)
     return "shutdown" if is_draining else None
 
 
-def bet_error(bet: BetIn, table: Table, balance_minor: int) -> str | None:
-    """The protocol's error code for a bet that breaks the limits or exceeds the known balance, or ``None``."""
+def bet_error(bet: BetIn, table: Table, balance_minor: int | None) -> str | None:
+    """The protocol's error code for a bet that breaks the limits or exceeds the balance, or ``None``.
+
+    ``balance_minor`` is ``None`` while it is not known: then the wallet judges.
+    """
     auto = bet.auto_cashout_hundredths
     if auto is not None and not auto_cashout_is_valid(auto, table.operator.max_win_multiplier):
         return "bad_auto_cashout"
     code = stake_error(bet.amount_minor, table.limits)
-    if code is None and bet.amount_minor > balance_minor:
+    if code is None and balance_minor is not None and bet.amount_minor > balance_minor:
         return "insufficient_funds"
     return code
 

@@ -7,8 +7,8 @@ from uuid import UUID
 import trio
 
 from actors.clock import ServerClock
-from actors.ports import Unclear, WalletAnswer
-from actors.records import WalletCall
+from actors.ports import Acknowledged, Declined, NotSent, Unclear, WalletAnswer
+from actors.records import CallKind, WalletCall
 from actors.rules.breaker import Breaker
 from actors.services import Observer
 from actors.settings import GameSettings
@@ -85,16 +85,28 @@ class Lane:
         """Begin a permitted call; whether it is the breaker's trial."""
         return self._breaker.begin(self._clock.now_ms())
 
-    def note(self, answer: WalletAnswer, *, was_trial: bool) -> None:
-        """Tell the breaker what became of a call."""
-        if isinstance(answer, Unclear):
-            if self._breaker.failed(self._clock.now_ms(), was_trial=was_trial):
-                log.warning(
-                    "a wallet keeps failing: its breaker opens",
-                    extra={"operator_id": str(self.operator_id), "detail": answer.detail},
-                )
-                self._observer.breaker(self.operator_id, is_open=True)
-        elif self._breaker.succeeded():
+    def note(self, kind: CallKind, answer: WalletAnswer, *, was_trial: bool) -> None:
+        """Tell the breaker what became of a call.
+
+        A win or refund that is refused tells nothing: the wallet answers, but not as it should, and such a call comes
+        again for days. Counted as a success, it would hide that all others fail. A call that did not leave for a reason
+        of ours tells nothing, either.
+        """
+        if isinstance(answer, Unclear) or (isinstance(answer, NotSent) and answer.is_unreachable):
+            self._note_failure(answer.detail, was_trial=was_trial)
+        elif isinstance(answer, Acknowledged) or (isinstance(answer, Declined) and kind is CallKind.BET):
+            self._note_success()
+
+    def _note_failure(self, detail: str, *, was_trial: bool) -> None:
+        if self._breaker.failed(self._clock.now_ms(), was_trial=was_trial):
+            log.warning(
+                "a wallet keeps failing: its breaker opens",
+                extra={"operator_id": str(self.operator_id), "detail": detail},
+            )
+            self._observer.breaker(self.operator_id, is_open=True)
+
+    def _note_success(self) -> None:
+        if self._breaker.succeeded():
             log.warning("a wallet answers again: its breaker closes", extra={"operator_id": str(self.operator_id)})
             self._observer.breaker(self.operator_id, is_open=False)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from actors.actor import Reply
 from actors.metronome import Flight
-from actors.ports import NotSent, PlayerSink, WalletAnswer
+from actors.ports import PlayerSink, WalletAnswer
 from actors.protocol import HISTORY_WELCOME, BetIn, ClientSeedIn, HistoryIn
 from actors.records import FinishedRound, LiveRound, WalletCall
 
@@ -17,7 +17,7 @@ class SendBet:
     """Send a stored bet once."""
 
     call: WalletCall
-    reply: Reply[WalletAnswer | NotSent]
+    reply: Reply[WalletAnswer]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,10 +31,14 @@ class Deliver:
 
 @dataclass(frozen=True, slots=True)
 class WalletNews:
-    """A win or refund is pending no more: acknowledged with the wallet's balance, or parked (``None``)."""
+    """A win or refund is pending no more: acknowledged, or parked. ``balance_minor`` is what the wallet said then.
+
+    ``None`` if it said none that can be read, or if the call is parked (``is_parked``).
+    """
 
     operator_tx_id: str
     balance_minor: int | None
+    is_parked: bool = False
 
 
 # To a round, and its news to the session.

@@ -221,7 +221,10 @@ class PageOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRecord:
-    """A stored session."""
+    """A stored session.
+
+    ``balance_minor`` is what the wallet said last; ``balance_is_known`` whether it has confirmed nothing since.
+    """
 
     operator_id: UUID
     session_id: UUID
@@ -231,6 +234,7 @@ class SessionRecord:
     created_at_ms: int
     expires_at_ms: int
     next: Commitment
+    balance_is_known: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,7 @@ from actors.messages import (
     RoundOver,
 )
 from actors.metronome import Flight
-from actors.ports import Acknowledged, Declined, LedgerUnavailableError, NotSent, Unclear
+from actors.ports import Acknowledged, Declined, LedgerUnavailableError, NotSent, Unclear, WalletAnswer
 from actors.records import CallStatus, Commitment, LiveRound, RoundStatus
 from actors.recovery import resolve_stored
 from actors.rules.settlement import FlightPlan, Result, Settlement
@@ -122,7 +122,7 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
         self.is_stored = True
         self.report(BetStored())
         answer = await self._desk.send_bet(self._bet)
-        if isinstance(answer, Acknowledged):
+        if isinstance(answer, Acknowledged) and answer.balance_minor is not None:
             live = await self._start(answer)
             if live is not None:
                 self._flies = self._takeoff(live, answer.balance_minor)
@@ -131,16 +131,19 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
         else:
             await self._end(self._not_taken(answer))
 
-    def _not_taken(self, answer: Declined | Unclear | NotSent) -> endings.Ending:
+    def _not_taken(self, answer: WalletAnswer) -> endings.Ending:
         if isinstance(answer, Declined):
             return self._void("bet_declined", CallStatus.DECLINED, answer.sends, answer.detail)
         if isinstance(answer, NotSent):
-            return self._void("wallet_unavailable", CallStatus.DECLINED, 0, f"not sent: {answer.detail}")
-        log.warning(
-            "a bet has no clear answer and is refunded",
-            extra={"round_id": str(self.placed.round_id), "detail": answer.detail, "attempts": answer.sends},
-        )
-        return self._void("wallet_unavailable", CallStatus.UNKNOWN, answer.sends, answer.detail)
+            detail = f"not sent: {answer.detail}"
+            self._warn("a bet was not sent", detail, attempts=0)
+            return self._void("wallet_unavailable", CallStatus.DECLINED, 0, detail)
+        detail = answer.detail if isinstance(answer, Unclear) else "taken, but the answer has no balance"
+        self._warn("a bet has no clear answer and is refunded", detail, answer.sends)
+        return self._void("wallet_unavailable", CallStatus.UNKNOWN, answer.sends, detail)
+
+    def _warn(self, event: str, detail: str, attempts: int) -> None:
+        log.warning(event, extra={"round_id": str(self.placed.round_id), "detail": detail, "attempts": attempts})
 
     async def _place_bet(self) -> bool:
         intent = PlaceBet(
@@ -182,6 +185,9 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
         )
 
     async def _start(self, taken: Acknowledged) -> LiveRound | None:
+        balance_minor = taken.balance_minor
+        assert balance_minor is not None, "a bet without a balance is not taken"
+
         async def start() -> Answer:
             return await self._services.ledger.commit(
                 StartRound(
@@ -190,7 +196,7 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
                     session_id=self.placed.session_id,
                     round_id=self.placed.round_id,
                     started_at_ms=self._services.metronome.next_beat_ms(),
-                    balance_minor=taken.balance_minor,
+                    balance_minor=balance_minor,
                     attempts=taken.sends,
                 )
             )

@@ -62,7 +62,7 @@ class Observer(Protocol):
         ...
 
     def wallet_call(self, kind: CallKind, outcome: str, duration_s: float) -> None:
-        """One attempt: ``acknowledged``, ``declined`` or ``unclear``."""
+        """One attempt: ``acknowledged``, ``declined``, ``unclear`` or ``not_sent``."""
         ...
 
     def mailbox_overflow(self, actor: str) -> None:

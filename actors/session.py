@@ -80,6 +80,7 @@ class SessionActor(PromptActor[SessionMessage]):
         self._start_round = start_round
         self._draining = draining
         self._balance_minor = session.balance_minor
+        self._balance_is_known = session.balance_is_known
         self._owed = Owed(services, session, opened.pending_calls, lambda: self.report(Look()))
         self._totals = opened.totals
         self._next = session.next
@@ -150,7 +151,7 @@ class SessionActor(PromptActor[SessionMessage]):
                     await self._change_client_seed(self._change)
                     self._change = None
                 elif not self._is_done() and (balance_minor := await self._owed.check()) is not None:
-                    self._note_balance(balance_minor)
+                    self._note_balance(balance_minor, is_known=False)  # whoever heard it may have heard none
         finally:
             self._desk.forget(self.session_id)
             self._owed.close()
@@ -309,7 +310,7 @@ class SessionActor(PromptActor[SessionMessage]):
         code = place_error(
             self._services, self.record, is_busy=is_busy, is_draining=self._draining(), permits=lane.permits
         )
-        if code or table is None or (code := bet_error(bet, table, self._balance_minor)):
+        if code or table is None or (code := bet_error(bet, table, self._known_balance_minor())):
             self._refuse(code or "bet_declined", bet.frame_id)
             return
         if self._services.tally.wait_ms(self.record.operator_id, self.session_id, self._services.clock.now_ms()):
@@ -379,7 +380,7 @@ class SessionActor(PromptActor[SessionMessage]):
     def _on_flies(self, news: RoundFlies) -> None:
         self._flying = news
         news.flight.show_to(self._sink.outlet if self._sink is not None else None)
-        self._balance_minor = news.balance_minor
+        self._balance_minor, self._balance_is_known = news.balance_minor, True
         fields = round_fields(news.live, news.flight.started_at_ms, news.balance_minor)
         self._show(encode("round_started", self._bet_frame_id(), **fields))
         self._services.metronome.join(news.flight)
@@ -418,11 +419,17 @@ class SessionActor(PromptActor[SessionMessage]):
 
     def _on_wallet(self, news: WalletNews) -> None:
         self._owed.end(news.operator_tx_id)
-        self._note_balance(self._balance_minor if news.balance_minor is None else news.balance_minor)
+        if news.balance_minor is not None:
+            self._note_balance(news.balance_minor, is_known=True)
+        else:
+            self._note_balance(self._balance_minor, is_known=self._balance_is_known and news.is_parked)
 
-    def _note_balance(self, balance_minor: int) -> None:
+    def _known_balance_minor(self) -> int | None:
+        return self._balance_minor if self._balance_is_known else None
+
+    def _note_balance(self, balance_minor: int, *, is_known: bool) -> None:
         """Show it, and place the bet that has waited for what was owed."""
-        self._balance_minor = balance_minor
+        self._balance_minor, self._balance_is_known = balance_minor, is_known
         self._show(self._balance_frame())
         if self._bet is not None and self._round is None and not self._owed.minor:
             bet, self._bet, self._bet_waits_until = self._bet, None, None

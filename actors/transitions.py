@@ -127,6 +127,7 @@ class RefundRound:
 class AcknowledgeCall:
     """A pending or parked win or refund that the operator's wallet confirmed; its balance becomes the session's.
 
+    ``balance_minor`` is ``None`` if the wallet said none that can be read: the session's stays, and is not certain.
     A fact about the outside, true whoever learned it: it is not fenced by an owner.
     """
 
@@ -134,7 +135,7 @@ class AcknowledgeCall:
     session_id: UUID
     operator_tx_id: str
     attempts: int
-    balance_minor: int
+    balance_minor: int | None
     acknowledged_at_ms: int
 
 

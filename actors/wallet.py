@@ -5,9 +5,10 @@ once and stores what became of it; a failed one is due again later. It can be st
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from typing import Final
 from uuid import UUID
 
 import trio
@@ -16,7 +17,7 @@ from actors.actor import Actor
 from actors.errors import ActorError, MailboxFullError
 from actors.lanes import Lane, Lanes
 from actors.messages import Deliver, SendBet, WalletNews
-from actors.ports import Acknowledged, NotSent, Unclear, WalletAnswer
+from actors.ports import Acknowledged, Declined, NotSent, Unclear, WalletAnswer
 from actors.records import WalletCall
 from actors.rules.retries import is_over, wait_before_attempt_ms
 from actors.services import Services, commit_until_known
@@ -26,6 +27,17 @@ log = logging.getLogger("getaway.wallet")
 
 WALLET_MARGIN_MS = 2_000
 """The wallet actor answers within the bet's own deadline; this is for its way through the mailboxes."""
+
+Unanswered = Declined | Unclear | NotSent
+"""What leaves a win or refund to be sent again."""
+
+OUTCOMES: Final[Mapping[type[WalletAnswer], str]] = {
+    Acknowledged: "acknowledged",
+    Declined: "declined",
+    Unclear: "unclear",
+    NotSent: "not_sent",
+}
+"""What an attempt is counted as."""
 
 
 class WalletActor(Actor[SendBet | Deliver]):
@@ -58,7 +70,7 @@ class WalletActor(Actor[SendBet | Deliver]):
                     finally:
                         delivery.ended()
 
-    async def send_bet(self, call: WalletCall) -> WalletAnswer | NotSent:
+    async def send_bet(self, call: WalletCall) -> WalletAnswer:
         """Within the bet's deadline, the wait for a place among the operator's bets included. In the wallet's turn."""
         give_up_at = trio.current_time() + self._services.settings.bet_timeout_ms / 1000
         if not await self._take_place(give_up_at):
@@ -81,15 +93,16 @@ class WalletActor(Actor[SendBet | Deliver]):
             return False
         return True
 
-    async def _attempt(self, call: WalletCall, timeout_ms: int, *, was_trial: bool) -> WalletAnswer | NotSent:
+    async def _attempt(self, call: WalletCall, timeout_ms: int, *, was_trial: bool) -> WalletAnswer:
         """One attempt, at most ``timeout_ms`` long: the gateway sees to that."""
         operator = self._services.operators.find(self._operator_id)
         if operator is None:
             return NotSent("the operator is not known to this node yet")
         began_at = trio.current_time()
         answer = await self._services.gateway.send(operator, call, timeout_ms)
-        self._services.observer.wallet_call(call.kind, type(answer).__name__.lower(), trio.current_time() - began_at)
-        self._lane.note(answer, was_trial=was_trial)
+        outcome = OUTCOMES[type(answer)]
+        self._services.observer.wallet_call(call.kind, outcome, trio.current_time() - began_at)
+        self._lane.note(call.kind, answer, was_trial=was_trial)
         return answer
 
     async def _deliver(self, call: WalletCall, *, was_trial: bool) -> None:
@@ -103,22 +116,22 @@ class WalletActor(Actor[SendBet | Deliver]):
             self._listener(WalletNews(call.operator_tx_id, answer.balance_minor))
             return
         self._services.observer.wallet_retry(self._operator_id)
-        postponed = self._postponed(call, attempts, answer.detail)
+        postponed = self._postponed(call, attempts, answer)
         log.warning(
             "a wallet call was not acknowledged",
             extra={
                 "kind": call.kind.value,
                 "round_id": str(call.round_id),
                 "attempts": attempts,
-                "detail": answer.detail,
+                "detail": postponed.last_error,
                 "parked": postponed.parked,
             },
         )
         stored = await commit_until_known(self._services, postponed)
         if postponed.parked and isinstance(stored, Applied):
-            self._listener(WalletNews(call.operator_tx_id, None))
+            self._listener(WalletNews(call.operator_tx_id, None, is_parked=True))
 
-    def _acknowledged(self, call: WalletCall, attempts: int, balance_minor: int) -> AcknowledgeCall:
+    def _acknowledged(self, call: WalletCall, attempts: int, balance_minor: int | None) -> AcknowledgeCall:
         return AcknowledgeCall(
             operator_id=self._operator_id,
             session_id=self.session_id,
@@ -128,10 +141,14 @@ class WalletActor(Actor[SendBet | Deliver]):
             acknowledged_at_ms=self._services.clock.now_ms(),
         )
 
-    def _postponed(self, call: WalletCall, attempts: int, detail: str) -> PostponeCall:
+    def _postponed(self, call: WalletCall, attempts: int, answer: Unanswered) -> PostponeCall:
         settings, now_ms = self._services.settings, self._services.clock.now_ms()
         wait_ms = wait_before_attempt_ms(
-            max(attempts, 1), settings.retry_first_ms, settings.retry_max_ms, self._services.entropy.fraction()
+            attempts,
+            settings.retry_first_ms,
+            settings.retry_max_ms,
+            self._services.entropy.fraction(),
+            unsent_for_ms=now_ms - call.created_at_ms if isinstance(answer, NotSent) else 0,
         )
         return PostponeCall(
             owner=self._services.owner,
@@ -140,7 +157,7 @@ class WalletActor(Actor[SendBet | Deliver]):
             operator_tx_id=call.operator_tx_id,
             attempts=attempts,
             next_attempt_at_ms=now_ms + wait_ms,
-            last_error=detail,
+            last_error=f"not sent: {answer.detail}" if isinstance(answer, NotSent) else answer.detail,
             parked=is_over(call.created_at_ms, now_ms, settings.retry_period_ms),
         )
 
@@ -171,7 +188,7 @@ class WalletDesk:
         """Call ``nudge`` with an operator that may have calls due. It must not wait."""
         self._due = nudge
 
-    async def send_bet(self, call: WalletCall) -> WalletAnswer | NotSent:
+    async def send_bet(self, call: WalletCall) -> WalletAnswer:
         """Send a bet in its session's turn. There is an answer in time whatever becomes of the wallet's actor."""
         wallet, is_new = self._wallet(call)
         if is_new:
@@ -183,7 +200,7 @@ class WalletDesk:
         except (ActorError, trio.TooSlowError):
             return Unclear("the wallet actor did not answer")
 
-    async def _send_here(self, wallet: WalletActor, call: WalletCall) -> WalletAnswer | NotSent:
+    async def _send_here(self, wallet: WalletActor, call: WalletCall) -> WalletAnswer:
         """Be the wallet's task for as long as the bet takes: to wake another one and be woken costs more than signing.
 
         What comes meanwhile queues in its mailbox, for a task of its own.

@@ -227,7 +227,7 @@ class Metrics:
         self._operator_rounds.labels(operator_id, status).inc(count)
 
     def wallet_call(self, kind: str, outcome: str, seconds: float) -> None:
-        """One attempt at a wallet call: ``acknowledged``, ``declined`` or ``unclear``."""
+        """One attempt at a wallet call: ``acknowledged``, ``declined``, ``unclear`` or ``not_sent``."""
         self._notes.add(self._count_wallet_call, kind, outcome, seconds)
 
     def _count_wallet_call(self, kind: str, outcome: str, seconds: float) -> None:

@@ -43,7 +43,7 @@ class MetricsObserver:
         self._metrics.wallet_retried(str(operator_id))
 
     def wallet_call(self, kind: CallKind, outcome: str, duration_s: float) -> None:
-        """One attempt: ``acknowledged``, ``declined`` or ``unclear``."""
+        """One attempt: ``acknowledged``, ``declined``, ``unclear`` or ``not_sent``."""
         self._metrics.wallet_call(kind.value, outcome, duration_s)
 
     def mailbox_overflow(self, actor: str) -> None:

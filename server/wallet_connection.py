@@ -3,7 +3,7 @@
 A general client would keep bytes that follow an answer and take them for the answer to the *next* call, whose money
 they are not about. Here a connection is kept only when nothing is left on it. The errors::
 
-    WalletConnectionError
+    WalletConnectionError         has_left: whether anything may have reached the wallet
     ├── NotConnectedError         no connection, so nothing was sent
     ├── StaleConnectionError      a connection that was kept ended before the first byte of an answer
     ├── BrokenAnswerError         the answer ended too early, is too large, or isn't HTTP/1
@@ -38,11 +38,21 @@ _LISTEN_S: Final = 0.0005
 
 
 class WalletConnectionError(Exception):
-    """A call got no complete answer; the message is a fixed phrase that quotes nothing."""
+    """A call got no complete answer; the message is a fixed phrase that quotes nothing.
+
+    ``has_left``: a byte of the request may have reached the wallet.
+    """
+
+    def __init__(self, phrase: str, *, has_left: bool = True) -> None:
+        super().__init__(phrase)
+        self.has_left = has_left
 
 
 class NotConnectedError(WalletConnectionError):
     """There is no connection, so nothing was sent."""
+
+    def __init__(self, phrase: str) -> None:
+        super().__init__(phrase, has_left=False)
 
 
 class StaleConnectionError(WalletConnectionError):
@@ -68,7 +78,8 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
-    """``headers`` have lower-case names. ``body`` is empty unless ``status`` is 200: no other body is of use."""
+    """``headers`` have lower-case names. ``body`` is whole, or, unless ``status`` is 200, empty: of another answer the
+    status says all that matters, and its body is not waited for."""
 
     status: int
     headers: Sequence[tuple[bytes, bytes]]
@@ -142,6 +153,8 @@ class WalletConnection:
         self._has_heard = False
         self._is_kept = False
         self._is_overdue = False
+        self.has_left = False
+        """A byte of the call under way may have reached the wallet."""
         self.is_reusable = False
 
     def close(self) -> None:
@@ -171,19 +184,20 @@ class WalletConnection:
     async def exchange(self, request: bytes, *, answer_bytes_max: int, drain_ms_max: int) -> HttpAnswer:
         """Send a whole POST and read the answer. Afterwards ``is_reusable`` says whether the connection can be kept.
 
-        The body of an answer other than 200 is read for ``drain_ms_max`` at most, only to keep the connection.
+        The body of an answer other than 200 is read for ``drain_ms_max`` at most.
         Raises ``WalletConnectionError``.
         """
         reader = self._reader
         reader.begin(answer_bytes_max)
-        self.is_reusable = self._has_heard = False
+        self.is_reusable = self._has_heard = self.has_left = False
         await self._send(request)
         while not reader.is_headed and reader.problem is None:
             await self._receive()
         if reader.is_headed and reader.status != 200:
             with trio.move_on_after(drain_ms_max / 1000), suppress(BrokenAnswerError):  # the status has said it all
                 await self._read_to_end()
-            return HttpAnswer(reader.status, reader.headers, b"")
+            is_whole = reader.is_complete and reader.problem is None
+            return HttpAnswer(reader.status, reader.headers, bytes(reader.body) if is_whole else b"")
         await self._read_to_end()
         return HttpAnswer(200, reader.headers, bytes(reader.body))
 
@@ -191,6 +205,7 @@ class WalletConnection:
         try:
             left = request[self._write_now(request) :]
             if left:
+                self.has_left = True  # of what an encrypted stream has written, nothing is known
                 await self._stream.send_all(left)
         except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
             return  # a server that refuses early may have answered before it closed: reading tells
@@ -201,9 +216,11 @@ class WalletConnection:
         if self._stream is not self._plain:
             return 0
         try:
-            return os.write(self._plain.socket.fileno(), request)
+            written = os.write(self._plain.socket.fileno(), request)
         except BlockingIOError:
             return 0
+        self.has_left = True
+        return written
 
     async def _read_some(self) -> bytes:
         """What has come; nothing at the end. Raises ``OSError``, or what the stream raises."""
@@ -221,7 +238,7 @@ class WalletConnection:
         while not reader.is_complete and reader.problem is None:
             await self._receive()
         if reader.problem is not None:
-            raise BrokenAnswerError(reader.problem)
+            raise BrokenAnswerError(reader.problem, has_left=self.has_left)
         self.is_reusable = self._is_kept = reader.is_clean
 
     async def _receive(self) -> None:
@@ -239,6 +256,6 @@ class WalletConnection:
 
     def _lost(self) -> WalletConnectionError:
         if self._is_overdue:
-            return OverdueError("no answer in time")
+            return OverdueError("no answer in time", has_left=self.has_left)
         is_stale = self._is_kept and not self._has_heard
-        return StaleConnectionError(LOST) if is_stale else BrokenAnswerError(LOST)
+        return (StaleConnectionError if is_stale else BrokenAnswerError)(LOST, has_left=self.has_left)

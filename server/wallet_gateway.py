@@ -1,40 +1,32 @@
-"""Signed calls to operators' wallets: one attempt in, one of three answers out, and never an exception.
+"""Signed calls to operators' wallets: one attempt in, one answer out, and never an exception.
 
-How an answer is classified (what is not listed is ``Unclear``, the careful choice: a bet is then refunded, a win or a
-refund is sent again, and both are idempotent by ``operator_tx_id``)::
-
-    200, ok true, balance_minor an integer from 0 to 10^15   Acknowledged
-    200, ok false                                            Declined
-    4xx but 408, 425 and 429                                 Declined
-    a callback URL that policy forbids (nothing was sent)    Declined
-    408, 425, 429, 5xx, 3xx, 1xx, any other 2xx              Unclear
-    200 that can't be read, or is too large                  Unclear
-    no connection, connection lost, no answer in time        Unclear
+An attempt is one sending, or two if a kept connection ended under the first; the answer is what both come to.
+``server.wallet_verdict`` says what a sending's answer means. Without one it is ``Unclear``, or ``NotSent`` if nothing
+left.
 """
 
-import json
 import logging
 import re
 import ssl
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from types import TracebackType
-from typing import Final, Never, Protocol, Self
+from typing import Final, Protocol, Self
+from uuid import UUID
 
 import httpx
 import trio
 
-from actors.ports import Acknowledged, Declined, Unclear, WalletAnswer
+from actors.ports import NotSent, Unclear, WalletAnswer, answer_of_all
 from actors.records import CallKind, Operator, WalletCall
 from server.callback_url import wallet_url_error
 from server.signing import sign, string_to_sign
-from server.wallet_connection import Endpoint, Resolver, StaleConnectionError, WalletConnectionError
+from server.wallet_connection import Endpoint, HttpAnswer, Resolver, StaleConnectionError, WalletConnectionError
 from server.wallet_transport import TransportSettings, WalletTransport
+from server.wallet_verdict import verdict
 
 log = logging.getLogger("getaway.wallet")
 
-BALANCE_MINOR_MAX: Final = 10**15
-_UNCLEAR_4XX: Final = frozenset({408, 425, 429})
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 # A key of ours; anything else could end the header.
 _API_KEY: Final = re.compile(r"[!-~]+")
@@ -52,6 +44,25 @@ class Clock(Protocol):
 
     def now_ms(self) -> int:
         """Unix milliseconds."""
+        ...
+
+
+class Transport(Protocol):
+    """How whole requests travel; ``WalletTransport`` is the real one."""
+
+    async def exchange(
+        self, operator_id: UUID, endpoint: Endpoint, request: bytes, *, may_reuse: bool, give_up_at: float
+    ) -> HttpAnswer:
+        """Send a request and read its answer, until ``give_up_at`` by trio's clock. Raises ``WalletConnectionError``;
+        ``StaleConnectionError`` only if it ``may_reuse`` a connection."""
+        ...
+
+    def fail_overdue(self) -> None:
+        """A patrol comes by."""
+        ...
+
+    def close(self) -> None:
+        """Keep no connection any more."""
         ...
 
 
@@ -77,11 +88,13 @@ class HttpWalletGateway:
         clock: Clock,
         ssl_context: ssl.SSLContext | None = None,
         resolver: Resolver | None = None,
+        transport: Transport | None = None,
     ) -> None:
-        """``ssl_context``: in place of one that verifies against the system's authorities."""
+        """``ssl_context``: in place of one that verifies against the system's authorities. ``transport``: in place of
+        one over the network, which ``ssl_context`` and ``resolver`` are for."""
         self._allow_insecure = settings.allow_insecure_callbacks
         self._clock = clock
-        self._transport = WalletTransport(
+        self._transport: Transport = transport or WalletTransport(
             settings,
             ssl_context or ssl.create_default_context(),
             resolver or Resolver(settings.resolver_threads_max),
@@ -107,45 +120,38 @@ class HttpWalletGateway:
         """One attempt, from the resolution of the host's name to the answer's last byte within ``timeout_ms``."""
         problem = _url_problem(operator.wallet_callback_url, self._allow_insecure)
         if problem is not None:
-            return Declined(f"not sent: the wallet callback URL {problem}")
+            return NotSent(f"the wallet callback URL {problem}")
         give_up_at = trio.current_time() + timeout_ms / 1000
         try:
             return await self._answer(operator, call, give_up_at, may_reuse=True)
-        except StaleConnectionError:
-            pass  # the wallet closed it just as the call went out; a connection of the call's own can't be stale
-        return replace(await self._answer(operator, call, give_up_at, may_reuse=False), sends=2)
+        except StaleConnectionError as error:
+            lost = _unanswered(error)
+        # The wallet closed it just as the call went out. A connection of the call's own can't be stale.
+        return answer_of_all([lost, await self._answer(operator, call, give_up_at, may_reuse=False)])
 
     async def _answer(
         self, operator: Operator, call: WalletCall, give_up_at: float, *, may_reuse: bool
     ) -> WalletAnswer:
-        """Raises ``StaleConnectionError``, if it may reuse a connection, and nothing else."""
+        """One sending. Raises ``StaleConnectionError``, if it may reuse a connection, and nothing else."""
         try:
-            return await self._exchange(operator, call, give_up_at, may_reuse=may_reuse)
+            destination = _destination(operator.wallet_callback_url, call.kind)
+            request = self._signed_request(operator, call, destination)
+        except Exception as error:
+            log.error("a wallet call could not be written", extra={"error": type(error).__name__})  # noqa: TRY400
+            return NotSent("the call could not be written")
+        try:
+            answer = await self._transport.exchange(
+                operator.operator_id, destination.endpoint, request, may_reuse=may_reuse, give_up_at=give_up_at
+            )
+            return verdict(call.kind, answer, self._clock.now_ms())
         except StaleConnectionError:
             raise
         except WalletConnectionError as error:
-            return Unclear(str(error))
+            return _unanswered(error)
         except Exception as error:  # a call must end in an answer, and an unknown fate is the careful one
             # Only the type is logged: a message may quote a header.
             log.error("a wallet call failed unexpectedly", extra={"error": type(error).__name__})  # noqa: TRY400
             return Unclear("the call failed unexpectedly")
-
-    async def _exchange(
-        self, operator: Operator, call: WalletCall, give_up_at: float, *, may_reuse: bool
-    ) -> WalletAnswer:
-        destination = _destination(operator.wallet_callback_url, call.kind)
-        answer = await self._transport.exchange(
-            operator.operator_id,
-            destination.endpoint,
-            self._signed_request(operator, call, destination),
-            may_reuse=may_reuse,
-            give_up_at=give_up_at,
-        )
-        if answer.status != 200:
-            return classify_status(answer.status)
-        if any(name == b"content-encoding" and value != b"identity" for name, value in answer.headers):
-            return Unclear("the answer is compressed, which was not asked for")
-        return classify_body(answer.body)
 
     def _signed_request(self, operator: Operator, call: WalletCall, destination: _Destination) -> bytes:
         """All bytes of a call, written here: what a client would add (cookies, redirects, proxies, lines in the log
@@ -162,45 +168,9 @@ class HttpWalletGateway:
         return head.encode("ascii") + call.body
 
 
-def classify_status(status: int) -> WalletAnswer:
-    """What a status other than 200 says."""
-    is_refusal = 400 <= status <= 499 and status not in _UNCLEAR_4XX
-    return (Declined if is_refusal else Unclear)(f"the wallet answered {status}")
-
-
-def classify_body(body: bytes) -> WalletAnswer:
-    """What the body of a 200 says. Anything that two readers could understand differently is ``Unclear``."""
-    try:
-        answer = _STRICT_JSON.decode(body.decode("utf-8"))
-    except (ValueError, RecursionError):  # not UTF-8, not JSON, a repeated key, or digits without end
-        return Unclear("the answer is not valid JSON")
-    if not isinstance(answer, dict):
-        return Unclear("the answer is not a JSON object")
-    accepted = answer.get("ok")
-    if accepted is False:
-        return Declined("the wallet answered 200 with ok false")
-    if accepted is not True:
-        return Unclear("the answer has no boolean ok")
-    balance_minor = answer.get("balance_minor")
-    if type(balance_minor) is not int:
-        return Unclear("the answer has no integer balance_minor")
-    if not 0 <= balance_minor <= BALANCE_MINOR_MAX:
-        return Unclear("the answer's balance_minor is out of range")
-    return Acknowledged(balance_minor)
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    document = dict(pairs)
-    if len(document) != len(pairs):
-        raise ValueError("a key appears twice")
-    return document
-
-
-def _refuse(constant: str) -> Never:
-    raise ValueError(f"{constant} is not JSON")
-
-
-_STRICT_JSON: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse)
+def _unanswered(error: WalletConnectionError) -> Unclear | NotSent:
+    """What a sending without an answer comes to."""
+    return Unclear(str(error)) if error.has_left else NotSent(str(error), is_unreachable=True)
 
 
 @lru_cache(maxsize=1024)

@@ -11,7 +11,15 @@ from uuid import UUID
 import trio
 
 from actors.patrol import PatrolledWaits
-from server.wallet_connection import Endpoint, HttpAnswer, OverdueError, Resolver, WalletConnection, connect
+from server.wallet_connection import (
+    Endpoint,
+    HttpAnswer,
+    NotConnectedError,
+    OverdueError,
+    Resolver,
+    WalletConnection,
+    connect,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +29,7 @@ class TransportSettings:
     ``idle_connections_max`` is per operator: above it the oldest idle connection is closed. How many calls to one
     operator are in flight is bounded by the caller. ``idle_ms_max`` stays below the 5 s after which common servers
     close an idle connection. An answer above ``answer_bytes_max`` is refused and its connection is closed.
-    The body of a refusal isn't used: it is read for at most ``drain_ms_max`` so that the connection can be kept.
+    The body of a refusal is read for at most ``drain_ms_max``: its status has said what matters most.
     ``resolver_threads_max`` is per operator: above it a call waits, within its own deadline.
     """
 
@@ -71,7 +79,9 @@ class WalletTransport:
                 addresses = await self._resolver.addresses(operator_id, endpoint)
                 connection = await connect(endpoint, addresses, self._ssl_context)
             return await self._exchange(operator_id, endpoint, connection, request)
-        raise OverdueError("no answer in time")
+        if connection is None:
+            raise NotConnectedError("no connection to the wallet in time")
+        raise OverdueError("no answer in time", has_left=connection.has_left)
 
     def fail_overdue(self) -> None:
         """For a patrol: a deadline for each call is a good part of what the call costs."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Breaker:
-    """Times are unix milliseconds. A failure is an answer that leaves a call's fate unknown; a refusal is a success."""
+    """Times are unix milliseconds. What counts as a failure or a success is the caller's to say."""
 
     failures_max: int
     open_first_ms: int

@@ -77,6 +77,7 @@ def session_record(row: Row, promised: Commitment) -> SessionRecord:
         created_at_ms=row["created_at_ms"],
         expires_at_ms=row["expires_at_ms"],
         next=promised,
+        balance_is_known=row["balance_is_known"],
     )
 
 

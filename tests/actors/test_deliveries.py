@@ -298,7 +298,7 @@ async def test_an_end_goes_behind_a_backlog_and_past_no_open_breaker(autojump_cl
         assert desk.claim(owed) is None
         lane.has_backlog = False
         while lane.permits:
-            lane.note(Unclear("as told"), was_trial=False)
+            lane.note(CallKind.BET, Unclear("as told"), was_trial=False)
         assert desk.claim(owed) is None
         assert not lane.is_busy, "what was refused keeps no place"
 

@@ -325,7 +325,7 @@ async def test_a_bet_is_refused_while_the_wallet_may_not_be_called_and_nothing_i
         player = await game.play()
         lane = game.node.desk.lanes.of(OPERATOR_ID)
         for _ in range(game.node.services.settings.breaker_failures_max):
-            lane.note(Unclear("as told"), was_trial=False)
+            lane.note(CallKind.BET, Unclear("as told"), was_trial=False)
         assert not lane.permits
         player.say("bet", amount_minor=1_000)
         assert (await player.until("error"))["code"] == "wallet_unavailable"

@@ -52,3 +52,35 @@ async def test_every_attempt_to_pay_a_win_is_counted(house):
         assert len(calls) == 2
         assert [one["attempts"] for one in told["transactions"]] == [1, len(calls)]
         await trio.to_thread.run_sync(audit_house, house)
+
+
+async def test_a_bet_that_was_debited_and_is_refused_when_it_comes_again_is_refunded(house):
+    """What a wallet answers to the repetition says nothing of the sending whose connection was lost."""
+    session = house.operator.session()
+    async with house.playing(session) as player:
+        first = await player.play(600, auto_cashout=1.01)
+        await trio.to_thread.run_sync(finished_round, house.operator, first["round_id"])
+        house.wallet.mistreat(session.player_id, "bet", Fault(drop=True, takes_effect=True), Fault(status=409))
+        ended, codes = await player.bet_in_vain(600)
+        assert (ended["status"], ended["reason"], set(codes)) == ("void", "wallet_unavailable", {"wallet_unavailable"})
+        told = await trio.to_thread.run_sync(finished_round, house.operator, ended["round_id"])
+        listed = [(one["kind"], one["status"], one["attempts"]) for one in told["transactions"]]
+        assert listed == [("bet", "unknown", 2), ("refund", "acknowledged", 1)]
+        assert [entry.delta_minor for entry in house.wallet.entries_of(ended["round_id"])] == [-600, 600]
+        await trio.to_thread.run_sync(audit_house, house)
+
+
+async def test_a_win_that_is_answered_without_a_balance_is_done(house):
+    session = house.operator.session()
+    async with house.playing(session) as player:
+        for body in (b'{"ok": true}', b'{"ok": true, "balance_minor": -500}'):
+            won = None
+            while not won:
+                house.wallet.forget_faults(session.player_id)
+                house.wallet.mistreat(session.player_id, "win", Fault(takes_effect=True, body=body))
+                ended = await player.play(1000, auto_cashout=1.01)
+                won = ended["payout_minor"]
+            told = await trio.to_thread.run_sync(finished_round, house.operator, ended["round_id"])
+            assert [(one["status"], one["attempts"]) for one in told["transactions"]] == [("acknowledged", 1)] * 2
+        house.wallet.forget_faults(session.player_id)
+        assert (await player.play(600, auto_cashout=1.01))["status"] == "settled"

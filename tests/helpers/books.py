@@ -169,7 +169,7 @@ def refund(owner: Owner, live: LiveRound, at_ms: int | None = None):
     return endings.refunded(live, owner, endings.INTERRUPTED, at_ms).transition
 
 
-def acknowledge(live: LiveRound, kind: CallKind = CallKind.WIN, balance_minor: int = 10_000, attempts: int = 1):
+def acknowledge(live: LiveRound, kind: CallKind = CallKind.WIN, balance_minor: int | None = 10_000, attempts: int = 1):
     return AcknowledgeCall(
         operator_id=live.operator_id,
         session_id=live.session_id,

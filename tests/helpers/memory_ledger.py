@@ -223,9 +223,12 @@ class MemoryLedger(MemoryRequests):
         bet.last_error = last_error
         bet.status, bet.call = status, replace(bet.call, attempts=attempts)
 
-    def _set_balance(self, session_id: UUID, balance_minor: int) -> None:
+    def _set_balance(self, session_id: UUID, balance_minor: int | None) -> None:
         session = self.sessions[session_id]
-        session.record = replace(session.record, balance_minor=balance_minor)
+        is_known = balance_minor is not None
+        if balance_minor is None:
+            balance_minor = session.record.balance_minor
+        session.record = replace(session.record, balance_minor=balance_minor, balance_is_known=is_known)
 
     def _end_round(self, end: VoidRound | SettleRound | RefundRound) -> Answer:
         stored = self._round(end.operator_id, end.round_id)

@@ -42,13 +42,13 @@ class MemoryOutbox(dict[str, StoredCall]):
         same = (stored.call.operator_id, stored.call.session_id) == (fact.operator_id, fact.session_id)
         return stored if same else None
 
-    def acknowledge(self, fact: AcknowledgeCall, set_balance: Callable[[UUID, int], None]) -> Answer:
+    def acknowledge(self, fact: AcknowledgeCall, set_balance: Callable[[UUID, int | None], None]) -> Answer:
         stored = self.owed(fact)
         if stored is None:
             return Rejected()
         if stored.status is CallStatus.ACKNOWLEDGED:
             return Applied()
-        if fact.balance_minor < 0:
+        if fact.balance_minor is not None and fact.balance_minor < 0:
             return Rejected()
         stored.status, stored.call = CallStatus.ACKNOWLEDGED, replace(stored.call, attempts=fact.attempts)
         stored.last_error = stored.claimed_by = None

@@ -8,7 +8,7 @@ from uuid import UUID
 import trio
 import trio.testing
 
-from actors.ports import Unclear
+from actors.ports import NotSent, Unclear
 from actors.records import CallKind, Operator, OperatorStatus, WalletCall
 from server.wallet_gateway import HttpWalletGateway, WalletGatewaySettings
 from tests.helpers.raw_http import raw_server
@@ -90,6 +90,13 @@ def assert_unclear(answer, says=""):
     assert isinstance(answer, Unclear), answer
     assert says in answer.detail
     assert 0 < len(answer.detail) <= 120
+    assert answer.detail.isprintable()
+
+
+def assert_not_sent(answer, says=""):
+    assert isinstance(answer, NotSent), answer
+    assert (answer.is_unreachable, answer.sends) == (True, 0)
+    assert says in answer.detail
     assert answer.detail.isprintable()
 
 

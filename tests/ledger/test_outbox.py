@@ -213,3 +213,22 @@ async def test_a_backlog_is_counted_by_operator(world, owner):
             parked=1,
         )
     ]
+
+
+async def test_an_acknowledgement_without_a_balance_leaves_it_as_it_was_and_says_that_it_is_not_certain(world, owner):
+    operator = await world.add_operator()
+    created = await world.owned(owner, operator=operator)
+    live = await world.fly(owner, created)
+    await world.commit(books.cash_out(owner, live))
+    assert await world.commit(books.acknowledge(live, balance_minor=None)) == Applied()
+    session = (await books.opened(world.ledger, created, owner, nonce=2)).session
+    assert (session.balance_minor, session.balance_is_known) == (9_900, False)
+    assert await claim(world, owner, operator) == []
+    assert await world.commit(books.acknowledge(live, balance_minor=10_000)) == Applied(), "a repeated fact is no news"
+    second = await world.fly(owner, created, 2)
+    session = (await books.opened(world.ledger, created, owner, nonce=2)).session
+    assert (session.balance_minor, session.balance_is_known) == (9_900, True), "a bet's answer always has one"
+    await world.commit(books.cash_out(owner, second))
+    await world.commit(books.acknowledge(second, balance_minor=9_999))
+    session = (await books.opened(world.ledger, created, owner, nonce=3)).session
+    assert (session.balance_minor, session.balance_is_known) == (9_999, True)

@@ -84,7 +84,8 @@ def _judge_balances(world, book) -> None:
             call.status is CallStatus.PARKED and call.call.session_id == browser.session_id
             for call in world.ledger.calls.values()
         )
-        if browser.sessions == 1 and not parked and session.balance_minor != book.balances[browser.name]:
+        is_told = session.balance_is_known and not parked
+        if browser.sessions == 1 and is_told and session.balance_minor != book.balances[browser.name]:
             world.broken(
                 "the stored balance is the operator's",
                 f"{browser.name}: stored {session.balance_minor}, the operator's {book.balances[browser.name]}",

@@ -7,7 +7,7 @@ import trio
 
 from actors.ports import Unclear, WalletAnswer
 from actors.records import CallKind, Operator, WalletCall
-from server.wallet_gateway import classify_body, classify_status
+from server.wallet_verdict import classify_body, classify_status
 from tests.simulation.faults import FAILURES, ODD_STATUSES, REFUSALS
 
 GARBAGE = (
@@ -160,7 +160,7 @@ class Network:
             await trio.sleep(rng.choice((0.0, 0.2, 8.0)))
             status, body = book.receive(call.kind, call.body)
         await trio.sleep(_way_back_s(fault, rng))
-        slot.put(_answer(fault, status, body, rng))
+        slot.put(_answer(call.kind, fault, status, body, rng))
 
 
 def _way_back_s(fault: str | None, rng) -> float:
@@ -169,7 +169,7 @@ def _way_back_s(fault: str | None, rng) -> float:
     return rng.uniform(0.5, 4.5) if fault == "slow wallet" else rng.choice((0.0, 0.0, 0.1))
 
 
-def _answer(fault: str | None, status: int, body: bytes, rng) -> WalletAnswer:
+def _answer(kind: CallKind, fault: str | None, status: int, body: bytes, rng) -> WalletAnswer:
     """What the sender reads, judged by the gateway's own rules."""
     match fault:
         case "reply lost":
@@ -179,8 +179,8 @@ def _answer(fault: str | None, status: int, body: bytes, rng) -> WalletAnswer:
         case "odd status":
             return classify_status(rng.choice(ODD_STATUSES))
         case "garbage body":
-            return classify_body(rng.choice(GARBAGE))
+            return classify_body(kind, rng.choice(GARBAGE))
         case "truncated body":
-            return classify_body(body[: rng.randrange(len(body))])
+            return classify_body(kind, body[: rng.randrange(len(body))])
         case _:
-            return classify_status(status) if status != 200 else classify_body(body)
+            return classify_status(status) if status != 200 else classify_body(kind, body)

@@ -15,6 +15,7 @@ from tests.helpers.wallet_calls import (
     GOOD,
     FrozenClock,
     answer_to,
+    assert_not_sent,
     assert_unclear,
     call,
     gateway,
@@ -80,17 +81,17 @@ async def test_a_host_that_accepts_nothing_ends_at_the_deadline():
             await trio.sleep(0.01)
             async with gateway() as wallet:
                 url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-                assert_unclear(await wallet.send(operator(url), call(), 60), "in time")
+                assert_not_sent(await wallet.send(operator(url), call(), 60), "in time")
             nursery.cancel_scope.cancel()
     for client in held:
         client.close()
 
 
-async def test_a_refused_connection_is_unclear():
+async def test_a_refused_connection_sends_nothing():
     async with raw_server(always(b"")) as server:
         pass
     async with gateway() as wallet:
-        assert_unclear(await wallet.send(operator(server.url), call(), 1000), "no connection")
+        assert_not_sent(await wallet.send(operator(server.url), call(), 1000), "no connection")
 
 
 async def test_cancelling_the_caller_cancels_the_call():
@@ -295,17 +296,17 @@ async def test_a_stuck_name_server_delays_no_other_operator():
 
 
 @pytest.mark.parametrize("error", [OSError("no such host"), UnicodeError("label too long")])
-async def test_an_unknown_host_is_unclear(error):
+async def test_to_an_unknown_host_nothing_is_sent(error):
     def lookup(*_, **__):
         raise error
 
     with HttpWalletGateway(WalletGatewaySettings(), FrozenClock(), resolver=Resolver(4, lookup)) as wallet:
-        assert_unclear(await wallet.send(operator("https://wallet.example"), call(), 1000), "not found")
+        assert_not_sent(await wallet.send(operator("https://wallet.example"), call(), 1000), "not found")
 
 
 async def test_a_slow_name_server_ends_at_the_deadline():
     stuck = threading.Event()
     resolver = Resolver(4, lambda *_, **__: stuck.wait(5))
     with HttpWalletGateway(WalletGatewaySettings(), FrozenClock(), resolver=resolver) as wallet:
-        assert_unclear(await wallet.send(operator("https://wallet.example"), call(), 50), "in time")
+        assert_not_sent(await wallet.send(operator("https://wallet.example"), call(), 50), "in time")
     stuck.set()

@@ -10,7 +10,7 @@ import pytest
 import trio
 import trio.testing
 
-from actors.ports import Acknowledged, Declined, Unclear
+from actors.ports import Acknowledged, Declined, NotSent, Unclear
 from server.wallet_gateway import HttpWalletGateway, WalletGatewaySettings
 from tests.helpers.certificates import make_certificate
 from tests.helpers.raw_http import always, raw_server, response
@@ -19,7 +19,7 @@ from tests.helpers.wallet_calls import (
     KEY,
     SECRET,
     FrozenClock,
-    assert_unclear,
+    assert_not_sent,
     call,
     gateway,
     operator,
@@ -33,14 +33,14 @@ from tests.helpers.wallet_calls import (
 async def test_a_url_against_policy_is_not_called(url):
     async with gateway() as wallet:
         answer = await wallet.send(operator(url), call(), 1000)
-    assert isinstance(answer, Declined)
-    assert answer.detail.startswith("not sent")
+    assert isinstance(answer, NotSent)
+    assert answer.detail.startswith("the wallet callback URL")
 
 
 async def test_plain_http_needs_the_setting():
     async with raw_server(always(response(GOOD))) as server:
         with HttpWalletGateway(WalletGatewaySettings(), FrozenClock()) as wallet:
-            assert isinstance(await wallet.send(operator(server.url), call(), 1000), Declined)
+            assert isinstance(await wallet.send(operator(server.url), call(), 1000), NotSent)
     assert server.connections == 0
 
 
@@ -80,9 +80,9 @@ async def test_tls_is_verified_and_used(certificate):
         with HttpWalletGateway(WalletGatewaySettings(), FrozenClock(), trusting) as wallet:
             assert await wallet.send(operator(url), call(), 2000) == Acknowledged(490_000)
             other_name = url.replace("localhost", "127.0.0.1")
-            assert_unclear(await wallet.send(operator(other_name), call(), 2000), "TLS")
+            assert_not_sent(await wallet.send(operator(other_name), call(), 2000), "TLS")
         with HttpWalletGateway(WalletGatewaySettings(), FrozenClock()) as wallet:
-            assert_unclear(await wallet.send(operator(url), call(), 2000), "TLS")
+            assert_not_sent(await wallet.send(operator(url), call(), 2000), "TLS")
     assert len(server.requests) == 1
 
 
@@ -134,7 +134,7 @@ async def test_what_goes_wrong_inside_is_an_answer_and_logs_no_secret(caplog):
     caplog.set_level(logging.DEBUG)
     async with raw_server(always(response(GOOD))) as server, gateway() as wallet:
         broken = replace(operator(server.url), api_key=KEY + "\r\nInjected: yes")
-        assert_unclear(await wallet.send(broken, call(), 1000))
+        assert await wallet.send(broken, call(), 1000) == NotSent("the call could not be written")
     told = "".join(str(vars(record)) for record in caplog.records)
     assert KEY not in told
     assert SECRET not in told

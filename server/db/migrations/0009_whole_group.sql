@@ -6,6 +6,10 @@
 -- holds, not everybody who shares the commit. Revenue is shared by all rounds of a day, so where somebody holds its row it is
 -- counted in a lane of this transaction's own. A row that is new to this statement's snapshot is nobody's, and not `busy`.
 
+-- A wallet may confirm a win or a refund without saying a balance that can be read: then the one it said before stands, and
+-- is not certain.
+ALTER TABLE sessions ADD balance_is_known boolean NOT NULL DEFAULT true;
+
 CREATE FUNCTION commit_group_4(batch jsonb) RETURNS TABLE (applied_kind text, applied_key text)
 LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
@@ -190,7 +194,7 @@ BEGIN
             FROM started s
             WHERE t.operator_id = s.operator_id AND t.operator_tx_id = 'bet-' || s.round_id
         )
-        UPDATE sessions n SET balance_minor = s.balance_minor
+        UPDATE sessions n SET balance_minor = s.balance_minor, balance_is_known = true
         FROM started s WHERE n.operator_id = s.operator_id AND n.session_id = s.session_id
         RETURNING 'start', s.round_id::text;
     END IF;
@@ -291,7 +295,8 @@ BEGIN
                 AND t.kind || left(i.operator_tx_id, 0) <> 'bet'
             RETURNING t.operator_id, t.session_id, t.operator_tx_id, i.balance_minor
         )
-        UPDATE sessions s SET balance_minor = a.balance_minor
+        UPDATE sessions s
+        SET balance_minor = coalesce(a.balance_minor, s.balance_minor), balance_is_known = a.balance_minor IS NOT NULL
         FROM acknowledged a WHERE s.operator_id = a.operator_id AND s.session_id = a.session_id
         RETURNING 'call', a.operator_tx_id;
     END IF;
