@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
@@ -13,7 +13,7 @@ from uuid import UUID
 
 import click
 
-from server.cli.context import config_option, json_option, loaded_config
+from server.cli.context import config_option, environ_of, json_option, loaded_config
 from server.cli.kinds import IDENTIFIER, Parsed
 from server.cli.output import print_table, time_text
 from server.cli.problems import EXIT_FAILED, EXIT_NOTHING_CHECKED, EXIT_OK, EXIT_USAGE, CommandError
@@ -22,8 +22,9 @@ from server.currencies import format_minor
 if TYPE_CHECKING:
     from server.config import Config
     from server.db.comparison import Comparison, Difference
-    from server.db.database import Connection
+    from server.db.database import Connection, Database
     from server.db.reconcile import CallList, CheckResult, Counts, OpenCall, Scope
+    from server.vault import Vault
 
 SPOOL_BYTES_MAX: Final = 1_048_576
 """Differences beyond this wait in a temporary file for their turn to be printed."""
@@ -118,14 +119,15 @@ class Outcome:
 @config_option
 @click.pass_context
 def reconcile(context: click.Context, /, *, as_json: bool, **options: Any) -> int:
-    """Check that all money adds up: within the database, and against an operator's own list of transactions.
+    """Check that all money adds up: within the database, and against an operator's own list of transactions; and that
+    every row was written by this server, for which it needs the master key.
 
     All is read from one snapshot, beside a running server. The file has operator_tx_id, kind (bet, win or refund),
     amount_minor and currency, as CSV with a header or as JSON lines; other fields are ignored.
     """
     given = _given(context, **options)
     with SpooledTemporaryFile(max_size=SPOOL_BYTES_MAX, mode="w+", encoding="utf-8") as spool:
-        outcome = _found(loaded_config(context), given, spool)
+        outcome = _found(loaded_config(context), environ_of(context), given, spool)
         spool.seek(0)
         if as_json:
             _print_json(outcome, spool)
@@ -155,9 +157,10 @@ def _given(
     return Given(Scope(operator_id, first_day, last_day), operator_file, file_format, _now_ms())
 
 
-def _found(config: "Config", given: Given, spool: IO[str]) -> Outcome:
+def _found(config: "Config", environ: Mapping[str, str], given: Given, spool: IO[str]) -> Outcome:
     from server.cli.stores import run_on_books  # noqa: PLC0415
-    from server.db import comparison, recompute, reconcile  # noqa: PLC0415
+    from server.db import comparison, recompute, reconcile, written  # noqa: PLC0415
+    from server.db.operators import PostgresOperatorStore  # noqa: PLC0415
     from server.operator_files import OperatorFileError, read_batches  # noqa: PLC0415
 
     scope, path, operator_id = given.scope, given.operator_file, given.scope.operator_id
@@ -171,10 +174,11 @@ def _found(config: "Config", given: Given, spool: IO[str]) -> Outcome:
             with closing(read_batches(path, given.file_format)) as batches:
                 file_rows = await comparison.load_file(connection, batches)
 
-    async def read(connection: "Connection") -> Outcome:
+    async def read(connection: "Connection", operators: PostgresOperatorStore, vault: "Vault") -> Outcome:
         checks = await reconcile.check(connection, scope, given.now_ms)
         for check in (recompute.check_outcomes, recompute.check_bodies, recompute.check_revenue):
             checks.append(await check(connection, scope))
+        checks += await written.check_written(connection, scope, operators, vault)
         compared = None
         if path is not None and operator_id is not None:
             compared = await comparison.compare(connection, operator_id, scope, lambda found: _keep(found, spool))
@@ -184,8 +188,12 @@ def _found(config: "Config", given: Given, spool: IO[str]) -> Outcome:
             counts, checks, parked, await reconcile.overdue_calls(connection, scope, given.now_ms), file_rows, compared
         )
 
+    async def work(database: "Database", vault: "Vault") -> Outcome:
+        operators = PostgresOperatorStore(database, vault)
+        return await database.in_snapshot(lambda connection: read(connection, operators, vault), before=load)
+
     try:
-        return run_on_books(config, lambda database: database.in_snapshot(read, before=load))
+        return run_on_books(config, environ, work)
     except OperatorFileError as error:
         raise CommandError(str(error), EXIT_USAGE) from None
 

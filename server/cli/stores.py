@@ -9,11 +9,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
+import click
 import trio
 
 from actors.ports import LedgerUnavailableError
 from server.cli.problems import EXIT_DATABASE, EXIT_USAGE, CommandError
 from server.config import Config
+from server.db.aside import PutAside
 from server.db.database import EMBEDDED, EMBEDDED_FOLDER, Database, open_database
 from server.db.errors import DatabaseError
 from server.db.migrate import check_schema, migrate
@@ -46,18 +48,36 @@ def run_on_reports(config: Config, work: Callable[[Reports], Awaitable[Value]]) 
     return _run(config, on_reports)
 
 
-def run_on_wallet_actions(config: Config, work: Callable[[PostgresWalletActions], Awaitable[Value]]) -> Value:
-    """The result of ``work``, which needs no secret opened. Raises ``CommandError`` and what ``work`` raises."""
+def run_on_wallet_actions(
+    config: Config, work: Callable[[PostgresWalletActions], Awaitable[Value]], environ: Mapping[str, str] | None = None
+) -> Value:
+    """The result of ``work``. Raises ``CommandError`` and what ``work`` raises.
+
+    What changes a call needs the ``environ``, for the master key, to tell a call of ours from somebody else's.
+    """
+    if environ is not None:
+        _check_place(config)
+    vault = None if environ is None else _vault(config, environ)
 
     async def on_actions(database: Database) -> Value:
-        return await work(PostgresWalletActions(database))
+        return await work(PostgresWalletActions(database, vault))
 
     return _run(config, on_actions)
 
 
-def run_on_books(config: Config, work: Callable[[Database], Awaitable[Value]]) -> Value:
+def run_on_books(
+    config: Config, environ: Mapping[str, str], work: Callable[[Database, Vault], Awaitable[Value]]
+) -> Value:
     """The result of ``work``, which may take hours. Raises ``CommandError`` and what ``work`` raises."""
-    return _run(config, work, command_timeout_ms=LONG_TIMEOUT_MS)
+    _check_place(config)
+    vault = _vault(config, environ)
+
+    async def on_books(database: Database) -> Value:
+        # With another master key no row would be one of ours: that is told as what it is.
+        await PostgresOperatorStore(database, vault, PutAside(tell=_pass_over)).load_operators()
+        return await work(database, vault)
+
+    return _run(config, on_books, command_timeout_ms=LONG_TIMEOUT_MS)
 
 
 def run_on_operators(
@@ -74,20 +94,32 @@ def run_on_operators(
     """
     if not may_make:
         _check_place(config)
-    may_create = may_make and config.database.url == EMBEDDED
-    try:
-        key = load_master_key(environ, config.database.data_dir, may_create=may_create)
-    except MasterKeyError as error:
-        raise CommandError(str(error), EXIT_USAGE) from None
+    vault = _vault(config, environ, may_create=may_make and config.database.url == EMBEDDED)
 
     async def on_operators(database: Database) -> Value:
-        return await work(PostgresOperatorStore(database, Vault(key)))
+        return await work(PostgresOperatorStore(database, vault, PutAside(tell=_warn)))
 
     async def on_made_database(database: Database) -> Value:
         await migrate(database)
         return await on_operators(database)
 
     return _run(config, on_made_database if may_make else on_operators, may_make=may_make)
+
+
+def _vault(config: Config, environ: Mapping[str, str], *, may_create: bool = False) -> Vault:
+    try:
+        return Vault(load_master_key(environ, config.database.data_dir, may_create=may_create))
+    except MasterKeyError as error:
+        raise CommandError(str(error), EXIT_USAGE) from None
+
+
+def _warn(row: Mapping[str, str]) -> None:
+    """Of an operator, the only rows that commands put aside."""
+    click.echo(f"getaway: operator {row['operator_id']} is put aside: {row['error']}", err=True)
+
+
+def _pass_over(_row: Mapping[str, str]) -> None:
+    """The books' own checks tell it."""
 
 
 def _run(

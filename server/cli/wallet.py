@@ -6,7 +6,7 @@ from uuid import UUID
 
 import click
 
-from server.cli.context import config_option, json_option, loaded_config
+from server.cli.context import config_option, environ_of, json_option, loaded_config
 from server.cli.kinds import IDENTIFIER
 from server.cli.output import print_json, print_table, time_text
 from server.cli.problems import CommandError
@@ -153,7 +153,9 @@ def _act(context: click.Context, action: Action, as_json: bool, options: dict[st
         reason=None if reason is None else _text("--reason", reason),
     )
     try:
-        record = run_on_wallet_actions(loaded_config(context), lambda actions: actions.act(request, _now_ms()))
+        record = run_on_wallet_actions(
+            loaded_config(context), lambda actions: actions.act(request, _now_ms()), environ_of(context)
+        )
     except ActionRefusedError as error:
         raise CommandError(str(error)) from None
     if as_json:

@@ -35,14 +35,22 @@ def _nobody(_table: str, _count: int) -> None:
     """Nobody counts."""
 
 
+def _log(what: dict[str, str]) -> None:
+    log.error("a row is put aside", extra=what)
+
+
 class PutAside:
-    """The rows of this process that do not open, by table and key. ``count`` is told how many of a table there are.
+    """The rows of this process that do not open, by table and key. ``count`` is told how many of a table there are,
+    and ``tell`` which, instead of the log.
 
     An error names a row when it is put aside for the first time: its table, its key, and what is wrong, but no value.
     """
 
-    def __init__(self, count: Callable[[str, int], None] = _nobody) -> None:
+    def __init__(
+        self, count: Callable[[str, int], None] = _nobody, tell: Callable[[dict[str, str]], None] = _log
+    ) -> None:
         self._count = count
+        self._tell = tell
         self._keys: dict[str, set[Key]] = {}
 
     def opened(self, table: str, rows: Iterable[Row], open_row: Callable[[Row], Value]) -> list[Value]:
@@ -77,7 +85,7 @@ class PutAside:
         if len(keys) < KEPT_MAX:
             keys.add(key)
             self._count(table, len(keys))
-        log.error("a row is put aside", extra=_names(table, key) | {"error": _told(error)})
+        self._tell(_names(table, key) | {"error": told(error)})
 
     def _is_well(self, table: str, key: Key) -> None:
         keys = self._keys.get(table)
@@ -97,6 +105,6 @@ def _names(table: str, key: Key) -> dict[str, str]:
     return {"table": table, "operator_id": str(key[0]), KEYS[table]: str(key[1])}
 
 
-def _told(error: Exception) -> str:
+def told(error: Exception) -> str:
     """Of errors that are not ours only the type: their texts may quote the value."""
     return str(error) if isinstance(error, (VaultError, RowMacError)) else type(error).__name__

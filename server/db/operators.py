@@ -32,7 +32,7 @@ _MARK = "INSERT INTO master_key_mark (mark) VALUES ($1) ON CONFLICT (is_only) DO
 
 _MARKED = "SELECT mark FROM master_key_mark"
 
-_SELECT = """
+SELECT_OPERATORS = """
 SELECT o.*, (
     SELECT jsonb_object_agg(c.currency, CASE WHEN c.min_bet_minor IS NULL THEN NULL ELSE jsonb_build_array(
         c.min_bet_minor, c.max_bet_minor, c.bet_step_minor, c.max_payout_minor) END)::text
@@ -84,7 +84,7 @@ class PostgresOperatorStore:
             await connection.execute(_MARK, self._vault.macs.mark)
             return await self._signed(connection, operator_id)
 
-        return self._operator(await self._database.in_transaction(create))
+        return self.opened(await self._database.in_transaction(create))
 
     async def load_operators(self) -> list[Operator]:
         """All operators that open, oldest first; the others are put aside.
@@ -93,14 +93,14 @@ class PostgresOperatorStore:
         """
 
         async def read(connection: Connection) -> tuple[list[Row], bytes | None]:
-            rows = await connection.fetch(_SELECT + "ORDER BY o.created_at_ms, o.operator_id")
+            rows = await connection.fetch(SELECT_OPERATORS + "ORDER BY o.created_at_ms, o.operator_id")
             return rows, await connection.fetchval(_MARKED)
 
         rows, mark = await self._database.run(read)
         if rows and mark != self._vault.macs.mark and not any(map(self._opens, rows)):
             raise VaultError("no operator opens: is this the master key that the database was written with?")
         self._aside.keep_only("operators", rows)
-        return self._aside.opened("operators", rows, self._operator)
+        return self._aside.opened("operators", rows, self.opened)
 
     async def change_operator(self, operator_id: UUID, change: OperatorChange, now_ms: int) -> Operator | None:
         """Change what is named; the rest stays. Raises ``VaultError`` if the row is not one that we wrote."""
@@ -136,17 +136,17 @@ class PostgresOperatorStore:
             return await self._signed(connection, operator_id)
 
         row = await self._database.in_transaction(apply)
-        return None if row is None else self._operator(row)
+        return None if row is None else self.opened(row)
 
     async def _read(self, connection: Connection, operator_id: UUID) -> Row:
-        row = await connection.fetchrow(_SELECT + "WHERE o.operator_id = $1", operator_id)
+        row = await connection.fetchrow(SELECT_OPERATORS + "WHERE o.operator_id = $1", operator_id)
         assert row is not None, "the row was locked or just written"
         return row
 
     async def _signed(self, connection: Connection, operator_id: UUID) -> Row:
         """The row as it was written just now, with its code."""
         row = await self._read(connection, operator_id)
-        await connection.execute(_SIGN, operator_id, self._vault.macs.of_row(OPERATOR, _covered(row)))
+        await connection.execute(_SIGN, operator_id, self._vault.macs.of_row(OPERATOR, covered(row)))
         return await self._read(connection, operator_id)
 
     async def _store_currencies(
@@ -162,25 +162,26 @@ class PostgresOperatorStore:
         await connection.executemany(_CURRENCY, rows)
 
     def _seal(self, operator_id: UUID, name: str, secret: str) -> bytes:
-        return self._vault.seal(secret.encode("utf-8"), _context(operator_id, name))
+        return self._vault.seal(secret.encode("utf-8"), secret_context(operator_id, name))
 
     def _open(self, row: Row, name: str) -> str:
-        return self._vault.open(row[f"{name}_sealed"], _context(row["operator_id"], name)).decode("utf-8")
+        return self._vault.open(row[f"{name}_sealed"], secret_context(row["operator_id"], name)).decode("utf-8")
 
     def _check(self, row: Row) -> None:
         try:
-            self._vault.macs.check(OPERATOR, _covered(row), row["mac"])
+            self._vault.macs.check(OPERATOR, covered(row), row["mac"])
         except RowMacError as error:
             raise VaultError(f"operator {row['operator_id']} can't be used: {error}") from None
 
     def _opens(self, row: Row) -> bool:
         try:
-            self._operator(row)
+            self.opened(row)
         except DOES_NOT_OPEN:
             return False
         return True
 
-    def _operator(self, row: Row) -> Operator:
+    def opened(self, row: Row) -> Operator:
+        """A row of ``SELECT_OPERATORS``. Raises ``VaultError`` and other errors of ``DOES_NOT_OPEN``."""
         self._check(row)
         return Operator(
             operator_id=plain_uuid(row["operator_id"]),
@@ -198,11 +199,12 @@ class PostgresOperatorStore:
         )
 
 
-def _context(operator_id: UUID, name: str) -> bytes:
+def secret_context(operator_id: UUID, name: str) -> bytes:
+    """A secret is sealed for one operator and one use."""
     return f"operator:{operator_id}:{name}".encode("ascii")
 
 
-def _covered(row: Row) -> dict[str, Any]:
+def covered(row: Row) -> dict[str, Any]:
     """The row as its code covers it: with the currencies in an order of ours, not of a document's text."""
     limits: dict[str, list[int] | None] = json.loads(row["currencies"] or "{}")
     return {**row, "currencies": [[currency, values] for currency, values in sorted(limits.items())]}

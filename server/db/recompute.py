@@ -54,13 +54,13 @@ GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 async def check_outcomes(connection: Connection, scope: Scope) -> CheckResult:
     """Every ended round from its seeds, in batches: a history of any length needs the same memory."""
     rule = "an ended round reveals the seed that was promised, and its outcome follows from the seeds"
-    return await _streamed(connection, "fairness", rule, (_ENDED, *scope.arguments), _outcome_finding)
+    return await streamed(connection, "fairness", rule, (_ENDED, *scope.arguments), _outcome_finding)
 
 
 async def check_bodies(connection: Connection, scope: Scope) -> CheckResult:
     """What the wallets were told of each transaction, in batches."""
     rule = "the stored bytes of a wallet call say what its transaction and its round say"
-    return await _streamed(connection, "body", rule, (_SENT, *scope.arguments), _body_finding)
+    return await streamed(connection, "body", rule, (_SENT, *scope.arguments), _body_finding)
 
 
 async def check_revenue(connection: Connection, scope: Scope) -> CheckResult:
@@ -79,9 +79,10 @@ async def check_revenue(connection: Connection, scope: Scope) -> CheckResult:
     return CheckResult("revenue", rule, len(found), tuple(found[:SHOWN_MAX]))
 
 
-async def _streamed(
+async def streamed(
     connection: Connection, name: str, rule: str, query: tuple[Any, ...], judge: Callable[[Row], Finding | None]
 ) -> CheckResult:
+    """A check that ``judge`` makes of each row of a query, in batches."""
     total = 0
     shown: list[Finding] = []
     async for row in connection.cursor(*query, prefetch=BATCH_ROWS):

@@ -5,7 +5,9 @@ from uuid import UUID
 from actors.records import CallKind, CallStatus
 from server.db.database import Connection, Database
 from server.db.rows import Row
+from server.row_macs import CALL, RowMacError
 from server.undelivered import Action, ActionRecord, ActionRefusedError, ActionRequest, UndeliveredCall
+from server.vault import Vault
 
 _LIST = """
 SELECT t.operator_id, t.operator_tx_id, t.round_id, t.kind, t.amount_minor, r.currency, t.status, t.attempts,
@@ -17,7 +19,7 @@ ORDER BY t.created_at_ms, t.operator_id, t.operator_tx_id
 """
 
 _LOCK = """
-SELECT operator_id, kind, status, claim_node IS NOT NULL AND next_attempt_at_ms > $3 AS is_claimed
+SELECT *, claim_node IS NOT NULL AND next_attempt_at_ms > $3 AS is_claimed
 FROM transactions WHERE operator_tx_id = $1 AND ($2::uuid IS NULL OR operator_id = $2) FOR UPDATE
 """
 
@@ -45,10 +47,11 @@ _AFTER = {Action.RETRY: CallStatus.PENDING, Action.RESOLVE: CallStatus.ACKNOWLED
 
 
 class PostgresWalletActions:
-    """Raises ``actors.ports.LedgerUnavailableError`` on database trouble."""
+    """Raises ``actors.ports.LedgerUnavailableError`` on database trouble. Only with a ``vault`` can it ``act``."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, vault: Vault | None = None) -> None:
         self._database = database
+        self._vault = vault
 
     async def undelivered(self, operator_id: UUID | None, created_until_ms: int) -> list[UndeliveredCall]:
         """Parked calls, and pending ones that were created until then (unix ms), the oldest first."""
@@ -61,8 +64,15 @@ class PostgresWalletActions:
     async def act(self, request: ActionRequest, now_ms: int) -> ActionRecord:
         """Do it and record it, in one transaction. Raises ``ActionRefusedError``."""
 
+        assert self._vault is not None
+        macs = self._vault.macs
+
         async def work(connection: Connection) -> ActionRecord:
             row = _only(request, await connection.fetch(_LOCK, request.operator_tx_id, request.operator_id, now_ms))
+            try:
+                macs.check(CALL, row, row["mac"])
+            except RowMacError as error:
+                raise ActionRefusedError(f"{request.operator_tx_id} is no call of ours: {error}") from None
             record = ActionRecord(
                 operator_id=row["operator_id"],
                 operator_tx_id=request.operator_tx_id,

@@ -17,6 +17,7 @@ from server.web.services import SessionFrame
 from tests.helpers import books
 from tests.helpers.game import operator
 from tests.helpers.memory_ledger import MemoryLedger
+from tests.helpers.signed_rows import sign_operator
 
 ADD_OPERATOR = """
 INSERT INTO operators
@@ -109,11 +110,17 @@ class PostgresWorld(World):
         super().__init__(PostgresLedger(database, vault))
         self._database = database
         self._reports = PostgresReports(database)
+        self._vault = vault
         self._frames = PostgresSessionFrames(database, vault)
 
     async def add_operator(self, operator_id=None):
         added = operator(operator_id=operator_id or uuid4())
-        await self._database.run(lambda connection: connection.execute(ADD_OPERATOR, added.operator_id))
+
+        async def add(connection):
+            await connection.execute(ADD_OPERATOR, added.operator_id)
+            await sign_operator(connection, self._vault, added.operator_id)
+
+        await self._database.in_transaction(add)
         return added
 
     async def call_states(self, live):
@@ -132,10 +139,10 @@ class PostgresWorld(World):
 
 
 @asynccontextmanager
-async def open_world(database_url: str | None) -> AsyncIterator[World]:
+async def open_world(database_url: str | None, vault: Vault | None = None) -> AsyncIterator[World]:
     """On PostgreSQL, or on the twin when there is no URL."""
     if database_url is None:
         yield MemoryWorld(MemoryLedger())
         return
     async with open_database(database_url, Path()) as database:
-        yield PostgresWorld(database, Vault(bytes(32)))
+        yield PostgresWorld(database, vault or Vault(bytes(32)))

@@ -1,6 +1,9 @@
 """Rows that a test wrote by SQL get their codes, as if the server had written them."""
 
-from server.row_macs import BET, CALL, END, SESSION, START, RowKind
+from uuid import UUID
+
+from server.db.operators import SELECT_OPERATORS, covered, secret_context
+from server.row_macs import BET, CALL, END, OPERATOR, SESSION, START, RowKind
 from server.vault import Vault
 
 CHUNK = 20_000
@@ -29,3 +32,13 @@ async def sign_all(connection, vault: Vault) -> None:
                 [str(row[key]) for row in part],
                 [vault.macs.of_row(kind, row) for row in part],
             )
+
+
+async def sign_operator(connection, vault: Vault, operator_id: UUID) -> None:
+    """With secrets that open."""
+    for name in ("api_key", "hmac_secret"):
+        sealed = vault.seal(name.encode(), secret_context(operator_id, name))
+        await connection.execute(f"UPDATE operators SET {name}_sealed = $2 WHERE operator_id = $1", operator_id, sealed)
+    row = await connection.fetchrow(SELECT_OPERATORS + "WHERE o.operator_id = $1", operator_id)
+    mac = vault.macs.of_row(OPERATOR, covered(row))
+    await connection.execute("UPDATE operators SET mac = $2 WHERE operator_id = $1", operator_id, mac)

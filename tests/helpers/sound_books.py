@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
+import trio
+
 from actors.records import CallKind, CallStatus
 from server.db.database import open_database
 from server.vault import Vault
@@ -13,7 +15,9 @@ from tests.helpers.books import NOON_MS
 from tests.helpers.command_line import MASTER_KEY, CommandLine, Done
 from tests.helpers.ledger_worlds import PostgresWorld
 from tests.helpers.postgres import PostgresServer
+from tests.helpers.signed_rows import sign_all
 
+VAULT = Vault(base64.b64decode(MASTER_KEY))
 NOW_MS = NOON_MS + 30_000
 NEXT_DAY_MS = NOON_MS + 86_400_000
 
@@ -32,6 +36,15 @@ class Books:
         filled = [self.text(statement) for statement in statements]
         self.server.execute("SET session_replication_role = replica", *filled, url=self.url)
 
+    def sign(self) -> None:
+        """All rows as they are now get the codes that the server would have given them."""
+
+        async def run() -> None:
+            async with open_database(self.url, Path()) as database:
+                await database.in_transaction(lambda connection: sign_all(connection, VAULT))
+
+        trio.run(run)
+
     def text(self, pattern: str) -> str:
         return pattern.format_map(self.names)
 
@@ -43,6 +56,11 @@ class Books:
         found = {check["check"]: check["shown"] for check in document["checks"] if check["differences"]}
         return {check: sorted(self.named(row["subject"]) for row in shown) for check, shown in found.items()}
 
+    def unlike_ours(self, document: dict) -> set[str]:
+        """The rows that the server has not written as they are."""
+        found = self.findings(document)
+        return {subject for check, subjects in found.items() if check.startswith("written_") for subject in subjects}
+
     def named(self, text: str) -> str:
         for name, value in self.names.items():
             text = text.replace(str(value), name)
@@ -52,7 +70,7 @@ class Books:
 async def fill(url: str) -> dict[str, UUID]:
     """A round in every state, and three rounds in one session, the last of them on the next day."""
     async with open_database(url, Path()) as database:
-        world = PostgresWorld(database, Vault(base64.b64decode(MASTER_KEY)))
+        world = PostgresWorld(database, VAULT)
         owner = await world.ledger.register_node("node-a", NOON_MS)
         first, second = await world.add_operator(), await world.add_operator()
         rounds = {}

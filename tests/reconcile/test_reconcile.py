@@ -1,6 +1,7 @@
 """``getaway reconcile`` on real books: sound ones are equal, and whatever is ruined in them is named exactly."""
 
 import json
+from uuid import UUID
 
 import pytest
 
@@ -162,7 +163,7 @@ DAMAGES = {
         {"owner": ["round flying"]},
     ),
     "an owner that was started again": (
-        [f"INSERT INTO nodes VALUES ('node-a', 99, {NOW_MS - 60_001}, {NOW_MS})"],
+        [f"INSERT INTO nodes SELECT 'node-a', 1 + max(epoch), {NOW_MS - 60_001}, {NOW_MS} FROM nodes"],
         {"owner": ["round betting", "round flying"]},
     ),
     "revenue on another day": (
@@ -188,7 +189,7 @@ def test_sound_books_are_equal(sound):
     assert (done.status, done.err) == (0, "")
     document = done.document
     assert (document["equal"], document["operator_file"], document["differences"]) == (True, None, [])
-    assert [check["differences"] for check in document["checks"]] == [0] * 16
+    assert [check["differences"] for check in document["checks"]] == [0] * 20
     assert document["compared"]["rounds"] >= 10 and document["compared"]["transactions"] >= 10
     text = sound.reconcile()
     assert (text.status, text.err) == (0, "")
@@ -252,7 +253,8 @@ def test_damage_is_found_and_named(name, sound):
     sound.damage(*statements)
     done = sound.reconcile("--json")
     assert (done.status, done.err) == (1, "")
-    assert sound.findings(json.loads(done.out)) == expected
+    found = sound.findings(json.loads(done.out))
+    assert {check: subjects for check, subjects in found.items() if not check.startswith("written_")} == expected
     text = sound.reconcile()
     assert text.status == 1
     shown = sound.named(text.out)
@@ -308,6 +310,7 @@ def test_parked_and_overdue_calls_are_listed_and_are_no_difference(sound):
         set_call("win-{owed}", f"created_at_ms = {NOW_MS - 600_001}"),
         set_call("bet-{betting}", f"created_at_ms = {NOW_MS - 600_000}"),
     )
+    sound.sign()
     document = sound.reconcile("--json").document
     assert document["parked"]["count"] == 1
     assert document["parked"]["shown"][0] == {
@@ -341,3 +344,76 @@ def test_wrong_usage(sound, tmp_path):
     nobody = "00000000-0000-4000-8000-000000000000"
     assert refusal(1, "reconcile", "--operator", nobody) == f"getaway: there is no operator {nobody}"
     assert "the database can't be used" in refusal(3, "reconcile", GETAWAY_DATABASE_URL="postgresql://127.0.0.1:1/x")
+
+
+UNLIKE_OURS = {
+    "round won": set_round("won", "max_payout_minor = max_payout_minor - 1"),
+    "round lost": set_round("lost", "reason = NULL, end_mac = NULL"),
+    "round later": set_round("later", "end_mac = (SELECT end_mac FROM rounds WHERE round_id = '{lost}')"),
+    "round declined": set_round("declined", "reason = 'interrupted'"),
+    "round refunded": set_round("refunded", "started_at_ms = started_at_ms + 1"),
+    "round flying": set_round("flying", "started_at_ms = started_at_ms - 1000"),
+    "round betting": set_round("betting", "server_seed_sealed = ''"),
+    "bet-betting": set_call("bet-{betting}", "created_at_ms = created_at_ms + 1"),
+    "win-won": set_call("win-{won}", "mac = NULL"),
+    "win-owed": set_call("win-{owed}", "position = position + 1"),
+    "session regular": "UPDATE sessions SET token_digest = sha256('x') WHERE session_id = '{regular}'",
+    "session fresh": "UPDATE sessions SET server_seed_sealed = '' WHERE session_id = '{fresh}'",
+    "operator first": "UPDATE operators SET wallet_callback_url = 'https://x.example' WHERE operator_id = '{first}'",
+    "operator second": "UPDATE operators SET hmac_secret_sealed = '' WHERE operator_id = '{second}'",
+}
+
+
+@pytest.mark.parametrize("subject", UNLIKE_OURS)
+def test_a_row_that_is_not_as_the_server_wrote_it_is_found(subject, sound):
+    """Although the books agree with themselves."""
+    sound.damage(UNLIKE_OURS[subject])
+    done = sound.reconcile("--json")
+    assert (done.status, done.err) == (1, "")
+    document = json.loads(done.out)
+    assert sound.unlike_ours(document) == {subject}
+    assert sum(check["differences"] for check in document["checks"]) == 1
+
+
+def test_books_that_were_made_up_whole_are_found(sound):
+    """A session, a round with seeds that their maker knows, an acknowledged bet and win, and the revenue of it all."""
+    sound.names["forged"] = UUID(int=666)
+    columns = "operator_player_id, currency, amount_minor, client_seed, nonce, server_seed_hash, rtp_bps"
+    columns += (
+        ", max_win_multiplier, rev_share_bps, max_payout_minor, growth_rate_per_ms, status, owner_node, owner_epoch"
+    )
+    columns += ", created_at_ms, started_at_ms, settled_at_ms, result, realized_hundredths, payout_minor, server_seed"
+    columns += ", crash_hundredths, map_seed, loot_seed, guard_seed"
+    body = (
+        "convert_to(replace(replace(convert_from(body, 'UTF8'), '{won}', '{forged}'), '{regular}', '{forged}'), 'UTF8')"
+    )
+    sound.damage(
+        f"""INSERT INTO rounds (operator_id, round_id, session_id, server_seed_sealed, {columns})
+        SELECT operator_id, '{{forged}}', '{{forged}}', '', {columns} FROM rounds WHERE round_id = '{{won}}'""",
+        """INSERT INTO sessions (operator_id, session_id, operator_player_id, currency, balance_minor, token_digest,
+            created_at_ms, expires_at_ms, client_seed, nonce, server_seed_hash, server_seed_sealed)
+        SELECT operator_id, '{forged}', operator_player_id, currency, balance_minor, sha256('known'), created_at_ms,
+            expires_at_ms, client_seed, 2, server_seed_hash, '' FROM sessions WHERE session_id = '{regular}'""",
+        f"""INSERT INTO transactions (operator_id, operator_tx_id, round_id, session_id, kind, amount_minor, body,
+            position, status, created_at_ms, next_attempt_at_ms, acknowledged_at_ms, attempts)
+        SELECT operator_id, kind || '-{{forged}}', '{{forged}}', '{{forged}}', kind, amount_minor, {body},
+            position, status, created_at_ms, next_attempt_at_ms, acknowledged_at_ms, attempts
+        FROM transactions WHERE round_id = '{{won}}'""",
+        "UPDATE revenue_days SET stakes_minor = stakes_minor + 100, payouts_minor = payouts_minor + 155,"
+        f" rounds = rounds + 1 {OF_TODAY} AND operator_id = '{{first}}'",
+    )
+    document = json.loads(sound.reconcile("--json").out)
+    found = sound.findings(document)
+    assert found == {
+        "written_sessions": ["session forged"],
+        "written_rounds": ["round forged"],
+        "written_calls": ["bet-forged", "win-forged"],
+    }
+
+
+def test_another_master_key_is_told_as_what_it_is(sound):
+    """Not as books of which no row is ours."""
+    key = "eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHg="
+    done = sound.getaway("reconcile", GETAWAY_MASTER_KEY=key)
+    assert (done.status, done.out) == (2, "")
+    assert "is this the master key that the database was written with?" in done.err

@@ -15,6 +15,7 @@ from tests.helpers import books
 from tests.helpers.books import NOON_MS
 from tests.helpers.command_line import CommandLine, on_database
 from tests.helpers.ledger_worlds import open_world
+from tests.helpers.sound_books import VAULT
 
 ANOTHER = "11111111-1111-4111-8111-111111111111"
 
@@ -42,7 +43,7 @@ class Books:
 
 @asynccontextmanager
 async def open_books(url: str):
-    async with open_world(url) as world:
+    async with open_world(url, VAULT) as world:
         owner = await world.ledger.register_node("node-a", NOON_MS)
         yield Books(world, owner, await world.add_operator())
 
@@ -105,6 +106,23 @@ def test_a_retry_makes_a_parked_call_pending_and_due(getaway, owed, emptied_data
     listed = getaway("wallet", "list", "--json").document
     now_ms = 2 * NOON_MS
     assert told(emptied_database_url, claimed) == set(owed)
+
+
+@pytest.mark.parametrize("command", [("retry",), ("resolve", "--reason", "booked")], ids=["retry", "resolve"])
+def test_a_call_that_is_not_ours_is_neither_retried_nor_resolved(
+    getaway, owed, postgres, emptied_database_url, command
+):
+    """It says more than its round owes, for somebody who has parked it and waits for a person to send it."""
+    parked, _pending = owed
+    postgres.execute(
+        "SET session_replication_role = replica",
+        f"UPDATE transactions SET amount_minor = 15000 WHERE operator_tx_id = '{parked}'",
+        url=emptied_database_url,
+    )
+    name, *options = command
+    assert "no call of ours" in getaway.refusal(1, "wallet", name, parked, *options)
+    assert statuses(getaway)[parked] == "parked"
+    assert getaway("wallet", "audit", "--json").document == []
 
 
 def test_a_resolution_ends_a_call_without_sending_it(getaway, owed):
@@ -180,7 +198,7 @@ def test_what_is_being_sent_is_left_alone(getaway, owed, emptied_database_url):
 async def test_of_two_people_at_once_the_second_sees_what_the_first_did(emptied_database_url):
     async with open_books(emptied_database_url) as opened:
         tx_id = await opened.owe("parked", parked=True)
-        actions = PostgresWalletActions(opened.world._database)
+        actions = PostgresWalletActions(opened.world._database, VAULT)
         request = ActionRequest(
             action=Action.RESOLVE, operator_tx_id=tx_id, operator_id=None, by_whom="ann", reason="booked by hand"
         )
@@ -207,7 +225,7 @@ async def test_an_id_of_two_operators_asks_which(emptied_database_url):
         created = await opened.world.owned(opened.owner, "twin", operator=twin)
         live = await opened.world.fly(opened.owner, created, round_id=round_id)
         await opened.world.commit(books.cash_out(opened.owner, live))
-        actions = PostgresWalletActions(opened.world._database)
+        actions = PostgresWalletActions(opened.world._database, VAULT)
         request = ActionRequest(action=Action.RETRY, operator_tx_id=tx_id, operator_id=None, by_whom="ann", reason=None)
         with pytest.raises(ActionRefusedError, match="say which with --operator"):
             await actions.act(request, NOON_MS)
