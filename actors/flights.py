@@ -11,6 +11,7 @@ from uuid import UUID
 
 from actors.clock import ServerClock
 from actors.ports import SessionElsewhereError
+from actors.records import LiveRound
 
 log = logging.getLogger("getaway.flights")
 
@@ -50,21 +51,21 @@ class FlightMemory:
         """The session is asked of its owner: a flight that comes with it is given by who has flown it."""
         self._gone.pop(token_digest, None)
 
-    def has_ended(self, round_id: UUID) -> bool:
-        """Whether its end was stored by this life, or by another that was given it: a row that lives all the same is
-        older than what players and operators have been told."""
-        return round_id in self._ended or any(gone == round_id for gone, _ in self._gone.values())
+    def contradicts(self, live: LiveRound) -> bool:
+        """Whether what is stored is older than what this life has stored and told: the flight has ended, or it was
+        handed over and no failure of its new owner has brought it back."""
+        if live.round_id in self._ended:
+            return True
+        return live.interrupted_at_ms is None and any(gone == live.round_id for gone, _ in self._gone.values())
 
-    def check(self, round_id: UUID) -> None:
-        """Raise ``HistoryCutError`` if a round that is stored as live ``has_ended``; logged once a round."""
-        if not self.has_ended(round_id):
+    def check(self, live: LiveRound) -> None:
+        """Raise ``HistoryCutError`` for a live round of this life that memory ``contradicts``; logged once a round."""
+        if not self.contradicts(live):
             return
-        if round_id not in self._doubted:
-            self._doubted.add(round_id)
-            log.error(
-                "a round that has ended is stored as live: the database has gone back",
-                extra={"round_id": str(round_id)},
-            )
+        if live.round_id not in self._doubted:
+            self._doubted.add(live.round_id)
+            seen = {"round_id": str(live.round_id)}
+            log.error("a round that has ended is stored as live: the database has gone back", extra=seen)
         raise HistoryCutError("what is stored is older than what was told")
 
     def ended_in(self, session_id: UUID) -> frozenset[UUID]:

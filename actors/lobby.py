@@ -233,7 +233,7 @@ class Lobby:
         live = opened.live_round
         assert live is not None
         if opened.owns_round:
-            self._services.flights.check(live.round_id)
+            self._services.flights.check(live)
         is_whole = live.status is RoundStatus.FLYING and live.interrupted_at_ms is None
         if not opened.owns_round or not is_whole or live.round_id in self._failed:
             return None
@@ -393,8 +393,9 @@ class Lobby:
         """Whether no flight that this node has ended is stored as live. Usually there is none to ask for."""
         services = self._services
         for round_id in services.flights.ended_in(request.session_id):
-            if await services.reads.live_round(request.operator_id, round_id) is not None:
-                services.flights.check(round_id)
+            live = await services.reads.live_round(request.operator_id, round_id)
+            if live is not None:
+                services.flights.check(live)
         return True
 
     def has_given(self, request: SessionRequest) -> None:

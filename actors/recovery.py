@@ -126,7 +126,7 @@ class OrphanSweeper(Actor[None]):
     async def _end(self, live: LiveRound) -> None:
         assert live.interrupted_at_ms is not None, "taking a round notes it"
         try:
-            self._services.flights.check(live.round_id)
+            self._services.flights.check(live)
         except HistoryCutError:
             return  # Its end has been told, and may have been paid: a person has to look.
         ending = await resolve(self._services, live, live.interrupted_at_ms)

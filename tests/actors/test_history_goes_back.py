@@ -1,5 +1,7 @@
 """The database goes back under living nodes: what was told stays told, and no flight that has ended flies again."""
 
+from types import SimpleNamespace
+
 import pytest
 import trio
 
@@ -159,6 +161,22 @@ async def test_no_two_lives_share_an_epoch_although_the_database_went_back(autoj
             assert second.node.services.owner.epoch > lost.epoch
 
 
+async def test_a_flight_that_was_given_to_a_node_which_died_is_ended_by_the_giver(autojump_clock):
+    async with open_game() as game:
+        token = await game.launch(400)
+        async with open_game(beside=game, name="node-b") as other:
+            await trio.sleep(1.1)
+            await fly(await game.enter(token))
+            await (await other.enter(token)).until("welcome")
+        await trio.sleep(16)  # its lease, and a sweep
+        back = await game.enter(token)
+        assert (await back.until("welcome"))["history"][0]["reason"] == "interrupted"
+
+
+def live(round_id, interrupted_at_ms=None):
+    return SimpleNamespace(round_id=round_id, interrupted_at_ms=interrupted_at_ms)
+
+
 def test_memory_lasts_as_long_as_a_flight_would():
     class Clock:
         now = 1_000
@@ -171,15 +189,16 @@ def test_memory_lasts_as_long_as_a_flight_would():
     for number in range(5):
         memory.end("session", f"round-{number}", 2_000 + number)
     memory.go(b"digest", "given", 2_000)
-    assert all(memory.has_ended(f"round-{number}") for number in range(5))
-    assert memory.has_ended("given") and len(memory) == 6
+    assert all(memory.contradicts(live(f"round-{number}", 1_500)) for number in range(5))
+    assert memory.contradicts(live("given")) and len(memory) == 6
+    assert not memory.contradicts(live("given", 1_500)), "its new owner died"
     clock.now = 2_003
     memory.end("other", "another", 9_000)
     assert memory.ended_in("session") == {"round-3", "round-4"}
-    assert not memory.has_ended("given") and len(memory) == 3
+    assert not memory.contradicts(live("given")) and len(memory) == 3
     memory.go(b"digest", "given", 9_000)
     memory.ask_back(b"digest")
-    assert not memory.has_ended("given")
+    assert not memory.contradicts(live("given"))
     clock.now = 9_001
     memory.end("last", "of-all", 9_500)
     assert memory.ended_in("session") == memory.ended_in("other") == frozenset()

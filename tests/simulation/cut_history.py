@@ -1,0 +1,71 @@
+"""The mishap "the database goes back": restored from a backup, or a standby promoted without the newest commits.
+
+It happens under living nodes, which notice nothing at first, under one that is replaced meanwhile by another of its
+name, or while all are down. Until somebody has run what follows a restore, the players' side is what must hold.
+"""
+
+import trio
+
+SHARE = 0.15
+"""Worlds in which it happens."""
+AGE_S = (0.05, 0.5, 2.0, 5.0, 10.0, 30.0)
+HOW = ("under living nodes", "under living nodes", "under a life that is replaced", "with a restart")
+
+
+class CutHistory:
+    """Draws whether, when and how; one a world."""
+
+    def __init__(self, world) -> None:
+        self._world = world
+        self._rng = world.draws("history")
+        self._happens = not world.is_long and self._rng.random() < SHARE
+        self._how = self._rng.choice(HOW)
+        self._age_s = self._rng.choice(AGE_S)
+        self._cut_at = self._rng.uniform(2 + self._age_s, max(3 + self._age_s, world.play_s * 0.7))
+
+    async def happen(self) -> None:
+        """The backup, and later what makes it the present."""
+        if not self._happens:
+            return
+        world, rng = self._world, self._rng
+        await trio.sleep_until(self._cut_at - self._age_s)
+        backup = world.ledger.backup()
+        if self._how == "under a life that is replaced":
+            # Who registers now is not known after the cut.
+            for life in world.living():
+                life.kill("is killed after the backup")
+                world.begin(life.name)
+        await trio.sleep_until(self._cut_at)
+        if not world.playing:
+            return
+        world.faults.count(f"history cut {self._how}")
+        world.trace.note(f"the database goes back by {self._age_s} s {self._how}")
+        lives = world.living()
+        if self._how == "with a restart":
+            for life in lives:
+                life.kill("is stopped for the restore")
+        else:
+            for life in lives:
+                world.nursery.start_soon(self._begin_after, life)
+        world.cut(backup, is_quiet=_is_quiet(backup))
+        if self._how == "with a restart":
+            for name in sorted({life.name for life in lives} or {"node-a"}):
+                world.begin(name)
+        elif self._how == "under a life that is replaced" and lives:
+            life = rng.choice(lives)
+            life.pause()
+            world.begin(life.name)
+            await trio.sleep(rng.choice((0.5, 2.0, 6.0)))
+            life.go_on()
+
+    async def _begin_after(self, life) -> None:
+        """A node that finds itself unknown to the database stops, and is started again."""
+        await life.ended.wait()
+        await trio.sleep(1.0)
+        if self._world.playing:
+            self._world.begin(life.name)
+
+
+def _is_quiet(backup: dict) -> bool:
+    live = any(stored.finished is None for stored in backup["rounds"].values())
+    return not live and not any(stored.is_owed for stored in backup["calls"].values())
