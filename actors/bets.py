@@ -38,6 +38,8 @@ def place_error(
         return "round_in_progress"
     if is_draining:
         return "draining"
+    if not services.contact.is_in_time:
+        return "wallet_unavailable"
     if services.clock.now_ms() >= session.expires_at_ms:
         return "session_expired"
     if not services.operators.is_active(session.operator_id):

@@ -4,9 +4,19 @@ After an outage of the database every node's last heartbeat is old. Whoever came
 dead, so a node counts silence against others only once its own heartbeats have been recorded for a while again.
 """
 
+import math
+
 import trio
 
+from actors.clock import ServerClock
+from actors.ports import Pulse
+from actors.rules.clock_offset import ClockOffset
 from actors.settings import GameSettings
+
+DIFFERENCE_MS_WARNED = 250
+"""Of the machine's clock and the database's: worth a warning."""
+DIFFERENCE_MS_MAX = 1_000
+"""Beyond it a node is not ready and takes no bets: one of the two clocks is wrong, and its signatures may be stale."""
 
 BEATS_MISSED_MAX = 3
 """A node that could not record more beats than these is not ready for new players."""
@@ -18,16 +28,43 @@ _NEVER_MS = 10**12
 class LedgerContact:
     """Kept by the heartbeat, asked by all. Its beginning is the node's registration, a contact itself."""
 
-    def __init__(self, settings: GameSettings) -> None:
+    def __init__(self, settings: GameSettings, clock: ServerClock) -> None:
         self._lease_ms = settings.lease_ms
+        self._clock = clock
         self._gap_s_max = BEATS_MISSED_MAX * settings.heartbeat_ms / 1000
         self._since = self._beat_at = trio.current_time()
+        self._database = ClockOffset()
 
-    def beat(self) -> None:
-        """A heartbeat was recorded."""
+    def beat(self, pulse: Pulse, asked_at: float) -> int:
+        """A heartbeat that was sent at ``asked_at`` (trio's seconds) was recorded and answered with ``pulse``.
+
+        The house's time follows the database's: the step it took, in milliseconds.
+        """
         if not self.is_recent or self._since == float("inf"):
             self._since = trio.current_time()
         self._beat_at = trio.current_time()
+        self._database.learn(asked_at * 1000, pulse.database_ms, self._beat_at * 1000)
+        # The estimate is by trio's clock, which the steady one is carried by.
+        ahead_ms = self._database.ahead_ms + self._clock.trio_time(0) * 1000
+        return self._clock.follow_house(ahead_ms, self._database.doubt_ms)
+
+    @property
+    def difference_ms(self) -> float:
+        """How far the machine's clock is ahead of the database's, less what is in doubt. 0 before the first beat."""
+        if not self._database.is_known:
+            return 0.0
+        ahead_ms = self._clock.wall_ahead_ms - self._clock.trio_time(0) * 1000 - self._database.ahead_ms
+        return math.copysign(max(abs(ahead_ms) - self._database.doubt_ms, 0.0), ahead_ms)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether new players should come here."""
+        return self.is_recent and self.is_in_time
+
+    @property
+    def is_in_time(self) -> bool:
+        """Whether the machine's clock is near enough to the database's for new bets."""
+        return abs(self.difference_ms) <= DIFFERENCE_MS_MAX
 
     def failed(self) -> None:
         """A heartbeat could not be recorded."""

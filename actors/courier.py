@@ -73,9 +73,7 @@ class Courier(Actor[None]):
             self._may_hold_more, self._desk.has_unsent_claims = True, False
             if may_hold_more:
                 await services.reads.give_up_claims(services.owner, lanes.in_flight, services.clock.now_ms())
-            claimed = await services.reads.claim_due_calls(
-                services.owner, quotas, services.clock.now_ms(), services.settings.claim_ms
-            )
+            claimed = await services.reads.claim_due_calls(services.owner, quotas, services.settings.claim_ms)
         finally:
             self._is_claiming = False
         _note_backlogs(lanes, quotas, claimed)

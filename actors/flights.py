@@ -74,7 +74,7 @@ class FlightMemory:
 
     def _forget(self) -> None:
         """From the oldest on. One that lasts long keeps the ones behind it for as long, which is minutes."""
-        now_ms = self._clock.now_ms()
+        now_ms = self._clock.steady_ms()
         while self._gone and next(iter(self._gone.values()))[1] < now_ms:
             self._gone.popitem(last=False)
         while self._ended:

@@ -31,7 +31,6 @@ async def open_session(services: Services, digest: bytes) -> OpenedSession | Non
         digest,
         services.owner,
         services.contact.lease_ms,
-        services.clock.now_ms(),
         services.entropy.server_seed(),
     )
 
@@ -48,7 +47,7 @@ async def open_or_ask(services: Services, digest: bytes, is_draining: Callable[[
     is_here = False
     services.flights.ask_back(digest)
     try:
-        await services.reads.request_session(digest, services.owner, services.clock.now_ms())
+        await services.reads.request_session(digest, services.owner)
         opened = await _look_for(services, digest, is_draining)
         is_here = True
         return opened
@@ -135,7 +134,7 @@ class HandOvers(Actor[None]):
 
     async def _has_company(self) -> bool:
         services = self._services
-        return await services.reads.has_company(services.owner, services.contact.lease_ms, services.clock.now_ms())
+        return await services.reads.has_company(services.owner, services.contact.lease_ms)
 
     async def _serve(self) -> None:
         services = self._services
@@ -143,7 +142,6 @@ class HandOvers(Actor[None]):
         requests = await services.reads.session_requests(
             services.owner,
             services.settings.lease_ms,
-            services.clock.now_ms(),
             services.settings.handover_patience_ms,
         )
         for request in requests:
@@ -171,9 +169,7 @@ class HandOvers(Actor[None]):
 
     async def _move(self, request: SessionRequest) -> bool:
         services = self._services
-        return await services.reads.move_session(
-            services.owner, request, services.settings.lease_ms, services.clock.now_ms()
-        )
+        return await services.reads.move_session(services.owner, request, services.settings.lease_ms)
 
     async def _take_up(self, request: SessionRequest) -> None:
         """Where the ledger fails the request stays, and comes again."""

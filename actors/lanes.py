@@ -35,7 +35,7 @@ class Lane:
     @property
     def permits(self) -> bool:
         """Whether a call may begin now."""
-        return self._breaker.permits(self._clock.now_ms())
+        return self._breaker.permits(self._clock.steady_ms())
 
     @property
     def is_busy(self) -> bool:
@@ -53,7 +53,7 @@ class Lane:
         now_ms = self._clock.now_ms()
         # What its claim has outlived is not in flight here any more, whatever became of it.
         self._deliveries = {tx_id: until_ms for tx_id, until_ms in self._deliveries.items() if until_ms > now_ms}
-        if not self._breaker.permits(now_ms):
+        if not self._breaker.permits(self._clock.steady_ms()):
             return 0
         return 1 if self._breaker.is_open else self._deliveries_max - len(self._deliveries)
 
@@ -83,7 +83,7 @@ class Lane:
 
     def begin(self) -> bool:
         """Begin a permitted call; whether it is the breaker's trial."""
-        return self._breaker.begin(self._clock.now_ms())
+        return self._breaker.begin(self._clock.steady_ms())
 
     def note(self, kind: CallKind, answer: WalletAnswer, *, was_trial: bool) -> None:
         """Tell the breaker what became of a call.
@@ -98,7 +98,7 @@ class Lane:
             self._note_success()
 
     def _note_failure(self, detail: str, *, was_trial: bool) -> None:
-        if self._breaker.failed(self._clock.now_ms(), was_trial=was_trial):
+        if self._breaker.failed(self._clock.steady_ms(), was_trial=was_trial):
             log.warning(
                 "a wallet keeps failing: its breaker opens",
                 extra={"operator_id": str(self.operator_id), "detail": detail},

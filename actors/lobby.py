@@ -252,7 +252,7 @@ class Lobby:
         """A stored live round without an actor: its owner is dead, or an answer of the ledger was lost."""
         assert opened.live_round is not None
         await self.sweeper.sweep()
-        now_ms = self._services.clock.now_ms()
+        now_ms = self._services.clock.cautious_ms()
         live = opened.live_round
         if await resolve_stored(self._services, live.operator_id, live.round_id, now_ms) is not None:
             self._deliver(live.operator_id)
@@ -336,7 +336,7 @@ class Lobby:
         """A round actor is never restarted with its memory lost: its round is ended from what is stored."""
         placed = actor.placed
         self._failed.add(placed.round_id)
-        now_ms = self._services.clock.now_ms()
+        now_ms = self._services.clock.cautious_ms()
         finished = await resolve_stored(self._services, placed.operator_id, placed.round_id, now_ms)
         self._failed.discard(placed.round_id)
         actor.is_over = finished is not None

@@ -46,7 +46,7 @@ class WalletNews:
 
 @dataclass(frozen=True, slots=True)
 class Cashout:
-    """A player's cash-out, received at ``received_at_ms``."""
+    """A player's cash-out, received at ``received_at_ms`` by the steady clock."""
 
     frame_id: str | None
     received_at_ms: int

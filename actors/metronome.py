@@ -33,7 +33,7 @@ LATE_MS_MAX = 5
 
 @dataclass(slots=True, eq=False)
 class Flight:
-    """A live round to stream: it started on a beat and is silent from ``ends_at_ms`` on (unix milliseconds).
+    """A live round to stream: it started on a beat and is silent from ``ends_at_ms`` on, both by the steady clock.
 
     ``target`` is who watches: nobody, at first. ``over`` once it has left: whoever learns of the start late must not
     bring it back. ``cohort`` while it is streamed.
@@ -123,8 +123,8 @@ class Cohort:
 
 
 class Metronome(Actor[None]):
-    """Beats at whole multiples of ``beat_ms`` of unix time. A beat that is late by a tick is skipped: the next tick of
-    its cohorts is due already. ``framed`` makes of a tick's JSON what the targets take."""
+    """Beats at whole multiples of ``beat_ms`` of the steady clock. A beat that is late by a tick is skipped: the next
+    tick of its cohorts is due already. ``framed`` makes of a tick's JSON what the targets take."""
 
     def __init__(self, clock: ServerClock, curve: GrowthCurve, tick_ms: int, framed: Callable[[bytes], bytes]) -> None:
         super().__init__("metronome", 1)
@@ -136,14 +136,14 @@ class Metronome(Actor[None]):
         self.beat_ms = tick_ms // max(beats for beats in range(1, beats_max + 1) if tick_ms % beats == 0)
         self._cohorts: defaultdict[int, dict[int, Cohort]] = defaultdict(dict)
         """By the moment within a tick at which their ticks are due, then by the number that their first has among all
-        ticks of unix time."""
+        ticks of that clock."""
         self._frames: list[bytes] = []
         self._reminders = Reminders()
         self._joined = trio.Event()
 
     def next_beat_ms(self) -> int:
-        """The first beat at or after now, in unix milliseconds."""
-        return -(-self._clock.now_ms() // self.beat_ms) * self.beat_ms
+        """The first beat at or after now, by the steady clock."""
+        return -(-self._clock.steady_ms() // self.beat_ms) * self.beat_ms
 
     def join(self, flight: Flight) -> None:
         """Stream the flight's ticks from the next beat on, unless it is over."""
@@ -176,7 +176,7 @@ class Metronome(Actor[None]):
                 del self._cohorts[phase_ms]
 
     def _first_tick(self, flight: Flight) -> tuple[int, int]:
-        """The tick of unix time that is the flight's first, and when, within a tick, it is due: at the flight's start,
+        """The tick of that clock that is the flight's first, and when, within a tick, it is due: at the flight's start,
         or the first beat after it.
 
         A round that another node has started may have begun on another beat than ours.
@@ -194,7 +194,7 @@ class Metronome(Actor[None]):
             reminded_ms = self._reminders.next_ms()
             comes_first = reminded_ms < beat_ms - LATE_MS_MAX
             await self._clock.sleep_until_ms(int(reminded_ms) if comes_first else beat_ms)
-            now_ms = self._clock.now_ms()
+            now_ms = self._clock.steady_ms()
             self._reminders.make_due(now_ms)
             if comes_first:
                 continue

@@ -78,7 +78,8 @@ async def open_node(name: str, settings: GameSettings, clock: ServerClock, ports
 
     Raises ``LedgerUnavailableError`` if the node can't be registered or the operators can't be loaded.
     """
-    owner = await ports.ledger.register_node(name, clock.now_ms())
+    clock.look()
+    owner = await ports.ledger.register_node(name, clock.cautious_ms())
     directory = OperatorDirectory(ports.operators, settings.operator_refresh_ms)
     await directory.refresh()
     services = Services(
@@ -92,11 +93,14 @@ async def open_node(name: str, settings: GameSettings, clock: ServerClock, ports
         gateway=ports.gateway,
         metronome=Metronome(clock, GrowthCurve(settings.growth_rate_per_ms), settings.tick_ms, ports.framed),
         observer=ports.observer,
-        contact=LedgerContact(settings),
+        contact=LedgerContact(settings, clock),
         tally=RoundTally(settings),
         flights=FlightMemory(clock),
     )
     fenced = trio.Event()
+    heartbeat = Heartbeat(services, fenced.set)
+    # Before anything is stored or judged by this node its clock is the house's.
+    await heartbeat.beat()
     async with (
         _supervised(services) as foundation,
         _supervised(services) as wallets,
@@ -109,7 +113,7 @@ async def open_node(name: str, settings: GameSettings, clock: ServerClock, ports
         looks = services.ledger.fail_overdue, desk.fail_overdue, services.waits.fail_overdue, *ports.looks
         foundation.start(Patrol(*looks), Policy.RESTART)
         foundation.start(directory, Policy.RESTART)
-        foundation.start(Heartbeat(services, fenced.set), Policy.RESTART)
+        foundation.start(heartbeat, Policy.RESTART)
         rounds.start(services.metronome, Policy.RESTART)
         rounds.start(lobby.sweeper, Policy.RESTART)
         rounds.start(HandOvers(services, lobby, rounds.run_beside), Policy.RESTART)

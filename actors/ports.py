@@ -29,8 +29,23 @@ class LedgerUnavailableError(Exception):
     """The ledger could not say whether it applied anything: repeat the same transitions, or read."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pulse:
+    """What the ledger answers to a heartbeat."""
+
+    database_ms: int
+    """The database's clock when it recorded the beat: unix milliseconds. All nodes judge each other by it."""
+    before_ms: int | None
+    """The beat of this life that it had recorded before; ``None``: it knows of no such life."""
+    is_superseded: bool
+    """A newer life of this node exists: nothing was recorded, and this one must stop."""
+
+
 class Ledger(Protocol):
-    """Durable state. Every method is one crossing to the database and raises ``LedgerUnavailableError`` on trouble."""
+    """Durable state. Every method is one crossing to the database and raises ``LedgerUnavailableError`` on trouble.
+
+    Who lives, and what is due, is judged by the database's clock, which all nodes share.
+    """
 
     async def commit(self, transitions: Sequence[Transition]) -> list[Answer | Busy]:
         """Apply each transition atomically, all in one durable commit; one answer for each, in order.
@@ -40,16 +55,23 @@ class Ledger(Protocol):
         """
         ...
 
-    async def register_node(self, node: str, now_ms: int) -> Owner:
-        """Begin a new life of a node: a larger epoch than any before it; earlier epochs of it are dead from now on."""
+    async def register_node(self, node: str, flown_ms: int) -> Owner:
+        """Begin a new life of a node: a larger epoch than any before it; earlier epochs of it are dead from now on.
+
+        ``flown_ms`` as in ``heartbeat``.
+        """
         ...
 
-    async def heartbeat(self, owner: Owner, now_ms: int) -> bool:
-        """Record that the owner is alive; ``False`` if a newer epoch of the node exists and this one must stop."""
+    async def heartbeat(self, owner: Owner, flown_ms: int) -> Pulse:
+        """Record that the owner is alive, by the database's clock, and that its flights have flown up to ``flown_ms``
+        of the time in which their starts are stored (``ServerClock.cautious_ms``).
+
+        A life that is not known, or has a newer one, is not recorded.
+        """
         ...
 
     async def open_session(
-        self, token_digest: bytes, owner: Owner, lease_ms: int, now_ms: int, server_seed: str
+        self, token_digest: bytes, owner: Owner, lease_ms: int, server_seed: str
     ) -> OpenedSession | None:
         """Take a session's ownership and read it. ``None``: no such token. An expired session is returned, too.
 
@@ -64,7 +86,7 @@ class Ledger(Protocol):
         """
         ...
 
-    async def request_session(self, token_digest: bytes, asker: Owner, now_ms: int) -> None:
+    async def request_session(self, token_digest: bytes, asker: Owner) -> None:
         """Ask the session's living owner for it. Asked again, the request is as young as the last time."""
         ...
 
@@ -76,12 +98,12 @@ class Ledger(Protocol):
         """The asker has taken up what it was given."""
         ...
 
-    async def session_requests(self, owner: Owner, lease_ms: int, now_ms: int, age_ms_max: int) -> list[SessionRequest]:
+    async def session_requests(self, owner: Owner, lease_ms: int, age_ms_max: int) -> list[SessionRequest]:
         """What living nodes have wanted of ``owner`` for at most ``age_ms_max``, the oldest first, at most
         ``REQUESTS_MAX``; and, however old, what ``owner`` itself was given and has not taken up."""
         ...
 
-    async def move_session(self, owner: Owner, request: SessionRequest, lease_ms: int, now_ms: int) -> bool:
+    async def move_session(self, owner: Owner, request: SessionRequest, lease_ms: int) -> bool:
         """Give a session of ``owner``, and the flight that ``owner`` plays in it, to the asker; whether it is there.
 
         Not if ``owner`` has lost the session, if the asker is dead or has withdrawn, nor while a bet of it is undecided
@@ -89,7 +111,7 @@ class Ledger(Protocol):
         """
         ...
 
-    async def has_company(self, owner: Owner, lease_ms: int, now_ms: int) -> bool:
+    async def has_company(self, owner: Owner, lease_ms: int) -> bool:
         """Whether any other node is alive."""
         ...
 
@@ -107,12 +129,12 @@ class Ledger(Protocol):
         """A round that has ended, as stored."""
         ...
 
-    async def take_orphans(self, owner: Owner, lease_ms: int, now_ms: int, limit: int) -> list[LiveRound]:
+    async def take_orphans(self, owner: Owner, lease_ms: int, limit: int) -> list[LiveRound]:
         """Take live rounds whose owner is dead (a superseded epoch, or no heartbeat for ``lease_ms``).
 
-        From then on they carry ``interrupted_at_ms``: the last heartbeat of the owner that played them. A round whose
-        taker dies, too, keeps it. What ``owner`` has taken before comes again until it has ended: the answer may have
-        been lost. Oldest first, at most ``limit``.
+        From then on they carry ``interrupted_at_ms``: up to when their owner's flights had flown by its last heartbeat.
+        A round whose taker dies, too, keeps it. What ``owner`` has taken before comes again until it has ended: the
+        answer may have been lost. Oldest first, at most ``limit``.
         """
         ...
 
@@ -124,9 +146,7 @@ class Ledger(Protocol):
         """The balance that the session's wallet told last, whoever heard it. The session exists."""
         ...
 
-    async def claim_due_calls(
-        self, owner: Owner, quotas: Mapping[UUID, int], now_ms: int, claim_ms: int
-    ) -> list[WalletCall]:
+    async def claim_due_calls(self, owner: Owner, quotas: Mapping[UUID, int], claim_ms: int) -> list[WalletCall]:
         """Claim pending wins and refunds that are due, the longest due first, at most ``quotas`` of each operator.
 
         Of a session only its oldest pending call, and none while another one is claimed. A claimed call is due again
@@ -137,11 +157,11 @@ class Ledger(Protocol):
     async def give_up_claims(self, owner: Owner, in_flight: Sequence[str], now_ms: int) -> int:
         """Make calls due that ``owner`` itself has claimed, but for the transactions ``in_flight``; how many.
 
-        Calls that were created at ``now_ms`` or later stay: ``in_flight`` may not know them yet.
+        Calls that were created at ``now_ms``, of the house's time, or later stay: ``in_flight`` may not know them yet.
         """
         ...
 
-    async def release_claims(self, owner: Owner, lease_ms: int, now_ms: int, limit: int) -> int:
+    async def release_claims(self, owner: Owner, lease_ms: int, limit: int) -> int:
         """Make calls due that the dead had claimed, at most ``limit``; how many. See ``take_orphans`` for who is."""
         ...
 

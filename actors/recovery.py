@@ -1,7 +1,8 @@
 """Rounds whose actor is gone are brought to their right end from what is stored, never from memory.
 
 A round that a failure of ours interrupted is settled if its crash, or its automatic cash-out, came before the failure
-(the node's last recorded heartbeat); otherwise its stake is refunded. (Contract, section 6.5.)
+(the node's last recorded heartbeat, in the time of the flight's own start); otherwise its stake is refunded. (Contract,
+section 6.5.)
 """
 
 import logging
@@ -12,8 +13,9 @@ import trio
 
 from actors import endings
 from actors.actor import Actor
+from actors.contact import DIFFERENCE_MS_MAX, DIFFERENCE_MS_WARNED
 from actors.flights import HistoryCutError
-from actors.ports import LedgerUnavailableError
+from actors.ports import LedgerUnavailableError, Pulse
 from actors.records import CallStatus, FinishedRound, LiveRound, RoundStatus
 from actors.rules.settlement import interrupted_end
 from actors.services import Services, commit_until_known
@@ -116,7 +118,7 @@ class OrphanSweeper(Actor[None]):
     async def _sweep(self) -> int:
         services = self._services
         orphans = await services.reads.take_orphans(
-            services.owner, services.contact.lease_ms, services.clock.now_ms(), services.settings.orphan_batch_max
+            services.owner, services.contact.lease_ms, services.settings.orphan_batch_max
         )
         async with trio.open_nursery() as nursery:
             for live in orphans:
@@ -137,30 +139,60 @@ class OrphanSweeper(Actor[None]):
         """Make a batch of calls due that the dead had claimed; how many. Raises ``LedgerUnavailableError``."""
         services = self._services
         return await services.reads.release_claims(
-            services.owner, services.contact.lease_ms, services.clock.now_ms(), services.settings.orphan_batch_max
+            services.owner, services.contact.lease_ms, services.settings.orphan_batch_max
         )
 
 
 class Heartbeat(Actor[None]):
-    """Records every ``heartbeat_ms`` that this node is alive; calls ``fenced`` when a newer life of it has begun."""
+    """Records every ``heartbeat_ms`` that this node is alive, and has its clocks looked at again.
+
+    Calls ``fenced`` when a newer life of it has begun.
+    """
 
     def __init__(self, services: Services, fenced: Callable[[], None]) -> None:
         super().__init__("heartbeat", 1)
         self._services = services
         self._fenced = fenced
+        self._is_warned = False
 
     async def run(self) -> None:
         """Beat until fenced."""
         while True:
             try:
-                alive = await self._services.reads.heartbeat(self._services.owner, self._services.clock.now_ms())
-                self._services.contact.beat()
+                pulse = await self.beat()
             except LedgerUnavailableError as error:
                 self._services.contact.failed()
                 log.warning("the heartbeat was not recorded", extra={"error": str(error)})
-                alive = True
-            if not alive:
-                log.error("a newer process has taken this node's name; this one stops")
-                self._fenced()
-                return
+            else:
+                if pulse.is_superseded or pulse.before_ms is None:
+                    log.error("a newer process has taken this node's name; this one stops")
+                    self._fenced()
+                    return
             await trio.sleep(self._services.settings.heartbeat_ms / 1000)
+
+    async def beat(self) -> Pulse:
+        """One heartbeat. Raises ``LedgerUnavailableError``."""
+        services = self._services
+        self._note_step("wall", services.clock.look())
+        asked_at = trio.current_time()
+        pulse = await services.reads.heartbeat(services.owner, services.clock.cautious_ms())
+        self._note_step("house", services.contact.beat(pulse, asked_at))
+        self._note_difference(services.contact.difference_ms)
+        return pulse
+
+    def _note_step(self, clock: str, step_ms: int) -> None:
+        if step_ms:
+            log.warning("a clock was corrected", extra={"clock": clock, "step_ms": step_ms})
+            self._services.observer.clock_stepped(clock, step_ms)
+
+    def _note_difference(self, difference_ms: float) -> None:
+        self._services.observer.clock_differs(difference_ms)
+        is_far = abs(difference_ms) > DIFFERENCE_MS_WARNED
+        if is_far and not self._is_warned:
+            log.warning(
+                "the machine's clock differs from the database's",
+                extra={"difference_ms": round(difference_ms), "bets_refused_beyond_ms": DIFFERENCE_MS_MAX},
+            )
+        elif self._is_warned and not is_far:
+            log.info("the machine's clock agrees with the database's again")
+        self._is_warned = is_far

@@ -1,4 +1,4 @@
-"""Reminders: calls at moments of unix time, in their order, for one task that makes them.
+"""Reminders: calls at moments of one clock, in milliseconds, in their order, for one task that makes them.
 
 A deadline of trio's own takes seven times as long to set and to take back, and a cancellation to come true.
 """
@@ -35,7 +35,7 @@ class Reminders:
         return self._open > 0
 
     def set(self, at_ms: int, call: Callable[[], None]) -> Reminder:
-        """Have ``call`` made once it is ``at_ms`` (unix milliseconds)."""
+        """Have ``call`` made once it is ``at_ms``."""
         reminder = Reminder(call)
         heappush(self._heap, (at_ms, next(self._numbers), reminder))
         self._open += 1

@@ -84,8 +84,9 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
         self._watcher = watcher
         self._flies: RoundFlies | None = None
         if live.status is RoundStatus.FLYING:
+            assert live.started_at_ms is not None
             self.is_stored = True
-            self._flies = self._takeoff(live, balance_minor)
+            self._flies = self._takeoff(live, services.clock.steady_of(live.started_at_ms), balance_minor)
 
     @property
     def flight(self) -> Flight | None:
@@ -123,9 +124,9 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
         self.report(BetStored())
         answer = await self._desk.send_bet(self._bet)
         if isinstance(answer, Acknowledged) and answer.balance_minor is not None:
-            live = await self._start(answer)
-            if live is not None:
-                self._flies = self._takeoff(live, answer.balance_minor)
+            started = await self._start(answer)
+            if started is not None:
+                self._flies = self._takeoff(*started, answer.balance_minor)
                 self.report(self._flies)
                 await self._fly(self._flies)
         else:
@@ -184,18 +185,25 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
             claim=self._desk.claim,
         )
 
-    async def _start(self, taken: Acknowledged) -> LiveRound | None:
+    async def _start(self, taken: Acknowledged) -> tuple[LiveRound, int] | None:
+        """The flight as it is stored, and when it began by the steady clock."""
+        clock = self._services.clock
+        began_ms: dict[int, int] = {}
+        """By what each attempt would have stored: a correction of the house's time must not move the flight."""
         balance_minor = taken.balance_minor
         assert balance_minor is not None, "a bet without a balance is not taken"
 
         async def start() -> Answer:
+            steady_ms = self._services.metronome.next_beat_ms()
+            started_at_ms = clock.unix_of(steady_ms)
+            began_ms[started_at_ms] = steady_ms
             return await self._services.ledger.commit(
                 StartRound(
                     owner=self._services.owner,
                     operator_id=self.placed.operator_id,
                     session_id=self.placed.session_id,
                     round_id=self.placed.round_id,
-                    started_at_ms=self._services.metronome.next_beat_ms(),
+                    started_at_ms=started_at_ms,
                     balance_minor=balance_minor,
                     attempts=taken.sends,
                 )
@@ -210,7 +218,8 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
         if not isinstance(answer, Started):
             self.report(RoundLost())
             return None
-        return replace(self.placed, status=RoundStatus.FLYING, started_at_ms=answer.started_at_ms)
+        live = replace(self.placed, status=RoundStatus.FLYING, started_at_ms=answer.started_at_ms)
+        return live, began_ms[answer.started_at_ms]
 
     async def _give_back(self) -> None:
         """The stake was taken but the start could not be stored for too long: end the round from what is stored."""
@@ -221,10 +230,9 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
         self.report(RoundOver(finished, self.placed.amount_minor, None))
         self._desk.deliver(self.placed.operator_id)
 
-    def _takeoff(self, live: LiveRound, balance_minor: int) -> RoundFlies:
+    def _takeoff(self, live: LiveRound, began_ms: int, balance_minor: int) -> RoundFlies:
         assert live.started_at_ms is not None
-        ends_at_ms = live.started_at_ms + live.plan().ends_at_ms
-        return RoundFlies(live, Flight(live.round_id, live.started_at_ms, ends_at_ms), balance_minor)
+        return RoundFlies(live, Flight(live.round_id, began_ms, began_ms + live.plan().ends_at_ms), balance_minor)
 
     async def _fly(self, flies: RoundFlies) -> None:
         live, flight, metronome, waits = flies.live, flies.flight, self._services.metronome, self._services.waits
@@ -262,7 +270,7 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
         while True:
             message = self.receive_nowait()
             if message is None:
-                if self._services.clock.now_ms() >= flight.ends_at_ms:
+                if self._services.clock.steady_ms() >= flight.ends_at_ms:
                     return plan.unattended(), None
                 if leaves:
                     return None
@@ -300,7 +308,7 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
         self.is_over = True
         finished = ending.finished
         self._services.observer.round_ended(finished.status.value, finished.result and finished.result.value)
-        placed, now_ms = self.placed, self._services.clock.now_ms()
+        placed, now_ms = self.placed, self._services.clock.steady_ms()
         self._services.tally.ended(placed.operator_id, placed.session_id, finished.status, now_ms)
         self.report(RoundOver(finished, ending.owes_minor, frame_id))
         while (message := self.receive_nowait()) is not None:

@@ -69,6 +69,14 @@ class Observer(Protocol):
         """A message was refused because ``actor``'s mailbox was full."""
         ...
 
+    def clock_stepped(self, clock: str, step_ms: int) -> None:
+        """The ``wall`` or the ``house`` clock was corrected by ``step_ms``, forward or, below 0, back."""
+        ...
+
+    def clock_differs(self, difference_ms: float) -> None:
+        """So far is the machine's clock ahead of the database's, or behind it if below 0."""
+        ...
+
     def actor_failed(self, actor: str) -> None:
         """An actor of this kind failed."""
         ...

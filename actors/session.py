@@ -177,7 +177,8 @@ class SessionActor(PromptActor[SessionMessage]):
         if self._ends_at is not None:
             wakes_at = min(wakes_at, self._ends_at)
         elif self._round is None:
-            wakes_at = min(wakes_at, self._services.clock.trio_time(self.record.expires_at_ms))
+            clock = self._services.clock
+            wakes_at = min(wakes_at, clock.trio_time(clock.steady_of(self.record.expires_at_ms)))
         if self._bet_waits_until is not None:
             wakes_at = min(wakes_at, self._bet_waits_until)
         if self._sink is None and self._round is None:
@@ -313,7 +314,7 @@ class SessionActor(PromptActor[SessionMessage]):
         if code or table is None or (code := bet_error(bet, table, self._known_balance_minor())):
             self._refuse(code or "bet_declined", bet.frame_id)
             return
-        if self._services.tally.wait_ms(self.record.operator_id, self.session_id, self._services.clock.now_ms()):
+        if self._services.tally.wait_ms(self.record.operator_id, self.session_id, self._services.clock.steady_ms()):
             self._refuse("rate_limited", bet.frame_id, TOO_MANY_VOID)
             return
         self._bet = bet
@@ -381,7 +382,8 @@ class SessionActor(PromptActor[SessionMessage]):
         self._flying = news
         news.flight.show_to(self._sink.outlet if self._sink is not None else None)
         self._balance_minor, self._balance_is_known = news.balance_minor, True
-        fields = round_fields(news.live, news.flight.started_at_ms, news.balance_minor)
+        assert news.live.started_at_ms is not None
+        fields = round_fields(news.live, news.live.started_at_ms, news.balance_minor)
         self._show(encode("round_started", self._bet_frame_id(), **fields))
         self._services.metronome.join(news.flight)
 

@@ -145,7 +145,7 @@ async def serve_node(
     """
     # Nothing is in it: a node that can't commit does not begin, and the first bet need not wait for a connection.
     await database.commit_group("{}")
-    metrics, clock = Metrics(), ServerClock(time.time() * 1000)
+    metrics, clock = Metrics(), ServerClock(time.time() * 1000, lambda: time.time() * 1000)
     entropy = SystemEntropy(clock)
     settings = game_settings(config)
     aside = PutAside(metrics.rows_put_aside)
@@ -195,7 +195,7 @@ def _web_services(
         log=structlog.get_logger("getaway.web"),
         settings=web_settings(config),
         is_draining=lambda: node.lobby.draining,
-        is_ready=lambda: node.services.contact.is_recent,
+        is_ready=lambda: node.services.contact.is_ready,
         read_share=node.services.read_share,
     )
 

@@ -177,6 +177,26 @@ class Metrics:
             "getaway_ledger_group_seconds", "Time of one group commit.", buckets=_FAST_SECONDS, registry=self.registry
         )
 
+        self._clock_difference = Gauge(
+            "getaway_clock_difference_seconds",
+            "How far the machine's clock is ahead of the database's, or behind it; beyond 1 no bets are taken.",
+            registry=self.registry,
+        )
+        self._clock_steps = Counter(
+            "getaway_clock_steps",
+            "Corrections of the wall clock (the machine's) and of the house's (the database's).",
+            ["clock", "direction"],
+            registry=self.registry,
+        )
+
+    def clock_differs(self, seconds: float) -> None:
+        """So far is the machine's clock ahead of the database's; below 0 behind it."""
+        self._clock_difference.set(seconds)
+
+    def clock_stepped(self, clock: str, direction: str) -> None:
+        """The ``wall`` or the ``house`` clock was corrected, ``forward`` or ``back``."""
+        self._clock_steps.labels(clock, direction).inc()
+
     def request_answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """One HTTP request; ``route`` is a template, ``method`` one of a closed set."""
         self._request_series(route, method, status).inc()

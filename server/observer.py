@@ -50,6 +50,14 @@ class MetricsObserver:
         """A message was refused because ``actor``'s mailbox was full."""
         self._metrics.mailbox_overflowed(actor)
 
+    def clock_stepped(self, clock: str, step_ms: int) -> None:
+        """The ``wall`` or the ``house`` clock was corrected."""
+        self._metrics.clock_stepped(clock, "forward" if step_ms > 0 else "back")
+
+    def clock_differs(self, difference_ms: float) -> None:
+        """The machine's clock is ahead of the database's, or behind."""
+        self._metrics.clock_differs(difference_ms / 1000)
+
     def actor_failed(self, actor: str) -> None:
         """An actor of this kind failed."""
         self._metrics.actor_failed(actor)

@@ -42,8 +42,8 @@ class WalletGatewaySettings(TransportSettings):
 class Clock(Protocol):
     """The server's clock."""
 
-    def now_ms(self) -> int:
-        """Unix milliseconds."""
+    def wall_ms(self) -> int:
+        """The machine's time, in unix milliseconds: others judge our signatures by theirs."""
         ...
 
 
@@ -143,7 +143,7 @@ class HttpWalletGateway:
             answer = await self._transport.exchange(
                 operator.operator_id, destination.endpoint, request, may_reuse=may_reuse, give_up_at=give_up_at
             )
-            return verdict(call.kind, answer, self._clock.now_ms())
+            return verdict(call.kind, answer, self._clock.wall_ms())
         except StaleConnectionError:
             raise
         except WalletConnectionError as error:
@@ -158,7 +158,7 @@ class HttpWalletGateway:
         with every URL) is all that must not be in it, and costs as much as all the rest of the call."""
         if not _API_KEY.fullmatch(operator.api_key):
             raise ValueError("an API key must be printable ASCII without spaces")
-        timestamp = str(self._clock.now_ms() // 1000)
+        timestamp = str(self._clock.wall_ms() // 1000)
         text = string_to_sign(timestamp, "POST", destination.target, call.body)
         head = (
             f"{destination.head}Content-Length: {len(call.body)}\r\nX-Operator-Id: {operator.operator_id}\r\n"

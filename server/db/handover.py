@@ -17,13 +17,13 @@ WITH forgotten AS (
         SELECT q.operator_id, q.session_id, q.to_node, q.to_epoch
         FROM session_requests q {_SESSION_OF_Q}
         -- What a node was given and has not taken up yet must stay, or nobody would end its flight.
-        WHERE q.asked_at_ms < $5 AND (q.to_node, q.to_epoch) <> ($2, $3)
+        WHERE q.asked_at_ms < (SELECT database_ms()) - $4 AND (q.to_node, q.to_epoch) <> ($2, $3)
             AND ((s.owner_node, s.owner_epoch) IS DISTINCT FROM (q.to_node, q.to_epoch)
                 OR EXISTS (SELECT FROM nodes l WHERE l.node = q.to_node AND l.epoch > q.to_epoch))
         ORDER BY q.asked_at_ms LIMIT 100 FOR UPDATE OF q SKIP LOCKED)
 )
 INSERT INTO session_requests (operator_id, session_id, to_node, to_epoch, asked_at_ms)
-SELECT s.operator_id, s.session_id, $2, $3, $4 FROM sessions s WHERE s.token_digest = $1
+SELECT s.operator_id, s.session_id, $2, $3, database_ms() FROM sessions s WHERE s.token_digest = $1
 ON CONFLICT (operator_id, session_id, to_node, to_epoch) DO UPDATE SET asked_at_ms = excluded.asked_at_ms
 """
 
@@ -46,22 +46,23 @@ SELECT q.operator_id, q.session_id, s.token_digest, q.to_node, q.to_epoch, q.ask
 FROM session_requests q {_SESSION_OF_Q}
 LEFT JOIN nodes n ON n.node = q.to_node AND n.epoch = q.to_epoch
 WHERE s.owner_node = $1 AND s.owner_epoch = $2
-    AND ((q.to_node, q.to_epoch) = ($1, $2) OR q.asked_at_ms > $4 AND n.heartbeat_at_ms > $3
+    AND ((q.to_node, q.to_epoch) = ($1, $2) OR q.asked_at_ms > (SELECT database_ms()) - $4
+        AND n.heartbeat_at_ms > (SELECT database_ms()) - $3
         AND NOT EXISTS (SELECT FROM nodes l WHERE l.node = q.to_node AND l.epoch > q.to_epoch))
 ORDER BY q.asked_at_ms, q.session_id LIMIT $5
 """
 
-_MOVE = "SELECT move_session_1($1, $2, $3, $4, $5, $6, $7)"
+_MOVE = "SELECT move_session_2($1, $2, $3, $4, $5, $6, $7)"
 
 _COMPANY = """
-SELECT EXISTS (SELECT FROM nodes n WHERE (n.node, n.epoch) <> ($1, $2) AND n.heartbeat_at_ms > $3
+SELECT EXISTS (SELECT FROM nodes n WHERE (n.node, n.epoch) <> ($1, $2) AND n.heartbeat_at_ms > (SELECT database_ms()) - $3
     AND NOT EXISTS (SELECT FROM nodes l WHERE l.node = n.node AND l.epoch > n.epoch))
 """
 
 
-async def request_session(connection: Connection, token_digest: bytes, asker: Owner, now_ms: int) -> None:
+async def request_session(connection: Connection, token_digest: bytes, asker: Owner) -> None:
     """See the port."""
-    await connection.execute(_REQUEST, token_digest, asker.node, asker.epoch, now_ms, now_ms - FORGOTTEN_AFTER_MS)
+    await connection.execute(_REQUEST, token_digest, asker.node, asker.epoch, FORGOTTEN_AFTER_MS)
 
 
 async def withdraw_request(connection: Connection, token_digest: bytes, asker: Owner) -> None:
@@ -76,10 +77,10 @@ async def end_request(connection: Connection, request: SessionRequest) -> None:
 
 
 async def session_requests(
-    connection: Connection, owner: Owner, alive_after_ms: int, asked_after_ms: int, limit: int
+    connection: Connection, owner: Owner, lease_ms: int, age_ms_max: int, limit: int
 ) -> list[SessionRequest]:
     """See the port."""
-    rows = await connection.fetch(_REQUESTS, owner.node, owner.epoch, alive_after_ms, asked_after_ms, limit)
+    rows = await connection.fetch(_REQUESTS, owner.node, owner.epoch, lease_ms, age_ms_max, limit)
     return [
         SessionRequest(
             operator_id=row["operator_id"],
@@ -92,7 +93,7 @@ async def session_requests(
     ]
 
 
-async def move_session(connection: Connection, owner: Owner, request: SessionRequest, alive_after_ms: int) -> bool:
+async def move_session(connection: Connection, owner: Owner, request: SessionRequest, lease_ms: int) -> bool:
     """See the port."""
     asker = request.asker
     return bool(
@@ -104,11 +105,11 @@ async def move_session(connection: Connection, owner: Owner, request: SessionReq
             owner.epoch,
             asker.node,
             asker.epoch,
-            alive_after_ms,
+            lease_ms,
         )
     )
 
 
-async def has_company(connection: Connection, owner: Owner, alive_after_ms: int) -> bool:
+async def has_company(connection: Connection, owner: Owner, lease_ms: int) -> bool:
     """See the port."""
-    return bool(await connection.fetchval(_COMPANY, owner.node, owner.epoch, alive_after_ms))
+    return bool(await connection.fetchval(_COMPANY, owner.node, owner.epoch, lease_ms))

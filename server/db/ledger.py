@@ -6,7 +6,7 @@ from uuid import UUID
 
 import trio
 
-from actors.ports import REQUESTS_MAX, LedgerUnavailableError, SessionElsewhereError
+from actors.ports import REQUESTS_MAX, LedgerUnavailableError, Pulse, SessionElsewhereError
 from actors.records import (
     Backlog,
     Commitment,
@@ -44,17 +44,27 @@ from server.vault import Vault, VaultError
 log = logging.getLogger("getaway.db")
 
 _REGISTER = """
-INSERT INTO nodes (node, started_at_ms, heartbeat_at_ms) VALUES ($1, $2, $2) RETURNING epoch
+INSERT INTO nodes (node, started_at_ms, heartbeat_at_ms, flown_at_ms)
+SELECT $1, d.ms, d.ms, $2 FROM database_ms() AS d (ms) RETURNING epoch
 """
 
 _HEARTBEAT = """
-UPDATE nodes SET heartbeat_at_ms = $3 WHERE node = $1 AND epoch = $2
-    AND NOT EXISTS (SELECT FROM nodes n WHERE n.node = $1 AND n.epoch > $2)
-RETURNING true
+WITH before AS MATERIALIZED (
+    SELECT heartbeat_at_ms AS before_ms, EXISTS (SELECT FROM nodes l WHERE l.node = $1 AND l.epoch > $2) AS is_superseded
+    FROM nodes WHERE node = $1 AND epoch = $2
+), beat AS (
+    UPDATE nodes SET heartbeat_at_ms = d.ms, flown_at_ms = $3 FROM database_ms() AS d (ms)
+    WHERE node = $1 AND epoch = $2 AND EXISTS (SELECT FROM before WHERE NOT is_superseded)
+    RETURNING heartbeat_at_ms
+)
+SELECT coalesce((SELECT heartbeat_at_ms FROM beat), database_ms()) AS database_ms,
+       (SELECT before_ms FROM before) AS before_ms,
+       EXISTS (SELECT FROM nodes l WHERE l.node = $1 AND l.epoch > $2) AS is_superseded
 """
 
 _ALIVE = """
-SELECT EXISTS (SELECT FROM nodes WHERE node = $1 AND epoch = $2 AND heartbeat_at_ms > $3
+SELECT EXISTS (SELECT FROM nodes WHERE node = $1 AND epoch = $2
+    AND heartbeat_at_ms > (SELECT database_ms()) - $3
     AND NOT EXISTS (SELECT FROM nodes n WHERE n.node = $1 AND n.epoch > $2))
 """
 
@@ -110,7 +120,7 @@ ORDER BY settled_at_ms DESC, round_id DESC LIMIT $3
 
 _ORPHANS = f"""
 WITH {dead_owners("SELECT owner_node, owner_epoch FROM rounds WHERE status IN ('betting', 'flying')")}, orphans AS (
-    SELECT r.operator_id, r.round_id, d.heartbeat_at_ms
+    SELECT r.operator_id, r.round_id, d.flown_at_ms
     FROM (SELECT d.*, FALSE AS is_self FROM dead d UNION ALL SELECT $1::text, $2::bigint, 0, TRUE) d
     JOIN rounds r ON r.owner_node = d.node AND r.owner_epoch = d.epoch
     WHERE r.status IN ('betting', 'flying') AND (NOT d.is_self OR r.interrupted_at_ms IS NOT NULL)
@@ -118,8 +128,8 @@ WITH {dead_owners("SELECT owner_node, owner_epoch FROM rounds WHERE status IN ('
     ORDER BY r.created_at_ms, r.round_id LIMIT $4 FOR NO KEY UPDATE OF r SKIP LOCKED
 )
 UPDATE rounds r
-SET owner_node = $1, owner_epoch = $2, interrupted_at_ms = coalesce(r.interrupted_at_ms, f.heartbeat_at_ms)
-FROM {few("orphans", "operator_id", "round_id", "heartbeat_at_ms")}
+SET owner_node = $1, owner_epoch = $2, interrupted_at_ms = coalesce(r.interrupted_at_ms, f.flown_at_ms)
+FROM {few("orphans", "operator_id", "round_id", "flown_at_ms")}
 WHERE r.operator_id = f.operator_id AND r.round_id = f.round_id
 RETURNING {ROUND_COLUMNS}
 """
@@ -170,20 +180,20 @@ class PostgresLedger:
             lambda connection: commit_group(connection, self._vault, transitions)
         )
 
-    async def register_node(self, node: str, now_ms: int) -> Owner:
+    async def register_node(self, node: str, flown_ms: int) -> Owner:
         """A new life of the node."""
-        return Owner(node, await self._database.run(lambda connection: connection.fetchval(_REGISTER, node, now_ms)))
+        return Owner(node, await self._database.run(lambda connection: connection.fetchval(_REGISTER, node, flown_ms)))
 
-    async def heartbeat(self, owner: Owner, now_ms: int) -> bool:
-        """Whether this life is the newest one."""
-        return bool(
-            await self._database.run(
-                lambda connection: connection.fetchval(_HEARTBEAT, owner.node, owner.epoch, now_ms)
-            )
+    async def heartbeat(self, owner: Owner, flown_ms: int) -> Pulse:
+        """A sign of life, and what the database says to it."""
+        row = await self._database.run(
+            lambda connection: connection.fetchrow(_HEARTBEAT, owner.node, owner.epoch, flown_ms)
         )
+        assert row is not None, "there is one row, whatever is known of the life"
+        return Pulse(database_ms=row["database_ms"], before_ms=row["before_ms"], is_superseded=row["is_superseded"])
 
     async def open_session(
-        self, token_digest: bytes, owner: Owner, lease_ms: int, now_ms: int, server_seed: str
+        self, token_digest: bytes, owner: Owner, lease_ms: int, server_seed: str
     ) -> OpenedSession | None:
         """Take the session, unless another living node has it, and promise a new seed in the same transaction."""
 
@@ -201,7 +211,7 @@ class PostgresLedger:
             holder = None if row["owner_node"] is None else Owner(row["owner_node"], row["owner_epoch"])
             if holder not in {None, owner}:
                 assert holder is not None
-                if await connection.fetchval(_ALIVE, holder.node, holder.epoch, now_ms - lease_ms):
+                if await connection.fetchval(_ALIVE, holder.node, holder.epoch, lease_ms):
                     raise SessionElsewhereError("another node has the session")
             promised = Commitment(server_seed, fairness.commitment(server_seed), row["client_seed"], row["nonce"])
             sealed = seal_seed(self._vault, server_seed, row["session_id"], row["nonce"])
@@ -233,9 +243,9 @@ class PostgresLedger:
             log.exception("a promise that is discarded can't be read", extra={"session_id": str(row["session_id"])})
             return None
 
-    async def request_session(self, token_digest: bytes, asker: Owner, now_ms: int) -> None:
+    async def request_session(self, token_digest: bytes, asker: Owner) -> None:
         """Ask the owner for a session."""
-        await self._database.run(lambda connection: handover.request_session(connection, token_digest, asker, now_ms))
+        await self._database.run(lambda connection: handover.request_session(connection, token_digest, asker))
 
     async def withdraw_request(self, token_digest: bytes, asker: Owner) -> None:
         """Ask no more."""
@@ -245,23 +255,19 @@ class PostgresLedger:
         """What was asked for is here and at work."""
         await self._database.run(lambda connection: handover.end_request(connection, request))
 
-    async def session_requests(self, owner: Owner, lease_ms: int, now_ms: int, age_ms_max: int) -> list[SessionRequest]:
+    async def session_requests(self, owner: Owner, lease_ms: int, age_ms_max: int) -> list[SessionRequest]:
         """What others ask of this node, and what it was given."""
         return await self._database.run(
-            lambda connection: handover.session_requests(
-                connection, owner, now_ms - lease_ms, now_ms - age_ms_max, REQUESTS_MAX
-            )
+            lambda connection: handover.session_requests(connection, owner, lease_ms, age_ms_max, REQUESTS_MAX)
         )
 
-    async def move_session(self, owner: Owner, request: SessionRequest, lease_ms: int, now_ms: int) -> bool:
+    async def move_session(self, owner: Owner, request: SessionRequest, lease_ms: int) -> bool:
         """Give a session and its flight away."""
-        return await self._database.run(
-            lambda connection: handover.move_session(connection, owner, request, now_ms - lease_ms)
-        )
+        return await self._database.run(lambda connection: handover.move_session(connection, owner, request, lease_ms))
 
-    async def has_company(self, owner: Owner, lease_ms: int, now_ms: int) -> bool:
+    async def has_company(self, owner: Owner, lease_ms: int) -> bool:
         """Whether another node lives."""
-        return await self._database.run(lambda connection: handover.has_company(connection, owner, now_ms - lease_ms))
+        return await self._database.run(lambda connection: handover.has_company(connection, owner, lease_ms))
 
     async def history(
         self, operator_id: UUID, operator_player_id: str, before: UUID | None, limit: int
@@ -286,16 +292,14 @@ class PostgresLedger:
             return None
         return self._aside.open("rounds", row, lambda row: finished_round(self._vault, row))
 
-    async def take_orphans(self, owner: Owner, lease_ms: int, now_ms: int, limit: int) -> list[LiveRound]:
+    async def take_orphans(self, owner: Owner, lease_ms: int, limit: int) -> list[LiveRound]:
         """Rounds of the dead, now ours. What was put aside before is left out, and a batch of nothing else is followed
         by the next one: however many bad rows there are, they are not in the way of the good ones."""
         aside: list[Key] = []
 
         async def take(connection: Connection) -> list[Row]:
             left_out = [key[0] for key in aside], [key[1] for key in aside]
-            rows: list[Row] = await connection.fetch(
-                _ORPHANS, owner.node, owner.epoch, now_ms - lease_ms, limit, *left_out
-            )
+            rows: list[Row] = await connection.fetch(_ORPHANS, owner.node, owner.epoch, lease_ms, limit, *left_out)
             return rows
 
         while True:
@@ -314,13 +318,9 @@ class PostgresLedger:
         """What is stored of the player's balance."""
         return int(await self._database.run(lambda connection: connection.fetchval(_BALANCE, operator_id, session_id)))
 
-    async def claim_due_calls(
-        self, owner: Owner, quotas: Mapping[UUID, int], now_ms: int, claim_ms: int
-    ) -> list[WalletCall]:
+    async def claim_due_calls(self, owner: Owner, quotas: Mapping[UUID, int], claim_ms: int) -> list[WalletCall]:
         """What is due, claimed. What does not open is parked for a person, and so in nobody's way."""
-        rows = await self._database.run(
-            lambda connection: outbox.claim_due_calls(connection, owner, quotas, now_ms, claim_ms)
-        )
+        rows = await self._database.run(lambda connection: outbox.claim_due_calls(connection, owner, quotas, claim_ms))
         calls = self._calls(rows)
         if len(calls) < len(rows):
             refused = [(row["operator_id"], row["operator_tx_id"]) for row in rows]
@@ -332,11 +332,9 @@ class PostgresLedger:
         """What this node had claimed and does not send is due again."""
         return await self._database.run(lambda connection: outbox.give_up_claims(connection, owner, in_flight, now_ms))
 
-    async def release_claims(self, owner: Owner, lease_ms: int, now_ms: int, limit: int) -> int:
+    async def release_claims(self, owner: Owner, lease_ms: int, limit: int) -> int:
         """What the dead had claimed is due again."""
-        return await self._database.run(
-            lambda connection: outbox.release_claims(connection, owner, lease_ms, now_ms, limit)
-        )
+        return await self._database.run(lambda connection: outbox.release_claims(connection, owner, lease_ms, limit))
 
     async def backlogs(self) -> list[Backlog]:
         """What is pending or parked, by operator."""

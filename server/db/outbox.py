@@ -13,19 +13,21 @@ from server.db.statements import dead_owners, few
 # A call that is being changed is left for the next claim. Two pending calls of a session are rare: a person has taken
 # up a parked one.
 _CLAIM = f"""
-WITH due AS (
+WITH now AS MATERIALIZED (SELECT database_ms() AS ms), due AS (
     SELECT d.operator_id, d.operator_tx_id
     FROM (SELECT set_config('synchronous_commit', 'off', true)) AS relaxed
     CROSS JOIN unnest($1::uuid[], $2::int[]) AS l (operator_id, quota) CROSS JOIN LATERAL (
         SELECT t.operator_id, t.operator_tx_id FROM transactions t
-        WHERE t.operator_id = l.operator_id AND t.status = 'pending' AND t.kind <> 'bet' AND t.next_attempt_at_ms <= $3
+        WHERE t.operator_id = l.operator_id AND t.status = 'pending' AND t.kind <> 'bet'
+            AND t.next_attempt_at_ms <= (SELECT ms FROM now)
             AND NOT EXISTS (SELECT FROM transactions e WHERE e.operator_id = t.operator_id AND e.session_id = t.session_id
                             AND e.status = 'pending' AND e.kind <> 'bet' AND e.position <> t.position
-                            AND (e.position < t.position OR e.claim_node IS NOT NULL AND e.next_attempt_at_ms > $3))
+                            AND (e.position < t.position
+                                OR e.claim_node IS NOT NULL AND e.next_attempt_at_ms > (SELECT ms FROM now)))
         ORDER BY t.next_attempt_at_ms, t.operator_tx_id LIMIT l.quota FOR NO KEY UPDATE OF t SKIP LOCKED
     ) d
 ), claimed AS (
-    UPDATE transactions t SET next_attempt_at_ms = $3 + $4, claim_node = $5, claim_epoch = $6
+    UPDATE transactions t SET next_attempt_at_ms = (SELECT ms FROM now) + $3, claim_node = $4, claim_epoch = $5
     FROM {few("due", "operator_id", "operator_tx_id")}
     WHERE t.operator_id = f.operator_id AND t.operator_tx_id = f.operator_tx_id
     RETURNING t.*
@@ -37,10 +39,10 @@ _RELEASE = f"""
 WITH {dead_owners("SELECT claim_node, claim_epoch FROM transactions WHERE claim_node IS NOT NULL")}, orphaned AS (
     SELECT t.operator_id, t.operator_tx_id
     FROM dead d JOIN transactions t ON t.claim_node = d.node AND t.claim_epoch = d.epoch
-    LIMIT $5 FOR NO KEY UPDATE OF t SKIP LOCKED
+    LIMIT $4 FOR NO KEY UPDATE OF t SKIP LOCKED
 ), released AS (
     UPDATE transactions t
-    SET next_attempt_at_ms = least(t.next_attempt_at_ms, $4), claim_node = NULL, claim_epoch = NULL
+    SET next_attempt_at_ms = least(t.next_attempt_at_ms, (SELECT database_ms())), claim_node = NULL, claim_epoch = NULL
     FROM {few("orphaned", "operator_id", "operator_tx_id")}
     WHERE t.operator_id = f.operator_id AND t.operator_tx_id = f.operator_tx_id
     RETURNING 1
@@ -64,7 +66,7 @@ WITH unsent AS (
     FOR NO KEY UPDATE OF t SKIP LOCKED
 ), given_up AS (
     UPDATE transactions t
-    SET next_attempt_at_ms = least(t.next_attempt_at_ms, $4), claim_node = NULL, claim_epoch = NULL
+    SET next_attempt_at_ms = least(t.next_attempt_at_ms, (SELECT database_ms())), claim_node = NULL, claim_epoch = NULL
     FROM {few("unsent", "operator_id", "operator_tx_id")}
     WHERE t.operator_id = f.operator_id AND t.operator_tx_id = f.operator_tx_id
     RETURNING 1
@@ -85,12 +87,10 @@ GROUP BY operator_id ORDER BY operator_id
 """
 
 
-async def claim_due_calls(
-    connection: Connection, owner: Owner, quotas: Mapping[UUID, int], now_ms: int, claim_ms: int
-) -> list[Row]:
+async def claim_due_calls(connection: Connection, owner: Owner, quotas: Mapping[UUID, int], claim_ms: int) -> list[Row]:
     """The rows of ``transactions`` that were claimed, in a transaction of their own; see the port."""
     lanes = (list(quotas.keys()), list(quotas.values()))
-    rows: list[Row] = await connection.fetch(_CLAIM, *lanes, now_ms, claim_ms, owner.node, owner.epoch)
+    rows: list[Row] = await connection.fetch(_CLAIM, *lanes, claim_ms, owner.node, owner.epoch)
     return rows
 
 
@@ -105,9 +105,9 @@ async def give_up_claims(connection: Connection, owner: Owner, in_flight: Sequen
     return int(await connection.fetchval(_GIVE_UP, owner.node, owner.epoch, list(in_flight), now_ms))
 
 
-async def release_claims(connection: Connection, owner: Owner, lease_ms: int, now_ms: int, limit: int) -> int:
+async def release_claims(connection: Connection, owner: Owner, lease_ms: int, limit: int) -> int:
     """How many claims of the dead were released; see the port."""
-    return int(await connection.fetchval(_RELEASE, owner.node, owner.epoch, now_ms - lease_ms, now_ms, limit))
+    return int(await connection.fetchval(_RELEASE, owner.node, owner.epoch, lease_ms, limit))
 
 
 async def read_backlogs(connection: Connection) -> list[Backlog]:

@@ -7,18 +7,19 @@ transition answers as it did the first time.
 
 
 def dead_owners(owners: str) -> str:
-    """A table ``dead`` (node, epoch, heartbeat_at_ms) of those ``owners`` that are neither alive nor ($1, $2).
+    """A table ``dead`` (node, epoch, flown_at_ms) of those ``owners`` that are neither alive nor ($1, $2).
 
-    $3 is the last heartbeat that no longer counts. To be joined with equality: a row that another node has taken
+    $3 is the silence, in milliseconds by the database's clock, from which on a node counts as dead; ``flown_at_ms`` is
+    up to when its flights had flown. To be joined with equality: a row that another node has taken
     meanwhile then no longer matches. A NOT EXISTS beside a row lock doesn't see that, because PostgreSQL checks a row
     that has changed again without the rows that it must not match.
     """
     return f"""owners AS MATERIALIZED (
     SELECT DISTINCT node, epoch FROM ({owners}) AS o (node, epoch) WHERE (node, epoch) <> ($1, $2)
 ), dead AS MATERIALIZED (
-    SELECT o.node, o.epoch, coalesce(n.heartbeat_at_ms, 0) AS heartbeat_at_ms
+    SELECT o.node, o.epoch, coalesce(n.flown_at_ms, n.heartbeat_at_ms, 0) AS flown_at_ms
     FROM owners o LEFT JOIN nodes n ON n.node = o.node AND n.epoch = o.epoch
-    WHERE n.epoch IS NULL OR n.heartbeat_at_ms <= $3
+    WHERE n.epoch IS NULL OR n.heartbeat_at_ms <= (SELECT database_ms()) - $3
         OR EXISTS (SELECT FROM nodes l WHERE l.node = n.node AND l.epoch > n.epoch)
 )"""
 

@@ -93,7 +93,7 @@ class PlayerStream(trio.abc.Stream):
         meter.wait_s(early)
         self.offers_at_once = below is transport
         """Whether the outlet can do anything: a TLS record can't be made without waiting for the one before."""
-        self.received_at_ms = clock.now_ms()
+        self.received_at_ms = clock.steady_ms()
         """When the last bytes came, in unix milliseconds."""
         self.heard_at = trio.current_time()
         """The same by trio's clock."""
@@ -159,7 +159,7 @@ class PlayerStream(trio.abc.Stream):
             return early if self._meter.abuse is None else b""
         while True:
             data = bytes(await self._below.receive_some(max_bytes))
-            self.received_at_ms = self._clock.now_ms()
+            self.received_at_ms = self._clock.steady_ms()
             self.heard_at = trio.current_time()
             message = self._meter.lone_message(data, self._message_bytes_max)
             wait_s = self._meter.wait_s(data) if message is None else self._meter.wait_after_message_s(data)

@@ -73,7 +73,7 @@ class Authenticator:
 
     def charge_failure(self, address: str) -> None:
         """Count a request that failed; raises ``rate_limited`` for an address that fails too often."""
-        wait_ms = self._failures.take(address_group(address), self._clock.now_ms())
+        wait_ms = self._failures.take(address_group(address), self._clock.steady_ms())
         if wait_ms > 0:
             raise rate_limited(wait_ms)
 
@@ -90,7 +90,7 @@ class Authenticator:
         return Caller(operator, timestamp.decode("ascii"), signature)
 
     def _check_timestamp(self, timestamp: bytes) -> None:
-        now_s = self._clock.now_ms() // 1000
+        now_s = self._clock.wall_ms() // 1000
         if _TIMESTAMP.fullmatch(timestamp) and abs(now_s - int(timestamp)) <= TIMESTAMP_TOLERANCE_S:
             return
         message = f"X-Timestamp must be 10 digits, unix seconds, within {TIMESTAMP_TOLERANCE_S} s of server_time."
@@ -121,7 +121,7 @@ class Authenticator:
         if operator.allow_cidrs and not _is_inside(request.address, _networks(operator.allow_cidrs)):
             message = f"The operator's allow-list does not contain {request.address}."
             raise ApiError(403, "ip_not_allowed", message, {"address": request.address})
-        wait_ms = self._requests.take(operator.operator_id, self._clock.now_ms())
+        wait_ms = self._requests.take(operator.operator_id, self._clock.steady_ms())
         if wait_ms > 0:
             raise rate_limited(wait_ms)
 

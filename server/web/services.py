@@ -20,10 +20,18 @@ from server.reports import Reports
 
 
 class Clock(Protocol):
-    """The server's clock."""
+    """The server's clock: see ``actors.clock``. All in milliseconds."""
 
     def now_ms(self) -> int:
-        """Unix milliseconds that never step backwards."""
+        """The house's time: for what is stored."""
+        ...
+
+    def wall_ms(self) -> int:
+        """The machine's time: for what others have signed."""
+        ...
+
+    def steady_ms(self) -> int:
+        """A clock that never steps: for what lasts."""
         ...
 
 

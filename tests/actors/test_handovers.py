@@ -103,7 +103,7 @@ async def test_a_flight_ends_by_its_rules_when_nobody_watches_it(autojump_clock)
         await trio.sleep(3)
         assert actors_in(first) == (1, 1), "a request that was withdrawn moves nothing"
         second.ledger.requests[request.session_id, request.asker] = request
-        assert await first.ledger.move_session(first.node.services.owner, request, 10_000, 0) is True
+        assert await first.ledger.move_session(first.node.services.owner, request, 10_000) is True
         await trio.sleep(1)
         assert actors_in(second) == (1, 1)
         await trio.sleep(CRASH_400_S)
@@ -155,7 +155,7 @@ async def test_cash_outs_behind_the_hand_over_decide_while_the_actor_lives(autoj
         await trio.sleep(3)
         (running,) = first.node.lobby._rounds.values()
         running.tell(HandOver())
-        running.tell(Cashout(None, first.clock.now_ms()))
+        running.tell(Cashout(None, first.clock.steady_ms()))
         await trio.sleep(0.1)
         (stored,) = first.ledger.rounds.values()
         assert stored.finished.result == "cashout"

@@ -181,7 +181,7 @@ def test_memory_lasts_as_long_as_a_flight_would():
     class Clock:
         now = 1_000
 
-        def now_ms(self):
+        def steady_ms(self):
             return self.now
 
     clock = Clock()

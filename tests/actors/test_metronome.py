@@ -20,7 +20,7 @@ class LateClock:
         self._late_ms = late_ms
         self._now_ms = NOON_MS
 
-    def now_ms(self) -> int:
+    def steady_ms(self) -> int:
         return self._now_ms
 
     async def sleep_until_ms(self, until_ms: int) -> None:
@@ -38,7 +38,7 @@ class Target:
     write = changed = None
 
     def offer_tick(self, number: int, frame: bytes, sent: int = 0) -> None:
-        self.seen.append((number, self._clock.now_ms() - self._started_at_ms))
+        self.seen.append((number, self._clock.steady_ms() - self._started_at_ms))
         if len(self.seen) == self._enough:
             self.all_seen.set()
 

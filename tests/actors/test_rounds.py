@@ -320,7 +320,7 @@ async def test_a_cash_out_that_was_received_in_time_counts_behind_the_reminder_o
         player, actor = await in_flight(game, 200)
         await trio.sleep(1)
         actor._remind()
-        actor.tell(Cashout("c", game.clock.now_ms()))
+        actor.tell(Cashout("c", game.clock.steady_ms()))
         assert (await player.until("round_ended"))["result"] == "cashout"
 
 
@@ -332,7 +332,7 @@ async def test_a_flight_ends_in_time_whatever_becomes_of_the_metronome(autojump_
             game.node.services.metronome._beat = None
             await trio.sleep(1)
         await player.until("round_ended")
-        late_ms = game.clock.now_ms() - actor.placed.plan().ends_at_ms - actor._flies.flight.started_at_ms
+        late_ms = game.clock.steady_ms() - actor.placed.plan().ends_at_ms - actor._flies.flight.started_at_ms
         assert 0 <= late_ms <= (PATROL_MS if fails == "the metronome" else LATE_MS_MAX) + LOSS_PATIENCE_MS + 1
         assert set(game.observer.failures) == ({"metronome"} if fails == "the metronome" else set())
 

@@ -46,7 +46,7 @@ class QuietLedger(MemoryLedger):
         return stored.live if stored is not None and stored.finished is None else None
 
     async def open_session(
-        self, token_digest: bytes, owner: Owner, lease_ms: int, now_ms: int, server_seed: str
+        self, token_digest: bytes, owner: Owner, lease_ms: int, server_seed: str
     ) -> OpenedSession | None:
         await self._cross()
         session = self._by_token.get(token_digest)
@@ -67,13 +67,11 @@ class QuietLedger(MemoryLedger):
         await self._cross()
         return [], False
 
-    async def take_orphans(self, owner: Owner, lease_ms: int, now_ms: int, limit: int) -> list[LiveRound]:
+    async def take_orphans(self, owner: Owner, lease_ms: int, limit: int) -> list[LiveRound]:
         await self._cross()
         return []
 
-    async def claim_due_calls(
-        self, owner: Owner, quotas: Mapping[UUID, int], now_ms: int, claim_ms: int
-    ) -> list[WalletCall]:
+    async def claim_due_calls(self, owner: Owner, quotas: Mapping[UUID, int], claim_ms: int) -> list[WalletCall]:
         await self._cross()
         return []
 
@@ -81,7 +79,7 @@ class QuietLedger(MemoryLedger):
         await self._cross()
         return 0
 
-    async def release_claims(self, owner: Owner, lease_ms: int, now_ms: int, limit: int) -> int:
+    async def release_claims(self, owner: Owner, lease_ms: int, limit: int) -> int:
         await self._cross()
         return 0
 

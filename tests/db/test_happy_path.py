@@ -24,7 +24,7 @@ async def test_a_round_from_the_launch_to_the_invoice(database_url):
         live = books.new_round(created)
         (launched,) = await ledger.commit([created])
         assert launched == Launched(created.session_id, created.expires_at_ms, created.sealed_token, replayed=False)
-        opened = await ledger.open_session(created.token_digest, owner, 10_000, NOON_MS, created.server_seed)
+        opened = await ledger.open_session(created.token_digest, owner, 10_000, created.server_seed)
         assert opened.session.next == live.commitment
         assert await ledger.commit([books.place(owner, live)]) == [Applied()]
         assert await ledger.live_round(operator.operator_id, live.round_id) == live

@@ -16,17 +16,17 @@ from tests.helpers.books import NOON_MS
 ROWS = 20_000
 OPERATOR = UUID(int=7)
 STATEMENTS = {
-    "claim": (outbox._CLAIM, ([OPERATOR], [32], 2 * NOON_MS, 20_000, "node", 1)),
-    "release": (outbox._RELEASE, ("node", 1, NOON_MS, NOON_MS, 500)),
+    "claim": (outbox._CLAIM, ([OPERATOR], [32], 20_000, "node", 1)),
+    "release": (outbox._RELEASE, ("node", 1, 10_000, 500)),
     "give up": (outbox._GIVE_UP, ("node", 1, ["win-1"], NOON_MS)),
     "any operator's round": (statements.FIND_ROUND, (OPERATOR,)),
     "a round": (statements.READ_ROUND, (OPERATOR, OPERATOR)),
     "revenue": (reports._REVENUE, (OPERATOR, date(2026, 7, 1), date(2026, 7, 31))),
-    "ask for a session": (handover._REQUEST, (bytes(32), "node", 1, NOON_MS, NOON_MS)),
+    "ask for a session": (handover._REQUEST, (bytes(32), "node", 1, 60_000)),
     "withdraw": (handover._WITHDRAW, (bytes(32), "node", 1)),
-    "requests": (handover._REQUESTS, ("node", 1, NOON_MS, NOON_MS, 500)),
+    "requests": (handover._REQUESTS, ("node", 1, 10_000, 12_000, 500)),
     "totals": (ledger._TOTALS, (OPERATOR, OPERATOR)),
-    "take orphans": (ledger._ORPHANS, ("node", 1, NOON_MS, 500, [OPERATOR], [OPERATOR])),
+    "take orphans": (ledger._ORPHANS, ("node", 1, 10_000, 500, [OPERATOR], [OPERATOR])),
 }
 ADD_OPERATOR = """
 INSERT INTO operators

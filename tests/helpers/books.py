@@ -26,6 +26,7 @@ from actors.rules.limits import BetLimits
 from actors.rules.settlement import Result, Settlement
 from actors.transitions import AcknowledgeCall, ChangeClientSeed, CreateSession, PlaceBet, PostponeCall, StartRound
 from server.reports import NewOperator
+from tests.helpers.clocked_ledger import ClockedLedger
 
 CLIENT_SEED = "player"
 NOON_MS = 1_782_864_000_000
@@ -215,6 +216,7 @@ async def opened(
     ledger: Ledger, created: CreateSession, owner: Owner, now_ms: int = NOON_MS, *, nonce: int = 1
 ) -> OpenedSession:
     """The session, opened when it has played ``nonce - 1`` rounds."""
-    session = await ledger.open_session(created.token_digest, owner, LEASE_MS, now_ms, promise(created, nonce))
+    at = (now_ms,) if isinstance(ledger, ClockedLedger) else ()
+    session = await ledger.open_session(created.token_digest, owner, LEASE_MS, *at, promise(created, nonce))
     assert session is not None
     return session

@@ -89,6 +89,8 @@ class CountingObserver:
         self.breakers: list[bool] = []
         self.retries = 0
         self.last_backlogs = []
+        self.clock_steps: list[tuple[str, int]] = []
+        self.clock_difference_ms = 0.0
 
     def ledger_group(self, size: int, duration_s: float) -> None:
         self.groups.append(size)
@@ -104,6 +106,12 @@ class CountingObserver:
 
     def backlogs(self, backlogs, now_ms: int) -> None:
         self.last_backlogs = list(backlogs)
+
+    def clock_stepped(self, clock: str, step_ms: int) -> None:
+        self.clock_steps.append((clock, step_ms))
+
+    def clock_differs(self, difference_ms: float) -> None:
+        self.clock_difference_ms = difference_ms
 
     def wallet_call(self, kind: CallKind, outcome: str, duration_s: float) -> None:
         pass
@@ -152,7 +160,7 @@ class Player:
         self._news = trio.Event()
 
     def say(self, frame_type: str, **fields) -> None:
-        self.door.deliver(json.dumps({"type": frame_type, **fields}).encode(), self._clock.now_ms())
+        self.door.deliver(json.dumps({"type": frame_type, **fields}).encode(), self._clock.steady_ms())
 
     async def until(self, frame_type: str) -> dict:
         """The next unread frame of this type; the ones before it count as read."""
@@ -245,8 +253,8 @@ async def open_game(
     ``framed``: for sockets instead of the twins' sinks, which take ticks as they are."""
     if beside is not None:
         ledger, clock = beside.ledger, beside.clock
-    clock = clock or ServerClock(NOON_MS)
     ledger = ledger or MemoryLedger()
+    clock = clock or ServerClock(ledger.now_ms())
     if not ledger.operators:
         ledger.operators.append(operator(**operator_fields))
     wallet, entropy, observer = ScriptedWallet(balance_minor), ScriptedEntropy(), CountingObserver()

@@ -5,9 +5,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID, uuid4
 
+import trio
+
 from actors.ports import Ledger
 from actors.records import CallStatus, LiveRound, Operator, Owner
-from actors.transitions import Answer, CreateSession, Transition
+from actors.transitions import Answer, Busy, CreateSession, Transition
 from server.db.database import open_database
 from server.db.ledger import PostgresLedger
 from server.db.reports import PostgresReports
@@ -15,6 +17,7 @@ from server.db.session_frames import PostgresSessionFrames
 from server.vault import Vault
 from server.web.services import SessionFrame
 from tests.helpers import books
+from tests.helpers.clocked_ledger import ClockedLedger
 from tests.helpers.game import operator
 from tests.helpers.memory_ledger import MemoryLedger
 from tests.helpers.signed_rows import sign_operator
@@ -27,11 +30,21 @@ VALUES ($1, 'Casino', '', '', 'https://wallet.example', 9600, 2000, 1500, 'activ
 """
 
 
+SET_CLOCK = "INSERT INTO test_clock VALUES (TRUE, $1) ON CONFLICT (is_set) DO UPDATE SET shows_ms = excluded.shows_ms"
+
+
 class World:
-    """A ledger, and how the tests look at what the port does not show."""
+    """A ledger, and how the tests look at what the port does not show.
+
+    ``ledger`` is told with each call that depends on it what the database's clock shows: see ``ClockedLedger``.
+    """
 
     def __init__(self, ledger: Ledger) -> None:
-        self.ledger = ledger
+        self.ledger = ClockedLedger(ledger, self.set_clock)
+
+    async def set_clock(self, unix_ms: int) -> None:
+        """The database's clock shows this, and stands."""
+        raise NotImplementedError
 
     async def add_operator(self, operator_id: UUID | None = None) -> Operator:
         raise NotImplementedError
@@ -49,8 +62,12 @@ class World:
         raise NotImplementedError
 
     async def commit(self, transition: Transition) -> Answer:
-        (answer,) = await self.ledger.commit([transition])
-        return answer
+        """Offered again while somebody else has locked a row of it, as the ledger's actor does."""
+        while True:
+            (answer,) = await self.ledger.commit([transition])
+            if not isinstance(answer, Busy):
+                return answer
+            await trio.sleep(0.005)
 
     async def launched(self, name: object = 1, *, operator: Operator | None = None, **changes) -> CreateSession:
         """A session of its own or of a given operator, stored."""
@@ -79,7 +96,8 @@ class World:
 
 
 class MemoryWorld(World):
-    ledger: MemoryLedger
+    async def set_clock(self, unix_ms):
+        self.ledger.real.clock_ms = unix_ms
 
     async def add_operator(self, operator_id=None):
         added = operator(operator_id=operator_id or uuid4())
@@ -112,6 +130,12 @@ class PostgresWorld(World):
         self._reports = PostgresReports(database)
         self._vault = vault
         self._frames = PostgresSessionFrames(database, vault)
+        self._clock_ms: int | None = None
+
+    async def set_clock(self, unix_ms):
+        if unix_ms != self._clock_ms:
+            await self._database.run(lambda connection: connection.execute(SET_CLOCK, unix_ms))
+            self._clock_ms = unix_ms
 
     async def add_operator(self, operator_id=None):
         added = operator(operator_id=operator_id or uuid4())

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import trio
 
-from actors.ports import LedgerUnavailableError, SessionElsewhereError
+from actors.ports import LedgerUnavailableError, Pulse, SessionElsewhereError
 from actors.records import (
     Backlog,
     CallStatus,
@@ -41,6 +41,7 @@ from actors.transitions import (
     Transition,
     VoidRound,
 )
+from tests.helpers.books import NOON_MS
 from tests.helpers.memory_outbox import MemoryOutbox, StoredCall
 from tests.helpers.memory_requests import MemoryRequests
 from tests.helpers.memory_rules import finish, refuses_bet, refuses_end, refuses_session, same_end
@@ -86,6 +87,13 @@ class MemoryLedger(MemoryRequests):
         self.heartbeats_ms: dict[Owner, int] = {}
         self.epochs_drawn = 0
         """No table, and so it never goes back."""
+        self.flown_ms: dict[Owner, int] = {}
+        self.clock_ms: int | None = None
+        """The database's clock, if a test has set it."""
+
+    def now_ms(self) -> int:
+        """The database's clock. By itself it shows noon at the start of trio's, as the nodes' clocks do."""
+        return NOON_MS + int(trio.current_time() * 1000) if self.clock_ms is None else self.clock_ms
 
     def copy_at_death(self) -> "MemoryLedger":
         """What a new process would find if this one died now."""
@@ -259,18 +267,19 @@ class MemoryLedger(MemoryRequests):
 
     # Nodes and ownership.
 
-    async def register_node(self, node: str, now_ms: int) -> Owner:
+    async def register_node(self, node: str, flown_ms: int) -> Owner:
         await self._cross()
         self.epochs_drawn += 1
-        self.heartbeats_ms[Owner(node, self.epochs_drawn)] = now_ms
-        return Owner(node, self.epochs_drawn)
+        owner = Owner(node, self.epochs_drawn)
+        self.heartbeats_ms[owner], self.flown_ms[owner] = self.now_ms(), flown_ms
+        return owner
 
-    async def heartbeat(self, owner: Owner, now_ms: int) -> bool:
+    async def heartbeat(self, owner: Owner, flown_ms: int) -> Pulse:
         await self._cross()
-        if owner not in self.heartbeats_ms or self._is_superseded(owner):
-            return False
-        self.heartbeats_ms[owner] = now_ms
-        return True
+        before_ms, is_superseded = self.heartbeats_ms.get(owner), self._is_superseded(owner)
+        if before_ms is not None and not is_superseded:
+            self.heartbeats_ms[owner], self.flown_ms[owner] = self.now_ms(), flown_ms
+        return Pulse(database_ms=self.now_ms(), before_ms=before_ms, is_superseded=is_superseded)
 
     def _is_superseded(self, owner: Owner) -> bool:
         return any(other.node == owner.node and other.epoch > owner.epoch for other in self.heartbeats_ms)
@@ -279,7 +288,7 @@ class MemoryLedger(MemoryRequests):
         return not self._is_superseded(owner) and now_ms - self.heartbeats_ms.get(owner, 0) < lease_ms
 
     async def open_session(
-        self, token_digest: bytes, owner: Owner, lease_ms: int, now_ms: int, server_seed: str
+        self, token_digest: bytes, owner: Owner, lease_ms: int, server_seed: str
     ) -> OpenedSession | None:
         await self._cross()
         for session in self.sessions.values():
@@ -287,7 +296,7 @@ class MemoryLedger(MemoryRequests):
                 break
         else:
             return None
-        if session.owner not in {None, owner} and self._is_alive(session.owner, lease_ms, now_ms):
+        if session.owner not in {None, owner} and self._is_alive(session.owner, lease_ms, self.now_ms()):
             raise SessionElsewhereError("another live node owns the session")
         before = session.record.next
         discarded = before if session.owner is not None else None
@@ -305,7 +314,7 @@ class MemoryLedger(MemoryRequests):
             discarded=discarded,
         )
 
-    async def take_orphans(self, owner: Owner, lease_ms: int, now_ms: int, limit: int) -> list[LiveRound]:
+    async def take_orphans(self, owner: Owner, lease_ms: int, limit: int) -> list[LiveRound]:
         await self._cross()
         taken: list[LiveRound] = []
         for stored in sorted(
@@ -314,11 +323,11 @@ class MemoryLedger(MemoryRequests):
             if stored.owner == owner:
                 dead = stored.live.interrupted_at_ms is not None
             else:
-                dead = not self._is_alive(stored.owner, lease_ms, now_ms)
+                dead = not self._is_alive(stored.owner, lease_ms, self.now_ms())
             if stored.finished is None and dead and len(taken) < limit:
                 if stored.live.interrupted_at_ms is None:
-                    heartbeat_at_ms = self.heartbeats_ms.get(stored.owner, 0)
-                    stored.live = replace(stored.live, interrupted_at_ms=heartbeat_at_ms)
+                    flown_ms = self.flown_ms.get(stored.owner, 0)
+                    stored.live = replace(stored.live, interrupted_at_ms=flown_ms)
                 stored.owner = owner
                 taken.append(stored.live)
         return taken
@@ -378,18 +387,17 @@ class MemoryLedger(MemoryRequests):
         await self._cross()
         return self.sessions[session_id].record.balance_minor
 
-    async def claim_due_calls(
-        self, owner: Owner, quotas: Mapping[UUID, int], now_ms: int, claim_ms: int
-    ) -> list[WalletCall]:
+    async def claim_due_calls(self, owner: Owner, quotas: Mapping[UUID, int], claim_ms: int) -> list[WalletCall]:
         await self._cross()
-        return self.calls.claim(owner, quotas, now_ms, claim_ms)
+        return self.calls.claim(owner, quotas, self.now_ms(), claim_ms)
 
     async def give_up_claims(self, owner: Owner, in_flight: Sequence[str], now_ms: int) -> int:
         await self._cross()
-        return self.calls.give_up(owner, in_flight, now_ms)
+        return self.calls.give_up(owner, in_flight, now_ms, self.now_ms())
 
-    async def release_claims(self, owner: Owner, lease_ms: int, now_ms: int, limit: int) -> int:
+    async def release_claims(self, owner: Owner, lease_ms: int, limit: int) -> int:
         await self._cross()
+        now_ms = self.now_ms()
         return self.calls.release(lambda by: by != owner and not self._is_alive(by, lease_ms, now_ms), now_ms, limit)
 
     async def backlogs(self) -> list[Backlog]:

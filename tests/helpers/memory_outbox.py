@@ -86,11 +86,11 @@ class MemoryOutbox(dict[str, StoredCall]):
                 claimed.append(stored.call)
         return sorted(claimed, key=lambda call: (call.created_at_ms, call.operator_tx_id))
 
-    def give_up(self, owner: Owner, in_flight: Collection[str], now_ms: int) -> int:
+    def give_up(self, owner: Owner, in_flight: Collection[str], created_before_ms: int, now_ms: int) -> int:
         mine = [
             stored
             for tx_id, stored in self.items()
-            if stored.claimed_by == owner and tx_id not in in_flight and stored.call.created_at_ms < now_ms
+            if stored.claimed_by == owner and tx_id not in in_flight and stored.call.created_at_ms < created_before_ms
         ]
         for stored in mine:
             due_ms = min(stored.call.next_attempt_at_ms, now_ms)

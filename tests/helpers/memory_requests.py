@@ -12,8 +12,9 @@ class MemoryRequests:
     def __init__(self) -> None:
         self.requests: dict[tuple[object, Owner], SessionRequest] = {}
 
-    async def request_session(self, token_digest: bytes, asker: Owner, now_ms: int) -> None:
+    async def request_session(self, token_digest: bytes, asker: Owner) -> None:
         await self._cross()
+        now_ms = self.now_ms()
         for session in list(self.sessions.values()):
             if session.token_digest == token_digest:
                 self._forget_requests(now_ms - FORGOTTEN_AFTER_MS, asker)
@@ -43,8 +44,9 @@ class MemoryRequests:
         await self._cross()
         self.requests.pop((request.session_id, request.asker), None)
 
-    async def session_requests(self, owner: Owner, lease_ms: int, now_ms: int, age_ms_max: int) -> list[SessionRequest]:
+    async def session_requests(self, owner: Owner, lease_ms: int, age_ms_max: int) -> list[SessionRequest]:
         await self._cross()
+        now_ms = self.now_ms()
         wanted = [
             request
             for request in self.requests.values()
@@ -56,9 +58,9 @@ class MemoryRequests:
         ]
         return sorted(wanted, key=lambda each: (each.asked_at_ms, each.session_id))[:REQUESTS_MAX]
 
-    async def move_session(self, owner: Owner, request: SessionRequest, lease_ms: int, now_ms: int) -> bool:
+    async def move_session(self, owner: Owner, request: SessionRequest, lease_ms: int) -> bool:
         await self._cross()
-        return self._move(owner, request, lease_ms, now_ms)
+        return self._move(owner, request, lease_ms, self.now_ms())
 
     def _move(self, owner: Owner, request: SessionRequest, lease_ms: int, now_ms: int) -> bool:
         session, asker = self._session(request.operator_id, request.session_id), request.asker
@@ -83,6 +85,7 @@ class MemoryRequests:
         self.requests.pop((request.session_id, owner), None)
         return True
 
-    async def has_company(self, owner: Owner, lease_ms: int, now_ms: int) -> bool:
+    async def has_company(self, owner: Owner, lease_ms: int) -> bool:
         await self._cross()
+        now_ms = self.now_ms()
         return any(other != owner and self._is_alive(other, lease_ms, now_ms) for other in self.heartbeats_ms)

@@ -26,7 +26,15 @@ TABLES = (
     "rounds",
     "transactions",
     "wallet_actions",
+    "test_clock",
 )
+CLOCK = """
+CREATE TABLE test_clock (is_set boolean PRIMARY KEY, shows_ms bigint NOT NULL);
+CREATE OR REPLACE FUNCTION database_ms() RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    SELECT coalesce((SELECT shows_ms FROM test_clock), (extract(epoch FROM clock_timestamp()) * 1000)::bigint)
+$$;
+"""
+"""The database's clock shows what a test has set, if one has."""
 WAITS = ("fsync", "synchronous_commit", "full_page_writes")
 
 
@@ -61,6 +69,7 @@ class PostgresServer:
         async def fill() -> None:
             async with open_database(self.url_of(TEMPLATE), Path()) as database:
                 await migrate(database)
+                await database.run(lambda connection: connection.execute(CLOCK))
 
         trio.run(fill)
 

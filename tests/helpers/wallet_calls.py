@@ -23,7 +23,7 @@ class FrozenClock:
     def __init__(self):
         self.ms = NOW_MS
 
-    def now_ms(self):
+    def wall_ms(self):
         return self.ms
 
 

@@ -47,6 +47,8 @@ class FrozenClock:
     def now_ms(self):
         return self.ms
 
+    wall_ms = steady_ms = now_ms
+
 
 @dataclass
 class FakeOperators:

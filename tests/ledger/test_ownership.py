@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import trio
 
-from actors.ports import SessionElsewhereError
+from actors.ports import Pulse, SessionElsewhereError
 from actors.records import CallStatus, Owner
 from actors.transitions import Applied, Rejected, Started
 from tests.helpers import books
@@ -48,7 +48,7 @@ async def test_the_lease_ends_to_the_millisecond(world, owner, other):
 
 async def test_a_heartbeat_prolongs_the_lease(world, owner, other):
     created = await world.owned(owner)
-    assert await world.ledger.heartbeat(owner, NOON_MS + LEASE_MS)
+    await world.ledger.heartbeat(owner, NOON_MS + LEASE_MS)
     with pytest.raises(SessionElsewhereError):
         await open_at(world, created, other, NOON_MS + 2 * LEASE_MS - 1)
     assert await open_at(world, created, other, NOON_MS + 2 * LEASE_MS) is not None
@@ -86,11 +86,15 @@ async def test_epochs_grow_across_all_nodes(world):
 
 
 async def test_only_the_newest_life_beats(world, owner):
-    assert await world.ledger.heartbeat(owner, NOON_MS + 1) is True
+    def pulse(at_ms, before_ms, is_superseded=False):
+        return Pulse(database_ms=at_ms, before_ms=before_ms, is_superseded=is_superseded)
+
+    assert await world.ledger.heartbeat(owner, NOON_MS + 1) == pulse(NOON_MS + 1, NOON_MS)
     reborn = await world.ledger.register_node(owner.node, NOON_MS + 2)
-    assert await world.ledger.heartbeat(owner, NOON_MS + 3) is False
-    assert await world.ledger.heartbeat(reborn, NOON_MS + 3) is True
-    assert await world.ledger.heartbeat(Owner("never-registered", 1), NOON_MS) is False
+    assert await world.ledger.heartbeat(owner, NOON_MS + 3) == pulse(NOON_MS + 3, NOON_MS + 1, is_superseded=True)
+    assert await world.ledger.heartbeat(reborn, NOON_MS + 3) == pulse(NOON_MS + 3, NOON_MS + 2)
+    assert await world.ledger.heartbeat(reborn, NOON_MS + 4) == pulse(NOON_MS + 4, NOON_MS + 3)
+    assert await world.ledger.heartbeat(Owner("never-registered", 1), NOON_MS) == pulse(NOON_MS, None)
 
 
 async def test_the_client_seed_is_changed_by_the_owner_only(world, owner, other):

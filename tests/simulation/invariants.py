@@ -22,8 +22,12 @@ from actors.transitions import (
 ENDS = (SettleRound, VoidRound, RefundRound)
 
 
+DOUBT_MS_MAX = 7_000
+"""How wrong a node may be about the database's clock: an answer of the ledger takes up to 6 s here."""
+
+
 def expected_end(live: LiveRound, cashouts_ms: list[int]) -> tuple[int, int, int]:
-    """Realized hundredths, payout and elapsed milliseconds that the rules give for these receipts (unix ms)."""
+    """Realized hundredths, payout and elapsed milliseconds that the rules give for receipts so long after the start."""
     curve, seeds, terms = GrowthCurve(live.terms.growth_rate_per_ms), live.commitment, live.terms
     crash = fairness.outcome(
         seeds.server_seed, seeds.client_seed, seeds.nonce, terms.rtp_bps, terms.max_win_multiplier
@@ -31,8 +35,7 @@ def expected_end(live: LiveRound, cashouts_ms: list[int]) -> tuple[int, int, int
     cap = min(100 * terms.max_win_multiplier, (100 * terms.max_payout_minor + 99) // live.amount_minor)
     target = min(live.auto_cashout_hundredths or cap, cap)
     ends_ms = curve.crashes_at_ms(crash) if target > crash else curve.reaches_at_ms(target)
-    for received_ms in cashouts_ms:
-        elapsed_ms = received_ms - live.started_at_ms
+    for elapsed_ms in cashouts_ms:
         shown = curve.hundredths_at(elapsed_ms)
         if elapsed_ms < ends_ms and shown >= 101:
             return shown, live.amount_minor * shown // 100, elapsed_ms
@@ -50,10 +53,15 @@ class Audit:
         self.broken = world.broken
         self.cashouts_ms: dict[UUID, list[int]] = {}
         self.flown_by: dict[UUID, Owner] = {}
+        self.began_ms: dict[UUID, int] = {}
+        """When flights truly began."""
         self.moved: set[UUID] = set()
         self.arriving: set[UUID] = set()
         """Flights that their new nodes have not taken up yet."""
         self.failed_at_ms: dict[UUID, int] = {}
+        """Up to when they had flown, in the time of their stored starts."""
+        self.beat_at_failure_ms: dict[UUID, int] = {}
+        """The true time of their node's last heartbeat."""
         self.ends: dict[UUID, object] = {}
         self._bytes: dict[str, bytes] = {}
         self._sending: dict[tuple[str, UUID], str] = {}
@@ -109,7 +117,7 @@ class Audit:
         if transition.owner != owner:
             self.broken("only the owner writes", f"{transition.owner} changed what {owner} owns: {transition}")
         if isinstance(transition, StartRound):
-            self._judge_start(transition)
+            self._judge_start(life, transition)
         elif isinstance(transition, ENDS):
             self._judge_end(life, transition, status)
 
@@ -125,11 +133,15 @@ class Audit:
         if fact.parked and age_ms < self.world.settings.retry_period_ms:
             self.broken("parked after the retry period only", f"{fact.operator_tx_id} was parked after {age_ms} ms")
 
-    def _judge_start(self, start: StartRound) -> None:
+    def _judge_start(self, life, start: StartRound) -> None:
         entry = self.world.books[start.operator_id].entries.get(f"bet-{start.round_id}")
         if entry is None or entry.status != 200:
             self.broken("no flight before the stake is taken", f"round {start.round_id} flies, its bet: {entry}")
         self.flown_by.setdefault(start.round_id, start.owner)
+        stored_ms = self.ledger.rounds[start.round_id].live.started_at_ms
+        self.began_ms.setdefault(start.round_id, life.true_of(life.clock.steady_of(stored_ms)))
+        if abs(stored_ms - self.began_ms[start.round_id]) > DOUBT_MS_MAX:
+            self.broken("starts are stored in the database's time", f"{start.round_id} began at {stored_ms}")
 
     def _judge_end(self, life, end, status) -> None:
         if status not in {RoundStatus.BETTING, RoundStatus.FLYING}:
@@ -157,6 +169,9 @@ class Audit:
                     "an interrupted round ends by the failure's moment",
                     f"{end.round_id} failed at {failed_ms}, would end at {live.started_at_ms + elapsed_ms}: {end}",
                 )
+            beat_ms = self.beat_at_failure_ms[end.round_id]
+            if isinstance(end, SettleRound) and self.began_ms[end.round_id] + elapsed_ms > beat_ms + DOUBT_MS_MAX:
+                self.broken("a flight that truly was in the air is refunded", f"{end.round_id} at {beat_ms}: {end}")
         if isinstance(end, RefundRound):
             if flew and end.round_id in self.moved and end.reason == INTERRUPTED:
                 self.broken("a flight that was handed over goes on", f"{end.round_id} was interrupted by {end.owner}")
@@ -166,8 +181,17 @@ class Audit:
                 "the payout is what the rules say",
                 f"{end.round_id}: expected {realized} and {payout} for cash-outs {cashouts}: {end}",
             )
-        if flew and life.clock.now_ms() < live.started_at_ms + elapsed_ms:
-            self.broken("no end before its time", f"{end.round_id} ended too early: {end}")
+        if flew:
+            self._judge_moment(life, live, elapsed_ms)
+
+    def _judge_moment(self, life, live: LiveRound, elapsed_ms: int) -> None:
+        """By true time: a flight neither jumps nor ends before its time, whatever its nodes' clocks say."""
+        flight, round_id = life.flight_of(live), live.round_id
+        began_ms = self.began_ms[round_id] if flight is None else life.true_of(flight.started_at_ms)
+        if abs(began_ms - self.began_ms[round_id]) > (DOUBT_MS_MAX if round_id in self.moved else 0):
+            self.broken("a flight never jumps", f"{round_id} began at {self.began_ms[round_id]}, flew from {began_ms}")
+        if self.ledger.now_ms() < began_ms + elapsed_ms:
+            self.broken("no end before its time", f"{round_id} ended too early, after {elapsed_ms} ms")
 
     # Reads that take something.
 
@@ -184,13 +208,13 @@ class Audit:
             return await call(*arguments)
         return await judge(life, call, arguments)
 
-    def _is_dead(self, owner: Owner, now_ms: int) -> bool:
-        beats = self.ledger.heartbeats_ms
+    def _is_dead(self, owner: Owner) -> bool:
+        beats, now_ms = self.ledger.heartbeats_ms, self.ledger.now_ms()
         newer = any(other.node == owner.node and other.epoch > owner.epoch for other in beats)
         return newer or now_ms - beats[owner] >= self.world.settings.lease_ms
 
     async def _take_orphans(self, life, call, arguments) -> list:
-        taker, now_ms = arguments[0], arguments[2]
+        taker = arguments[0]
         owners = {key: stored.owner for key, stored in self.ledger.rounds.items() if stored.finished is None}
         taken = await call(*arguments)
         for live in taken:
@@ -198,21 +222,22 @@ class Audit:
             if owner == taker and live.round_id in self.failed_at_ms:
                 continue
             self.world.trace.note(f"{life.label} takes {live.round_id} of {owner.node} {owner.epoch}")
-            if owner == taker or not self._is_dead(owner, now_ms):
+            if owner == taker or not self._is_dead(owner):
                 self.broken("nothing is taken from the living", f"{taker} took {live.round_id} of {owner}")
             self.world.taken_from(owner)
-            self.failed_at_ms.setdefault(live.round_id, self.ledger.heartbeats_ms[owner])
+            self.failed_at_ms.setdefault(live.round_id, self.ledger.flown_ms[owner])
+            self.beat_at_failure_ms.setdefault(live.round_id, self.ledger.heartbeats_ms[owner])
         return taken
 
     async def _open_session(self, life, call, arguments):
-        digest, opener, _, now_ms, _ = arguments
+        digest, opener, _, _ = arguments
         session = next(each for each in self.ledger.sessions.values() if each.token_digest == digest)
         owner = session.owner
         opened = await call(*arguments)
         self.world.trace.note(f"{life.label} opens {session.record.session_id}")
         if opened is not None and opened.live_round is not None:
             self._judge_presence(life, opened.live_round)
-        if owner not in {None, opener} and not self._is_dead(owner, now_ms):
+        if owner not in {None, opener} and not self._is_dead(owner):
             self.broken("nothing is taken from the living", f"{opener} took a session of {owner}")
         if owner not in {None, opener}:
             self.world.taken_from(owner)
@@ -231,7 +256,7 @@ class Audit:
 
     async def _move(self, life, call, arguments) -> bool:
         """Only the owner gives, to the living, what has no actor any more; of rounds only its own whole flights."""
-        giver, request, _, now_ms = arguments
+        giver, request, _ = arguments
         session = self.ledger.sessions[request.session_id]
         owner = session.owner
         rounds = [each for each in self.ledger.rounds.values() if each.live.session_id == request.session_id]
@@ -243,7 +268,7 @@ class Audit:
         lobby = life.node.lobby
         if owner != giver:
             self.broken("only the owner gives", f"{giver} gave a session of {owner}")
-        if self._is_dead(request.asker, now_ms):
+        if self._is_dead(request.asker):
             self.broken("nothing is given to the dead", f"{request.asker} was given a session")
         if request.session_id in lobby._rounds or request.token_digest in lobby._sessions:
             self.broken("what is given has no actor any more", f"{giver} still runs {request.session_id}")
@@ -260,7 +285,7 @@ class Audit:
         return moved
 
     async def _claim(self, life, call, arguments) -> list:
-        owner, _, now_ms, _ = arguments
+        owner, now_ms = arguments[0], self.ledger.now_ms()
         before = {
             key: (each.claimed_by, each.call.next_attempt_at_ms)
             for key, each in self.ledger.calls.items()
@@ -277,11 +302,10 @@ class Audit:
         return claimed
 
     async def _release(self, life, call, arguments) -> int:
-        now_ms = arguments[2]
         before = {key: each.claimed_by for key, each in self.ledger.calls.items() if each.claimed_by}
         count = await call(*arguments)
         for key, owner in before.items():
-            if self.ledger.calls[key].claimed_by is None and not self._is_dead(owner, now_ms):
+            if self.ledger.calls[key].claimed_by is None and not self._is_dead(owner):
                 self.broken("nothing is taken from the living", f"a claim of {owner} was released: {key}")
         return count
 
@@ -311,8 +335,13 @@ class Audit:
 
     # What players see and say.
 
-    def cashes_out(self, round_id: UUID, received_ms: int) -> None:
-        self.cashouts_ms.setdefault(round_id, []).append(received_ms)
+    def cashes_out(self, life, round_id: UUID, received_ms: int) -> None:
+        stored = self.ledger.rounds.get(round_id)
+        if stored is None or stored.live.started_at_ms is None:
+            return
+        flight = life.flight_of(stored.live)
+        began_ms = life.clock.steady_of(stored.live.started_at_ms) if flight is None else flight.started_at_ms
+        self.cashouts_ms.setdefault(round_id, []).append(received_ms - began_ms)
 
     def shown(self, label: str, book, player: str, frame: dict) -> None:
         kind = frame["type"]

@@ -26,6 +26,8 @@ MISHAPS = (
     "ledger away from one node",
     "operator away",
     "drop sockets",
+    "clock steps",
+    "clock steps",
 )
 """Some are listed more than once: what needs more luck to hurt is tried more often."""
 COMMITS = ("PlaceBet", "PlaceBet", "StartRound", "VoidRound", "VoidRound", "SettleRound")
@@ -75,6 +77,7 @@ class Mishaps:
             book.down_until = 0.0
         for life in world.lives:
             life.crash_after_crossings = life.pauses_at = None
+            life.skew_ms = 0
             life.go_on()
         if not world.living():
             world.begin("node-a")
@@ -138,6 +141,10 @@ class Mishaps:
                 world.faults.count("commits unavailable")
                 world.faults.commits_down_until = trio.current_time() + away_s
                 world.nursery.start_soon(self._kill_after, life, away_s - 0.1)
+            case "clock steps":
+                world.faults.count(kind)
+                life.skew_ms = world.draw_skew_ms(0.5)
+                world.trace.note(f"{life.label}: its machine's clock is {life.skew_ms} ms ahead now")
             case "drain":
                 world.faults.count("drained")
                 world.nursery.start_soon(life.drain)

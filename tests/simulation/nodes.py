@@ -5,7 +5,7 @@ import trio
 from actors.clock import ServerClock
 from actors.node import Node, Ports, open_node
 from actors.ports import LedgerUnavailableError, Unclear
-from actors.records import Operator, Owner, WalletCall
+from actors.records import LiveRound, Operator, Owner, WalletCall
 from tests.helpers.game import NOON_MS
 from tests.helpers.memory_ledger import MemoryLedger
 
@@ -52,7 +52,10 @@ class Life:
         self.world = world
         self.name = name
         self.label = f"{name}#{number}"
-        self.clock = ServerClock(NOON_MS + skew_ms + trio.current_time() * 1000)
+        self.skew_ms = skew_ms
+        """How far its machine's clock is ahead of the truth now."""
+        self._skew_at_start_ms = skew_ms
+        self.clock = ServerClock(self._machine_ms(), self._machine_ms)
         self.dead = False
         self.node: Node | None = None
         self.owner: Owner | None = None
@@ -63,6 +66,19 @@ class Life:
         self.pauses_at: str | None = None
         self._resumed: trio.Event | None = None
         self.has_paused = trio.Event()
+
+    def _machine_ms(self) -> float:
+        return NOON_MS + self.skew_ms + trio.current_time() * 1000
+
+    def true_of(self, steady_ms: int) -> int:
+        """The truth, which the database's clock shows, of a moment on this process's steady clock."""
+        return steady_ms - self._skew_at_start_ms
+
+    def flight_of(self, live: LiveRound):
+        """The flight as this process plays it, if it does."""
+        actor = None if self.node is None else self.node.lobby._rounds.get(live.session_id)
+        same = actor is not None and actor.placed.round_id == live.round_id and actor._flies is not None
+        return actor._flies.flight if same else None
 
     @property
     def paused(self) -> bool:

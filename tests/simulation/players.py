@@ -89,12 +89,12 @@ class Connection:
                 self._deliver(text)
 
     def _deliver(self, text: bytes) -> None:
-        frame, now_ms = json.loads(text), self.life.clock.now_ms()
+        frame, received_ms = json.loads(text), self.life.clock.steady_ms()
         world = self.browser.world
         world.trace.note(f"{self.browser.name} says {frame['type']}")
         if frame["type"] == "cashout":
-            world.audit.cashes_out(UUID(frame["round_id"]), now_ms)
-        self.door.deliver(text, now_ms)
+            world.audit.cashes_out(self.life, UUID(frame["round_id"]), received_ms)
+        self.door.deliver(text, received_ms)
 
     async def wait(self, *types: str, timeout_s: float) -> dict | None:
         """The next frame of these types, the ones before it read as well; ``None``: too late, or closed."""
@@ -316,7 +316,9 @@ class Browser:
         live = self.world.ledger.rounds[round_id].live
         if live.started_at_ms is None:
             return
-        ends_at_ms = live.started_at_ms + live.plan().ends_at_ms + self.rng.choice((-1, 0, 0, 0))
+        flight, early_ms = connection.life.flight_of(live), self.rng.choice((1, 0, 0, 0))
+        if flight is None:
+            return
         with trio.move_on_after(FLIGHT_S):
-            await trio.sleep_until(connection.life.clock.trio_time(ends_at_ms))
+            await trio.sleep_until(connection.life.clock.trio_time(flight.ends_at_ms - early_ms))
             connection.say("cashout", round_id=str(round_id))

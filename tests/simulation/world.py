@@ -23,7 +23,11 @@ from tests.simulation.wallets import Network, OperatorBook
 PLAY_S = (60,) * 38 + (120, 300)
 REST_S_MAX = 120.0
 LINES_MAX = 100_000
-SKEW_MS_MAX = 400
+SKEW_MS_USUAL = 900
+"""Machines that a time service keeps: near enough for bets."""
+SKEW_MS_MAX = 3_600_000
+WRONG_SHARE = 0.15
+"""Processes that begin on a machine whose clock is quite wrong. Those take no bets until it is put right."""
 LONG_SHARE = 0.005
 """Worlds in which an operator is gone for hours."""
 
@@ -110,11 +114,16 @@ class World:
     def begin(self, name: str) -> Life:
         """Start a process of a node."""
         self.lives_begun += 1
-        skew_ms = self.rng.randint(-SKEW_MS_MAX, SKEW_MS_MAX)
-        life = Life(self, name, self.lives_begun, skew_ms)
+        life = Life(self, name, self.lives_begun, self.draw_skew_ms(WRONG_SHARE))
         self.lives.append(life)
         self.nursery.start_soon(life.run)
         return life
+
+    def draw_skew_ms(self, wrong_share: float) -> int:
+        """How far a machine's clock is ahead of the truth: usually a little, now and then by minutes or an hour."""
+        if self.rng.random() >= wrong_share:
+            return self.rng.randint(-SKEW_MS_USUAL, SKEW_MS_USUAL)
+        return self.rng.choice((-1, 1)) * self.rng.choice((3_000, 15_000, 120_000, SKEW_MS_MAX))
 
     def taken_from(self, owner: Owner) -> None:
         """Something of this owner has a new one: the worst moment for a paused process to go on."""

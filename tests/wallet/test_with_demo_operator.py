@@ -25,7 +25,7 @@ NOW_S = 1_782_864_001
 
 
 class FrozenClock:
-    def now_ms(self):
+    def wall_ms(self):
         return NOW_S * 1000
 
 
