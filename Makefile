@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-outside test-inside test-worlds simulate chaos figures bench lint format lock clean
+.PHONY: help demo serve test test-outside test-inside test-worlds simulate chaos figures bench siege lint format lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ bench: $(VENV)/development ## measure speed beside the yardsticks, write docs/pe
 
 chaos: $(VENV)/development ## kill servers and databases at every named point, then compare all books; half an hour
 	$(BIN)/python -m tests.chaos $(CHAOS)
+
+siege: $(VENV)/development ## attack a real server as outsiders did, write the table of docs/security.md; a quarter of an hour (SIEGE: options)
+	$(BIN)/python -m tests.siege --write $(SIEGE)
 
 lint: $(VENV)/development ## style, types
 	$(BIN)/ruff check .

@@ -240,6 +240,11 @@ def error_frame(code: str, message: str, frame_id: str | None = None) -> bytes:
     return encode("error", frame_id, code=code, message=message)
 
 
+def wait_frame(wait_ms: int) -> bytes:
+    """The answer to a hello that is not forgotten: the welcome, or another of these, comes within ``wait_ms``."""
+    return encode("wait", None, ms=wait_ms)
+
+
 def session_ended_frame(reason: str) -> bytes:
     """The last frame of a socket: ``expired``, ``replaced``, ``operator_suspended`` or ``shutdown``."""
     return encode("session_ended", None, reason=reason)

@@ -66,6 +66,8 @@ export class Game {
       token,
       onFrame: (frame, receivedMs) => this.receive(frame, receivedMs),
       onStatus: (status) => this.statusChanged(status),
+      // What this page shows it keeps. Only what became of a round that it knew is not known yet.
+      helloAgain: () => ({ history: this.state.round === null ? 0 : 1 }),
     });
     this.listen(root);
     // Last: what the lobby has said already is obeyed at once.

@@ -1,7 +1,9 @@
 // The player's socket, protocol 1: hello first, pings, and a new socket after every loss until the session is over.
 
 export const TIMING = {
-  openMsMax: 8_000, // a socket that has not brought `welcome` by then is given up
+  openMsMax: 20_000, // a socket that has not brought `welcome` by then is given up, longer than the server itself waits
+  waitMsMin: 1_000, // a server that is busy says `wait`: so long, in these bounds, the page stays and does not begin anew
+  waitMsMax: 60_000,
   silenceMsMax: 12_000, // no frame at all for this long after a ping: the line is dead
   checkMsMax: 1_500, // the same where there is a reason to doubt: the page has slept, or the network was away
   pingFirstMs: 400, // a few quick pings measure the clock before the first bet
@@ -30,6 +32,8 @@ const FINAL_ENDS = new Set(["expired", "replaced", "operator_suspended"]);
 const FINAL_ERRORS = new Set(["unauthorized", "session_expired"]);
 const PEACE_ERRORS = new Set(["draining", "rate_limited"]);
 
+const TRY_AGAIN_LATER = 1013;
+
 const browser = {
   openSocket: (url) => new WebSocket(url),
   now: () => performance.now(),
@@ -41,10 +45,11 @@ const browser = {
 /**
  * Keeps one session's socket. Callbacks: `onFrame(frame, receivedMs)` for every frame in order, and
  * `onStatus({ status, retryMs })` with status connecting, open, lost (a retry follows) or closed (none does).
+ * `helloAgain()` gives what a page that was welcome before says with its hello.
  */
 export class Connection {
-  constructor({ url, token, onFrame, onStatus, environment = browser }) {
-    Object.assign(this, { url, token, onFrame, onStatus, environment });
+  constructor({ url, token, onFrame, onStatus, helloAgain = () => ({}), environment = browser }) {
+    Object.assign(this, { url, token, onFrame, onStatus, helloAgain, environment });
     this.socket = null;
     this.attempt = 0;
     this.serial = 0;
@@ -63,9 +68,18 @@ export class Connection {
     const socket = this.environment.openSocket(this.url);
     this.socket = socket;
     this.later("open", TIMING.openMsMax, () => this.lose());
-    socket.onopen = () => this.guarded(socket, () => this.write({ type: "hello", session: this.token }));
+    socket.onopen = () => this.guarded(socket, () => this.hello());
     socket.onmessage = (event) => this.guarded(socket, () => this.receive(event.data));
-    socket.onclose = () => this.guarded(socket, () => this.lose());
+    socket.onclose = (event) => this.guarded(socket, () => this.closed(event));
+  }
+
+  hello() {
+    this.write({ type: "hello", session: this.token, ...(this.wasWelcomed ? this.helloAgain() : {}) });
+  }
+
+  closed(event) {
+    if (event?.code === TRY_AGAIN_LATER) this.wantsPeace = true;
+    this.lose();
   }
 
   guarded(socket, action) {
@@ -109,6 +123,7 @@ export class Connection {
     if (frame === null) return;
     this.cancel("silence");
     if (frame.type === "welcome") this.welcome();
+    if (frame.type === "wait") this.wait(frame.ms);
     if (frame.type === "pong") this.wantsPeace = false;
     if (frame.type === "session_ended" && FINAL_ENDS.has(frame.reason)) this.final = true;
     if (frame.type === "session_ended" && frame.reason === "shutdown") this.wantsPeace = true;
@@ -116,6 +131,13 @@ export class Connection {
     if (frame.type === "error" && FINAL_ERRORS.has(frame.code)) this.final = frame.code !== "unauthorized" || !this.wasWelcomed;
     if (frame.type === "error" && PEACE_ERRORS.has(frame.code)) this.wantsPeace = true;
     this.onFrame(frame, this.environment.now());
+  }
+
+  // The server has the hello and many others: to begin anew would only put this page behind them all.
+  wait(ms) {
+    if (this.welcomed || !Number.isFinite(ms)) return;
+    const waitMs = Math.min(Math.max(ms, TIMING.waitMsMin), TIMING.waitMsMax);
+    this.later("open", waitMs, () => this.lose());
   }
 
   welcome() {

@@ -132,7 +132,7 @@ const FRAMES = {
 
 function onWelcome(state, frame) {
   const session = sessionOf(frame);
-  const entries = frame.history.map(finishedRound);
+  const history = frame.history === undefined ? {} : mergedHistory(state, frame.history.map(finishedRound));
   const known = {
     ...withNext(state, frame.next),
     session,
@@ -143,7 +143,7 @@ function onWelcome(state, frame) {
     pendingMinor: frame.pending_minor ?? 0,
     round: frame.round ? liveRound(frame.round, session, frame.server_time) : null,
     asked: initialState().asked,
-    ...mergedHistory(state, entries),
+    ...history,
   };
   return resumed(state, known);
 }
@@ -153,7 +153,9 @@ function mergedHistory(state, entries) {
   const ids = new Set(entries.map((entry) => entry.roundId));
   const touches = state.history.some((entry) => ids.has(entry.roundId));
   const older = touches ? state.history.filter((entry) => !ids.has(entry.roundId)) : [];
-  const hasMore = older.length > 0 ? state.hasMore : entries.length >= WELCOME_HISTORY;
+  // A page that was welcome before asked for the newest one alone.
+  const isPart = state.session !== null && entries.length > 0;
+  const hasMore = older.length > 0 ? state.hasMore : isPart || entries.length >= WELCOME_HISTORY;
   return { history: [...entries, ...older], hasMore };
 }
 

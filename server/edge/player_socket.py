@@ -11,7 +11,7 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_st
 from actors.clock import ServerClock
 from actors.door import Door
 from actors.lobby import Lobby
-from actors.protocol import error_frame
+from actors.protocol import error_frame, wait_frame
 from actors.words import words
 from server.edge.budgets import Budget
 from server.edge.pinger import Pinger
@@ -171,6 +171,21 @@ class PlayerSocket:
                 message = "The first frame must be `hello`, as text and in time."
                 self._refuse("unauthorized", message, CLOSE_POLICY, "no_hello")
             return None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._ask_for_patience)
+            door = await self._enter_in_turn(hello)
+            nursery.cancel_scope.cancel()
+        return door
+
+    async def _ask_for_patience(self) -> None:
+        """Thousands may come back at once: whoever gives up and begins anew comes behind them all."""
+        while True:
+            await trio.sleep(self._settings.wait_told_ms / 1000)
+            if self._sink.is_closing:
+                return
+            self._sink.send(wait_frame(self._settings.enter_timeout_ms))
+
+    async def _enter_in_turn(self, hello: bytes) -> Door | None:
         await self._place.hello_turn()
         if self._place.is_crowded and not self._lobby.was_here(hello):
             self._refuse("rate_limited", words("rate_limited"), CLOSE_TRY_AGAIN, "crowded")

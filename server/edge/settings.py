@@ -62,6 +62,8 @@ class EdgeSettings:
     enter_timeout_ms: int = 15_000
     """For the lobby to find the session. Overflow: close 1013, try again later. Also for a connection's turn, where
     more come at once than can be served: one after the other, addresses in turn. Overflow: cut."""
+    wait_told_ms: int = 3_000
+    """So often a player whose hello was not answered yet is told to ``wait``."""
     message_bytes_max: int = 4_096
     """A player's message. Overflow: close 1009."""
     messages_per_second: int = 20

@@ -1,12 +1,15 @@
 """The documented nginx example, as it stands but for its addresses and paths, in front of the real server."""
 
 import json
+import re
+import socket
 import ssl
 import subprocess
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import trio
@@ -92,6 +95,33 @@ def signed_launch(origin: str, operator: dict[str, str], context: ssl.SSLContext
     request = urllib.request.Request(origin + LAUNCH, data=body, headers=headers)
     with urllib.request.urlopen(request, context=context, timeout=10) as answer:
         return json.load(answer)
+
+
+def test_the_example_bounds_what_an_address_asks_for_but_not_signed_calls(behind_nginx):
+    server, origin, context = behind_nginx
+    operator = server.create_operator("http://127.0.0.1:9")
+    server.start()
+    wait_for(origin, context)
+    statuses = pipelined(origin, context, b"/livez", 900)
+    assert statuses.count(429) > 100 and statuses.count(200) >= 400
+    assert set(statuses) == {200, 429}
+    for _ in range(5):
+        assert signed_launch(origin, operator, context)["ok"]
+
+
+def pipelined(origin: str, context: ssl.SSLContext, target: bytes, count: int) -> list[int]:
+    """The statuses of so many requests that were sent at once on one connection."""
+    split = urlsplit(origin)
+    request = b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n" % target
+    with (
+        socket.create_connection(("127.0.0.1", split.port), timeout=60) as raw,
+        context.wrap_socket(raw, server_hostname="localhost") as stream,
+    ):
+        stream.sendall(request * (count - 1) + request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        data = b""
+        while received := stream.recv(65_536):
+            data += received
+    return [int(status) for status in re.findall(rb"HTTP/1\.1 ([0-9]{3}) ", data)]
 
 
 async def test_the_example_serves_the_api_the_page_and_the_players(behind_nginx):

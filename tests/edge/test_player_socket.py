@@ -392,3 +392,20 @@ async def test_an_upgrade_that_is_not_right_is_refused_in_words(changes, status)
                 data = await stream.receive_some()
         assert split_answer(data)[0] == status
         assert world.lobby.hellos == []
+
+
+async def test_who_waits_long_for_the_welcome_is_told_to_wait():
+    async with open_edge(wait_told_ms=20) as world:
+        world.lobby.gate = trio.Event()
+        client = await world.player(hello=False)
+        await client.say("hello")
+        for _ in range(2):
+            assert json.loads((await client.frame())[1]) == {"type": "wait", "ms": 15_000}
+        world.lobby.gate.set()
+        texts = []
+        while not texts or '"wait"' in texts[-1]:
+            texts.append((await client.frame())[1])
+        assert texts[-1] == '{"type":"welcome"}'
+        await trio.sleep(0.1)
+        await client.send(Opcode.PING, b"?")
+        assert await client.frame() == (Opcode.PONG, b"?"), "nothing is said of waiting any more"

@@ -9,11 +9,15 @@ import re
 import resource
 import subprocess
 import sys
+import urllib.request
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.figures.stand import Stand, open_stand, quantile
 from tests.helpers.server_process import ROOT
@@ -25,7 +29,6 @@ ATTACK_S_MAX = 60
 """An attack ends by itself after so long, whatever happens to whoever started it."""
 BEGINS_S = {"unread_history": 6, "read_history": 6}
 """What an attack needs to begin; 2 where nothing is said."""
-GRACE_S = 30
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,17 @@ class Siege:
             memory_kib=memory_kib,
         )
 
+    def counted(self, name: str, label: str | None) -> dict[str, float]:
+        """A counter's values by one of its labels."""
+        with urllib.request.urlopen(f"{self.server.metrics_url}/metrics", timeout=10) as answer:
+            text = answer.read().decode()
+        counted: dict[str, float] = defaultdict(float)
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                if sample.name == name:
+                    counted[sample.labels[label] if label else ""] += sample.value
+        return counted
+
     def warnings(self) -> list[str]:
         """What the server's log says, without times and numbers."""
         return [re.sub(r"[0-9]+", "0", line) for line in self.server.log().splitlines()]
@@ -97,14 +111,13 @@ def besieged(**variables: str) -> Iterator[Siege]:
 @contextmanager
 def _process(module: str, wish: dict[str, Any], nice: int = 0) -> Iterator["subprocess.Popen[str]"]:
     command = ["nice", "-n", str(nice), sys.executable, "-m", module]
-    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdin is not None
-        print(json.dumps(wish), file=process.stdin, flush=True)
-        yield process
-    finally:
-        process.kill()
-        process.wait(GRACE_S)
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdin is not None
+            print(json.dumps(wish), file=process.stdin, flush=True)
+            yield process
+        finally:
+            process.kill()
 
 
 def _ready(process: "subprocess.Popen[str]") -> None:

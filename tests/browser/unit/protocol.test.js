@@ -146,6 +146,53 @@ test("a silent line is given up", () => {
   assert.equal(world.statuses.some(({ status }) => status === "lost"), true);
 });
 
+test("a page that is told to wait does not begin anew", () => {
+  const world = new World();
+  world.connection.connect();
+  world.socket.open();
+  for (let told = 0; told < 20; told += 1) {
+    world.socket.receive({ type: "wait", ms: 10_000 });
+    world.pass(9_000);
+    assert.equal(world.status, "connecting");
+  }
+  world.pass(1_000);
+  assert.equal(world.status, "lost", "nothing was said any more");
+  assert.equal(world.sockets.length, 1);
+});
+
+test("nobody makes a page wait for ever, or not at all", () => {
+  for (const ms of [1e12, -5, "20", null, undefined]) {
+    const world = new World();
+    world.connection.connect();
+    world.socket.open();
+    world.socket.receive({ type: "wait", ms });
+    world.pass(TIMING.waitMsMin - 1);
+    assert.equal(world.status, "connecting");
+    world.pass(TIMING.waitMsMax);
+    assert.notEqual(world.statuses.find(({ status }) => status === "lost"), undefined);
+  }
+});
+
+test("who was welcome before says hello again with what it needs, and the first hello is as ever", () => {
+  const world = new World();
+  world.connection.helloAgain = () => ({ history: 0 });
+  world.welcomed();
+  assert.deepEqual(world.sockets[0].sent[0], { type: "hello", session: "secret" });
+  world.socket.fall();
+  world.pass(1_000);
+  world.socket.open();
+  assert.deepEqual(world.socket.sent, [{ type: "hello", session: "secret", history: 0 }]);
+});
+
+test("a server that is full is tried again with more patience", () => {
+  const world = new World();
+  world.connection.connect();
+  world.socket.open();
+  world.socket.readyState = 3;
+  world.socket.onclose({ code: 1013 });
+  assert.deepEqual(world.statuses.at(-1), { status: "lost", retryMs: TIMING.refusedBackoffMs });
+});
+
 test("a socket that never welcomes is given up", () => {
   const world = new World();
   world.connection.connect();

@@ -201,6 +201,19 @@ test("a cash-out without an answer may be pressed again after the welcome", () =
   assert.equal(actionOf(state, 1000, null).state, "flying");
 });
 
+test("a welcome without history leaves what is shown, and one with the newest alone says what became of a round", () => {
+  const shown = play(initialState(), open, welcome({ history: [entry("a"), entry("b")] }));
+  const { history: _, ...bare } = welcome({ next: LATER }).frame;
+  const back = play(shown, lost, connecting, open, { type: "frame", frame: bare });
+  assert.deepEqual(back.history, shown.history);
+  assert.equal(back.hasMore, shown.hasMore);
+  const known = play(shown, lost, connecting, open, welcome({ next: LATER, history: [entry("a")] }));
+  assert.deepEqual(known.history.map((round) => round.roundId), ["a", "b"]);
+  const unknown = play(shown, lost, connecting, open, welcome({ next: LATER, history: [entry("new")] }));
+  assert.deepEqual(unknown.history.map((round) => round.roundId), ["new"]);
+  assert.equal(unknown.hasMore, true, "the rest can be asked for");
+});
+
 test("history pages follow each other without doubles and without gaps", () => {
   const page = (from, to) => Array.from({ length: to - from }, (_, index) => entry(`r${from + index}`));
   let state = play(initialState(), open, welcome({ history: page(0, 20) }));
