@@ -44,6 +44,7 @@ from server.stopping import StoppedAtOnceError, told_to_stop
 from server.vault import MasterKeyError, Vault, VaultError, load_master_key
 from server.wallet_gateway import HttpWalletGateway
 from server.web.app import create_app
+from server.web.authentication import has_key
 from server.web.metrics_app import create_metrics_app
 from server.web.services import WebServices
 from server.web.static_files import StaticFilesError
@@ -164,7 +165,14 @@ async def serve_node(
             web = _web_services(config, PostgresReports(database), frames, node, metrics)
             serve_metrics = partial(serve_edge, taken.private, lobby=None, clock=clock)
             private: Edge = await nursery.start(serve_metrics, create_metrics_app(metrics.registry, web.log))
-            serve_public = partial(serve_edge, taken.public, lobby=node.lobby, clock=clock, observer=metrics)
+            serve_public = partial(
+                serve_edge,
+                taken.public,
+                lobby=node.lobby,
+                clock=clock,
+                observer=metrics,
+                is_caller=partial(has_key, web.operators),
+            )
             public: Edge = await nursery.start(serve_public, create_app(web))
             nursery.start_soon(_set_gauges, metrics, node, public)
             nursery.start_soon(collect_garbage, lambda: node.lobby.rounds_live)

@@ -1,8 +1,9 @@
 """One accepted connection: TLS, the first request's head, and then a player's socket or HTTP."""
 
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import trio
 
@@ -16,11 +17,16 @@ from server.edge.player_socket import PlayerPort, PlayerSocket
 from server.edge.player_stream import PlayerStream
 from server.edge.refusals import refusal_bytes
 from server.edge.settings import EdgeSettings
+from server.edge.tolerance import Tolerance
 from server.edge.transport import Transport
-from server.edge.upgrade import head_length, is_upgrade
+from server.edge.upgrade import head_length, is_upgrade, may_be_stream
 from server.web.errors import ApiError
 
 _SPACE = 0x20
+
+REQUEST_UNITS: Final = 1
+UPGRADE_UNITS: Final = 4
+"""What they cost an address: see ``EdgeSettings.units_per_second``."""
 
 
 class EdgeObserver(Protocol):
@@ -60,6 +66,9 @@ class Port:
     """For what anybody may ask for: a TLS handshake, a request, an upgrade."""
     hellos: Turnstile
     """For those who were let through there and have said hello."""
+    tolerance: Tolerance
+    is_caller: Callable[[bytes], bool]
+    """Whether a request's head has the key of an operator, who then needs no patience: calls are counted elsewhere."""
 
 
 def tls_context(settings: EdgeSettings) -> ssl.SSLContext | None:
@@ -98,13 +107,15 @@ def port_trusts(port: Port, peer: str) -> bool:
 class Connection:
     """``run`` serves it to its end; the other methods end it from outside."""
 
-    __slots__ = ("_group", "_opening", "_peer", "_player", "_port", "_transport")
+    __slots__ = ("_group", "_opening", "_paid", "_peer", "_player", "_port", "_transport")
 
     def __init__(self, transport: Transport, port: Port, peer: str) -> None:
         self._transport = transport
         self._port = port
         self._peer = peer
         self._group = address_group(peer)
+        self._paid = 0.0
+        """Units that come back if it proves to be somebody."""
         self._opening = trio.CancelScope()
         self._player: PlayerSocket | None = None
 
@@ -120,14 +131,17 @@ class Connection:
 
     async def turn(self) -> None:
         """See ``server.edge.http_connection.Place``. Raises ``trio.TooSlowError`` if its turn does not come."""
-        await self._pass_through(self._port.turnstile)
+        await self._turn(self._port.turnstile, REQUEST_UNITS)
 
     async def hello_turn(self) -> None:
         """See ``server.edge.player_socket.PlayerPlace``."""
-        await self._pass_through(self._port.hellos)
+        await self._turn(self._port.hellos)
 
-    async def _pass_through(self, turnstile: Turnstile) -> None:
+    async def _turn(self, turnstile: Turnstile, units: float = 0) -> None:
         with trio.fail_after(self._port.settings.enter_timeout_ms / 1000):
+            if units:
+                await self._port.tolerance.spend(self._group, units)
+                self._paid = units
             try:
                 await turnstile.pass_through(self._group)
             except QueueFullError:
@@ -136,10 +150,18 @@ class Connection:
     def signed(self, *, is_signed: bool) -> None:
         """See ``server.edge.http_connection.Place``."""
         self._port.admission.signed(self, is_signed=is_signed)
+        if is_signed:
+            self._take_back()
 
     def entered(self) -> None:
         """See ``server.edge.player_socket.PlayerPlace``."""
         self._port.admission.entered(self)
+        self._take_back()
+
+    def _take_back(self) -> None:
+        if self._paid:
+            self._port.tolerance.give_back(self._group, self._paid)
+            self._paid = 0.0
 
     @property
     def is_crowded(self) -> bool:
@@ -164,6 +186,7 @@ class Connection:
         if opened is not None and opened.upgrade_bytes is None:
             opened = await self._serve_http(opened)
         if opened is not None and opened.upgrade_bytes is not None and self._port.players is not None:
+            await self._turn(self._port.turnstile, UPGRADE_UNITS)
             self._player = self._player_socket(opened, opened.upgrade_bytes, self._port.players)
             del opened  # a player stays for hours, and does not need the request's head any more
             await self._serve_player(self._player)
@@ -190,6 +213,7 @@ class Connection:
     def _is_player(self, head: bytes) -> bool:
         if self._port.players is None or not is_upgrade(head, self._port.settings.origins):
             return False
+        self._note_client(head)
         self._port.admission.move(self, self._group)
         return True
 
@@ -206,9 +230,13 @@ class Connection:
         if data is None:
             return None
         length = head_length(data)
-        self._note_client(data if length is None else data[:length])
+        head = data if length is None else data[:length]
+        self._note_client(head)
         self._port.admission.heard(self)
-        await self.turn()
+        if self._port.is_caller(head):
+            await self._turn(self._port.turnstile)
+        elif not may_be_stream(head):
+            await self.turn()
         try:
             if length is None or not self._is_player(data[:length]):
                 return _Opened(below, data, None)
@@ -221,7 +249,7 @@ class Connection:
     async def _secured(self) -> trio.abc.Stream:
         if self._port.tls is None:
             return self._transport
-        await self.turn()
+        await self._turn(self._port.turnstile)
         stream = trio.SSLStream(self._transport, self._port.tls, server_side=True, https_compatible=True)
         with trio.fail_after(self._port.settings.tls_handshake_timeout_ms / 1000):
             await stream.do_handshake()

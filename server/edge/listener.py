@@ -8,6 +8,7 @@ import errno
 import logging
 import socket
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
@@ -26,6 +27,7 @@ from server.edge.pinger import Pinger
 from server.edge.player_socket import PlayerPort
 from server.edge.refusals import full, refusal_bytes
 from server.edge.settings import EdgeSettings
+from server.edge.tolerance import Tolerance
 from server.edge.transport import Transport
 from server.edge.unsent import Unsent
 
@@ -225,9 +227,12 @@ async def serve_edge(
     lobby: Lobby | None,
     clock: ServerClock,
     observer: EdgeObserver | None = None,
+    is_caller: Callable[[bytes], bool] = lambda head: False,
     task_status: trio.TaskStatus[Edge] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve ``app``, and players if there is a ``lobby``, until the ``Edge`` that is reported is stopped.
+
+    ``is_caller`` tells whether a request's head has the key of an operator.
 
     Raises ``OSError`` if a port that is only bound can't be listened on.
     """
@@ -249,6 +254,8 @@ async def serve_edge(
         admission=Admission(settings.connections_max, settings.connections_of_one_max),
         turnstile=Turnstile(settings.connections_max, settings.connections_max, rest_s_max=TURN_REST_S_MAX),
         hellos=Turnstile(settings.connections_max, settings.connections_max),
+        tolerance=Tolerance(settings.units_per_second, settings.units_burst),
+        is_caller=is_caller,
     )
     listening.listener.listen(listening.settings.backlog)
     async with trio.open_nursery() as nursery:

@@ -116,7 +116,7 @@ class PlayerSocket:
                 if websocket is not None:
                     self._sink.open(nursery, partial(self._say_goodbye, websocket))
                     self._stream.when_closed(self._sink.lost)
-                    await self._read(websocket)
+                    await self._read(websocket, nursery)
                     await self._sink.over()
                 nursery.cancel_scope.cancel()
         finally:
@@ -142,11 +142,11 @@ class PlayerSocket:
             with trio.move_on_after(self._settings.close_timeout_ms / 1000):
                 await websocket.aclose(self._sink.close_code)
 
-    async def _read(self, websocket: WebSocketConnection) -> None:
+    async def _read(self, websocket: WebSocketConnection, nursery: trio.Nursery) -> None:
         """Everything that the player says, until it or the server closes."""
         door: Door | None = None
         try:
-            door = await self._enter(websocket)
+            door = await self._enter(websocket, nursery)
             if door is not None:
                 self._pinger.add(self)
                 await self._deliver_all(websocket, door)
@@ -162,7 +162,7 @@ class PlayerSocket:
             if door is not None:
                 door.leave()
 
-    async def _enter(self, websocket: WebSocketConnection) -> Door | None:
+    async def _enter(self, websocket: WebSocketConnection, nursery: trio.Nursery) -> Door | None:
         hello: bytes | None = None
         with trio.move_on_after(self._settings.hello_timeout_ms / 1000):
             hello = self._text(await self._message(websocket))
@@ -171,19 +171,19 @@ class PlayerSocket:
                 message = "The first frame must be `hello`, as text and in time."
                 self._refuse("unauthorized", message, CLOSE_POLICY, "no_hello")
             return None
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._ask_for_patience)
-            door = await self._enter_in_turn(hello)
-            nursery.cancel_scope.cancel()
-        return door
+        waiting = trio.CancelScope()
+        nursery.start_soon(self._ask_for_patience, waiting)
+        try:
+            return await self._enter_in_turn(hello)
+        finally:
+            waiting.cancel()
 
-    async def _ask_for_patience(self) -> None:
+    async def _ask_for_patience(self, waiting: trio.CancelScope) -> None:
         """Thousands may come back at once: whoever gives up and begins anew comes behind them all."""
-        while True:
-            await trio.sleep(self._settings.wait_told_ms / 1000)
-            if self._sink.is_closing:
-                return
-            self._sink.send(wait_frame(self._settings.enter_timeout_ms))
+        with waiting:
+            while True:
+                await trio.sleep(self._settings.wait_told_ms / 1000)
+                self._sink.send(wait_frame(self._settings.enter_timeout_ms))
 
     async def _enter_in_turn(self, hello: bytes) -> Door | None:
         await self._place.hello_turn()

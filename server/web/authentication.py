@@ -26,6 +26,7 @@ from server.web.services import Clock, OperatorLookup, WebSettings
 TIMESTAMP_TOLERANCE_S = 300
 
 _REQUIRED = ("X-Operator-Id", "X-Operator-Key", "X-Timestamp", "X-Signature")
+_CREDENTIALS = re.compile(rb"(?im)^(x-operator-id|x-operator-key):[ \t]*([^\r\n]*?)[ \t]*\r?$")
 _TIMESTAMP = re.compile(rb"[0-9]{10}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -124,6 +125,18 @@ class Authenticator:
         wait_ms = self._requests.take(operator.operator_id, self._clock.steady_ms())
         if wait_ms > 0:
             raise rate_limited(wait_ms)
+
+
+def has_key(operators: OperatorLookup, head: bytes) -> bool:
+    """Whether a request's head, which nobody has parsed yet, has an operator's id and its key.
+
+    That proves nothing yet: it says only that the request need not wait behind those of strangers.
+    """
+    found = {name.lower(): value for name, value in _CREDENTIALS.findall(head)}
+    operator_id, key = found.get(b"x-operator-id", b""), found.get(b"x-operator-key", b"")
+    known_id = parse_uuid(operator_id.decode("latin-1"))
+    operator = None if known_id is None else operators.find(known_id)
+    return operator is not None and hmac.compare_digest(key, operator.api_key.encode())
 
 
 def check_active(operator: Operator) -> None:

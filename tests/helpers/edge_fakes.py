@@ -253,13 +253,19 @@ def settings(**changes):
 
 
 @asynccontextmanager
-async def open_edge(app=small_app, *, with_lobby=True, **changes):
+async def open_edge(app=small_app, *, with_lobby=True, is_caller=lambda head: False, **changes):
     clock, lobby, observer = ServerClock(time.time() * 1000), FakeLobby() if with_lobby else None, CountingObserver()
 
     async def serve(task_status):
         chosen = settings(**changes)
         await serve_edge(
-            await listen(chosen), app, lobby=lobby, clock=clock, observer=observer, task_status=task_status
+            await listen(chosen),
+            app,
+            lobby=lobby,
+            clock=clock,
+            observer=observer,
+            is_caller=is_caller,
+            task_status=task_status,
         )
 
     world = None

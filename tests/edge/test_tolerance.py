@@ -1,0 +1,102 @@
+import pytest
+import trio
+
+from actors.fair_queue import CROWD
+from server.edge.tolerance import ADDRESSES_MAX, Tolerance
+from server.web.authentication import has_key
+from tests.helpers.edge_fakes import PATIENCE_S, Client, open_edge, upgrade_request
+from tests.helpers.web_fakes import FakeOperators, make_operator
+
+LIVE = b"GET /livez HTTP/1.1\r\nHost: game.test\r\n\r\n"
+
+
+async def test_a_burst_then_the_rate(autojump_clock):
+    tolerance, start = Tolerance(10, 20), trio.current_time()
+    for _ in range(10):
+        await tolerance.spend("a", 2)
+    assert trio.current_time() == start
+    for _ in range(5):
+        await tolerance.spend("a", 2)
+    assert trio.current_time() - start == pytest.approx(0.9, abs=0.2)
+    await tolerance.spend("b", 2)
+
+
+async def test_what_is_given_back_lets_the_next_one_go_on(autojump_clock):
+    tolerance, done = Tolerance(0.001, 4), []
+
+    async def come(number):
+        await tolerance.spend("a", 4)
+        done.append(number)
+        tolerance.give_back("a", 4)
+
+    start = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        for number in range(CROWD * 3):
+            nursery.start_soon(come, number)
+    assert len(done) == CROWD * 3 and trio.current_time() - start < 1
+
+
+async def test_who_gives_up_holds_nobody_up(autojump_clock):
+    tolerance, done = Tolerance(1, 1), []
+
+    async def come(number, patience_s):
+        with trio.move_on_after(patience_s):
+            await tolerance.spend("a", 1)
+            done.append(number)
+
+    async with trio.open_nursery() as nursery:
+        for number in range(10):
+            nursery.start_soon(come, number, 0.5 if number % 2 else 60)
+    assert {0, 2, 4, 6, 8} <= set(done)
+
+
+async def test_addresses_are_forgotten_in_time():
+    tolerance = Tolerance(1, 1)
+    for number in range(ADDRESSES_MAX + 10):
+        await tolerance.spend(number, 1)
+    assert len(tolerance._purses) == ADDRESSES_MAX
+
+
+async def test_sockets_that_say_nothing_spend_what_their_address_has():
+    async with open_edge(units_per_second=1, units_burst=20) as world:
+        silent = []
+        with trio.move_on_after(2):
+            while True:
+                stream = await world.connect()
+                await stream.send_all(upgrade_request())
+                await Client(stream).shake_hands()
+                silent.append(stream)
+        assert 3 <= len(silent) <= 8
+
+
+async def test_players_who_are_welcome_spend_nothing():
+    async with open_edge(units_per_second=1, units_burst=20) as world:
+        for _ in range(40):
+            await world.player()
+
+
+async def test_whoever_has_an_operators_key_does_not_wait():
+    def is_caller(head):
+        return b"X-Operator-Key: right" in head
+
+    async with open_edge(units_per_second=0.01, units_burst=1, is_caller=is_caller) as world:
+        with trio.move_on_after(1) as patience:
+            for _ in range(3):
+                await world.get()
+        assert patience.cancelled_caught, "strangers of this address wait"
+        for _ in range(5):
+            async with await world.connect() as stream:
+                await stream.send_all(LIVE.replace(b"Host", b"X-Operator-Key: right\r\nHost"))
+                with trio.fail_after(PATIENCE_S):
+                    assert b" 200 " in await stream.receive_some(100)
+
+
+def test_who_has_a_key():
+    operator = make_operator(1)
+    operators = FakeOperators()
+    operators.add(operator)
+    lines = ("GET / HTTP/1.1", f"x-operator-id: {operator.operator_id}", f"X-Operator-Key:{operator.api_key} ", "", "")
+    good = "\r\n".join(lines).encode()
+    assert has_key(operators, good)
+    for bad in (good.replace(b"key-1", b"key-2"), good.replace(b"-id", b"-ie"), good.replace(b"-Key", b"-Kez"), b""):
+        assert not has_key(operators, bad)
