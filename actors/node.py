@@ -80,7 +80,7 @@ async def open_node(name: str, settings: GameSettings, clock: ServerClock, ports
     """
     clock.look()
     owner = await ports.ledger.register_node(name, clock.cautious_ms())
-    directory = OperatorDirectory(ports.operators, settings.operator_refresh_ms)
+    directory = OperatorDirectory(ports.operators, owner, settings.operator_refresh_ms, settings.operators_age_ms_max)
     await directory.refresh()
     services = Services(
         settings=settings,

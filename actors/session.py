@@ -52,7 +52,7 @@ from actors.round import RoundActor
 from actors.services import Services
 from actors.wallet import WalletDesk
 from actors.welcome import end_socket, welcome_frame, with_newest
-from actors.words import NOT_STORED, TOO_MANY_VOID, WORDS, words
+from actors.words import NOT_STORED, OPERATORS_ARE_OLD, TOO_MANY_VOID, WORDS, words
 
 log = logging.getLogger("getaway.session")
 
@@ -313,6 +313,9 @@ class SessionActor(PromptActor[SessionMessage]):
         )
         if code or table is None or (code := bet_error(bet, table, self._known_balance_minor())):
             self._refuse(code or "bet_declined", bet.frame_id)
+            return
+        if not self._services.operators.is_fresh:
+            self._refuse("wallet_unavailable", bet.frame_id, OPERATORS_ARE_OLD)
             return
         if self._services.tally.wait_ms(self.record.operator_id, self.session_id, self._services.clock.steady_ms()):
             self._refuse("rate_limited", bet.frame_id, TOO_MANY_VOID)

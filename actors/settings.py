@@ -45,6 +45,8 @@ class GameSettings:
     session_linger_ms: int = 30_000
     """A session without a socket and without a round leaves memory after this; its row stays."""
     operator_refresh_ms: int = 2_000
+    operators_age_ms_max: int = 30_000
+    """Operators that could not be read for so long are not bet on: new bets and launches are refused, in words."""
     heartbeat_ms: int = 1_000
     lease_ms: int = 10_000
     """A node that was silent for this long has lost its sessions and rounds."""

@@ -25,6 +25,9 @@ TOO_MANY_VOID = "Too many bets in a row were not taken by the casino. Wait a mom
 TOO_MANY_SESSIONS = "Too many games are open at once. Close one of them and try again."
 """``rate_limited`` for a hello beyond what a player, or an operator, may have open on one node."""
 
+OPERATORS_ARE_OLD = "New bets have to wait a moment: the casino's terms can't be read. Nothing was staked."
+"""``wallet_unavailable`` while nobody knows whether the operator has been suspended meanwhile."""
+
 NOT_STORED = "The bet could not be stored. Nothing was staked."
 """``wallet_unavailable`` while it is our database that is away."""
 

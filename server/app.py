@@ -203,7 +203,7 @@ def _web_services(
         log=structlog.get_logger("getaway.web"),
         settings=web_settings(config),
         is_draining=lambda: node.lobby.draining,
-        is_ready=lambda: node.services.contact.is_ready,
+        is_ready=lambda: node.services.contact.is_ready and node.services.operators.is_fresh,
         read_share=node.services.read_share,
     )
 
@@ -253,6 +253,7 @@ async def _set_gauges(metrics: Metrics, node: Node, public: Edge) -> None:
         metrics.connections_open(public.connections_open, public.players_open)
         metrics.sessions_open(node.lobby.sessions_open)
         metrics.rounds_live(node.lobby.rounds_live)
+        metrics.operators_age(node.services.operators.age_s)
         for (operator_id, status), count in node.services.tally.take().items():
             metrics.operator_rounds(str(operator_id), status, count)
         await trio.sleep(GAUGES_INTERVAL_S)

@@ -159,6 +159,11 @@ class Metrics:
             registry=self.registry,
         )
         self._undelivered: set[str] = set()
+        self._operators_age = Gauge(
+            "getaway_operators_age_seconds",
+            "How long ago the operators were read; too old, and bets and launches are refused.",
+            registry=self.registry,
+        )
         self._put_aside = Gauge(
             "getaway_rows_put_aside",
             "Rows that are not as this server wrote them, and are neither sent nor believed.",
@@ -274,6 +279,10 @@ class Metrics:
         self._pending.labels(operator_id).set(state.pending)
         self._oldest_seconds.labels(operator_id).set(state.oldest_seconds)
         self._parked.labels(operator_id).set(state.parked)
+
+    def operators_age(self, seconds: float) -> None:
+        """How long ago the newest reading of the operators began."""
+        self._operators_age.set(seconds)
 
     def rows_put_aside(self, table: str, count: int) -> None:
         """So many rows of a table do not open, as far as this process has read it."""

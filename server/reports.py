@@ -130,3 +130,11 @@ class OperatorStore(Protocol):
     async def change_operator(self, operator_id: UUID, change: OperatorChange, now_ms: int) -> Operator | None:
         """The operator as changed; ``None`` if there is none. Rounds that were played keep the terms they had."""
         ...
+
+    async def operators_version(self) -> int:
+        """The number of the last change: how nodes say what they know."""
+        ...
+
+    async def unconfirmed(self, version: int) -> list[str]:
+        """The names of the living nodes that do not go by that change yet."""
+        ...

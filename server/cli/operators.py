@@ -3,16 +3,17 @@
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 from uuid import UUID
 
 import click
+import trio
 
 from actors.records import Operator, OperatorStatus
 from server.cli.context import config_option, environ_of, json_option, loaded_config
 from server.cli.kinds import IDENTIFIER
 from server.cli.output import print_fields, print_json, print_table
-from server.cli.problems import CommandError
+from server.cli.problems import EXIT_FAILED, EXIT_OK, CommandError
 from server.cli.terms import (
     GivenTerms,
     check_wallet_url,
@@ -26,6 +27,18 @@ from server.config import Config
 from server.reports import NewOperator, OperatorChange, OperatorStore
 
 Value = TypeVar("Value")
+
+CONFIRMED_WITHIN_S: Final = 5
+"""How long a change waits for the nodes: they read the operators every two seconds."""
+LOOK_AGAIN_S: Final = 0.1
+
+
+class Change(NamedTuple):
+    """An operator as changed, and the living nodes that do not go by it yet."""
+
+    operator: Operator
+    unconfirmed: tuple[str, ...]
+
 
 id_argument = click.argument("operator_id", type=IDENTIFIER)
 
@@ -114,8 +127,11 @@ def show(context: click.Context, operator_id: UUID, as_json: bool) -> None:
 @json_option
 @config_option
 @click.pass_context
-def update(context: click.Context, /, operator_id: UUID, allow_any_ip: bool, as_json: bool, **options: Any) -> None:
-    """Change an operator's terms; what is not named stays. Rounds keep the terms that they started under."""
+def update(context: click.Context, /, operator_id: UUID, allow_any_ip: bool, as_json: bool, **options: Any) -> int:
+    """Change an operator's terms; what is not named stays. Rounds keep the terms that they started under.
+
+    It ends when all nodes go by the new terms, or says which do not.
+    """
     given, config = GivenTerms(**options), loaded_config(context)
     if allow_any_ip and given.allow_cidrs:
         raise click.UsageError("--allow-ip and --allow-any-ip exclude each other.", context)
@@ -124,7 +140,7 @@ def update(context: click.Context, /, operator_id: UUID, allow_any_ip: bool, as_
     if given.wallet_url is not None:
         check_wallet_url(given.wallet_url, config)
 
-    async def change(store: OperatorStore) -> Operator:
+    async def change(store: OperatorStore) -> Change:
         present = await _find(store, operator_id)
         concerns_limits = bool(given.currencies or given.limits)
         return await _changed(
@@ -142,7 +158,7 @@ def update(context: click.Context, /, operator_id: UUID, allow_any_ip: bool, as_
             ),
         )
 
-    _print(_on_operators(context, config, change), config, as_json)
+    return _print_change(_on_operators(context, config, change), config, as_json)
 
 
 @operator.command()
@@ -150,9 +166,12 @@ def update(context: click.Context, /, operator_id: UUID, allow_any_ip: bool, as_
 @json_option
 @config_option
 @click.pass_context
-def suspend(context: click.Context, operator_id: UUID, as_json: bool) -> None:
-    """Let an operator launch nothing and its players bet no more. Rounds that fly end as ever; wins are paid."""
-    _set_status(context, operator_id, OperatorStatus.SUSPENDED, as_json)
+def suspend(context: click.Context, operator_id: UUID, as_json: bool) -> int:
+    """Let an operator launch nothing and its players bet no more. Rounds that fly end as ever; wins are paid.
+
+    It ends when all nodes do so, or says which do not.
+    """
+    return _set_status(context, operator_id, OperatorStatus.SUSPENDED, as_json)
 
 
 @operator.command()
@@ -160,16 +179,16 @@ def suspend(context: click.Context, operator_id: UUID, as_json: bool) -> None:
 @json_option
 @config_option
 @click.pass_context
-def resume(context: click.Context, operator_id: UUID, as_json: bool) -> None:
+def resume(context: click.Context, operator_id: UUID, as_json: bool) -> int:
     """Let a suspended operator go on."""
-    _set_status(context, operator_id, OperatorStatus.ACTIVE, as_json)
+    return _set_status(context, operator_id, OperatorStatus.ACTIVE, as_json)
 
 
-def _set_status(context: click.Context, operator_id: UUID, status: OperatorStatus, as_json: bool) -> None:
+def _set_status(context: click.Context, operator_id: UUID, status: OperatorStatus, as_json: bool) -> int:
     config = loaded_config(context)
     change = OperatorChange(status=status)
     changed = _on_operators(context, config, lambda store: _changed(store, operator_id, change))
-    _print(changed, config, as_json)
+    return _print_change(changed, config, as_json)
 
 
 def _print(found: Operator, config: Config, as_json: bool) -> None:
@@ -186,11 +205,29 @@ async def _find(store: OperatorStore, operator_id: UUID) -> Operator:
     raise _no_such(operator_id)
 
 
-async def _changed(store: OperatorStore, operator_id: UUID, change: OperatorChange) -> Operator:
+async def _changed(store: OperatorStore, operator_id: UUID, change: OperatorChange) -> Change:
+    """Change it, then wait for the nodes. Raises ``CommandError``."""
     changed = await store.change_operator(operator_id, change, _now_ms())
     if changed is None:
         raise _no_such(operator_id)
-    return changed
+    version = await store.operators_version()
+    with trio.move_on_after(CONFIRMED_WITHIN_S):
+        while await store.unconfirmed(version):  # noqa: ASYNC110 - they are other processes
+            await trio.sleep(LOOK_AGAIN_S)
+    return Change(changed, tuple(await store.unconfirmed(version)))
+
+
+def _print_change(change: Change, config: Config, as_json: bool) -> int:
+    """The exit status, too."""
+    _print(change.operator, config, as_json)
+    if not change.unconfirmed:
+        return EXIT_OK
+    click.echo(
+        f"getaway: the change is stored, but these nodes have not confirmed it within {CONFIRMED_WITHIN_S} s and may "
+        f"go by the old terms: {', '.join(change.unconfirmed)}. Look at their logs, or stop them",
+        err=True,
+    )
+    return EXIT_FAILED
 
 
 def _no_such(operator_id: UUID) -> CommandError:

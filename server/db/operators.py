@@ -7,10 +7,10 @@ code; it is put back from a backup, or provisioned anew.
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 from uuid import UUID, uuid4
 
-from actors.records import Operator, OperatorStatus
+from actors.records import Operator, OperatorStatus, Owner
 from actors.rules.limits import BetLimits
 from server.db.aside import DOES_NOT_OPEN, PutAside
 from server.db.database import Connection, Database
@@ -18,6 +18,9 @@ from server.db.rows import Row, plain_uuid
 from server.reports import NewOperator, OperatorChange
 from server.row_macs import OPERATOR, RowMacError
 from server.vault import Vault, VaultError
+
+ALIVE_MS: Final = 10_000
+"""A node whose last heartbeat is older counts as dead. As long as the longest lease, so that none is passed over."""
 
 _INSERT = """
 INSERT INTO operators
@@ -27,6 +30,23 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'active', $9, $10, $11, $11)
 """
 
 _SIGN = "UPDATE operators SET mac = $2 WHERE operator_id = $1"
+
+_NEXT_VERSION = "UPDATE operator_changes SET version = version + 1"
+
+_VERSION = "SELECT version FROM operator_changes"
+
+_CONFIRM = """
+UPDATE nodes SET operators_version = $3 WHERE node = $1 AND epoch = $2 AND operators_version IS DISTINCT FROM $3
+"""
+
+# Whoever is not alive does nothing, and reads them anew when it starts again.
+_UNCONFIRMED = """
+SELECT n.node FROM nodes n
+WHERE n.heartbeat_at_ms > database_ms() - $1
+    AND NOT EXISTS (SELECT FROM nodes l WHERE l.node = n.node AND l.epoch > n.epoch)
+    AND n.operators_version >= $2 IS NOT TRUE
+ORDER BY n.node
+"""
 
 _MARK = "INSERT INTO master_key_mark (mark) VALUES ($1) ON CONFLICT (is_only) DO NOTHING"
 
@@ -66,6 +86,7 @@ class PostgresOperatorStore:
         operator_id = uuid4()
 
         async def create(connection: Connection) -> Row:
+            await connection.execute(_NEXT_VERSION)
             await connection.execute(
                 _INSERT,
                 operator_id,
@@ -105,38 +126,58 @@ class PostgresOperatorStore:
     async def change_operator(self, operator_id: UUID, change: OperatorChange, now_ms: int) -> Operator | None:
         """Change what is named; the rest stays. Raises ``VaultError`` if the row is not one that we wrote."""
 
-        async def apply(connection: Connection) -> Row | None:
-            if not await connection.fetchval(
-                "SELECT true FROM operators WHERE operator_id = $1 FOR NO KEY UPDATE", operator_id
-            ):
-                return None
-            old = await self._read(connection, operator_id)
-            self._check(old)
-
-            def kept(name: str) -> Any:  # noqa: ANN401 - as many types as columns
-                value = getattr(change, name)
-                return old[name] if value is None else value
-
-            await connection.execute(
-                _CHANGE,
-                operator_id,
-                kept("name"),
-                kept("wallet_callback_url"),
-                kept("rtp_bps"),
-                kept("max_win_multiplier"),
-                kept("rev_share_bps"),
-                str(kept("status")),
-                list(kept("allow_cidrs")),
-                list(kept("frame_origins")),
-                now_ms,
-            )
-            if change.bet_limits is not None:
-                await connection.execute("DELETE FROM operator_currencies WHERE operator_id = $1", operator_id)
-                await self._store_currencies(connection, operator_id, change.bet_limits)
-            return await self._signed(connection, operator_id)
-
-        row = await self._database.in_transaction(apply)
+        row = await self._database.in_transaction(
+            lambda connection: self.change(connection, operator_id, change, now_ms)
+        )
         return None if row is None else self.opened(row)
+
+    async def change(
+        self, connection: Connection, operator_id: UUID, change: OperatorChange, now_ms: int
+    ) -> Row | None:
+        """The same in a transaction of the caller's. The row is locked before it is read: of two changes at once,
+        neither undoes the other."""
+        if not await connection.fetchval(
+            "SELECT true FROM operators WHERE operator_id = $1 FOR NO KEY UPDATE", operator_id
+        ):
+            return None
+        old = await self._read(connection, operator_id)
+        self._check(old)
+        await connection.execute(_NEXT_VERSION)
+
+        def kept(name: str) -> Any:  # noqa: ANN401 - as many types as columns
+            value = getattr(change, name)
+            return old[name] if value is None else value
+
+        await connection.execute(
+            _CHANGE,
+            operator_id,
+            kept("name"),
+            kept("wallet_callback_url"),
+            kept("rtp_bps"),
+            kept("max_win_multiplier"),
+            kept("rev_share_bps"),
+            str(kept("status")),
+            list(kept("allow_cidrs")),
+            list(kept("frame_origins")),
+            now_ms,
+        )
+        if change.bet_limits is not None:
+            await connection.execute("DELETE FROM operator_currencies WHERE operator_id = $1", operator_id)
+            await self._store_currencies(connection, operator_id, change.bet_limits)
+        return await self._signed(connection, operator_id)
+
+    async def operators_version(self) -> int:
+        """The number of the last change."""
+        return int(await self._database.run(lambda connection: connection.fetchval(_VERSION)))
+
+    async def confirm_operators(self, owner: Owner, version: int) -> None:
+        """Said beside the node's heartbeat, where whoever changes an operator looks."""
+        await self._database.run(lambda connection: connection.execute(_CONFIRM, owner.node, owner.epoch, version))
+
+    async def unconfirmed(self, version: int) -> list[str]:
+        """The names of the living nodes that have not confirmed ``version`` yet."""
+        rows = await self._database.run(lambda connection: connection.fetch(_UNCONFIRMED, ALIVE_MS, version))
+        return [row["node"] for row in rows]
 
     async def _read(self, connection: Connection, operator_id: UUID) -> Row:
         row = await connection.fetchrow(SELECT_OPERATORS + "WHERE o.operator_id = $1", operator_id)

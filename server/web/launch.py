@@ -60,6 +60,8 @@ class LaunchApi:
         check_active(caller.operator)
         if self._services.is_draining():
             raise draining()
+        if not self._services.operators.is_fresh:
+            raise unavailable()
         token = self._services.entropy.token()
         transition = self._transition(caller, parse_object(body), token)
         with answered_within(self._services.settings.answer_timeout_ms):

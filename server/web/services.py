@@ -46,6 +46,11 @@ class TransitionLedger(Protocol):
 class OperatorLookup(Protocol):
     """The directory of provisioned operators."""
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it was read lately enough to launch sessions on what it says."""
+        ...
+
     def find(self, operator_id: UUID, /) -> Operator | None:
         """The operator, suspended ones included, or ``None``."""
         ...

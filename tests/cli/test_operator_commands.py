@@ -1,5 +1,7 @@
 """``getaway operator`` on a real database: an operator's whole life, and every refusal."""
 
+import json
+
 import pytest
 
 from server.cli.stores import run_on_operators
@@ -230,3 +232,27 @@ def test_another_master_key_adds_no_operator_that_the_server_could_not_open(geta
     other = {"GETAWAY_MASTER_KEY": "eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHg="}
     assert "is this the master key that the database was written with?" in getaway.refusal(2, *CREATE, **other)
     assert len(getaway("operator", "list", "--json").document) == 1
+
+
+ADD_NODE = """
+INSERT INTO nodes (node, started_at_ms, heartbeat_at_ms, operators_version)
+VALUES ('{node}', 0, (extract(epoch FROM clock_timestamp()) * 1000)::bigint + {ahead_ms}, {version})
+"""
+
+
+def test_a_suspension_says_which_nodes_have_not_confirmed_it(getaway, postgres, database_url, monkeypatch):
+    """It is stored all the same; what confirms in time is not named."""
+    monkeypatch.setattr("server.cli.operators.CONFIRMED_WITHIN_S", 0.3)
+    operator_id = getaway(*CREATE, "--json").document["operator_id"]
+    nodes = {"hangs": "NULL", "is behind": "1", "is ahead": "1000"}
+    postgres.execute(
+        *(ADD_NODE.format(node=node, ahead_ms=600_000, version=version) for node, version in nodes.items()),
+        ADD_NODE.format(node="is dead", ahead_ms=-600_000, version="NULL"),
+        url=database_url,
+    )
+    done = getaway("operator", "suspend", operator_id, "--json")
+    assert (done.status, json.loads(done.out)["status"]) == (1, "suspended")
+    assert "not confirmed it within 0.3 s" in done.err and "old terms: hangs, is behind. " in done.err
+    postgres.execute("UPDATE nodes SET operators_version = 1000", url=database_url)
+    done = getaway("operator", "resume", operator_id)
+    assert (done.status, done.err) == (0, "")

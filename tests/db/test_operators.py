@@ -1,9 +1,12 @@
 """Provisioning: what is stored comes back, secrets opened; changes change what they name."""
 
+import asyncio
+import time
 from dataclasses import fields
 
 import asyncpg
 import pytest
+import trio
 
 from actors.records import OperatorStatus
 from server.db.operators import PostgresOperatorStore
@@ -166,3 +169,56 @@ async def test_an_operator_that_is_put_back_is_served_again(store, database, cap
     assert await store.load_operators() == [made]
     assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
     caplog.clear()
+
+
+async def test_of_two_changes_at_once_neither_undoes_the_other(store, database):
+    """The second one has to wait until the first is done, and to read what that left. It was read without the lock."""
+    made = await store.create_operator(NEW, NOON_MS)
+    is_changed = trio.Event()
+
+    async def rename():
+        await is_changed.wait()
+        await store.change_operator(made.operator_id, OperatorChange(name="Another"), NOON_MS + 2)
+
+    async def suspend(connection):
+        await store.change(connection, made.operator_id, OperatorChange(status=OperatorStatus.SUSPENDED), NOON_MS + 1)
+        trio.from_thread.run_sync(is_changed.set, trio_token=token)
+        while not await connection.fetchval(WAITS):
+            await asyncio.sleep(0.01)
+
+    token = trio.lowlevel.current_trio_token()
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(rename)
+            await database.in_transaction(suspend)
+    (left,) = await store.load_operators()
+    assert (left.name, left.status) == ("Another", OperatorStatus.SUSPENDED)
+
+
+WAITS = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"
+
+
+async def test_living_nodes_that_have_not_read_a_change_are_named(store, world, database):
+    now_ms = time.time_ns() // 1_000_000
+    made = await store.create_operator(NEW, NOON_MS)
+    first, second, _dead = [
+        await world.ledger.register_node(name, now_ms - age_ms)
+        for name, age_ms in (("node-a", 0), ("node-b", 0), ("node-c", 60_000))
+    ]
+    version = await store.operators_version()
+    assert await store.unconfirmed(version) == ["node-a", "node-b"]
+    await store.confirm_operators(first, version)
+    assert await store.unconfirmed(version) == ["node-b"]
+    await store.confirm_operators(second, version)
+    assert await store.unconfirmed(version) == []
+    await store.change_operator(made.operator_id, OperatorChange(name="Another"), NOON_MS + 1)
+    version, before = await store.operators_version(), version
+    assert version > before
+    assert await store.unconfirmed(version) == ["node-a", "node-b"]
+    again = await world.ledger.register_node("node-a", now_ms)
+    assert await store.unconfirmed(before) == ["node-a"], "its new life has read nothing yet"
+    await store.confirm_operators(first, version)
+    assert "node-a" in await store.unconfirmed(version), "and the old one does not speak for it"
+    for owner in (again, second):
+        await store.confirm_operators(owner, version)
+    assert await store.unconfirmed(version) == []

@@ -76,6 +76,8 @@ class MemoryLedger(MemoryRequests):
     def __init__(self) -> None:
         super().__init__()
         self.operators: list[Operator] = []
+        self.version_of_operators = 0
+        self.confirmed: dict[Owner, int] = {}
         self.unavailable = False
         self.lose_answer_once = False
         self.loses_commits = False
@@ -109,9 +111,17 @@ class MemoryLedger(MemoryRequests):
         """Be what was stored once: restored from a backup, or a standby that was promoted without the last commits."""
         vars(self).update(copy.deepcopy(backup))
 
+    async def operators_version(self) -> int:
+        await self._cross()
+        return self.version_of_operators
+
     async def load_operators(self) -> list[Operator]:
         await self._cross()
         return list(self.operators)
+
+    async def confirm_operators(self, owner: Owner, version: int) -> None:
+        await self._cross()
+        self.confirmed[owner] = version
 
     async def _cross(self) -> None:
         await trio.lowlevel.checkpoint()

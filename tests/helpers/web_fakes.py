@@ -53,6 +53,7 @@ class FrozenClock:
 @dataclass
 class FakeOperators:
     operators: dict[UUID, Operator] = field(default_factory=dict)
+    is_fresh: bool = True
 
     def add(self, operator):
         self.operators[operator.operator_id] = operator

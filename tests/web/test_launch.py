@@ -84,6 +84,16 @@ async def test_a_repeated_launch_gets_the_first_answer(casino, world):
     assert world.count("getaway_launches_total", outcome="replayed") == 1
 
 
+async def test_nobody_launches_on_operators_that_are_too_old(casino, world):
+    """One of them may have been suspended meanwhile."""
+    world.operators.is_fresh = False
+    refused = await casino.launch()
+    assert (refused.status, refused.json["error"]["code"]) == (503, "unavailable")
+    assert int(refused.headers["retry-after"]) > 0 and not world.ledger.transitions
+    world.operators.is_fresh = True
+    assert (await casino.launch()).status == 200
+
+
 async def test_a_kept_launch_that_is_damaged_opens_nothing(casino, world):
     await casino.launch()
     ((key, first),) = world.ledger.launches.items()
