@@ -29,6 +29,7 @@ from server.db.ledger import PostgresLedger
 from server.db.migrate import migrate
 from server.db.operators import PostgresOperatorStore
 from server.db.reports import PostgresReports
+from server.db.roles import warn_of_owner
 from server.db.session_frames import PostgresSessionFrames
 from server.edge.listener import Edge, Listening, serve_edge
 from server.edge.player_stream import text_frame
@@ -126,6 +127,8 @@ async def _serve(config: Config, environ: Mapping[str, str]) -> int:
             await check_durability(database, allow_unsafe=database_config.allow_unsafe_durability)
             for name in await migrate(database):
                 log.info("a migration was applied", extra={"migration": name})
+            if database_config.url != EMBEDDED:
+                await warn_of_owner(database)
             ports = TakenPorts(private_port, public_port)
             is_fenced = await serve_node(config, database, Vault(key), told, ports)
             return EXIT_FAILED if is_fenced else EXIT_OK

@@ -120,14 +120,17 @@ def demo(context: click.Context, lobby_port: int) -> int:
 
 
 @program.command()
+@click.option(
+    "--grant", "server_role", metavar="ROLE", help="Then give this role what a server needs, and no more. As the owner."
+)
 @json_option
 @config_option
 @click.pass_context
-def migrate(context: click.Context, as_json: bool) -> None:
+def migrate(context: click.Context, server_role: str | None, as_json: bool) -> None:
     """Make the database if there is none, and bring its schema up to date. `serve` and `demo` do so, too."""
     from server.cli.stores import migrate_database  # noqa: PLC0415
 
-    applied = migrate_database(loaded_config(context))
+    applied = migrate_database(loaded_config(context), server_role)
     if as_json:
         print_json({"applied": applied})
         return

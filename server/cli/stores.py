@@ -21,6 +21,7 @@ from server.db.errors import DatabaseError
 from server.db.migrate import check_schema, migrate
 from server.db.operators import PostgresOperatorStore
 from server.db.reports import PostgresReports
+from server.db.roles import grant_server
 from server.db.wallet_actions import PostgresWalletActions
 from server.reports import OperatorStore, Reports
 from server.vault import KEY_FILE, KEY_VARIABLE, MasterKeyError, Vault, VaultError, load_master_key
@@ -34,9 +35,19 @@ _CLUSTER_FILE: Final = "PG_VERSION"
 """Every data folder of PostgreSQL has it, and nothing else does."""
 
 
-def migrate_database(config: Config) -> list[str]:
-    """The migrations that were missing and are applied now. Raises ``CommandError``."""
-    return _run(config, migrate, may_make=True)
+def migrate_database(config: Config, server_role: str | None = None) -> list[str]:
+    """The migrations that were missing and are applied now, before a role for the server is given its rights.
+
+    Raises ``CommandError``.
+    """
+
+    async def work(database: Database) -> list[str]:
+        applied = await migrate(database)
+        if server_role is not None:
+            await grant_server(database, server_role)
+        return applied
+
+    return _run(config, work, may_make=True)
 
 
 def run_on_reports(config: Config, work: Callable[[Reports], Awaitable[Value]]) -> Value:

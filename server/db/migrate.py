@@ -40,9 +40,10 @@ async def migrate(database: Database, migrations: dict[str, str] | None = None) 
 
     async def apply(connection: Connection) -> list[str]:
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK, timeout=MIGRATION_TIMEOUT_MS / 1000)
-        await connection.execute(_TABLE)
-        rows = await connection.fetch("SELECT name, checksum FROM migrations ORDER BY name")
-        todo = _todo({row["name"]: row["checksum"] for row in rows}, ordered)
+        todo = _todo(await _applied(connection), ordered)
+        if not todo:
+            return []  # A server's role may read what was applied, and no more.
+        await _make_table(connection)
         for name in todo:
             await _run(connection, name, ordered[name])
             await connection.execute(
@@ -60,13 +61,7 @@ async def check_schema(database: Database, migrations: dict[str, str] | None = N
     ``LedgerUnavailableError``.
     """
 
-    async def read(connection: Connection) -> dict[str, str]:
-        if await connection.fetchval("SELECT to_regclass('migrations')") is None:
-            return {}
-        rows = await connection.fetch("SELECT name, checksum FROM migrations ORDER BY name")
-        return {row["name"]: row["checksum"] for row in rows}
-
-    applied = await database.run(read)
+    applied = await database.run(_applied)
     if not applied:
         raise MigrationError("there is no Getaway in the database: if it is the right one, run getaway migrate")
     todo = _todo(applied, shipped() if migrations is None else migrations)
@@ -74,6 +69,23 @@ async def check_schema(database: Database, migrations: dict[str, str] | None = N
         raise MigrationError(
             f"the database's schema is older than this version ({todo[0]} is missing): run getaway migrate"
         )
+
+
+async def _applied(connection: Connection) -> dict[str, str]:
+    """Name and checksum of what was applied before."""
+    if await connection.fetchval("SELECT to_regclass('migrations')") is None:
+        return {}
+    rows = await connection.fetch("SELECT name, checksum FROM migrations ORDER BY name")
+    return {row["name"]: row["checksum"] for row in rows}
+
+
+async def _make_table(connection: Connection) -> None:
+    try:
+        await connection.execute(_TABLE)
+    except asyncpg.InsufficientPrivilegeError:
+        raise MigrationError(
+            "the schema has to be brought up to date, and this role may not: run getaway migrate as the tables' owner"
+        ) from None
 
 
 async def _run(connection: Connection, name: str, sql: str) -> None:

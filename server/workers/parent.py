@@ -22,6 +22,7 @@ from server.db.database import EMBEDDED, EMBEDDED_FOLDER, open_database
 from server.db.durability import check_durability
 from server.db.embedded import keep_running
 from server.db.migrate import migrate
+from server.db.roles import warn_of_owner
 from server.exits import EXIT_FAILED, EXIT_OK
 from server.ports import take_shared_port
 from server.settings import edge_settings, metrics_edge_settings
@@ -90,6 +91,8 @@ async def _database_in_order(config: Config) -> AsyncIterator[None]:
         await check_connections(database, workers, chosen.pool_size)
         for name in await migrate(database):
             log.info("a migration was applied", extra={"migration": name})
+        if chosen.url != EMBEDDED:
+            await warn_of_owner(database)
         if chosen.url == EMBEDDED:
             nursery.start_soon(keep_running, chosen.data_dir / EMBEDDED_FOLDER)
         yield
