@@ -1,7 +1,6 @@
 """Provisioning: what is stored comes back, secrets opened; changes change what they name."""
 
 import asyncio
-import time
 from dataclasses import fields
 
 import asyncpg
@@ -199,12 +198,10 @@ WAITS = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"
 
 
 async def test_living_nodes_that_have_not_read_a_change_are_named(store, world, database):
-    now_ms = time.time_ns() // 1_000_000
     made = await store.create_operator(NEW, NOON_MS)
-    first, second, _dead = [
-        await world.ledger.register_node(name, now_ms - age_ms)
-        for name, age_ms in (("node-a", 0), ("node-b", 0), ("node-c", 60_000))
-    ]
+    first, second, _dead = [await world.ledger.register_node(name, NOON_MS) for name in ("node-a", "node-b", "node-c")]
+    dead = "UPDATE nodes SET heartbeat_at_ms = heartbeat_at_ms - 60000 WHERE node = 'node-c'"
+    await database.run(lambda connection: connection.execute(dead))
     version = await store.operators_version()
     assert await store.unconfirmed(version) == ["node-a", "node-b"]
     await store.confirm_operators(first, version)
@@ -215,7 +212,7 @@ async def test_living_nodes_that_have_not_read_a_change_are_named(store, world, 
     version, before = await store.operators_version(), version
     assert version > before
     assert await store.unconfirmed(version) == ["node-a", "node-b"]
-    again = await world.ledger.register_node("node-a", now_ms)
+    again = await world.ledger.register_node("node-a", NOON_MS)
     assert await store.unconfirmed(before) == ["node-a"], "its new life has read nothing yet"
     await store.confirm_operators(first, version)
     assert "node-a" in await store.unconfirmed(version), "and the old one does not speak for it"

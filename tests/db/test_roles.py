@@ -157,6 +157,13 @@ def test_the_servers_role_plays_provisions_and_reconciles(urls, tmp_path):
     """Every statement of the ledger and of the command line, with nothing but its rights."""
     import trio  # noqa: PLC0415 - the other tests run inside it
 
+    getaway = on_database(urls[1])
+    created = getaway(
+        "operator", "create", "--name", "Casino", "--wallet-url", "https://w.example", "--currency", "USD", "--json"
+    ).document
+    changes = ("--currency", "EUR", "--rtp", "95")
+    assert getaway("operator", "update", created["operator_id"], *changes, "--json").document["rtp_target"] == 95
+    assert getaway("operator", "suspend", created["operator_id"], "--json").document["status"] == "suspended"
     names = trio.run(fill, urls[1])
 
     async def more():
@@ -172,13 +179,6 @@ def test_the_servers_role_plays_provisions_and_reconciles(urls, tmp_path):
             await ledger.backlogs()
 
     trio.run(more)
-    getaway = on_database(urls[1])
-    created = getaway(
-        "operator", "create", "--name", "Casino", "--wallet-url", "https://w.example", "--currency", "USD", "--json"
-    ).document
-    changes = ("--currency", "EUR", "--rtp", "95")
-    assert getaway("operator", "update", created["operator_id"], *changes, "--json").document["rtp_target"] == 95
-    assert getaway("operator", "suspend", created["operator_id"], "--json").document["status"] == "suspended"
     owed = f"win-{names['owed']}"
     assert getaway("wallet", "retry", owed).status == 0
     assert getaway("wallet", "resolve", owed, "--reason", "by hand").status == 0
