@@ -20,8 +20,12 @@ class HistoryCutError(SessionElsewhereError):
     """What is stored of a session is older than what this node has told of it: nobody may go on from there."""
 
 
+KEPT_MS = 120_000
+"""For so long after it would have ended by itself a flight is still remembered, as a proof that history was cut."""
+
+
 class FlightMemory:
-    """Remembers each flight for as long as it could have lasted; afterwards nobody flies it on anyway."""
+    """Remembers each flight for as long as it could have lasted and ``KEPT_MS``; nobody flies it on after that."""
 
     def __init__(self, clock: ServerClock) -> None:
         self._clock = clock
@@ -74,7 +78,7 @@ class FlightMemory:
 
     def _forget(self) -> None:
         """From the oldest on. One that lasts long keeps the ones behind it for as long, which is minutes."""
-        now_ms = self._clock.steady_ms()
+        now_ms = self._clock.steady_ms() - KEPT_MS
         while self._gone and next(iter(self._gone.values()))[1] < now_ms:
             self._gone.popitem(last=False)
         while self._ended:

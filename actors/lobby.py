@@ -237,6 +237,9 @@ class Lobby:
         is_whole = live.status is RoundStatus.FLYING and live.interrupted_at_ms is None
         if not opened.owns_round or not is_whole or live.round_id in self._failed:
             return None
+        assert live.started_at_ms is not None
+        if live.started_at_ms + live.plan().ends_at_ms <= self._services.clock.cautious_ms():
+            return None  # It has ended by itself: nothing is left to be shown or decided.
         actor = RoundActor(
             self._services,
             self._desk,

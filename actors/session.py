@@ -344,6 +344,9 @@ class SessionActor(PromptActor[SessionMessage]):
                 self._next = self._round.next_commitment
                 self._send_bet_pending(self._round.placed, self._bet_frame_id())
             case BetTrouble():
+                assert self._round is not None
+                # Whether it was stored or not, what it was on is not promised any more: its end may reveal it first.
+                self._next = self._round.next_commitment
                 self._refuse("wallet_unavailable", self._bet_frame_id(), NOT_STORED)
             case BetNotStored():
                 self._on_not_stored(news)

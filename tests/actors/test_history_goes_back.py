@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import trio
 
-from actors.flights import FlightMemory
+from actors.flights import KEPT_MS, FlightMemory
 from actors.records import CallKind
 from tests.helpers.game import Player, open_game
 from tests.helpers.promises import Promises, Sheet
@@ -75,6 +75,25 @@ async def test_a_flight_that_has_ended_does_not_fly_again(autojump_clock):
         assert game.node.lobby.rounds_live == 0
         await trio.sleep(5)
         assert game.wallet.calls == calls, "nothing is paid a second time"
+
+
+async def test_a_flight_whose_time_is_over_is_ended_as_stored_and_never_shown(autojump_clock):
+    """However long ago, also when nobody remembers it any more."""
+    async with open_game() as game:
+        token, keeper = await game.launch(120), Keeper()
+        player = await keeper.enter(game, token)
+        await fly(player)
+        backup = game.ledger.backup()
+        await player.until("round_ended")
+        await leave_memory(game, player)
+        await trio.sleep(2 * KEPT_MS / 1000)
+        later = await game.play(101)
+        later.say("bet", amount_minor=10)
+        await later.until("round_ended")
+        game.ledger.go_back(backup)
+        keeper.promises.was_cut = True
+        welcome = await (await keeper.enter(game, token)).until("welcome")
+        assert (welcome["round"], welcome["history"][0]["result"]) == (None, "crash")
 
 
 async def test_a_flight_that_has_ended_is_not_given_to_fly_elsewhere(autojump_clock):
@@ -192,14 +211,14 @@ def test_memory_lasts_as_long_as_a_flight_would():
     assert all(memory.contradicts(live(f"round-{number}", 1_500)) for number in range(5))
     assert memory.contradicts(live("given")) and len(memory) == 6
     assert not memory.contradicts(live("given", 1_500)), "its new owner died"
-    clock.now = 2_003
-    memory.end("other", "another", 9_000)
+    clock.now = KEPT_MS + 2_003
+    memory.end("other", "another", KEPT_MS + 9_000)
     assert memory.ended_in("session") == {"round-3", "round-4"}
     assert not memory.contradicts(live("given")) and len(memory) == 3
-    memory.go(b"digest", "given", 9_000)
+    memory.go(b"digest", "given", KEPT_MS + 9_000)
     memory.ask_back(b"digest")
     assert not memory.contradicts(live("given"))
-    clock.now = 9_001
-    memory.end("last", "of-all", 9_500)
+    clock.now = 2 * KEPT_MS + 9_001
+    memory.end("last", "of-all", 2 * KEPT_MS + 9_500)
     assert memory.ended_in("session") == memory.ended_in("other") == frozenset()
     assert len(memory) == 1

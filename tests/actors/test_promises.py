@@ -161,6 +161,28 @@ async def test_a_promise_whose_bet_may_still_be_stored_is_never_shown_again(auto
         assert game.ledger.rounds == {}, "what was promised since then refuses it"
 
 
+async def test_a_bet_that_is_taken_back_is_not_promised_again_while_its_end_is_on_the_way(autojump_clock):
+    async with open_game() as game:
+        token = await game.launch(300)
+        player, first = await welcomed(game, token)
+        commit = game.ledger.commit
+
+        async def commit_slowly(transitions):
+            answers = await commit(transitions)
+            if isinstance(transitions[0], PlaceBet):
+                raise LedgerUnavailableError("as told")
+            await trio.sleep(1)
+            return answers
+
+        game.ledger.commit = commit_slowly
+        player.say("bet", amount_minor=1_000)
+        await player.until("error")
+        await trio.sleep(0.5)
+        _, welcome = await welcomed(game, token)
+        assert welcome["history"][0]["server_seed_hash"] == first["next"]["server_seed_hash"], "revealed already"
+        assert welcome["next"]["server_seed_hash"] != first["next"]["server_seed_hash"]
+
+
 @pytest.mark.parametrize("kind", [PlaceBet, VoidRound])
 async def test_no_answer_that_is_lost_makes_a_hash_come_twice(autojump_clock, kind):
     async with open_game() as game:

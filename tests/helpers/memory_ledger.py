@@ -46,7 +46,7 @@ from tests.helpers.memory_outbox import MemoryOutbox, StoredCall
 from tests.helpers.memory_requests import MemoryRequests
 from tests.helpers.memory_rules import finish, refuses_bet, refuses_end, refuses_session, same_end
 
-TABLES = ("sessions", "rounds", "calls", "launches", "heartbeats_ms", "requests")
+TABLES = ("sessions", "rounds", "calls", "launches", "heartbeats_ms", "flown_ms", "requests")
 """All that is stored but the operators."""
 
 

@@ -38,6 +38,7 @@ class Sheet:
 
     def __init__(self, promises: Promises) -> None:
         self._promises = promises
+        self._binds = True
         self._next: dict | None = None
         self._bets: dict[str, str | None] = {}
         """Client seeds by the ids of the bets that nothing has answered yet."""
@@ -46,17 +47,19 @@ class Sheet:
         """A bet leaves under this id."""
         self._bets[frame_id] = client_seed
 
-    def sees(self, frame: dict) -> None:
-        """A frame that the server sends."""
+    def sees(self, frame: dict, *, binds: bool = True) -> None:
+        """A frame that the server sends. It binds nobody if it is of a process that was paused and has lost the session
+        since: no bet and no cash-out there has any effect, and it ends with its next heartbeat."""
+        self._binds = binds
         kind, promises = frame["type"], self._promises
         if kind in {"bet_pending", "round_ended"}:
             self._bet_is_taken(frame)
+        if kind == "round_started" or frame.get("round"):
+            # Before the history beside it, which may have been read after an end that is on its way to the player.
+            self._flies(frame.get("round") or frame)
         for past in (*frame.get("history", ()), *frame.get("rounds", ()), *([frame] if kind == "round_ended" else ())):
             promises.reveal(past["server_seed"], past["server_seed_hash"])
             promises.plays(past["round_id"], tuple(past[name] for name in SEEDS))
-        if kind == "round_started" or frame.get("round"):
-            flying = frame.get("round") or frame
-            self._flies(flying)
         if "discarded" in frame:
             self._is_discarded(frame["discarded"])
         if "next" in frame:
@@ -71,7 +74,7 @@ class Sheet:
 
     def _flies(self, flying: dict) -> None:
         self._promises.plays(flying["round_id"], tuple(flying[name] for name in SEEDS))
-        if flying["server_seed_hash"] in self._promises.revealed:
+        if self._binds and flying["server_seed_hash"] in self._promises.revealed:
             self._promises.broken("no flight under a seed that was revealed", str(flying))
 
     def _is_discarded(self, discarded: dict) -> None:
@@ -84,6 +87,6 @@ class Sheet:
             promises.broken("what is discarded was never played", str(discarded))
 
     def _is_promised(self, promised: dict) -> None:
-        if promised["server_seed_hash"] in self._promises.revealed:
+        if self._binds and promised["server_seed_hash"] in self._promises.revealed:
             self._promises.broken("no hash is promised after its seed was revealed", str(promised))
         self._next = promised

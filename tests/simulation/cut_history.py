@@ -6,10 +6,20 @@ name, or while all are down. Until somebody has run what follows a restore, the 
 
 import trio
 
-SHARE = 0.15
+from tests.helpers.game import NOON_MS
+
+SHARE = 0.2
 """Worlds in which it happens."""
 AGE_S = (0.05, 0.5, 2.0, 5.0, 10.0, 30.0)
-HOW = ("under living nodes", "under living nodes", "under a life that is replaced", "with a restart")
+HOW = (
+    *("under living nodes",) * 3,
+    *("under a life that is replaced",) * 2,
+    "with a restart",
+)
+LEFT_MS = 6_000
+"""A flight that is backed up should have so much before it: it ends, is cut off, and could fly again."""
+LOOK_S = 0.1
+ENDS_WITHIN_S = 20.0
 
 
 class CutHistory:
@@ -21,6 +31,7 @@ class CutHistory:
         self._happens = not world.is_long and self._rng.random() < SHARE
         self._how = self._rng.choice(HOW)
         self._age_s = self._rng.choice(AGE_S)
+        self._aims = self._how == "under living nodes" and self._rng.random() < 0.7
         self._cut_at = self._rng.uniform(2 + self._age_s, max(3 + self._age_s, world.play_s * 0.7))
 
     async def happen(self) -> None:
@@ -29,13 +40,17 @@ class CutHistory:
             return
         world, rng = self._world, self._rng
         await trio.sleep_until(self._cut_at - self._age_s)
+        flying = await self._flight() if self._aims else None
         backup = world.ledger.backup()
         if self._how == "under a life that is replaced":
             # Who registers now is not known after the cut.
             for life in world.living():
                 life.kill("is killed after the backup")
                 world.begin(life.name)
-        await trio.sleep_until(self._cut_at)
+        if flying is None:
+            await trio.sleep_until(self._cut_at)
+        else:
+            await self._end_of(flying)
         if not world.playing:
             return
         world.faults.count(f"history cut {self._how}")
@@ -57,6 +72,26 @@ class CutHistory:
             world.begin(life.name)
             await trio.sleep(rng.choice((0.5, 2.0, 6.0)))
             life.go_on()
+
+    async def _flight(self):
+        """A round that flies and has time left, once there is one."""
+        world = self._world
+        while world.playing:
+            now_ms = NOON_MS + trio.current_time() * 1000
+            for stored in world.ledger.rounds.values():
+                live = stored.live
+                if stored.finished is not None or live.started_at_ms is None:
+                    continue
+                if live.started_at_ms + live.plan().ends_at_ms > now_ms + LEFT_MS:
+                    return live.round_id
+            await trio.sleep(LOOK_S)
+        return None
+
+    async def _end_of(self, round_id) -> None:
+        with trio.move_on_after(ENDS_WITHIN_S):
+            while self._world.ledger.rounds[round_id].finished is None:
+                await trio.sleep(LOOK_S)
+        await trio.sleep(self._rng.choice((0.05, 0.5)))
 
     async def _begin_after(self, life) -> None:
         """A node that finds itself unknown to the database stops, and is started again."""

@@ -8,6 +8,7 @@ import trio
 
 from actors.transitions import CreateSession
 from tests.helpers.game import NOON_MS
+from tests.helpers.promises import Promises, Sheet
 
 UNREAD_MAX = 64
 """A player who reads nothing is cut off by the edge after so many frames."""
@@ -30,6 +31,7 @@ class Connection:
         self.entering = trio.CancelScope()
         self._backlog: list[bytes] = []
         self._news: trio.Event | None = None
+        self.sheet = Sheet(browser.promises)
 
     # The server's side.
 
@@ -38,6 +40,7 @@ class Connection:
             return
         for shown in map(json.loads, frames):
             self.browser.world.audit.shown(self.browser.name, self.browser.book, self.browser.name, shown)
+            self.sheet.sees(shown, binds=self.browser.is_owned_by(self.life))
             self.frames.append(shown)
         if self.stalled and len(self.frames) > UNREAD_MAX:
             self.cut()
@@ -76,6 +79,8 @@ class Connection:
     def say(self, frame_type: str, **fields) -> None:
         if self.closed or self.door is None:
             return
+        if frame_type == "bet":
+            self.sheet.says_bet(fields["id"], fields.get("client_seed"))
         text = json.dumps({"type": frame_type, **fields}).encode()
         if self.life.paused:
             self._backlog.append(text)
@@ -128,6 +133,8 @@ class Browser:
         """Whether the player has gone for good while others play on."""
         self.left: Connection | None = None
         """The socket that is left for one at another node."""
+        self.promises = Promises(lambda invariant, detail: world.broken(invariant, f"{self.name}: {detail}"))
+        self.bets = 0
         self.sessions = 0
         self.token = ""
         self.session_id: UUID | None = None
@@ -158,6 +165,12 @@ class Browser:
                 )
             ]
         )
+
+    def is_owned_by(self, life) -> bool:
+        """Whether the session is this life's, as stored, and no newer life of its node has begun."""
+        ledger = self.world.ledger
+        session = ledger.sessions.get(self.session_id)
+        return session is not None and session.owner == life.owner and not ledger._is_superseded(life.owner)
 
     async def play(self) -> None:
         """Until the world stops playing."""
@@ -213,7 +226,8 @@ class Browser:
 
     async def _read_refusal(self, connection: Connection) -> None:
         for frame in connection.frames:
-            if frame["type"] == "session_ended" and frame["reason"] == "expired":
+            forgotten = self.world.was_cut and frame.get("code") == "unauthorized"
+            if forgotten or (frame["type"] == "session_ended" and frame["reason"] == "expired"):
                 await self.launch()
 
     async def _use(self, connection: Connection) -> None:
@@ -241,7 +255,8 @@ class Browser:
                 return
 
     async def _bet(self, connection: Connection) -> None:
-        fields: dict = {"amount_minor": self.rng.choice((10, 100, 100, 1_000, 20_000))}
+        self.bets += 1
+        fields: dict = {"id": f"bet-{self.bets}", "amount_minor": self.rng.choice((10, 100, 100, 1_000, 20_000))}
         auto = self.rng.random() < 0.5
         if auto:
             fields["auto_cashout"] = self.rng.choice((1.01, 1.2, 1.5, 2, 3, 10))
@@ -313,10 +328,10 @@ class Browser:
 
     async def _cash_out_at_the_end(self, connection: Connection, round_id: UUID) -> None:
         """Within a millisecond of the flight's end, which only a simulation can know."""
-        live = self.world.ledger.rounds[round_id].live
-        if live.started_at_ms is None:
+        stored = self.world.ledger.rounds.get(round_id)
+        if stored is None or stored.live.started_at_ms is None:
             return
-        flight, early_ms = connection.life.flight_of(live), self.rng.choice((1, 0, 0, 0))
+        flight, early_ms = connection.life.flight_of(stored.live), self.rng.choice((1, 0, 0, 0))
         if flight is None:
             return
         with trio.move_on_after(FLIGHT_S):

@@ -1,0 +1,99 @@
+"""Bugs of promises: what is shown is not what is played, or is shown again after it was revealed."""
+
+from dataclasses import replace
+
+from actors import bets, session
+from actors.flights import FlightMemory
+from actors.records import Commitment
+from actors.rules import fairness
+from tests.helpers.memory_ledger import MemoryLedger
+from tests.simulation.planting import Bugs
+
+BUGS = Bugs()
+
+# A database that goes back.
+
+
+@BUGS.named("an opening continues the promise that it finds")
+def _no_new_draw():
+    real = MemoryLedger.open_session
+
+    async def open_session(self, token_digest, owner, *rest):
+        found = [each for each in self.sessions.values() if each.token_digest == token_digest]
+        opened = await real(self, token_digest, owner, *rest[:-1], found[0].record.next.server_seed if found else "")
+        return opened and replace(opened, discarded=None)
+
+    return [(MemoryLedger, "open_session", open_session)]
+
+
+@BUGS.named("epochs go back with the database")
+def _epochs_repeat():
+    real = MemoryLedger.go_back
+
+    def go_back(self, backup):
+        real(self, backup)
+        self.epochs_drawn = max((owner.epoch for owner in self.heartbeats_ms), default=0)
+
+    return [(MemoryLedger, "go_back", go_back)]
+
+
+@BUGS.named("a flight flies on because its row says so")
+def _rows_are_believed():
+    return [(FlightMemory, "contradicts", lambda self, live: False)]
+
+
+# Promise against play.
+
+
+def _plays_another(promised: Commitment) -> Commitment:
+    server_seed = fairness.commitment(promised.server_seed)
+    return replace(promised, server_seed=server_seed, server_seed_hash=fairness.commitment(server_seed))
+
+
+@BUGS.named("the house draws the server seed after it has seen the bet")
+def _drawn_late():
+    new_round, place = bets.new_round, MemoryLedger._place_bet
+
+    def drawn_late(services, record, promised, bet, table):
+        return new_round(services, record, _plays_another(promised), bet, table)
+
+    def unchecked(self, bet):
+        stored = self.sessions[bet.round.session_id]
+        if stored.owner == bet.owner and bet.round.round_id not in self.rounds:
+            stored.record = replace(stored.record, next=bet.round.commitment)
+        return place(self, bet)
+
+    return [(session, "new_round", drawn_late), (MemoryLedger, "_place_bet", unchecked)]
+
+
+@BUGS.named("the client seed that comes with a bet is not played")
+def _own_seed_ignored():
+    real = bets.new_round
+
+    def ignores(services, record, promised, bet, table):
+        return real(services, record, promised, replace(bet, client_seed=None), table)
+
+    return [(session, "new_round", ignores)]
+
+
+@BUGS.named("a client seed is confirmed and not played")
+def _confirmed_only():
+    real = bets.new_round
+
+    def stale(services, record, promised, bet, table):
+        return real(services, record, replace(promised, client_seed=record.next.client_seed), bet, table)
+
+    return [(session, "new_round", stale)]
+
+
+@BUGS.named("the round's own promise is shown as the next one")
+def _shown_again():
+    real = session.ended_fields
+
+    def shown_again(finished, record, balance_minor, promised, totals):
+        played = replace(
+            promised, server_seed_hash=finished.server_seed_hash, nonce=finished.nonce, client_seed=finished.client_seed
+        )
+        return real(finished, record, balance_minor, played, totals)
+
+    return [(session, "ended_fields", shown_again)]
