@@ -16,7 +16,8 @@ HOW = (
     *("under a life that is replaced",) * 2,
     "with a restart",
 )
-LEFT_MS = 6_000
+PATIENCE_S = 0.5
+LEFT_MS = 8_000
 """A flight that is backed up should have so much before it: it ends, is cut off, and could fly again."""
 LOOK_S = 0.1
 ENDS_WITHIN_S = 20.0
@@ -41,6 +42,9 @@ class CutHistory:
         world, rng = self._world, self._rng
         await trio.sleep_until(self._cut_at - self._age_s)
         flying = await self._flight() if self._aims else None
+        for browser in world.browsers:
+            # What goes wrong does so soon: who bets late finds flights that have ended by themselves.
+            browser.patience_s = min(browser.patience_s, PATIENCE_S)
         backup = world.ledger.backup()
         if self._how == "under a life that is replaced":
             # Who registers now is not known after the cut.
