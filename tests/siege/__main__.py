@@ -19,7 +19,7 @@ PLAYERS = 24
 
 
 def main() -> int:
-    """0 if nobody honest lost a socket and all the figures are within what the page promises."""
+    """0 if nobody honest lost a socket."""
     parser = argparse.ArgumentParser(prog="make siege", description=__doc__)
     parser.add_argument("--seconds", type=float, default=8)
     parser.add_argument("--repeat", type=int, default=3)
@@ -36,13 +36,18 @@ def main() -> int:
     table = [_HEAD]
     lost = 0
     with besieged() as siege:
-        for name, attacks in rows:
-            phases = [siege.phase(attacks, options.seconds, PLAYERS) for _ in range(options.repeat)]
+        # Round and round, so that what else the machine does meets all rows alike.
+        seen: dict[str, list[Phase]] = {name: [] for name, _ in rows}
+        for _ in range(options.repeat):
+            for name, attacks in rows:
+                seen[name].append(siege.phase(attacks, options.seconds, PLAYERS))
+                print(name, seen[name][-1].troubles, file=sys.stderr, flush=True)
+        for name, phases in seen.items():
             lost += sum(phase.lost for phase in phases)
             table.append(_row(name, phases))
-            print(table[-1], *(phase.troubles for phase in phases if phase.troubles), file=sys.stderr, flush=True)
         for line, count in Counter(siege.warnings()).most_common(20):
             print(count, line, file=sys.stderr)
+    table.append(f"\nRepetitions: {options.repeat}, of {options.seconds:g} s each.")
     text = "\n".join(table)
     print(text)
     if options.write:
@@ -50,8 +55,8 @@ def main() -> int:
     return 1 if lost else 0
 
 
-_HEAD = """| attack | ping p50 | ping p99 | cash-out p50 | cash-out p99 | launch p99 | sockets lost | server MiB |
-| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"""
+_HEAD = """| attack | ping p50 | ping p99 | cash-out p50 | cash-out p99 | launch p99 | sockets lost | MiB | CPU |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"""
 
 
 def _row(name: str, phases: Sequence[Phase]) -> str:
@@ -71,6 +76,7 @@ def _row(name: str, phases: Sequence[Phase]) -> str:
         middle("launches", 0.99),
         str(sum(phase.lost for phase in phases)),
         str(max(phase.memory_kib for phase in phases) // 1024),
+        f"{statistics.median(phase.cpu_part for phase in phases):.0%}",
     ]
     return f"| {' | '.join(cells)} |"
 

@@ -5,10 +5,12 @@ rest, as if they were elsewhere.
 """
 
 import json
+import os
 import re
 import resource
 import subprocess
 import sys
+import time
 import urllib.request
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -42,6 +44,8 @@ class Phase:
     troubles: dict[str, int]
     memory_kib: int
     """Of the server, at the end."""
+    cpu_part: float
+    """What the server took of one core."""
 
 
 class Siege:
@@ -68,9 +72,11 @@ class Siege:
             with _process("tests.siege.attacks", attack, nice=15) as attacker:
                 _ready(attacker)
                 assert honest.stdin is not None and honest.stdout is not None
+                cpu_s, began_at = _cpu_s(self.server.pid), time.monotonic()
                 print("go", file=honest.stdin, flush=True)
                 told = json.loads(honest.stdout.readline())
                 memory_kib = _memory_kib(self.server.pid)
+                cpu_part = (_cpu_s(self.server.pid) - cpu_s) / (time.monotonic() - began_at)
         return Phase(
             pings=[1000 * each for each in told["pings"]],
             cashouts=[1000 * each for each in told["cashouts"]],
@@ -78,6 +84,7 @@ class Siege:
             lost=told["lost"],
             troubles=told["troubles"],
             memory_kib=memory_kib,
+            cpu_part=cpu_part,
         )
 
     def counted(self, name: str, label: str | None) -> dict[str, float]:
@@ -131,6 +138,12 @@ def _memory_kib(pid: int) -> int:
     status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     (line,) = [line for line in status.splitlines() if line.startswith("VmRSS")]
     return int(line.split()[1])
+
+
+def _cpu_s(pid: int) -> float:
+    """What a process has computed so far, in it and for it in the kernel."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def p(values: Sequence[float], part: float) -> float:
