@@ -138,7 +138,7 @@ class Connection:
         await self._turn(self._port.hellos)
 
     async def _turn(self, turnstile: Turnstile, units: float = 0) -> None:
-        with trio.fail_after(self._port.settings.enter_timeout_ms / 1000):
+        with trio.fail_after(self._port.settings.turn_timeout_ms / 1000):
             if units:
                 await self._port.tolerance.spend(self._group, units)
                 self._paid = units

@@ -61,12 +61,13 @@ class EdgeSettings:
     units_burst: float = 4_000
     """What one address (IPv4, or IPv6 /64) may cost before it has proved to be somebody: a request that no operator
     signed is one unit, a player's upgrade four until its hello was accepted. Overflow: what comes waits, for
-    ``enter_timeout_ms``, then it is cut. A connection whose head has an operator's key does not wait."""
+    ``turn_timeout_ms``, then it is cut. A connection whose head has an operator's key does not wait."""
     hello_timeout_ms: int = 5_000
     """For a player's upgrade, and again for its first frame. Overflow: the error ``unauthorized`` and close 1008."""
     enter_timeout_ms: int = 15_000
-    """For the lobby to find the session. Overflow: close 1013, try again later. Also for a connection's turn, where
-    more come at once than can be served: one after the other, addresses in turn. Overflow: cut."""
+    """For the lobby to find the session. Overflow: close 1013, try again later."""
+    turn_timeout_ms: int = 60_000
+    """For a connection's turn, where more come at once than can be served. Overflow: cut."""
     wait_told_ms: int = 3_000
     """So often a player whose hello was not answered yet is told to ``wait``."""
     message_bytes_max: int = 4_096
