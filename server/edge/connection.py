@@ -213,15 +213,15 @@ class Connection:
     def _is_player(self, head: bytes) -> bool:
         if self._port.players is None or not is_upgrade(head, self._port.settings.origins):
             return False
-        self._note_client(head)
+        self.note_client(forwarded_for(head))
         self._port.admission.move(self, self._group)
         return True
 
-    def _note_client(self, head: bytes) -> None:
-        """Behind a proxy that we trust: whose request this is."""
+    def note_client(self, forwarded: list[str]) -> None:
+        """See ``server.edge.http_connection.Place``."""
         if self.group is None:
-            trusted = self._port.settings.trusted_proxies
-            self._group = address_group(client_address(self._peer, forwarded_for(head), trusted))
+            self._group = address_group(client_address(self._peer, forwarded, self._port.settings.trusted_proxies))
+            self._paid = 0.0
 
     async def _open(self) -> "_Opened | None":
         """Up to the knowledge what this connection is for; ``None`` if it is for nothing."""
@@ -231,7 +231,7 @@ class Connection:
             return None
         length = head_length(data)
         head = data if length is None else data[:length]
-        self._note_client(head)
+        self.note_client(forwarded_for(head))
         self._port.admission.heard(self)
         if self._port.is_caller(head):
             await self._turn(self._port.turnstile)

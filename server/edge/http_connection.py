@@ -47,6 +47,10 @@ class _QuietLogger(Logger):
 class Place(Protocol):
     """What a connection has among the others of its port."""
 
+    def note_client(self, forwarded: list[str]) -> None:
+        """Where the other end is a proxy that we trust, these X-Forwarded-For values say whose the request is."""
+        ...
+
     async def turn(self) -> None:
         """Wait until it may do something that costs the process as much as a request."""
         ...
@@ -104,7 +108,7 @@ class HttpStream(trio.abc.Stream):
             if scope["type"] == "http":
                 scope["state"] = ConnectionState({"signed": signed})
             if begun > 1:
-                await self._begin_another()
+                await self._begin_another(scope)
 
             async def send_counted(message: ASGISendEvent) -> None:
                 if message["type"] == "http.response.body" and not message.get("more_body", False):
@@ -118,7 +122,11 @@ class HttpStream(trio.abc.Stream):
 
         return count
 
-    async def _begin_another(self) -> None:
+    async def _begin_another(self, scope: Scope) -> None:
+        """Behind a proxy it may be another client's than the one before."""
+        if scope["type"] == "http":
+            headers = ((name.lower(), value) for name, value in scope["headers"])
+            self._place.note_client([value.decode("latin-1") for name, value in headers if name == b"x-forwarded-for"])
         was_signed, self._is_signed = self._is_signed, False
         self._place.signed(is_signed=False)
         if not was_signed:

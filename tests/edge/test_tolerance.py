@@ -2,6 +2,7 @@ import pytest
 import trio
 
 from actors.fair_queue import CROWD
+from server.config_values import network
 from server.edge.tolerance import ADDRESSES_MAX, Tolerance
 from server.web.authentication import has_key
 from tests.helpers.edge_fakes import PATIENCE_S, Client, open_edge, upgrade_request
@@ -73,6 +74,24 @@ async def test_players_who_are_welcome_spend_nothing():
     async with open_edge(units_per_second=1, units_burst=20) as world:
         for _ in range(40):
             await world.player()
+
+
+async def test_behind_a_proxy_each_request_is_its_own_clients():
+    def request(client):
+        return LIVE.replace(b"Host", b"X-Forwarded-For: 203.0.113.%d\r\nHost" % client)
+
+    trusted = (network("127.0.0.1/32"),)
+    async with open_edge(units_per_second=0.01, units_burst=1, trusted_proxies=trusted) as world:
+        kept = await world.connect()
+
+        async def ask(client, patience_s):
+            with trio.move_on_after(patience_s):
+                await kept.send_all(request(client))
+                return b" 200 " in await kept.receive_some(1_000)
+
+        for client in range(1, 20):
+            assert await ask(client, PATIENCE_S), "each of them has a unit"
+        assert not all([await ask(1, 0.5) for _ in range(3)]), "this one had its own"
 
 
 async def test_whoever_has_an_operators_key_does_not_wait():
