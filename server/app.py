@@ -10,6 +10,7 @@
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -21,9 +22,9 @@ from actors.node import Node, Ports, open_node
 from actors.ports import LedgerUnavailableError
 from server.config import Config
 from server.db.aside import PutAside
-from server.db.database import EMBEDDED, EMBEDDED_FOLDER, Database, open_database
+from server.db.connections import connections_of
+from server.db.database import EMBEDDED, Database, open_database
 from server.db.durability import check_durability
-from server.db.embedded import keep_running
 from server.db.errors import DatabaseError
 from server.db.ledger import PostgresLedger
 from server.db.migrate import migrate
@@ -41,7 +42,7 @@ from server.observer import MetricsObserver
 from server.ports import PortError, TlsFilesError, take_port
 from server.process import allow_open_files
 from server.settings import edge_settings, game_settings, gateway_settings, metrics_edge_settings, web_settings
-from server.stopping import StoppedAtOnceError, told_to_stop
+from server.stopping import StoppedAtOnceError, given_up_if, told_to_stop
 from server.vault import MasterKeyError, Vault, VaultError, load_master_key
 from server.wallet_gateway import HttpWalletGateway
 from server.web.app import create_app
@@ -114,21 +115,26 @@ async def _serve(config: Config, environ: Mapping[str, str]) -> int:
         await take_port("metrics_port", metrics_edge_settings(config)) as private_port,
         await take_port("port", edge_settings(config)) as public_port,
     ):
-        async with (
-            told_to_stop() as told,
-            open_database(
-                database_config.url,
-                database_config.data_dir,
-                pool_size=database_config.pool_size,
-                command_timeout_ms=database_config.command_timeout_ms,
-                connection_age_ms_max=database_config.connection_age_ms_max,
-            ) as database,
-        ):
-            await check_durability(database, allow_unsafe=database_config.allow_unsafe_durability)
-            for name in await migrate(database):
-                log.info("a migration was applied", extra={"migration": name})
-            if database_config.url != EMBEDDED:
-                await warn_of_owner(database)
+        async with told_to_stop() as told, AsyncExitStack() as stack:
+            async with given_up_if(told):
+                database = await stack.enter_async_context(
+                    open_database(
+                        database_config.url,
+                        database_config.data_dir,
+                        pool_size=database_config.pool_size,
+                        command_timeout_ms=database_config.command_timeout_ms,
+                        connection_age_ms_max=database_config.connection_age_ms_max,
+                        embedded_connections_min=connections_of(1, database_config.pool_size),
+                    )
+                )
+                await check_durability(database, allow_unsafe=database_config.allow_unsafe_durability)
+                for name in await migrate(database):
+                    log.info("a migration was applied", extra={"migration": name})
+                if database_config.url != EMBEDDED:
+                    await warn_of_owner(database)
+            if told.is_set():
+                log.info("stopped")
+                return EXIT_OK
             ports = TakenPorts(private_port, public_port)
             is_fenced = await serve_node(config, database, Vault(key), told, ports)
             return EXIT_FAILED if is_fenced else EXIT_OK
@@ -179,8 +185,8 @@ async def serve_node(
             public: Edge = await nursery.start(serve_public, create_app(web))
             nursery.start_soon(_set_gauges, metrics, node, public)
             nursery.start_soon(collect_garbage, lambda: node.lobby.rounds_live)
-            if config.database.url == EMBEDDED and config.server.workers == 1:  # for workers their parent does it
-                nursery.start_soon(keep_running, config.database.data_dir / EMBEDDED_FOLDER)
+            if database.embedded is not None:  # for workers their parent starts it
+                nursery.start_soon(partial(database.embedded.keep_running, may_start=config.server.workers == 1))
             _announce(config, public, private)
             calm_garbage_collector()
             if on_serving is not None:

@@ -25,6 +25,20 @@ def stop_signals() -> list[signal.Signals]:
 
 
 @asynccontextmanager
+async def given_up_if(told: trio.Event) -> AsyncIterator[None]:
+    """Around a start: whoever is ``told`` to stop does not first wait for what the start waits for."""
+    async with trio.open_nursery() as nursery:
+
+        async def watch() -> None:
+            await told.wait()
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(watch)
+        yield
+        nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
 async def told_to_stop(*, twice_is_at_once: bool = True) -> AsyncIterator[trio.Event]:
     """Set by the first of ``stop_signals``.
 

@@ -15,7 +15,7 @@ from actors.ports import LedgerUnavailableError
 from server.db.bridge import Bridge
 from server.db.connecting import AgingConnection, Connector
 from server.db.direct import DirectStatement, Rows
-from server.db.embedded import embedded_server
+from server.db.embedded import EmbeddedServer
 from server.db.errors import DatabaseUnavailableError, DatabaseUrlError, RefusedError
 from server.db.kept import KeptConnections, PooledConnection
 from server.db.statements import COMMIT_GROUP, READ_ROUND
@@ -80,6 +80,8 @@ class Database:
         self._groups = groups
         self._rounds = rounds
         self._timeout_s = command_timeout_ms / 1000
+        self.embedded: EmbeddedServer | None = None
+        """This process's use of the embedded server, if the database is in one."""
 
     async def run(self, work: Work[Value], *, timeout_ms: int | None = None) -> Value:
         """The result of ``await work(connection)``, in one crossing. ``timeout_ms`` replaces the usual deadline.
@@ -188,16 +190,17 @@ async def open_database(
         async with _connected(url, pool_size, command_timeout_ms, version_min, connection_age_ms_max) as database:
             yield database
         return
-    server = embedded_server(data_dir / EMBEDDED_FOLDER, connections_min=embedded_connections_min)
-    embedded_url = await trio.to_thread.run_sync(server.__enter__)
+    server = EmbeddedServer(data_dir / EMBEDDED_FOLDER, embedded_connections_min)
     try:
+        embedded_url = await trio.to_thread.run_sync(lambda: server.open(trio.from_thread.check_cancelled))
         async with _connected(
             embedded_url, pool_size, command_timeout_ms, version_min, connection_age_ms_max
         ) as database:
+            database.embedded = server
             yield database
     finally:
         with trio.CancelScope(shield=True):
-            await trio.to_thread.run_sync(lambda: server.__exit__(None, None, None))
+            await trio.to_thread.run_sync(server.close)
 
 
 @asynccontextmanager

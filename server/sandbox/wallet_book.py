@@ -95,7 +95,7 @@ class WalletBook:
 
     def __init__(self, path: Path) -> None:
         """Open or create the file; every commit reaches the disk before a method returns."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = threading.Lock()
         self._database = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
         self._database.execute("PRAGMA journal_mode = WAL")

@@ -11,22 +11,21 @@ configuration or the machine. One that has served before is started again, for a
 
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from typing import Final
 
 import trio
 
 from server.config import PREFIX, Config
 from server.db.connections import check_connections, connections_of
-from server.db.database import EMBEDDED, EMBEDDED_FOLDER, open_database
+from server.db.database import EMBEDDED, open_database
 from server.db.durability import check_durability
-from server.db.embedded import keep_running
 from server.db.migrate import migrate
 from server.db.roles import warn_of_owner
 from server.exits import EXIT_FAILED, EXIT_OK
 from server.ports import take_shared_port
 from server.settings import edge_settings, metrics_edge_settings
-from server.stopping import told_to_stop
+from server.stopping import given_up_if, told_to_stop
 from server.vault import load_master_key
 from server.workers.brief import config_of
 from server.workers.worker import Post, started, stop_s_max
@@ -56,7 +55,10 @@ async def serve_workers(config: Config, environ: Mapping[str, str]) -> int:
             settings = metrics_edge_settings(config_of(config, number))
             private[number] = ports.enter_context(await take_shared_port("metrics_port", settings))
         public = ports.enter_context(await take_shared_port("port", edge_settings(config)))
-        async with told_to_stop() as told, _database_in_order(config):
+        async with told_to_stop() as told, _database_in_order(config, told):
+            if told.is_set():
+                log.info("stopped")
+                return EXIT_OK
             posts = [
                 Post(
                     number=number,
@@ -72,31 +74,35 @@ async def serve_workers(config: Config, environ: Mapping[str, str]) -> int:
 
 
 @asynccontextmanager
-async def _database_in_order(config: Config) -> AsyncIterator[None]:
-    """The database runs, keeps what it confirms, has the schema, and lets all workers in."""
+async def _database_in_order(config: Config, told: trio.Event) -> AsyncIterator[None]:
+    """The database runs, keeps what it confirms, has the schema, and lets all workers in. Unless ``told`` meanwhile."""
     chosen, workers = config.database, config.server.workers
     connections = connections_of(workers, chosen.pool_size) + POOL_SIZE
-    async with (
-        open_database(
-            chosen.url,
-            chosen.data_dir,
-            pool_size=POOL_SIZE,
-            command_timeout_ms=chosen.command_timeout_ms,
-            connection_age_ms_max=chosen.connection_age_ms_max,
-            embedded_connections_min=connections,
-        ) as database,
-        trio.open_nursery() as nursery,
-    ):
-        await check_durability(database, allow_unsafe=chosen.allow_unsafe_durability)
-        await check_connections(database, workers, chosen.pool_size)
-        for name in await migrate(database):
-            log.info("a migration was applied", extra={"migration": name})
-        if chosen.url != EMBEDDED:
-            await warn_of_owner(database)
-        if chosen.url == EMBEDDED:
-            nursery.start_soon(keep_running, chosen.data_dir / EMBEDDED_FOLDER)
-        yield
-        nursery.cancel_scope.cancel()
+    async with AsyncExitStack() as stack:
+        server = None
+        async with given_up_if(told):
+            database = await stack.enter_async_context(
+                open_database(
+                    chosen.url,
+                    chosen.data_dir,
+                    pool_size=POOL_SIZE,
+                    command_timeout_ms=chosen.command_timeout_ms,
+                    connection_age_ms_max=chosen.connection_age_ms_max,
+                    embedded_connections_min=connections,
+                )
+            )
+            server = database.embedded
+            await check_durability(database, allow_unsafe=chosen.allow_unsafe_durability)
+            await check_connections(database, workers, chosen.pool_size)
+            for name in await migrate(database):
+                log.info("a migration was applied", extra={"migration": name})
+            if chosen.url != EMBEDDED:
+                await warn_of_owner(database)
+        async with trio.open_nursery() as nursery:
+            if server is not None:
+                nursery.start_soon(server.keep_running)
+            yield
+            nursery.cancel_scope.cancel()
 
 
 class Crew:

@@ -9,8 +9,8 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from server.db.embedded import embedded_server
-from tests.helpers.postgres import PostgresServer
+from server.db.embedded import embedded_server, programs_folder
+from tests.helpers.postgres import PostgresServer, trust_everybody
 from tests.helpers.server_process import free_ports
 
 START_S_MAX = 60
@@ -74,15 +74,12 @@ def killable_cluster():
     folder = Path(tempfile.mkdtemp(prefix="getaway-chaos-"))
     cluster = None
     try:
+        folder.chmod(0o755)  # under root the server is another user's
         with embedded_server(folder / "postgres"):
-            program = Path(f"/proc/{_postmaster_of(folder / 'postgres')}/exe").resolve()
-        cluster = Cluster(folder / "postgres", program)
+            trust_everybody(folder / "postgres")
+        cluster = Cluster(folder / "postgres", programs_folder() / "postgres")
         yield cluster.start()
     finally:
         if cluster is not None:
             cluster.stop()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _postmaster_of(folder):
-    return int((folder / "postmaster.pid").read_text().splitlines()[0])

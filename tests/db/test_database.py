@@ -7,6 +7,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 import trio
+from psycopg.conninfo import conninfo_to_dict
 
 from actors.ports import LedgerUnavailableError
 from server.db.bridge import Bridge
@@ -226,12 +227,11 @@ async def test_a_server_that_is_too_old(postgres):
 def guarded_url(postgres):
     """The URL of a user who needs a password, and has given the wrong one."""
     url = postgres.url_of("postgres")
-    socket_folder = Path(url.partition("host=")[2])
-    rules = socket_folder / "pg_hba.conf"
+    rules = Path(str(conninfo_to_dict(url)["host"])) / "pg_hba.conf"
     before = rules.read_text()
     rules.write_text("local all guarded scram-sha-256\n" + before)
     postgres.execute("CREATE ROLE guarded LOGIN PASSWORD 'right'", "SELECT pg_reload_conf()")
-    yield url.replace("//postgres:@", f"//guarded:{PASSWORD}@")
+    yield f"postgresql://guarded:{PASSWORD}@/postgres?host={rules.parent}"
     rules.write_text(before)
     postgres.execute("DROP ROLE guarded", "SELECT pg_reload_conf()")
 

