@@ -252,6 +252,11 @@ class Cluster:
         os.fsync(self.directory)
 
     def _initialize(self, new: Path) -> None:
+        if os.geteuid() != ROOT and not _has_account(os.geteuid()):
+            raise ClusterError(
+                f"PostgreSQL makes a data folder only for somebody with an account, and the user id {os.geteuid()} has"
+                " none: give it one (a line in /etc/passwd), or use another database by [database] url"
+            )
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(mode=0o700)
         maker = None if self.uid is None else self._maker()

@@ -369,6 +369,31 @@ def test_under_root_it_belongs_to_nobody_else(folder):
         assert {Path(f"/proc/{pid}").stat().st_uid for pid in processes_of(folder)} == {owner}
 
 
+AS_ANYBODY = """
+import encodings.ascii, encodings.latin_1, ctypes, os, sys
+from pathlib import Path
+from server.db.embedded import embedded_server
+folder, user, sys.executable = Path(sys.argv[1]), int(sys.argv[2]), "/usr/bin/python3"
+os.chown(folder.parent, user, user)
+os.setgroups([])
+os.setgid(user)
+os.setuid(user)
+ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # as a program that was started by this user
+with embedded_server(folder) as url:
+    postmaster = (folder / "postmaster.pid").read_text().split()[0]
+    print("it runs as", os.stat("/proc/" + postmaster).st_uid, flush=True)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+@pytest.mark.parametrize(("user", "said"), [(NOBODY, f"it runs as {NOBODY}"), (54_321, "the user id 54321 has none")])
+def test_whoever_is_not_root_runs_it_as_himself_and_needs_an_account(folder, user, said):
+    command = [sys.executable, "-c", AS_ANYBODY, str(folder), str(user)]
+    environ = {"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    assert said in done.stdout + done.stderr
+
+
 # How it ends.
 
 
