@@ -18,6 +18,7 @@ from server.db.session_frames import PostgresSessionFrames
 from server.vault import Vault
 from tests.helpers import books
 from tests.helpers.books import NOON_MS
+from tests.helpers.clocked_ledger import ClockedLedger
 
 DAY_MS = 86_400_000
 VAULT = Vault(bytes(32))
@@ -29,11 +30,11 @@ GROUND = hashlib.sha256(b"a seed that its maker knows").hexdigest()
 class Scene:
     """The books of ``rounds``, a node that comes later, and the editor."""
 
-    def __init__(self, database, rounds, owner) -> None:
+    def __init__(self, database, world, rounds, owner) -> None:
         self.database, self.rounds, self.owner = database, rounds, owner
         self.counts: dict[str, int] = {}
         aside = PutAside(self.counts.__setitem__)
-        self.ledger = PostgresLedger(database, VAULT, aside)
+        self.ledger = ClockedLedger(PostgresLedger(database, VAULT, aside), world.set_clock)
         self.frames = PostgresSessionFrames(database, VAULT, aside)
         names = ("betting", "flying", "void", "unknown", "won", "crashed", "taken_back")
         self.names = {name: getattr(rounds, name).round_id for name in names} | {"fresh": rounds.fresh.session_id}
@@ -79,7 +80,7 @@ class Scene:
 
 @pytest.fixture
 async def scene(database, rounds, world):
-    return Scene(database, rounds, await world.ledger.register_node("node-b", NOON_MS + DAY_MS))
+    return Scene(database, world, rounds, await world.ledger.register_node("node-b", NOON_MS + DAY_MS))
 
 
 def session(changes: str, name: str = "fresh") -> tuple[str, str, list[str]]:

@@ -30,6 +30,11 @@ VALUES ($1, 'Casino', '', '', 'https://wallet.example', 9600, 2000, 1500, 'activ
 """
 
 
+_KEYS = {
+    "sessions": ("session_id", "mac"),
+    "rounds": ("round_id", "bet_mac"),
+    "transactions": ("operator_tx_id", "mac"),
+}
 SET_CLOCK = "INSERT INTO test_clock VALUES (TRUE, $1) ON CONFLICT (is_set) DO UPDATE SET shows_ms = excluded.shows_ms"
 
 
@@ -59,6 +64,10 @@ class World:
 
     async def frame(self, created: CreateSession) -> SessionFrame | None:
         """What the session's page is made from."""
+        raise NotImplementedError
+
+    async def damage(self, table: str, key: UUID | str) -> None:
+        """A session, round or call does not open any more."""
         raise NotImplementedError
 
     async def commit(self, transition: Transition) -> Answer:
@@ -122,6 +131,9 @@ class MemoryWorld(World):
             return None
         return SessionFrame(stored.record.operator_id, stored.record.expires_at_ms, stored.page)
 
+    async def damage(self, table, key):
+        self.ledger.real.damaged.add(key)
+
 
 class PostgresWorld(World):
     def __init__(self, database, vault: Vault) -> None:
@@ -160,6 +172,16 @@ class PostgresWorld(World):
 
     async def frame(self, created):
         return await self._frames.session_frame(created.token_digest)
+
+    async def damage(self, table, key):
+        column, mac = _KEYS[table]
+        statement = f"UPDATE {table} SET {mac} = set_byte({mac}, 5, 255 - get_byte({mac}, 5)) WHERE {column}::text = $1"
+
+        async def work(connection):
+            await connection.execute("SET LOCAL session_replication_role = replica")
+            await connection.execute(statement, str(key))
+
+        await self._database.in_transaction(work)
 
 
 @asynccontextmanager

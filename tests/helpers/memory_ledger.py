@@ -78,6 +78,8 @@ class MemoryLedger(MemoryRequests):
         self.operators: list[Operator] = []
         self.version_of_operators = 0
         self.confirmed: dict[Owner, int] = {}
+        self.damaged: set[UUID | str] = set()
+        """Sessions, rounds and calls that do not open any more."""
         self.unavailable = False
         self.lose_answer_once = False
         self.loses_commits = False
@@ -306,6 +308,9 @@ class MemoryLedger(MemoryRequests):
                 break
         else:
             return None
+        live = self._live_round_of(session.record.session_id)
+        if self.damaged & {session.record.session_id, None if live is None else live.round_id}:
+            return None
         if session.owner not in {None, owner} and self._is_alive(session.owner, lease_ms, self.now_ms()):
             raise SessionElsewhereError("another live node owns the session")
         before = session.record.next
@@ -314,11 +319,10 @@ class MemoryLedger(MemoryRequests):
         promised = replace(before, server_seed=server_seed, server_seed_hash=fairness.commitment(server_seed))
         session.record = replace(session.record, next=promised)
         session_id = session.record.session_id
-        live = self._live_round_of(session_id)
         return OpenedSession(
             session=session.record,
             live_round=live,
-            pending_calls=tuple(self.calls.pending(session_id)),
+            pending_calls=tuple(self._opened(self.calls.pending(session_id))),
             owns_round=live is not None and self.rounds[live.round_id].owner == owner,
             totals=self._totals_of(session_id),
             discarded=discarded,
@@ -334,7 +338,7 @@ class MemoryLedger(MemoryRequests):
                 dead = stored.live.interrupted_at_ms is not None
             else:
                 dead = not self._is_alive(stored.owner, lease_ms, self.now_ms())
-            if stored.finished is None and dead and len(taken) < limit:
+            if stored.finished is None and dead and len(taken) < limit and stored.live.round_id not in self.damaged:
                 if stored.live.interrupted_at_ms is None:
                     flown_ms = self.flown_ms.get(stored.owner, 0)
                     stored.live = replace(stored.live, interrupted_at_ms=flown_ms)
@@ -371,6 +375,7 @@ class MemoryLedger(MemoryRequests):
             and stored.live.operator_id == operator_id
             and stored.live.operator_player_id == operator_player_id
         ]
+        finished = [past for past in finished if past.round_id not in self.damaged]
         finished.sort(key=_age, reverse=True)
         if before is not None:
             edge = next((past for past in finished if past.round_id == before), None)
@@ -382,16 +387,19 @@ class MemoryLedger(MemoryRequests):
     async def live_round(self, operator_id: UUID, round_id: UUID) -> LiveRound | None:
         await self._cross()
         stored = self._round(operator_id, round_id)
-        return stored.live if stored is not None and stored.finished is None else None
+        return stored.live if stored is not None and stored.finished is None and round_id not in self.damaged else None
 
     async def finished_round(self, operator_id: UUID, round_id: UUID) -> FinishedRound | None:
         await self._cross()
         stored = self._round(operator_id, round_id)
-        return None if stored is None else stored.finished
+        return None if stored is None or round_id in self.damaged else stored.finished
+
+    def _opened(self, calls: Sequence[WalletCall]) -> list[WalletCall]:
+        return [call for call in calls if call.operator_tx_id not in self.damaged]
 
     async def pending_calls(self, operator_id: UUID, session_id: UUID) -> list[WalletCall]:
         await self._cross()
-        return [call for call in self.calls.pending(session_id) if call.operator_id == operator_id]
+        return self._opened([call for call in self.calls.pending(session_id) if call.operator_id == operator_id])
 
     async def balance_minor(self, operator_id: UUID, session_id: UUID) -> int:
         await self._cross()
@@ -399,7 +407,11 @@ class MemoryLedger(MemoryRequests):
 
     async def claim_due_calls(self, owner: Owner, quotas: Mapping[UUID, int], claim_ms: int) -> list[WalletCall]:
         await self._cross()
-        return self.calls.claim(owner, quotas, self.now_ms(), claim_ms)
+        claimed = self.calls.claim(owner, quotas, self.now_ms(), claim_ms)
+        for call in claimed:
+            if call.operator_tx_id in self.damaged:
+                self.calls.park_refused(call.operator_tx_id)
+        return self._opened(claimed)
 
     async def give_up_claims(self, owner: Owner, in_flight: Sequence[str], now_ms: int) -> int:
         await self._cross()

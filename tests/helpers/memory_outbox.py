@@ -86,6 +86,11 @@ class MemoryOutbox(dict[str, StoredCall]):
                 claimed.append(stored.call)
         return sorted(claimed, key=lambda call: (call.created_at_ms, call.operator_tx_id))
 
+    def park_refused(self, operator_tx_id: str) -> None:
+        stored = self[operator_tx_id]
+        stored.status, stored.claimed_by = CallStatus.PARKED, None
+        stored.last_error = "not sent: it is not a call that we wrote"
+
     def give_up(self, owner: Owner, in_flight: Collection[str], created_before_ms: int, now_ms: int) -> int:
         mine = [
             stored

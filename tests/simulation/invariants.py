@@ -236,8 +236,10 @@ class Audit:
         session = next(each for each in self.ledger.sessions.values() if each.token_digest == digest)
         owner = session.owner
         opened = await call(*arguments)
+        if opened is None:
+            return None  # Of a row that is damaged nothing was taken.
         self.world.trace.note(f"{life.label} opens {session.record.session_id}")
-        if opened is not None and opened.live_round is not None:
+        if opened.live_round is not None:
             self._judge_presence(life, opened.live_round)
         if owner not in {None, opener} and not self._is_dead(owner):
             self.broken("nothing is taken from the living", f"{opener} took a session of {owner}")

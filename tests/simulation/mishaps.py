@@ -28,6 +28,7 @@ MISHAPS = (
     "drop sockets",
     "clock steps",
     "clock steps",
+    "a row is damaged",
 )
 """Some are listed more than once: what needs more luck to hurt is tried more often."""
 COMMITS = ("PlaceBet", "PlaceBet", "StartRound", "VoidRound", "VoidRound", "SettleRound")
@@ -93,6 +94,8 @@ class Mishaps:
                 book = rng.choice(list(world.books.values()))
                 book.down_until = now + (rng.uniform(3_600, 7_000) if kind.endswith("hours") else rng.uniform(1, 60))
                 faults.count(kind)
+            case "a row is damaged":
+                self._damage()
             case "drop sockets":
                 for life in world.living():
                     for connection in list(life.connections):
@@ -102,6 +105,21 @@ class Mishaps:
                 lives = world.living()
                 if lives:
                     self._to_a_life(kind, rng.choice(lives))
+
+    def _damage(self) -> None:
+        """A round, a call that is owed or a session does not open any more. All others go on."""
+        ledger = self._world.ledger
+        rows = {
+            "round": [key for key, stored in ledger.rounds.items() if stored.finished is None] or list(ledger.rounds),
+            "call": [key for key, stored in ledger.calls.items() if stored.is_owed],
+            "session": list(ledger.sessions),
+        }
+        kind = self._rng.choice([kind for kind, keys in rows.items() if keys] or ["none"])
+        if kind != "none":
+            key = self._rng.choice(rows[kind])
+            self._world.trace.note(f"{kind} {key} is damaged")
+            self._world.faults.count(f"damaged {kind}")
+            ledger.damaged.add(key)
 
     def _to_a_life(self, kind: str, life) -> None:
         world, rng = self._world, self._rng

@@ -226,8 +226,8 @@ class Browser:
 
     async def _read_refusal(self, connection: Connection) -> None:
         for frame in connection.frames:
-            forgotten = self.world.was_cut and frame.get("code") == "unauthorized"
-            if forgotten or (frame["type"] == "session_ended" and frame["reason"] == "expired"):
+            is_over = frame["type"] == "session_ended" and frame["reason"] == "expired"
+            if is_over or (frame["type"] == "error" and frame["code"] == "unauthorized"):
                 await self.launch()
 
     async def _use(self, connection: Connection) -> None:
