@@ -110,27 +110,27 @@ async def test_a_bet_sees_the_acknowledgement_that_it_waited_for(database, world
     await world.commit(books.cash_out(owner, live))
     bet = books.place(owner, books.new_round(created, 2))
     acknowledged = committing(books.acknowledge(live))
-    assert await meanwhile(database, acknowledged, lambda: world.commit(bet)) == Applied()
+    assert await meanwhile(database, acknowledged, lambda: world.offer(bet)) == Applied()
 
 
 async def test_of_two_bets_the_later_one_is_refused(database, world, owner):
     created = await world.owned(owner)
     live = books.new_round(created)
     second = books.place(owner, replace(live, round_id=books.identifier("second")))
-    assert await meanwhile(database, committing(books.place(owner, live)), lambda: world.commit(second)) == Rejected()
+    assert await meanwhile(database, committing(books.place(owner, live)), lambda: world.offer(second)) == Rejected()
 
 
 async def test_of_two_ends_the_later_one_is_refused(database, world, owner):
     live = await world.fly(owner, await world.owned(owner))
     rival_end = committing(books.refund(owner, live))
-    assert await meanwhile(database, rival_end, lambda: world.commit(books.cash_out(owner, live))) == Rejected()
+    assert await meanwhile(database, rival_end, lambda: world.offer(books.cash_out(owner, live))) == Rejected()
     assert len(await world.ledger.pending_calls(live.operator_id, live.session_id)) == 1
 
 
 async def test_the_same_end_sent_twice_at_once_is_applied_once(database, world, owner):
     live = await world.fly(owner, await world.owned(owner))
     end = books.cash_out(owner, live)
-    assert await meanwhile(database, committing(end), lambda: world.commit(end)) == Applied()
+    assert await meanwhile(database, committing(end), lambda: world.offer(end)) == Applied()
     assert len(await world.ledger.pending_calls(live.operator_id, live.session_id)) == 1
 
 
@@ -138,7 +138,7 @@ async def test_a_launch_waits_for_the_one_with_its_signature(database, world):
     operator = await world.add_operator()
     first = books.new_session(operator, 1)
     second = books.new_session(operator, 2, signature_digest=first.signature_digest)
-    answer = await meanwhile(database, committing(first), lambda: world.commit(second))
+    answer = await meanwhile(database, committing(first), lambda: world.offer(second))
     assert answer == Launched(first.session_id, first.expires_at_ms, first.sealed_token, replayed=True)
 
 

@@ -72,11 +72,14 @@ class World:
 
     async def commit(self, transition: Transition) -> Answer:
         """Offered again while somebody else has locked a row of it, as the ledger's actor does."""
-        while True:
-            (answer,) = await self.ledger.commit([transition])
-            if not isinstance(answer, Busy):
-                return answer
+        while isinstance(answer := await self.offer(transition), Busy):
             await trio.sleep(0.005)
+        return answer
+
+    async def offer(self, transition: Transition) -> Answer | Busy:
+        """Once."""
+        (answer,) = await self.ledger.commit([transition])
+        return answer
 
     async def launched(self, name: object = 1, *, operator: Operator | None = None, **changes) -> CreateSession:
         """A session of its own or of a given operator, stored."""
