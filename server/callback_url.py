@@ -9,7 +9,7 @@ URL_LENGTH_MAX = 2048
 _PATH = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 # Such a name is an address to some and a name to others.
-_NUMERIC_END = re.compile(r"(?:.*\.)?[0-9]+")
+_NUMERIC_END = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9A-Fa-f]*)")
 
 
 def callback_url_error(url: str, allow_insecure: bool) -> str | None:

@@ -124,6 +124,7 @@ class WalletConfig:
     breaker_failures_max: Annotated[int, Whole(1, 10_000)] = 8
     breaker_pause_ms_max: Annotated[int, Whole(1_000, 600_000)] = 10_000
     allow_insecure_callbacks: Annotated[bool, Switch()] = False
+    allow_private_networks: Annotated[tuple[Network, ...], Networks()] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

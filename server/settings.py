@@ -54,7 +54,10 @@ def game_settings(config: Config) -> GameSettings:
 
 def gateway_settings(config: Config) -> WalletGatewaySettings:
     """Of the wallet calls."""
-    return WalletGatewaySettings(allow_insecure_callbacks=config.wallet.allow_insecure_callbacks)
+    return WalletGatewaySettings(
+        allow_insecure_callbacks=config.wallet.allow_insecure_callbacks,
+        private_networks=config.wallet.allow_private_networks,
+    )
 
 
 def web_settings(config: Config) -> WebSettings:

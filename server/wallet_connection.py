@@ -5,6 +5,7 @@ they are not about. Here a connection is kept only when nothing is left on it. T
 
     WalletConnectionError         has_left: whether anything may have reached the wallet
     ├── NotConnectedError         no connection, so nothing was sent
+    │   └── ForbiddenAddressError the wallet's host is at no address that a wallet may be at
     ├── StaleConnectionError      a connection that was kept ended before the first byte of an answer
     ├── BrokenAnswerError         the answer ended too early, is too large, or isn't HTTP/1
     └── OverdueError              no answer in time
@@ -53,6 +54,10 @@ class NotConnectedError(WalletConnectionError):
 
     def __init__(self, phrase: str) -> None:
         super().__init__(phrase, has_left=False)
+
+
+class ForbiddenAddressError(NotConnectedError):
+    """No address of the wallet's host is one that a wallet may be at."""
 
 
 class StaleConnectionError(WalletConnectionError):

@@ -19,6 +19,7 @@ import trio
 
 from actors.ports import NotSent, Unclear, WalletAnswer, answer_of_all
 from actors.records import CallKind, Operator, WalletCall
+from server.address_policy import AddressPolicy, Network
 from server.callback_url import wallet_url_error
 from server.signing import sign, string_to_sign
 from server.wallet_connection import Endpoint, HttpAnswer, Resolver, StaleConnectionError, WalletConnectionError
@@ -34,9 +35,11 @@ _API_KEY: Final = re.compile(r"[!-~]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalletGatewaySettings(TransportSettings):
-    """Bounds of the gateway; ``allow_insecure_callbacks`` lets a callback URL be http on loopback."""
+    """Bounds of the gateway. ``allow_insecure_callbacks`` lets a wallet be on loopback, by http, too;
+    ``private_networks`` are those outside the internet that it may be in."""
 
     allow_insecure_callbacks: bool = False
+    private_networks: tuple[Network, ...] = ()
 
 
 class Clock(Protocol):
@@ -98,6 +101,7 @@ class HttpWalletGateway:
             settings,
             ssl_context or ssl.create_default_context(),
             resolver or Resolver(settings.resolver_threads_max),
+            AddressPolicy(settings.private_networks, allow_loopback=settings.allow_insecure_callbacks),
         )
 
     def __enter__(self) -> Self:

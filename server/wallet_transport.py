@@ -11,8 +11,10 @@ from uuid import UUID
 import trio
 
 from actors.patrol import PatrolledWaits
+from server.address_policy import AddressPolicy
 from server.wallet_connection import (
     Endpoint,
+    ForbiddenAddressError,
     HttpAnswer,
     NotConnectedError,
     OverdueError,
@@ -52,7 +54,14 @@ class _Idle:
 class WalletTransport:
     """Carries whole requests, each for one operator."""
 
-    def __init__(self, settings: TransportSettings, ssl_context: ssl.SSLContext, resolver: Resolver) -> None:
+    def __init__(
+        self,
+        settings: TransportSettings,
+        ssl_context: ssl.SSLContext,
+        resolver: Resolver,
+        policy: AddressPolicy,
+    ) -> None:
+        self._policy = policy
         self._settings = settings
         self._ssl_context = ssl_context
         self._resolver = resolver
@@ -76,7 +85,7 @@ class WalletTransport:
                 self._waits.end(connection.give_up)
         with trio.move_on_at(give_up_at):
             if connection is None:
-                addresses = await self._resolver.addresses(operator_id, endpoint)
+                addresses = await self._permitted_addresses(operator_id, endpoint)
                 connection = await connect(endpoint, addresses, self._ssl_context)
             return await self._exchange(operator_id, endpoint, connection, request)
         if connection is None:
@@ -106,6 +115,20 @@ class WalletTransport:
             )
         finally:
             self._keep_or_close(operator_id, endpoint, connection)
+
+    async def _permitted_addresses(self, operator_id: UUID, endpoint: Endpoint) -> list[str]:
+        """Resolved once: what was judged is what is connected to, whatever the name means a moment later.
+
+        Raises ``NotConnectedError``.
+        """
+        found = await self._resolver.addresses(operator_id, endpoint)
+        permitted = self._policy.permitted(found)
+        if not permitted:
+            raise ForbiddenAddressError(
+                "the wallet's host is at a private, loopback or reserved address, which [wallet] "
+                "allow_private_networks does not name"
+            )
+        return permitted
 
     async def _take_idle(self, operator_id: UUID, endpoint: Endpoint) -> WalletConnection | None:
         """The operator's newest idle connection that is still good; the others that are not are closed."""

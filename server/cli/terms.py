@@ -1,8 +1,11 @@
 """An operator's terms as options of a command, as checked values, and as shown. Secrets are no part of them."""
 
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from threading import Thread
 from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 import click
 
@@ -10,6 +13,7 @@ from actors.operators import limits_for
 from actors.records import Operator
 from actors.rules.limits import BetLimits
 from actors.rules.money import multiplier_number
+from server.address_policy import AddressPolicy
 from server.callback_url import wallet_url_error
 from server.cli.kinds import (
     ANY_ORIGIN,
@@ -33,6 +37,8 @@ Option = Callable[[Any], Any]
 RTP_BPS: Final = 9_600
 MAX_WIN_MULTIPLIER: Final = 2_000
 REV_SHARE_BPS: Final = 1_500
+RESOLVE_S_MAX: Final = 5.0
+"""How long a name server may take to say where a wallet's host is. Overflow: the wallet is taken as it is named."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,10 +134,47 @@ def _access_options(is_new: bool) -> tuple[Option, ...]:
 
 def check_wallet_url(url: str, config: Config) -> str:
     """The URL. Raises ``click.BadParameter`` if an operator can't have it."""
-    error = wallet_url_error(url, config.wallet.allow_insecure_callbacks)
+    error = wallet_url_error(url, config.wallet.allow_insecure_callbacks) or _wallet_host_error(url, config)
     if error is not None:
         raise click.BadParameter(error, param_hint="'--wallet-url'")
     return url
+
+
+def _wallet_host_error(url: str, config: Config) -> str | None:
+    """Why no call would ever reach the wallet where its host is now; ``None`` if one would, or if that is not known.
+
+    A name that does not resolve, here or yet, is no error: each connection asks again.
+    """
+    parts = urlsplit(url)
+    assert parts.hostname is not None, "the URL was checked"
+    wallet = config.wallet
+    policy = AddressPolicy(wallet.allow_private_networks, allow_loopback=wallet.allow_insecure_callbacks)
+    addresses = _addresses(parts.hostname)
+    if not addresses or policy.permitted(addresses):
+        return None
+    return (
+        f"{parts.hostname} is at {addresses[0]}, which is {policy.problem(addresses[0])}. If that is right, name its "
+        "network in [wallet] allow_private_networks, or GETAWAY_WALLET_ALLOW_PRIVATE_NETWORKS, for this command and "
+        "for the server"
+    )
+
+
+def _addresses(host: str) -> list[str]:
+    """The host's addresses; none if they are not known within ``RESOLVE_S_MAX``."""
+    found: list[str] = []
+
+    def look_up() -> None:
+        try:
+            entries = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            return
+        found.extend(dict.fromkeys(str(entry[4][0]) for entry in entries))
+
+    # The system's resolver knows no deadline; a thread that is left behind does not keep the command from ending.
+    thread = Thread(target=look_up, daemon=True)
+    thread.start()
+    thread.join(RESOLVE_S_MAX)
+    return list(found)
 
 
 def chosen_frame_origins(given: GivenTerms, wallet_url: str) -> tuple[str, ...]:

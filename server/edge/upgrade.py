@@ -6,6 +6,7 @@ and hypercorn, fail.
 
 import base64
 import binascii
+import re
 from typing import Final
 
 import h11
@@ -14,12 +15,16 @@ from server.web.errors import ApiError
 
 PATH: Final = b"/stream"
 _BEGINNING: Final = b"GET " + PATH
+_ABSOLUTE: Final = re.compile(rb"(?i:https?)://[^/?#@]+" + PATH + rb"(?:[?].*)?")
 _KEY_BYTES: Final = 16
 _VERSION: Final = b"13"
 
 
 def may_be_stream(begun: bytes) -> bool:
-    """Whether a request that begins like this may be for ``/stream``."""
+    """Whether a request that begins like this may be for ``/stream``; its target may be absolute (RFC 9112, 3.2.2)."""
+    if begun.startswith((b"GET h", b"GET H")):
+        target, space, _ = begun[4:].partition(b" ")
+        return _ABSOLUTE.fullmatch(target) is not None if space else True
     if len(begun) <= len(_BEGINNING):
         return _BEGINNING.startswith(begun)
     return begun.startswith(_BEGINNING) and begun[len(_BEGINNING) : len(_BEGINNING) + 1] in b" ?"

@@ -17,6 +17,9 @@ from server.web.services import WebServices
 from server.web.static_files import STATIC_PREFIX, load_static_files
 from server.web.verify_page import VerifyPage
 
+TRANSPORT_SECURITY = ((b"strict-transport-security", b"max-age=63072000; includeSubDomains"),)
+"""For two years browsers come by https alone. Sent only where that is how they come."""
+
 OperatorHandler = Callable[[Request, Caller, bytes], Awaitable[Response]]
 
 
@@ -34,6 +37,7 @@ def create_app(services: WebServices) -> QuartTrio:
         metrics=services.metrics,
         log=services.log,
         limits=BodyLimits(settings.discard_bytes_max, settings.discard_timeout_ms),
+        common_headers=TRANSPORT_SECURITY if settings.public_url.startswith("https:") else (),
         read_address=lambda peer, forwarded_for: client_address(peer, forwarded_for, trusted),
     )
     return DispatchedApp(__name__, dispatcher)

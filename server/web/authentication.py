@@ -102,7 +102,10 @@ class Authenticator:
             self._metrics.hmac_header_seen(operator_id)
 
     def verify(self, caller: Caller, request: Request, body: bytes) -> None:
-        """Check the signature over the path, or over path and query. Raises ``bad_signature``."""
+        """Check the signature over the path, or over path and query, or over a whole target of absolute form.
+
+        Raises ``bad_signature``.
+        """
         secret = caller.operator.hmac_secret
         plain = string_to_sign(caller.timestamp, request.method, request.path, body)
         matches = hmac.compare_digest(sign(secret, plain).encode(), caller.signature)
@@ -111,6 +114,9 @@ class Authenticator:
             with_query = string_to_sign(caller.timestamp, request.method, request.target, body)
             matches |= hmac.compare_digest(sign(secret, with_query).encode(), caller.signature)
             extra["string_to_sign_with_query"] = with_query
+        if request.absolute_target is not None:
+            whole = string_to_sign(caller.timestamp, request.method, request.absolute_target, body)
+            matches |= hmac.compare_digest(sign(secret, whole).encode(), caller.signature)
         if not matches:
             self.charge_failure(request.address)
             message = "X-Signature must be the HMAC-SHA256 of string_to_sign, as 64 lower-case hex digits."

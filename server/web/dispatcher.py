@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, WebsocketScope
@@ -22,6 +22,7 @@ from server.web.exchange import (
     error_response,
     send_response,
 )
+from server.web.targets import METHODS_TAKEN, SERVER_ITSELF, Target, refusal_of
 
 Handler = Callable[[Request], Awaitable[Response]]
 AddressReader = Callable[[str, list[str]], str]
@@ -66,7 +67,10 @@ class Dispatcher:
         log: FilteringBoundLogger,
         limits: BodyLimits,
         read_address: AddressReader,
+        common_headers: tuple[tuple[bytes, bytes], ...] = (),
     ) -> None:
+        """``common_headers`` are on every answer, beside its own."""
+        self._common_headers = common_headers
         self._routes = routes
         self._prefixes = tuple(prefixes.items())
         self._metrics = metrics
@@ -77,20 +81,23 @@ class Dispatcher:
     async def exchange(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Answer one request."""
         started = time.perf_counter()
-        request = self._request(scope, receive)
+        raw_path, query = scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1")
+        target, refusal = refusal_of(scope["method"], raw_path, query)
+        request = self._request(scope, receive, target)
         route = self._route(request.path)
         response: Response | None = None
         with suppress(ClientGoneError):
-            response = await self._answer(route, request)
+            response = await self._answer(route, request, refusal)
             if not request.body.complete:
                 await request.body.discard(self._limits.discard_bytes_max, self._limits.discard_timeout_ms)
         self._record(request, route, response, time.perf_counter() - started)
         if response is not None:
-            await send_response(response, request.request_id, request.body, send)
+            answer = replace(response, headers=response.headers + self._common_headers)
+            await send_response(answer, request.request_id, request.body, send)
 
-    async def _answer(self, route: Route | None, request: Request) -> Response:
+    async def _answer(self, route: Route | None, request: Request, refusal: ApiError | None) -> Response:
         try:
-            return await _handler(route, request.method)(request)
+            return await _handler(route, request.method, refusal)(request)
         except ApiError as error:
             return error_response(error, request.request_id)
         except ClientGoneError:
@@ -100,7 +107,7 @@ class Dispatcher:
             message = "Something went wrong on our side; the request_id finds it in our log."
             return error_response(ApiError(500, "internal", message), request.request_id)
 
-    def _request(self, scope: HTTPScope, receive: ASGIReceiveCallable) -> Request:
+    def _request(self, scope: HTTPScope, receive: ASGIReceiveCallable, target: Target) -> Request:
         headers = collect_headers(scope)
         # The secret itself is dropped here, before anything below or around could log it; that it came is remembered.
         brought_secret = headers.pop(_HIDDEN_HEADER, None) is not None
@@ -112,8 +119,9 @@ class Dispatcher:
         noted = {"note_signed": state["signed"]} if "signed" in state else {}
         return Request(
             method=scope["method"],
-            path=scope["raw_path"].decode("latin-1"),
-            query=scope["query_string"].decode("latin-1"),
+            path=target.path,
+            query=target.query,
+            absolute_target=target.absolute,
             headers=headers,
             address=self._read_address(peer, forwarded_for),
             request_id=request_id(headers),
@@ -123,7 +131,7 @@ class Dispatcher:
         )
 
     def _route(self, path: str) -> Route | None:
-        route = self._routes.get(path)
+        route = self._routes.get(path) or SERVER_ROUTES.get(path)
         if route is None:
             for prefix, prefixed in self._prefixes:
                 if path.startswith(prefix):
@@ -148,7 +156,17 @@ class Dispatcher:
         )
 
 
-def _handler(route: Route | None, method: str) -> Handler:
+async def about_the_server(request: Request) -> Response:
+    """What ``OPTIONS *`` is answered: the methods that are known here."""
+    return Response(200, b"", ((b"allow", METHODS_TAKEN.encode("ascii")),))
+
+
+SERVER_ROUTES = {SERVER_ITSELF: Route(SERVER_ITSELF, {"OPTIONS": about_the_server})}
+
+
+def _handler(route: Route | None, method: str, refusal: ApiError | None) -> Handler:
+    if refusal is not None:
+        raise refusal
     if route is None:
         raise not_found()
     handler = route.handlers.get(method)

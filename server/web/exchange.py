@@ -15,7 +15,14 @@ from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, W
 from actors.rules.compact_json import compact_json
 from server.web.errors import ApiError, MalformedError, body_too_large, body_too_slow
 
-JSON_HEADERS = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
+NO_PAGE_POLICY = b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+"""The Content-Security-Policy of what is no page: should a browser take it for one, nothing in it has an effect."""
+JSON_HEADERS = (
+    (b"content-type", b"application/json"),
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", NO_PAGE_POLICY),
+    (b"referrer-policy", b"no-referrer"),
+)
 
 
 class ClientGoneError(Exception):
@@ -50,6 +57,7 @@ def _nobody_asked() -> None:
 @dataclass(slots=True, kw_only=True)
 class Request:
     """A request's head. ``path`` and ``query`` are as on the wire, undecoded; ``headers`` has lower-case names.
+    ``absolute_target`` is the whole target, if it named scheme and host, too.
 
     ``address`` is the client's, behind trusted proxies. ``brought_secret``: it carried X-Operator-Hmac.
     ``operator_id`` is filled in once the caller is known.
@@ -62,6 +70,7 @@ class Request:
     address: str
     request_id: str
     body: "RequestBody"
+    absolute_target: str | None = None
     brought_secret: bool = False
     operator_id: str | None = None
     note_signed: Callable[[], object] = _nobody_asked
@@ -69,7 +78,7 @@ class Request:
 
     @property
     def target(self) -> str:
-        """The request target as on the wire."""
+        """The request target as on the wire, but for scheme and host."""
         return f"{self.path}?{self.query}" if self.query else self.path
 
 

@@ -7,7 +7,7 @@ from structlog.typing import FilteringBoundLogger
 
 from server.web.app import live, public
 from server.web.dispatcher import BodyLimits, Dispatcher, Route
-from server.web.exchange import Request, Response
+from server.web.exchange import NO_PAGE_POLICY, Request, Response
 from server.web.quart_app import DispatchedApp
 
 _BODY_LIMITS = BodyLimits(discard_bytes_max=0, discard_timeout_ms=100)
@@ -16,8 +16,13 @@ _BODY_LIMITS = BodyLimits(discard_bytes_max=0, discard_timeout_ms=100)
 def create_metrics_app(registry: CollectorRegistry, log: FilteringBoundLogger) -> QuartTrio:
     """``/metrics`` and ``/livez``. It asks for no credentials: its port must not be reachable from outside."""
 
+    headers = (
+        (b"content-type", CONTENT_TYPE_LATEST.encode("ascii")),
+        (b"cache-control", b"no-store"),
+        (b"content-security-policy", NO_PAGE_POLICY),
+    )
+
     async def metrics(request: Request) -> Response:
-        headers = ((b"content-type", CONTENT_TYPE_LATEST.encode("ascii")), (b"cache-control", b"no-store"))
         return Response(200, generate_latest(registry), headers)
 
     routes = {"/metrics": Route("/metrics", public(metrics)), "/livez": Route("/livez", public(live))}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from server.web.content_coding import accepts_gzip
 from server.web.errors import not_found
-from server.web.exchange import Request, Response
+from server.web.exchange import NO_PAGE_POLICY, Request, Response
 
 STATIC_PREFIX = "/static/"
 FILES_BYTES_MAX = 67_108_864
@@ -73,7 +73,8 @@ class StaticFiles:
 
     async def serve(self, request: Request) -> Response:
         """A file, or 304 for who has it already."""
-        return self.answer(request, request.path.removeprefix(STATIC_PREFIX), _POLICY)
+        name = request.path.removeprefix(STATIC_PREFIX)
+        return self.answer(request, name, _POLICY if name.endswith(".html") else NO_PAGE_POLICY)
 
     def answer(self, request: Request, name: str, policy: bytes) -> Response:
         """The file of this name under a Content-Security-Policy. Raises the refusal 404."""

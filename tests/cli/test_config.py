@@ -58,6 +58,13 @@ KEYS = [
     ("wallet", "breaker_failures_max", "7", "7", 7),
     ("wallet", "breaker_pause_ms_max", "8_000", "8000", 8_000),
     ("wallet", "allow_insecure_callbacks", "true", "true", True),
+    (
+        "wallet",
+        "allow_private_networks",
+        '["10.20.0.0/16", "fd12::1"]',
+        "10.20.0.0/16,fd12::1",
+        (ip_network("10.20.0.0/16"), ip_network("fd12::1")),
+    ),
     ("limits", "requests_per_second", "10", "10", 10),
     ("limits", "requests_burst", "500", "500", 500),
     ("limits", "messages_per_second", "10", "10", 10),

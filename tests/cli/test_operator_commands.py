@@ -207,6 +207,23 @@ def test_the_first_local_operator_is_told_the_setting_that_it_needs():
     assert "must be https" in line and "allow_insecure" not in line
 
 
+@pytest.mark.parametrize(
+    "url", ["https://10.1.2.3/wallet", "https://[fd00::1]/", "https://169.254.169.254/", "https://localhost/"]
+)
+def test_a_wallet_that_no_call_would_reach_is_refused_with_the_setting_that_would_allow_it(url, database_url):
+    getaway = on_database(database_url)
+    create = ("operator", "create", "--name", "C", "--currency", "USD", "--wallet-url")
+    line = getaway.refusal(2, *create, url)
+    assert "'--wallet-url'" in line and "[wallet] allow_private_networks" in line
+    assert "GETAWAY_WALLET_ALLOW_PRIVATE_NETWORKS" in line
+    networks = "10.0.0.0/8,fd00::/16,169.254.169.254,127.0.0.0/8,::1"
+    created = getaway(*create, url, "--json", GETAWAY_WALLET_ALLOW_PRIVATE_NETWORKS=networks).document
+    assert created["wallet_callback_url"] == url
+    assert "[wallet] allow_private_networks" in getaway.refusal(
+        2, "operator", "update", created["operator_id"], "--wallet-url", "https://192.168.0.1"
+    )
+
+
 def test_another_master_key_is_told_by_its_name(getaway):
     getaway(*CREATE)
     other = "YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXowMTIzNDU="

@@ -144,3 +144,72 @@ async def test_the_example_serves_the_api_the_page_and_the_players(behind_nginx)
     log = (server.log_path.parent / "getaway.log").read_text()
     assert '"GET /play" 200' in log
     assert token not in log + server.log()
+
+
+WAYS = {
+    "as launched": "/play?session={token}",
+    "with more in the query": "/play?lang=de&session={token}",
+    "a slash too many": "//play?session={token}",
+    "a slash at the end": "/play/?session={token}",
+    "percent-encoded": "/%70lay?session={token}",
+    "too long": "/play?session={token}&" + "a" * 9_000,
+}
+
+
+def answer(url: str, context: ssl.SSLContext, **headers: str) -> tuple[int, dict[str, str]]:
+    request = urllib.request.Request(url, headers=headers)
+    try:
+        with urllib.request.urlopen(request, context=context, timeout=10) as answered:
+            return answered.status, dict(answered.headers)
+    except urllib.error.HTTPError as refusal:
+        return refusal.code, dict(refusal.headers)
+
+
+def logs_of(folder: Path) -> str:
+    return "".join(path.read_text(errors="replace") for path in folder.glob("*.log"))
+
+
+def test_no_log_on_the_way_ever_has_a_token(behind_nginx):
+    """Also while the server is away, or ends in the middle of it all: an error log quotes whole requests."""
+    server, origin, context = behind_nginx
+    folder = server.log_path.parent
+    operator = server.create_operator("http://127.0.0.1:9")
+    server.start()
+    wait_for(origin, context)
+    token = signed_launch(origin, operator, context)["launch_url"].partition("session=")[2]
+    for way in WAYS.values():
+        answer(origin + way.format(token=token), context)
+    server.kill()
+    for name, way in WAYS.items():
+        status, headers = answer(origin + way.format(token=token), context)
+        assert status == (414 if name == "too long" else 502), name
+        # What the browser asks for next, such as an icon, must not say where it comes from.
+        assert name == "too long" or headers["Referrer-Policy"] == "no-referrer"
+    assert answer(f"{origin}/static/main.js", context)[0] == 502
+    wait_until_logged(folder / "getaway-error.log", "/static/main.js")
+    assert token not in logs_of(folder)
+    # What is looked for would be found: everywhere else such a line is there.
+    answer(f"{origin}/elsewhere?session={token}", context)
+    wait_until_logged(folder / "getaway-error.log", token)
+
+
+def wait_until_logged(path: Path, text: str) -> None:
+    give_up_at = time.monotonic() + START_S_MAX
+    while text not in path.read_text(errors="replace"):
+        assert time.monotonic() < give_up_at, f"{text} is not in {path}"
+        time.sleep(0.02)
+
+
+def test_tls_is_as_documented(behind_nginx):
+    server, origin, context = behind_nginx
+    server.start()
+    wait_for(origin, context)
+    for path in ("/livez", "/play?session=none", "/static/main.js"):
+        _, headers = answer(origin + path, context)
+        assert headers["Strict-Transport-Security"] == "max-age=63072000; includeSubDomains"
+    port = int(origin.rpartition(":")[2])
+    weak = ssl.create_default_context(cafile=str(server.log_path.parent / "fullchain.pem"))
+    weak.maximum_version = ssl.TLSVersion.TLSv1_2
+    weak.set_ciphers("AES128-SHA:AES256-SHA:AES128-GCM-SHA256")
+    with socket.create_connection(("127.0.0.1", port)) as plain, pytest.raises(ssl.SSLError):
+        weak.wrap_socket(plain, server_hostname="localhost")

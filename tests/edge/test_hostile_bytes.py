@@ -51,9 +51,17 @@ REQUESTS = {
     "two hosts": (get(b"Host: other.test\r\n"), 400),
     "an empty host": (get(host=b"Host:\r\n"), 200),
     "a host that is none": (get(host=b"Host: \xff@[::\r\n"), 200),
-    "an absolute target": (get(target=b"http://game.test/livez"), 404),
-    "an asterisk": (get(target=b"*", method=b"OPTIONS"), 404),
-    "CONNECT": (get(target=b"game.test:443", method=b"CONNECT"), 404),
+    "an absolute target": (get(target=b"http://game.test/livez"), 200),
+    "an absolute target of another scheme": (get(target=b"ftp://game.test/livez"), 400),
+    "an absolute target with user info": (get(target=b"http://user@game.test/livez"), 400),
+    "an absolute target without a host": (get(target=b"http:///livez"), 400),
+    "an absolute target without a path": (get(target=b"http://game.test"), 404),
+    "a target without a slash": (get(target=b"livez"), 400),
+    "an asterisk": (get(target=b"*", method=b"OPTIONS"), 200),
+    "an asterisk to get": (get(target=b"*"), 400),
+    "an asterisk with a query": (get(target=b"*?a", method=b"OPTIONS"), 400),
+    "CONNECT": (get(target=b"game.test:443", method=b"CONNECT"), 405),
+    "CONNECT to a path": (get(target=b"/livez", method=b"CONNECT"), 405),
     "an empty target": (b"GET  HTTP/1.1\r\n" + HOST + b"\r\n", 400),
     "a bad percent": (get(target=b"/%zz%"), 404),
     "percents that are no UTF-8": (get(target=b"/%ff%fe%c0%af"), 404),
@@ -96,6 +104,8 @@ REQUESTS = {
     "an expectation": (post(b"Expect: 100-continue\r\nContent-Length: 5\r\n"), None),
     "an unknown expectation": (get(b"Expect: a miracle\r\n"), 200),
     "garbage after a request": (get() + RANDOM.randbytes(500) + b"\r\n\r\n", 200),
+    "a websocket of an absolute target elsewhere": (upgrade_request("http://game.test/livez"), 404),
+    "a websocket of an absolute target with user info": (upgrade_request("http://a@game.test/stream"), 404),
     "a websocket elsewhere": (upgrade_request("/livez"), 404),
     "a websocket elsewhere, its extensions no ASCII": (
         upgrade_request("/livez", Sec_WebSocket_Extensions="\xe4\xff"),
@@ -191,6 +201,19 @@ async def test_a_request(app, name):
         answer, _ = split_answer(data)
         assert status is None or answer == status, data[:300]
         assert ACCEPTED not in data
+        await is_over(world)
+
+
+@pytest.mark.parametrize("target", ["http://game.test/stream", "HTTPS://game.test:8443/stream?a"])
+@pytest.mark.parametrize("before", [b"", get()], ids=["first", "later"])
+async def test_a_websocket_of_an_absolute_target_is_one(app, target, before):
+    async with open_edge(app, hello_timeout_ms=200, close_timeout_ms=200) as world:
+        async with await world.connect() as stream:
+            if before:
+                await stream.send_all(before)
+                await stream.receive_some(65_536)
+            await stream.send_all(upgrade_request(target))
+            assert ACCEPTED in await read_all(stream)
         await is_over(world)
 
 

@@ -77,11 +77,11 @@ async def test_tls_is_verified_and_used(certificate):
     trusting = ssl.create_default_context(cafile=certificate)
     async with tls_server(certificate) as server:
         url = f"https://localhost:{server.port}/wallet"
-        with HttpWalletGateway(WalletGatewaySettings(), FrozenClock(), trusting) as wallet:
+        with HttpWalletGateway(WalletGatewaySettings(allow_insecure_callbacks=True), FrozenClock(), trusting) as wallet:
             assert await wallet.send(operator(url), call(), 2000) == Acknowledged(490_000)
             other_name = url.replace("localhost", "127.0.0.1")
             assert_not_sent(await wallet.send(operator(other_name), call(), 2000), "TLS")
-        with HttpWalletGateway(WalletGatewaySettings(), FrozenClock()) as wallet:
+        with HttpWalletGateway(WalletGatewaySettings(allow_insecure_callbacks=True), FrozenClock()) as wallet:
             assert_not_sent(await wallet.send(operator(url), call(), 2000), "TLS")
     assert len(server.requests) == 1
 
@@ -89,7 +89,7 @@ async def test_tls_is_verified_and_used(certificate):
 async def test_a_tls_connection_is_kept_and_used_again(certificate):
     trusting = ssl.create_default_context(cafile=certificate)
     async with tls_server(certificate) as server:
-        with HttpWalletGateway(WalletGatewaySettings(), FrozenClock(), trusting) as wallet:
+        with HttpWalletGateway(WalletGatewaySettings(allow_insecure_callbacks=True), FrozenClock(), trusting) as wallet:
             for _ in range(3):
                 answer = await wallet.send(operator(f"https://localhost:{server.port}"), call(), 2000)
                 assert answer == Acknowledged(490_000)
@@ -105,7 +105,7 @@ async def test_a_kept_tls_connection_that_says_nothing_ends_by_the_patrol(certif
 
     trusting = ssl.create_default_context(cafile=certificate)
     async with tls_server(certificate, silent_at_last) as server:
-        with HttpWalletGateway(WalletGatewaySettings(), FrozenClock(), trusting) as wallet:
+        with HttpWalletGateway(WalletGatewaySettings(allow_insecure_callbacks=True), FrozenClock(), trusting) as wallet:
             async with patrolling(wallet):
                 url = f"https://localhost:{server.port}"
                 assert await wallet.send(operator(url), call(), 2000) == Acknowledged(490_000)
@@ -124,7 +124,7 @@ async def test_a_stray_answer_behind_tls_is_never_taken_for_the_next_call(certif
 
     trusting = ssl.create_default_context(cafile=certificate)
     async with tls_server(certificate, two_records_at_once) as server:
-        with HttpWalletGateway(WalletGatewaySettings(), FrozenClock(), trusting) as wallet:
+        with HttpWalletGateway(WalletGatewaySettings(allow_insecure_callbacks=True), FrozenClock(), trusting) as wallet:
             for _ in range(4):
                 answer = await wallet.send(operator(f"https://localhost:{server.port}"), call(), 2000)
                 assert isinstance(answer, Declined)
