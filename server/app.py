@@ -40,7 +40,9 @@ from server.garbage import calm_garbage_collector, collect_garbage
 from server.metrics import Metrics
 from server.observer import MetricsObserver
 from server.ports import PortError, TlsFilesError, take_port
-from server.process import allow_open_files
+from server.process import allow_open_files, warn_of_open_folder
+from server.sampling import WINDOW_S
+from server.security_log import EdgeSecurity, OperatorWatch, SecurityLog
 from server.settings import edge_settings, game_settings, gateway_settings, metrics_edge_settings, web_settings
 from server.stopping import StoppedAtOnceError, given_up_if, told_to_stop
 from server.vault import MasterKeyError, Vault, VaultError, load_master_key
@@ -48,6 +50,7 @@ from server.wallet_gateway import HttpWalletGateway
 from server.web.app import create_app
 from server.web.authentication import has_key
 from server.web.metrics_app import create_metrics_app
+from server.web.quart_app import DispatchedApp
 from server.web.services import WebServices
 from server.web.static_files import StaticFilesError
 from server.workers.parent import serve_workers
@@ -74,6 +77,7 @@ _EXITS: Final[tuple[tuple[type[Exception], int], ...]] = (
 
 def run(config: Config, environ: Mapping[str, str]) -> int:
     """Serve until SIGTERM or SIGINT; the exit status. Whatever prevents the start is one line in the log."""
+    warn_of_open_folder(config.database.data_dir)
     serve = _serve if config.server.workers == 1 else serve_workers
     return exit_status(partial(trio.run, serve, config, environ))
 
@@ -170,8 +174,10 @@ async def serve_node(
             looks=(database.fail_overdue, gateway.fail_overdue),
         )
         async with open_node(config.server.node, settings, clock, ports) as node, trio.open_nursery() as nursery:
+            told_of = _security(vault, node, metrics)
             frames = PostgresSessionFrames(database, vault, aside)
-            web = _web_services(config, PostgresReports(database), frames, node, metrics)
+            web = _web_services(config, PostgresReports(database), frames, node, told_of)
+            app = create_app(web)
             serve_metrics = partial(serve_edge, taken.private, lobby=None, clock=clock)
             private: Edge = await nursery.start(serve_metrics, create_metrics_app(metrics.registry, web.log))
             serve_public = partial(
@@ -179,11 +185,13 @@ async def serve_node(
                 taken.public,
                 lobby=node.lobby,
                 clock=clock,
-                observer=metrics,
+                observer=told_of,
+                security=told_of,
                 is_caller=partial(has_key, web.operators),
             )
-            public: Edge = await nursery.start(serve_public, create_app(web))
+            public: Edge = await nursery.start(serve_public, app)
             nursery.start_soon(_set_gauges, metrics, node, public)
+            nursery.start_soon(_tell_left_out, told_of.log, app)
             nursery.start_soon(collect_garbage, lambda: node.lobby.rounds_live)
             if database.embedded is not None:  # for workers their parent starts it
                 nursery.start_soon(partial(database.embedded.keep_running, may_start=config.server.workers == 1))
@@ -198,7 +206,7 @@ async def serve_node(
 
 
 def _web_services(
-    config: Config, reports: PostgresReports, frames: PostgresSessionFrames, node: Node, metrics: Metrics
+    config: Config, reports: PostgresReports, frames: PostgresSessionFrames, node: Node, told_of: EdgeSecurity
 ) -> WebServices:
     return WebServices(
         ledger=node.services.ledger,
@@ -208,7 +216,8 @@ def _web_services(
         limits=node.lobby,
         entropy=node.services.entropy,
         clock=node.services.clock,
-        metrics=metrics,
+        metrics=told_of.metrics,
+        security=told_of.log,
         log=structlog.get_logger("getaway.web"),
         settings=web_settings(config),
         is_draining=lambda: node.lobby.draining,
@@ -252,6 +261,19 @@ async def _stop(node: Node, public: Edge, private: Edge) -> None:
     await public.stop()
     await private.stop()
     log.info("stopped")
+
+
+def _security(vault: Vault, node: Node, metrics: Metrics) -> EdgeSecurity:
+    """Who keeps the security log of a node, its operators' changes included."""
+    node.services.operators.on_change(OperatorWatch(node.services.operators))
+    return EdgeSecurity(metrics, SecurityLog(vault.address_key))
+
+
+async def _tell_left_out(security: SecurityLog, app: DispatchedApp) -> None:
+    while True:
+        await trio.sleep(WINDOW_S)
+        security.tell_left_out()
+        app.dispatcher.tell_left_out()
 
 
 async def _set_gauges(metrics: Metrics, node: Node, public: Edge) -> None:

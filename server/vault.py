@@ -13,6 +13,8 @@ from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from server.row_macs import RowMacs
 
@@ -37,6 +39,9 @@ class Vault:
         assert len(master_key) == KEY_BYTES
         self._cipher = AESGCM(master_key)
         self.macs = RowMacs(master_key)
+        derived = HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=b"getaway/address-digest/v1")
+        self.address_key = derived.derive(master_key)
+        """For digests of addresses: equal on all nodes, since the master key is."""
 
     def seal(self, plaintext: bytes, context: bytes) -> bytes:
         """``plaintext`` sealed for one place, named by ``context``."""

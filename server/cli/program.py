@@ -33,12 +33,14 @@ from server.cli.rounds import round_group
 from server.cli.verify import verify
 from server.cli.wallet import wallet_group
 from server.config import ConfigError, foreign_variables, service_variables
+from server.process import keep_to_itself
 
 log = logging.getLogger("getaway.cli")
 
 
 def main() -> NoReturn:
     """Run the command line of this process."""
+    keep_to_itself()
     sys.exit(run(sys.argv[1:], os.environ))
 
 

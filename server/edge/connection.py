@@ -52,6 +52,36 @@ class NoObserver:
         """See ``EdgeObserver``."""
 
 
+class HelloObserver(Protocol):
+    """Who keeps a record of who came in. ``address`` is a group of addresses, see ``address_group``."""
+
+    def accepted(self, address: str) -> None:
+        """A player's hello was accepted."""
+        ...
+
+    def refused(self, address: str, code: str) -> None:
+        """A player's upgrade was refused (``code``: the error's), or its socket ended without a session (how it ended,
+        as in ``EdgeObserver.player_ended``)."""
+        ...
+
+    def ended(self, address: str, end: str) -> None:
+        """A player's socket that had its session ended, as in ``EdgeObserver.player_ended``."""
+        ...
+
+
+class NoHellos:
+    """Keeps no record."""
+
+    def accepted(self, address: str) -> None:
+        """See ``HelloObserver``."""
+
+    def refused(self, address: str, code: str) -> None:
+        """See ``HelloObserver``."""
+
+    def ended(self, address: str, end: str) -> None:
+        """See ``HelloObserver``."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Port:
     """What all connections of a port share."""
@@ -60,6 +90,7 @@ class Port:
     http: HttpServer
     players: PlayerPort | None
     observer: EdgeObserver
+    security: HelloObserver
     tls: ssl.SSLContext | None
     admission: Admission
     turnstile: Turnstile
@@ -107,7 +138,7 @@ def port_trusts(port: Port, peer: str) -> bool:
 class Connection:
     """``run`` serves it to its end; the other methods end it from outside."""
 
-    __slots__ = ("_group", "_opening", "_paid", "_peer", "_player", "_port", "_transport")
+    __slots__ = ("_group", "_has_entered", "_opening", "_paid", "_peer", "_player", "_port", "_transport")
 
     def __init__(self, transport: Transport, port: Port, peer: str) -> None:
         self._transport = transport
@@ -117,6 +148,7 @@ class Connection:
         self._paid = 0.0
         """Units that come back if it proves to be somebody."""
         self._opening = trio.CancelScope()
+        self._has_entered = False
         self._player: PlayerSocket | None = None
 
     @property
@@ -156,6 +188,8 @@ class Connection:
     def entered(self) -> None:
         """See ``server.edge.player_socket.PlayerPlace``."""
         self._port.admission.entered(self)
+        self._has_entered = True
+        self._port.security.accepted(self._group)
         self._take_back()
 
     def _take_back(self) -> None:
@@ -241,6 +275,7 @@ class Connection:
             if length is None or not self._is_player(data[:length]):
                 return _Opened(below, data, None)
         except ApiError as error:
+            self._port.security.refused(self._group, error.code)
             await below.send_all(refusal_bytes(error))
             await self._transport.linger(self._port.settings.refusal_timeout_ms / 1000)
             return None
@@ -288,4 +323,6 @@ class Connection:
             await player.run()
         finally:
             self._port.observer.player_ended(player.end)
+            tell = self._port.security.ended if self._has_entered else self._port.security.refused
+            tell(self._group, player.end)
             self._player = None  # It refers to this: a cycle would be garbage to be looked for.

@@ -20,7 +20,15 @@ from actors.clock import ServerClock
 from actors.fair_queue import Turnstile
 from actors.lobby import Lobby
 from server.edge.admission import Admission
-from server.edge.connection import Connection, EdgeObserver, NoObserver, Port, tls_context
+from server.edge.connection import (
+    Connection,
+    EdgeObserver,
+    HelloObserver,
+    NoHellos,
+    NoObserver,
+    Port,
+    tls_context,
+)
 from server.edge.failures import where
 from server.edge.http_connection import HttpServer, ProtocolSwitchError
 from server.edge.pinger import Pinger
@@ -228,6 +236,7 @@ async def serve_edge(
     clock: ServerClock,
     observer: EdgeObserver | None = None,
     is_caller: Callable[[bytes], bool] = lambda head: False,
+    security: HelloObserver | None = None,
     task_status: trio.TaskStatus[Edge] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve ``app``, and players if there is a ``lobby``, until the ``Edge`` that is reported is stopped.
@@ -250,6 +259,7 @@ async def serve_edge(
         http=HttpServer(app, listening.settings),
         players=players,
         observer=observer or NoObserver(),
+        security=security or NoHellos(),
         tls=listening.tls,
         admission=Admission(settings.connections_max, settings.connections_of_one_max),
         turnstile=Turnstile(settings.connections_max, settings.connections_max, rest_s_max=TURN_REST_S_MAX),

@@ -2,8 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 
-from quart_trio import QuartTrio
-
 from server.edge.forwarded import client_address
 from server.web.authentication import Authenticator, Caller
 from server.web.dispatcher import BodyLimits, Dispatcher, Handler, Route
@@ -23,7 +21,7 @@ TRANSPORT_SECURITY = ((b"strict-transport-security", b"max-age=63072000; include
 OperatorHandler = Callable[[Request, Caller, bytes], Awaitable[Response]]
 
 
-def create_app(services: WebServices) -> QuartTrio:
+def create_app(services: WebServices) -> DispatchedApp:
     """The application of the public port.
 
     Raises ``server.web.static_files.StaticFilesError`` if the player's page is missing or can't be filled in.
@@ -38,6 +36,7 @@ def create_app(services: WebServices) -> QuartTrio:
         log=services.log,
         limits=BodyLimits(settings.discard_bytes_max, settings.discard_timeout_ms),
         common_headers=TRANSPORT_SECURITY if settings.public_url.startswith("https:") else (),
+        security=services.security,
         read_address=lambda peer, forwarded_for: client_address(peer, forwarded_for, trusted),
     )
     return DispatchedApp(__name__, dispatcher)

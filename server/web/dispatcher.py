@@ -12,6 +12,8 @@ from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, W
 from structlog.typing import FilteringBoundLogger
 
 from server.metrics import Metrics
+from server.sampling import Sampler
+from server.security_log import SecurityLog
 from server.web.errors import ApiError, method_not_allowed, not_found
 from server.web.exchange import (
     ClientGoneError,
@@ -28,6 +30,22 @@ Handler = Callable[[Request], Awaitable[Response]]
 AddressReader = Callable[[str, list[str]], str]
 
 UNKNOWN_ROUTE = "unknown"
+REFUSALS_PER_SECOND = 20
+"""Lines about refused requests of each route, status and code. Overflow: counted, see ``server.sampling``."""
+REFUSAL_STATUS_MIN = 400
+SECURITY_CODES = frozenset(
+    {
+        "missing_header",
+        "stale_timestamp",
+        "invalid_credentials",
+        "bad_signature",
+        "ip_not_allowed",
+        "operator_suspended",
+        "rate_limited",
+        "unknown_session",
+    }
+)
+"""Refusals of who somebody is, of what it may do, or by a limit."""
 CLIENT_GONE_STATUS = 499
 """For log and metrics only: the client did not wait for an answer."""
 
@@ -68,8 +86,12 @@ class Dispatcher:
         limits: BodyLimits,
         read_address: AddressReader,
         common_headers: tuple[tuple[bytes, bytes], ...] = (),
+        security: SecurityLog | None = None,
+        refusals: Sampler | None = None,
     ) -> None:
-        """``common_headers`` are on every answer, beside its own."""
+        """``common_headers`` are on every answer, beside its own; ``refusals`` bounds the lines about refusals."""
+        self._security = security
+        self._refusals = refusals or Sampler(REFUSALS_PER_SECOND, time.monotonic)
         self._common_headers = common_headers
         self._routes = routes
         self._prefixes = tuple(prefixes.items())
@@ -138,21 +160,35 @@ class Dispatcher:
                     return prefixed
         return route
 
+    def tell_left_out(self) -> None:
+        """To be called about every second: tells of lines about refusals that were left out."""
+        for kind, count in self._refusals.left_out():
+            self._log.warning("requests_left_out", kind=kind, left_out=count)
+
     def _record(self, request: Request, route: Route | None, response: Response | None, seconds: float) -> None:
         template = UNKNOWN_ROUTE if route is None else route.template
         method = request.method if request.method in _METHODS else "OTHER"
         status = CLIENT_GONE_STATUS if response is None else response.status
         if self._metrics is not None:
             self._metrics.request_answered(template, method, status, seconds)
+        code = None if response is None else response.code
+        if self._security is not None and code in SECURITY_CODES:
+            self._security.request_refused(request.address, code, template, request.operator_id, request.request_id)
+        left_out: int | None = 0
+        if status >= REFUSAL_STATUS_MIN:
+            left_out = self._refusals.admit(f"{template} {status} {code}")
+        if left_out is None:
+            return
         self._log.info(
             "request",
             method=method,
             route=template,
             status=status,
-            code=None if response is None else response.code,
+            code=code,
             milliseconds=round(seconds * 1000, 1),
             operator_id=request.operator_id,
             request_id=request.request_id,
+            **({"left_out": left_out} if left_out else {}),
         )
 
 

@@ -97,7 +97,7 @@ def _page_in_words(status: int, title: str, text: str) -> Response:
         "base-uri 'none'; form-action 'none'"
     )
     page = _WORDS.format(title=escape(title), text=escape(text))
-    return Response(status, page.encode("utf-8"), _page_headers(policy))
+    return Response(status, page.encode("utf-8"), _page_headers(policy), "unknown_session")
 
 
 def _page_headers(policy: str) -> tuple[tuple[bytes, bytes], ...]:

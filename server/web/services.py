@@ -17,6 +17,7 @@ from actors.services import read_share
 from actors.transitions import Answer, Transition
 from server.metrics import Metrics
 from server.reports import Reports
+from server.security_log import SecurityLog
 
 
 class Clock(Protocol):
@@ -125,5 +126,7 @@ class WebServices:
     settings: WebSettings
     is_draining: Callable[[], bool]
     is_ready: Callable[[], bool]
+    security: SecurityLog | None = None
+    """``None``: nobody keeps one."""
     read_share: Share = field(default_factory=read_share)
     """Shared with the players' histories."""

@@ -18,7 +18,7 @@ from server.db.database import open_database
 from server.edge.sharing import adopt
 from server.exits import EXIT_FAILED, EXIT_OK
 from server.logs import configure_logs
-from server.process import allow_open_files
+from server.process import allow_open_files, keep_to_itself
 from server.settings import edge_settings, metrics_edge_settings
 from server.stopping import told_to_stop
 from server.vault import Vault
@@ -35,6 +35,7 @@ LOOK_S: Final = 0.01
 
 def run_worker() -> int:
     """Serve what the parent's brief on standard input says, until told to stop; the exit status."""
+    keep_to_itself()
     parent = os.getppid()
     try:
         line = _line()
