@@ -190,7 +190,8 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
     source = "" if path is None else f"{_printable(str(path))}: "
     for name in document:
         if name not in _SECTIONS and name != _CURRENCIES:
-            raise ConfigError(f"{source}[{_printable(name)}] is no section")
+            known = ", ".join([*_SECTIONS, _CURRENCIES])
+            raise ConfigError(f"{source}[{_printable(name)}] is no section (there are {known})")
     variables, currency_variables = _variables(environ)
     sections = {
         name: section(**_table(_Label(source, name), document.get(name, {}), variables.get(name, {}), _kinds(section)))

@@ -21,6 +21,8 @@ from server.row_macs import RowMacs
 KEY_BYTES = 32
 KEY_VARIABLE = "GETAWAY_MASTER_KEY"
 KEY_FILE = "master.key"
+KEY_PLACES = f"{KEY_VARIABLE}, or {KEY_FILE} in [database] data_dir"
+"""Where a wrong master key is to be corrected, for errors."""
 _NONCE_BYTES = 12
 
 
@@ -53,7 +55,9 @@ class Vault:
         try:
             return self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context)
         except (InvalidTag, ValueError):
-            raise VaultError("a sealed value does not open: is this the master key it was sealed with?") from None
+            raise VaultError(
+                f"a sealed value does not open: is this the master key it was sealed with? It is {KEY_PLACES}"
+            ) from None
 
 
 def load_master_key(environ: Mapping[str, str], data_dir: Path, *, may_create: bool) -> bytes:
@@ -76,7 +80,7 @@ def load_master_key(environ: Mapping[str, str], data_dir: Path, *, may_create: b
         # The error of a text that is no ASCII holds the text.
         raise MasterKeyError(f"{path} can't be read: {type(error).__name__}") from None
     if mode != 0o600:
-        raise MasterKeyError(f"{path} must have the mode 0600, and has {mode:04o}")
+        raise MasterKeyError(f"{path} must have the mode 0600, and has {mode:04o}: chmod 600 it")
     return _decode(text, str(path))
 
 

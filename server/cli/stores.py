@@ -24,7 +24,7 @@ from server.db.reports import PostgresReports
 from server.db.roles import grant_server
 from server.db.wallet_actions import PostgresWalletActions
 from server.reports import OperatorStore, Reports
-from server.vault import KEY_FILE, KEY_VARIABLE, MasterKeyError, Vault, VaultError, load_master_key
+from server.vault import MasterKeyError, Vault, VaultError, load_master_key
 
 Value = TypeVar("Value")
 
@@ -159,8 +159,7 @@ def _run(
     except (LedgerUnavailableError, DatabaseError) as error:
         raise CommandError(f"{error} (this command looked at {_place(config)})", EXIT_DATABASE) from None
     except VaultError as error:
-        where = f"{KEY_VARIABLE}, or {config.database.data_dir / KEY_FILE}"
-        raise CommandError(f"{error} ({where})", EXIT_USAGE) from None
+        raise CommandError(str(error), EXIT_USAGE) from None
 
 
 def _check_place(config: Config) -> None:

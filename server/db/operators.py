@@ -17,7 +17,7 @@ from server.db.database import Connection, Database
 from server.db.rows import Row, plain_uuid
 from server.reports import NewOperator, OperatorChange
 from server.row_macs import OPERATOR, RowMacError
-from server.vault import Vault, VaultError
+from server.vault import KEY_PLACES, Vault, VaultError
 
 ALIVE_MS: Final = 10_000
 """A node whose last heartbeat is older counts as dead. As long as the longest lease, so that none is passed over."""
@@ -119,7 +119,9 @@ class PostgresOperatorStore:
 
         rows, mark = await self._database.run(read)
         if rows and mark != self._vault.macs.mark and not any(map(self._opens, rows)):
-            raise VaultError("no operator opens: is this the master key that the database was written with?")
+            raise VaultError(
+                f"no operator opens: is this the master key that the database was written with? It is {KEY_PLACES}"
+            )
         self._aside.keep_only("operators", rows)
         return self._aside.opened("operators", rows, self.opened)
 

@@ -38,7 +38,7 @@ def plan_demo(config_path: Path | None, environ: Mapping[str, str], *, host: str
     server_port = config.server.port
     currencies = [currency for currency in CURRENCIES if currency in config.currencies]
     if not currencies:
-        raise DemoError(f"none of {', '.join(CURRENCIES)} is configured")
+        raise DemoError(f"none of {', '.join(CURRENCIES)} is configured: add [currencies.{CURRENCIES[0]}]")
     server_url, lobby_origin = f"http://{host}:{server_port}", f"http://{host}:{lobby_port}"
     demo_dir = config.database.data_dir.absolute() / "demo"
     child_environ = {

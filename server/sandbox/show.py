@@ -49,7 +49,7 @@ class DemoPlan:
 def check_ports(plan: DemoPlan) -> None:
     """Raises ``DemoError`` if a port that the demo listens on is taken."""
     if 0 in {plan.server_port, plan.lobby_port}:
-        raise DemoError("the game and the lobby need ports that are known: not 0")
+        raise DemoError("the game and the lobby need ports that are known, not 0: set [server] port and --lobby-port")
     wanted = [
         (plan.host, plan.server_port, "set GETAWAY_SERVER_PORT"),
         (plan.host, plan.lobby_port, "use --lobby-port"),
@@ -57,7 +57,11 @@ def check_ports(plan: DemoPlan) -> None:
     ]
     ports = [port for _, port, _ in wanted]
     if len(set(ports)) < len(ports):
-        raise DemoError(f"the game, the lobby and the metrics need different ports, not {', '.join(map(str, ports))}")
+        named = ", ".join(map(str, ports))
+        raise DemoError(
+            f"the game, the lobby and the metrics need different ports, not {named}: "
+            "set [server] port, --lobby-port or [server] metrics_port"
+        )
     for host, port, remedy in wanted:
         try:
             _try_port(host, port)
