@@ -162,7 +162,8 @@ def answer(url: str, context: ssl.SSLContext, **headers: str) -> tuple[int, dict
         with urllib.request.urlopen(request, context=context, timeout=10) as answered:
             return answered.status, dict(answered.headers)
     except urllib.error.HTTPError as refusal:
-        return refusal.code, dict(refusal.headers)
+        with refusal:
+            return refusal.code, dict(refusal.headers)
 
 
 def logs_of(folder: Path) -> str:

@@ -36,6 +36,14 @@ def wait_for(house, event: str, count: int = 1, **fields: object) -> list[dict]:
         time.sleep(0.05)
 
 
+def refused(request) -> set[str]:
+    """The names of the headers of a refusal."""
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(request, timeout=10)
+    with caught.value as refusal:
+        return {name.lower() for name in refusal.headers}
+
+
 async def in_thread(function, *arguments):
     return await trio.to_thread.run_sync(function, *arguments)
 
@@ -48,13 +56,11 @@ async def test_who_comes_in_and_who_does_not(house):
         await socket.send_message(json.dumps({"type": "hello", "session": "x" * 43}))
         with trio.fail_after(10):
             assert json.loads(await socket.get_message())["code"] == "unauthorized"
-    (refused, *_) = await in_thread(wait_for, house, "hello refused")
+    (stranger, *_) = await in_thread(wait_for, house, "hello refused")
     request = urllib.request.Request(house.url + LAUNCH, data=b"{}", method="POST")
-    with pytest.raises(urllib.error.HTTPError) as caught:
-        await in_thread(urllib.request.urlopen, request)
-    assert "server" not in {name.lower() for name in caught.value.headers}
+    assert "server" not in await in_thread(refused, request)
     (unsigned,) = await in_thread(lambda: wait_for(house, "request refused", code="missing_header"))
-    assert accepted["address_digest"] == refused["address_digest"] == unsigned["address_digest"]
+    assert accepted["address_digest"] == stranger["address_digest"] == unsigned["address_digest"]
     assert unsigned["route"] == LAUNCH
     written = json.dumps(lines(house))
     for secret in (session.token, house.operator.api_key, house.operator.hmac_secret, "127.0.0.1", session.player_id):
@@ -69,12 +75,8 @@ def test_changes_of_an_operator_are_noticed(house):
 
 
 def test_a_thousand_refusals_are_a_few_lines_and_their_count(house):
-    def refused() -> None:
-        with pytest.raises(urllib.error.HTTPError):
-            urllib.request.urlopen(f"{house.url}/play?session={'y' * 43}", timeout=10)
-
     for _ in range(150):
-        refused()
+        refused(f"{house.url}/play?session={'y' * 43}")
     deadline = time.monotonic() + 20
     while True:
         found = [line for line in lines(house) if "unknown_session" in (line.get("code"), line.get("kind", "")[-15:])]
