@@ -10,7 +10,8 @@ from actors.transitions import RefundRound, SettleRound, VoidRound
 
 INTERRUPTED = "interrupted"
 SHUTDOWN = "shutdown"
-"""The reason of a round that a failure of ours ended."""
+LATE_START = "late_start"
+"""The reasons of rounds that a failure of ours ended."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,11 +95,15 @@ class RoundFlies:
 
 @dataclass(frozen=True, slots=True)
 class RoundOver:
-    """The end is durable. ``frame_id`` is that of the cash-out that ended it."""
+    """The end is durable. ``frame_id`` is that of the cash-out that ended it.
+
+    ``balance_minor`` is what the wallet said when it took the stake, if no ``RoundFlies`` has told it.
+    """
 
     finished: FinishedRound
     owes_minor: int
     frame_id: str | None
+    balance_minor: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

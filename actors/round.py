@@ -40,6 +40,10 @@ from actors.wallet import WalletDesk
 
 log = logging.getLogger("getaway.round")
 
+START_TOLD_MS_MAX = 250
+"""A flight begins when its player can be told of it. What is durable later than this after its start, if only
+because the commit had to be repeated, is refunded: nobody could have cashed out in the part of it that has passed."""
+
 
 class RoundWatcher(Protocol):
     """Whoever shows a round to its player."""
@@ -125,8 +129,13 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
         answer = await self._desk.send_bet(self._bet)
         if isinstance(answer, Acknowledged) and answer.balance_minor is not None:
             started = await self._start(answer)
-            if started is not None:
-                self._flies = self._takeoff(*started, answer.balance_minor)
+            if started is None:
+                return
+            live, began_ms = started
+            if self._services.clock.steady_ms() - began_ms > START_TOLD_MS_MAX:
+                await self._end_unflown(live, answer.balance_minor)
+            else:
+                self._flies = self._takeoff(live, began_ms, answer.balance_minor)
                 self.report(self._flies)
                 await self._fly(self._flies)
         else:
@@ -213,7 +222,7 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
         try:
             answer = await until_known(start, give_up_at)
         except LedgerUnavailableError:
-            await self._give_back()
+            await self._give_back(taken)
             return None
         if not isinstance(answer, Started):
             self.report(RoundLost())
@@ -221,13 +230,20 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
         live = replace(self.placed, status=RoundStatus.FLYING, started_at_ms=answer.started_at_ms)
         return live, began_ms[answer.started_at_ms]
 
-    async def _give_back(self) -> None:
+    async def _end_unflown(self, live: LiveRound, balance_minor: int) -> None:
+        """Refund a flight that nobody was told of."""
+        now_ms = self._services.clock.now_ms()
+        log.warning("a start was stored too late to be flown", extra={"round_id": str(live.round_id)})
+        ending = endings.refunded(live, self._services.owner, endings.LATE_START, now_ms, self._desk.claim)
+        await self._end(ending, balance_minor=balance_minor)
+
+    async def _give_back(self, taken: Acknowledged) -> None:
         """The stake was taken but the start could not be stored for too long: end the round from what is stored."""
         finished = await resolve_stored(self._services, self.placed.operator_id, self.placed.round_id, 0)
         if finished is None:
             self.report(RoundLost())
             return
-        self.report(RoundOver(finished, self.placed.amount_minor, None))
+        self.report(RoundOver(finished, self.placed.amount_minor, None, taken.balance_minor))
         self._desk.deliver(self.placed.operator_id)
 
     def _takeoff(self, live: LiveRound, began_ms: int, balance_minor: int) -> RoundFlies:
@@ -291,10 +307,12 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
             else:
                 return settlement, message.frame_id
 
-    async def _end(self, ending: endings.Ending, frame_id: str | None = None) -> None:
+    async def _end(
+        self, ending: endings.Ending, frame_id: str | None = None, *, balance_minor: int | None = None
+    ) -> None:
         answer = await commit_until_known(self._services, ending.transition)
         if isinstance(answer, Applied):
-            self._over(ending, frame_id)
+            self._over(ending, frame_id, balance_minor)
         else:
             self.report(RoundLost())
         if ending.owed is None:
@@ -304,13 +322,13 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
         else:
             self._desk.deliver(self.placed.operator_id)
 
-    def _over(self, ending: endings.Ending, frame_id: str | None) -> None:
+    def _over(self, ending: endings.Ending, frame_id: str | None, balance_minor: int | None = None) -> None:
         self.is_over = True
         finished = ending.finished
         self._services.observer.round_ended(finished.status.value, finished.result and finished.result.value)
         placed, now_ms = self.placed, self._services.clock.steady_ms()
         self._services.tally.ended(placed.operator_id, placed.session_id, finished.status, now_ms)
-        self.report(RoundOver(finished, ending.owes_minor, frame_id))
+        self.report(RoundOver(finished, ending.owes_minor, frame_id, balance_minor))
         while (message := self.receive_nowait()) is not None:
             if isinstance(message, Cashout):
                 self.report(CashoutRefused(message.frame_id, "too_late"))

@@ -395,11 +395,13 @@ class SessionActor(PromptActor[SessionMessage]):
 
     def _on_over(self, news: RoundOver) -> None:
         finished, void = news.finished, news.finished.status is RoundStatus.VOID
-        frame_id = self._bet_frame_id() if void and news.frame_id is None else news.frame_id
+        frame_id = self._bet_frame_id() if self._flying is None and news.frame_id is None else news.frame_id
         if self._round is not None and self._next.nonce == finished.nonce:
             self._next = self._round.next_commitment
         self._clear_round()
         self._last, self._totals = finished, self._totals.after(finished)
+        if news.balance_minor is not None:
+            self._balance_minor = news.balance_minor
         if news.owes_minor:
             self._owed.add(finished.owed_tx_id, news.owes_minor)
         fields = ended_fields(finished, self.record, self._balance_minor, self._next, self._totals)

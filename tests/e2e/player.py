@@ -115,8 +115,15 @@ class Player:
     async def bet(self, amount_minor, **fields):
         """Bet until the wallet has answered: ``round_started``, or else ``round_ended`` or ``error``.
 
-        While the wallet still owes an answer about an earlier round, try again: the server may refuse until then.
+        While the wallet still owes an answer about an earlier round, try again: the server may refuse until then. Also
+        when the start came too late to be flown: that is for the machine's load to decide.
         """
+        answer = await self._bet_once(amount_minor, fields)
+        while answer.get("reason") == "late_start":
+            answer = await self._bet_once(amount_minor, fields)
+        return answer
+
+    async def _bet_once(self, amount_minor, fields):
         pending = await self.ask("bet", "bet_pending", "error", amount_minor=amount_minor, **fields)
         deadline = trio.current_time() + FRAME_S_MAX
         while pending.get("code") == "wallet_pending" and trio.current_time() < deadline:

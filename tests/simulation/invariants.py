@@ -3,8 +3,9 @@
 import json
 from uuid import UUID
 
-from actors.endings import INTERRUPTED
+from actors.endings import INTERRUPTED, LATE_START
 from actors.records import CallKind, CallStatus, LiveRound, Owner, RoundStatus, WalletCall
+from actors.round import START_TOLD_MS_MAX
 from actors.rules import fairness
 from actors.rules.growth import GrowthCurve
 from actors.transitions import (
@@ -63,6 +64,8 @@ class Audit:
         self.beat_at_failure_ms: dict[UUID, int] = {}
         """The true time of their node's last heartbeat."""
         self.ends: dict[UUID, object] = {}
+        self.seen_flying: set[UUID] = set()
+        """Flights that a player was shown."""
         self._bytes: dict[str, bytes] = {}
         self._sending: dict[tuple[str, UUID], str] = {}
 
@@ -177,6 +180,8 @@ class Audit:
         if isinstance(end, RefundRound):
             if flew and end.round_id in self.moved and end.reason == INTERRUPTED:
                 self.broken("a flight that was handed over goes on", f"{end.round_id} was interrupted by {end.owner}")
+            if end.reason == LATE_START and end.round_id in self.seen_flying:
+                self.broken("a flight that was shown is not refunded as late", f"{end.round_id} by {end.owner}")
             return
         if (end.realized_hundredths, end.payout_minor) != (realized, payout):
             self.broken(
@@ -351,13 +356,15 @@ class Audit:
         began_ms = life.clock.steady_of(stored.live.started_at_ms) if flight is None else flight.started_at_ms
         self.cashouts_ms.setdefault(round_id, []).append(received_ms - began_ms)
 
-    def shown(self, label: str, book, player: str, frame: dict) -> None:
+    def shown(self, label: str, book, player: str, frame: dict, now_ms: int) -> None:
         kind = frame["type"]
         self.world.trace.note(f"{label} sees {kind} {frame.get('round_id', frame.get('code', ''))}")
         if self.world.was_cut:
             return
         if kind == "round_started":
             self._shown_start(book, frame)
+            if now_ms - frame["started_at"] > START_TOLD_MS_MAX:
+                self.broken("no flight begins in the past", f"{frame['round_id']} was first told {now_ms}: {frame}")
         elif kind == "round_ended":
             self._shown_end(frame)
         elif kind in {"welcome", "history"}:
@@ -375,6 +382,7 @@ class Audit:
         bet = book.of_round(frame["round_id"]).get(CallKind.BET)
         if bet is None or bet.status != 200:
             self.broken("no flight before the stake is taken", f"{frame['round_id']} is shown, its bet: {bet}")
+        self.seen_flying.add(UUID(frame["round_id"]))
 
     def _shown_end(self, frame: dict) -> None:
         finished = self.ledger.rounds[UUID(frame["round_id"])].finished

@@ -58,6 +58,11 @@ def _shown_early():
     return [(RoundActor, "_start", start)]
 
 
+@BUGS.named("a start that is told late flies from the past")
+def _late_flies():
+    return [(RoundActor, "_is_late", lambda self, live: False)]
+
+
 @BUGS.named("a lost answer counts as not stored")
 def _not_taken_back():
     async def take_back(self):

@@ -28,7 +28,7 @@ const COMPUTED = {
   "error.${code}": `${ERRORS} other`,
   "error.${wrongStake}": "stake_too_low stake_too_high stake_step",
   "void.${ended.reason}": "insufficient_funds bet_declined wallet_unavailable interrupted draining other",
-  "refunded.${ended.reason}": "interrupted shutdown draining other",
+  "refunded.${ended.reason}": "interrupted shutdown late_start draining other",
   "result.${ended.result}": "cashout max_win",
   "round.${state.round.phase}": "betting flying",
   "rules.${name}.title": [...read("rules.js").matchAll(/section\("(\w+)"/g)].map((match) => `${match[1]}.title`).join(" "),

@@ -350,7 +350,7 @@ test("everything that the protocol can say has words of its own", () => {
   for (const reason of ["expired", "replaced", "operator_suspended", "shutdown"]) assert.ok(hasWords(`ended.${reason}`), reason);
   for (const reason of ["insufficient_funds", "bet_declined", "wallet_unavailable", "interrupted"]) assert.ok(hasWords(`void.${reason}`), reason);
   for (const result of ["cashout", "max_win", "crash"]) assert.ok(hasWords(`result.${result}`), result);
-  assert.ok(hasWords("refunded.interrupted"));
+  for (const reason of ["interrupted", "shutdown", "late_start"]) assert.ok(hasWords(`refunded.${reason}`), reason);
   const values = { amountMinor: "$1", min: "a", max: "b", step: "c", minCashout: "d", maxCashout: "e" };
   for (const key of ["void.new_reason", "refunded.new_reason", "ended.new_reason", "error.new_code", ...codes.map((code) => `error.${code}`)]) {
     assert.match(say(key, values), /\.$/);

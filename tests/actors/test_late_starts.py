@@ -1,0 +1,92 @@
+"""A start that is durable too late for its player to be told in time is refunded instead of flown from the past."""
+
+import pytest
+
+from actors.clock import ServerClock
+from actors.endings import LATE_START
+from actors.ports import LedgerUnavailableError
+from actors.records import CallKind, RoundStatus
+from actors.round import START_TOLD_MS_MAX
+from actors.transitions import StartRound
+from tests.helpers.books import NOON_MS
+from tests.helpers.game import open_game
+from tests.helpers.memory_ledger import MemoryLedger
+
+
+class SlowStarts(MemoryLedger):
+    """Starts are durable so long after their own moment. ``loses``: the answer of the first commit is lost instead, and
+    the repetition is answered then."""
+
+    def __init__(self, clock: ServerClock, late_ms: int, *, loses: bool = False) -> None:
+        super().__init__()
+        self._clock = clock
+        self._late_ms = late_ms
+        self._loses_answer = loses
+        self.started_at_ms: int | None = None
+
+    async def commit(self, transitions):
+        starts = [each for each in transitions if isinstance(each, StartRound)]
+        if starts and self.started_at_ms is None:
+            self.started_at_ms = starts[0].started_at_ms
+            if self._loses_answer:
+                await super().commit(transitions)
+                raise LedgerUnavailableError("the answer is lost")
+        if starts:
+            await self._clock.sleep_until_ms(self.started_at_ms + self._late_ms)
+        return await super().commit(transitions)
+
+
+@pytest.mark.parametrize("loses", [False, True])
+async def test_one_that_is_told_just_in_time_flies(autojump_clock, loses):
+    clock = ServerClock(NOON_MS)
+    ledger = SlowStarts(clock, START_TOLD_MS_MAX, loses=loses)
+    async with open_game(clock=clock, ledger=ledger) as game:
+        player = await game.play(300)
+        player.say("bet", amount_minor=1_000, auto_cashout=1.01)
+        started = await player.until("round_started")
+        assert started["started_at"] == ledger.started_at_ms
+        ended = await player.until("round_ended")
+        assert (ended["status"], ended["realized_multiplier"]) == ("settled", 1.01), (
+            "it had passed: 166 ms after the start"
+        )
+
+
+@pytest.mark.parametrize("loses", [False, True])
+@pytest.mark.parametrize("crash", [100, 300])
+async def test_one_that_is_told_a_millisecond_too_late_is_refunded(autojump_clock, crash, loses):
+    """Whatever it would have come to: its player has seen nothing of it."""
+    clock = ServerClock(NOON_MS)
+    ledger = SlowStarts(clock, START_TOLD_MS_MAX + 1, loses=loses)
+    async with open_game(clock=clock, ledger=ledger) as game:
+        player = await game.play(crash, 300)
+        player.say("bet", amount_minor=1_000, auto_cashout=1.01, id="b1")
+        ended = await player.until("round_ended")
+        assert (ended["id"], ended["status"], ended["reason"]) == ("b1", "refunded", LATE_START)
+        assert (ended["payout_minor"], ended["started_at"]) == (0, ledger.started_at_ms)
+        assert ended["balance_minor"] == 9_000, "the wallet has taken the stake"
+        owed = await player.until("balance")
+        assert (owed["balance_minor"], owed["pending_minor"]) == (9_000, 1_000)
+        paid = await player.until("balance")
+        assert (paid["balance_minor"], paid["pending_minor"]) == (10_000, 0)
+        assert [call.amount_minor for call in game.wallet.sent(CallKind.REFUND)] == [1_000]
+        assert game.wallet.sent(CallKind.WIN) == []
+        assert "round_started" not in [frame["type"] for frame in player.frames]
+        assert player.ticks == []
+        assert ended["totals"]["rounds"] == 0
+        # The session plays on.
+        ledger._late_ms = 0
+        player.say("bet", amount_minor=1_000, auto_cashout=1.01)
+        assert (await player.until("round_ended"))["status"] == "settled"
+
+
+async def test_a_stake_that_was_taken_and_whose_start_can_not_be_stored_is_shown_as_taken(autojump_clock):
+    async with open_game() as game:
+        player = await game.play(300)
+        game.ledger.loses = (StartRound,)
+        player.say("bet", amount_minor=1_000, id="b1")
+        ended = await player.until("round_ended")
+        (stored,) = game.ledger.rounds.values()
+        assert stored.finished.status is RoundStatus.VOID
+        assert (ended["id"], ended["status"], ended["balance_minor"]) == ("b1", "void", 9_000)
+        await player.until("balance")
+        assert (await player.until("balance"))["balance_minor"] == 10_000
