@@ -3,8 +3,8 @@
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from actors.door import Door
 from actors.errors import ActorError
 from actors.fair_queue import QueueFullError
 from actors.handover import open_or_ask, open_session
-from actors.messages import Attach, HandOver, Leave, Look, RoundLost, RoundOver
+from actors.messages import Attach, HandOver, Leave, Look, RoundLost, RoundNews, RoundOver
 from actors.metronome import Flight
 from actors.operators import limits_for
 from actors.ports import LedgerUnavailableError, PlayerSink, SessionElsewhereError
@@ -25,13 +25,22 @@ from actors.protocol import (
     parse_frame,
     session_ended_frame,
 )
-from actors.records import Commitment, FinishedRound, OpenedSession, Operator, RoundStatus, SessionRequest
+from actors.records import (
+    Commitment,
+    FinishedRound,
+    OpenedSession,
+    Operator,
+    RoundKey,
+    RoundStatus,
+    SessionRequest,
+)
 from actors.recovery import OrphanSweeper, resolve_stored
 from actors.round import RoundActor, Unwatched
 from actors.rules.limits import BetLimits
-from actors.services import Services
+from actors.services import REPEAT_FIRST_MS, REPEAT_MAX_MS, Services
 from actors.session import SessionActor
 from actors.supervisor import Policy, Supervisor
+from actors.unattended import UnattendedSweeper
 from actors.wallet import WalletDesk
 from actors.words import TOO_MANY_SESSIONS, words
 
@@ -73,8 +82,8 @@ class Lobby:
         self._of_player: dict[tuple[UUID, str], set[SessionActor]] = {}
         self._of_operator: Counter[UUID] = Counter()
         self._rounds: dict[UUID, RoundActor] = {}
-        self._failed: set[UUID] = set()
-        """Rounds whose actor failed and whose end is not known to be stored: their memory is gone, they fly no more."""
+        self._failed: dict[UUID, int] = {}
+        """Rounds whose actor failed, and when, until their end is known to be stored: without memory none flies on."""
         self._left: dict[UUID, Flight] = {}
         """By session that is being handed over: the flight that its round's actor left as it is."""
         self._giving: dict[UUID, trio.Event] = {}
@@ -84,6 +93,7 @@ class Lobby:
         # One for all sessions: thousands of them are idle in memory.
         self._is_draining = lambda: self.draining
         self.sweeper = OrphanSweeper(services, self._deliver)
+        self.unattended = UnattendedSweeper(services, self)
         services.operators.on_change(self._look)
 
     @property
@@ -259,7 +269,7 @@ class Lobby:
         live = opened.live_round
         if await resolve_stored(self._services, live.operator_id, live.round_id, now_ms) is not None:
             self._deliver(live.operator_id)
-        self._failed.discard(live.round_id)
+        self._failed.pop(live.round_id, None)
 
     def _start_session(self, digest: bytes, opened: OpenedSession, running: RoundActor | None) -> SessionActor | bytes:
         services, record = self._services, opened.session
@@ -338,16 +348,57 @@ class Lobby:
     async def _end_failed_round(self, actor: RoundActor) -> None:
         """A round actor is never restarted with its memory lost: its round is ended from what is stored."""
         placed = actor.placed
-        self._failed.add(placed.round_id)
         now_ms = self._services.clock.cautious_ms()
+        self._failed[placed.round_id] = now_ms
         finished = await resolve_stored(self._services, placed.operator_id, placed.round_id, now_ms)
-        self._failed.discard(placed.round_id)
+        self._failed.pop(placed.round_id, None)
         actor.is_over = finished is not None
-        pending = await self._services.reads.pending_calls(placed.operator_id, placed.session_id)
-        owes_minor = sum(call.amount_minor for call in pending if call.round_id == placed.round_id)
-        actor.report(RoundLost() if finished is None else RoundOver(finished, owes_minor, None))
+        await self._tell_end(actor.report, placed.operator_id, placed.session_id, placed.round_id, finished)
+
+    async def _tell_end(
+        self,
+        report: Callable[[RoundNews], None],
+        operator_id: UUID,
+        session_id: UUID,
+        round_id: UUID,
+        finished: FinishedRound | None,
+    ) -> None:
+        """What the end owes is asked until it is known: the session waits to be told of it."""
+        wait_ms = REPEAT_FIRST_MS
+        while True:
+            try:
+                pending = await self._services.reads.pending_calls(operator_id, session_id)
+                break
+            except LedgerUnavailableError:
+                await trio.sleep(wait_ms / 1000)
+            wait_ms = min(wait_ms * 2, REPEAT_MAX_MS)
+        owes_minor = sum(call.amount_minor for call in pending if call.round_id == round_id)
+        report(RoundLost() if finished is None else RoundOver(finished, owes_minor, None))
         if owes_minor:
-            self._deliver(placed.operator_id)
+            self._deliver(operator_id)
+
+    # Rounds without an actor: see ``actors.unattended.Attendance``.
+
+    def attends(self, session_id: UUID) -> bool:
+        """Whether the session's round has an actor here, or is being given away."""
+        return session_id in self._rounds or session_id in self._giving
+
+    def alone_with(self, token_digest: bytes) -> AbstractAsyncContextManager[None]:
+        """Only one task opens a session, hands it over or ends what is left of it."""
+        return self._alone(token_digest)
+
+    def lost_at_ms(self, round_id: UUID) -> int:
+        """When its actor failed, if that is known."""
+        return self._failed.get(round_id, 0)
+
+    async def has_ended(self, key: RoundKey, finished: FinishedRound | None) -> None:
+        """Tell the session, if it is open and still waits for the round."""
+        self._failed.pop(key.round_id, None)
+        session = self._sessions.get(key.token_digest)
+        if session is not None and session.plays(key.round_id):
+            await self._tell_end(session.report, key.operator_id, key.session_id, key.round_id, finished)
+        else:
+            self._deliver(key.operator_id)
 
     def _deliver(self, operator_id: UUID) -> None:
         self._desk.deliver(operator_id)

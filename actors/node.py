@@ -116,6 +116,7 @@ async def open_node(name: str, settings: GameSettings, clock: ServerClock, ports
         foundation.start(heartbeat, Policy.RESTART)
         rounds.start(services.metronome, Policy.RESTART)
         rounds.start(lobby.sweeper, Policy.RESTART)
+        rounds.start(lobby.unattended, Policy.RESTART)
         rounds.start(HandOvers(services, lobby, rounds.run_beside), Policy.RESTART)
         courier = Courier(services, desk)
         wallets.start(courier, Policy.RESTART)

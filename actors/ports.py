@@ -15,6 +15,7 @@ from actors.records import (
     OpenedSession,
     Operator,
     Owner,
+    RoundKey,
     SessionRequest,
     WalletCall,
 )
@@ -136,6 +137,11 @@ class Ledger(Protocol):
         A round whose taker dies, too, keeps it. What ``owner`` has taken before comes again until it has ended: the
         answer may have been lost. Oldest first, at most ``limit``.
         """
+        ...
+
+    async def own_live_rounds(self, owner: Owner, before_ms: int, limit: int) -> list[RoundKey]:
+        """Live rounds of ``owner`` created before that, but for those that ``take_orphans`` tells and those of sessions
+        that it was given and has not taken up. Oldest first, at most ``limit``."""
         ...
 
     async def pending_calls(self, operator_id: UUID, session_id: UUID) -> list[WalletCall]:

@@ -263,6 +263,16 @@ class OpenedSession:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RoundKey:
+    """Which round, of which session."""
+
+    operator_id: UUID
+    session_id: UUID
+    round_id: UUID
+    token_digest: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRequest:
     """A session of one living node that another, ``asker``, wants; or that ``asker`` was given and has not taken up."""
 

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from typing import assert_never
+from uuid import UUID
 
 import trio
 
@@ -130,6 +131,10 @@ class SessionActor(PromptActor[SessionMessage]):
             self._refuse("rate_limited", frame.frame_id)
         except ActorError:
             self._refuse("too_late", frame.frame_id)
+
+    def plays(self, round_id: UUID) -> bool:
+        """Whether it waits for the end of this round."""
+        return self._round is not None and self._round.placed.round_id == round_id
 
     def adopt(self, running: RoundActor) -> None:
         """Take over a round that outlived the session actor before this one. Before ``run`` only."""

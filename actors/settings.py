@@ -51,6 +51,10 @@ class GameSettings:
     lease_ms: int = 10_000
     """A node that was silent for this long has lost its sessions and rounds."""
     orphan_sweep_ms: int = 5_000
+    unattended_look_ms: int = 10_000
+    unattended_age_ms: int = 30_000
+    """A node looks so often for live rounds of its own that no actor has, and ends those that are older and had none at
+    two looks: within a minute."""
     handover_poll_ms: int = 150
     """How often a node looks, while it is not alone, what others ask of it."""
     handover_look_ms: int = 50

@@ -14,6 +14,7 @@ from actors.records import (
     LiveRound,
     OpenedSession,
     Owner,
+    RoundKey,
     SessionRequest,
     SessionTotals,
     WalletCall,
@@ -132,6 +133,17 @@ SET owner_node = $1, owner_epoch = $2, interrupted_at_ms = coalesce(r.interrupte
 FROM {few("orphans", "operator_id", "round_id", "flown_at_ms")}
 WHERE r.operator_id = f.operator_id AND r.round_id = f.round_id
 RETURNING {ROUND_COLUMNS}
+"""
+
+_OWN_LIVE = """
+SELECT r.operator_id, r.session_id, r.round_id, s.token_digest
+FROM rounds r CROSS JOIN LATERAL (
+    SELECT * FROM sessions s WHERE s.operator_id = r.operator_id AND s.session_id = r.session_id OFFSET 0) s
+WHERE r.owner_node = $1 AND r.owner_epoch = $2 AND r.status IN ('betting', 'flying') AND r.interrupted_at_ms IS NULL
+    AND r.created_at_ms < $3
+    AND NOT EXISTS (SELECT FROM session_requests q WHERE q.operator_id = r.operator_id AND q.session_id = r.session_id
+                    AND q.to_node = $1 AND q.to_epoch = $2)
+ORDER BY r.created_at_ms, r.round_id LIMIT $4
 """
 
 
@@ -308,6 +320,13 @@ class PostgresLedger:
             found = [live for live in map(self._live_round, rows) if live is not None]
             if found or len(rows) < limit or self._aside.keys("rounds") == aside:
                 return sorted(found, key=lambda live: (live.created_at_ms, live.round_id))
+
+    async def own_live_rounds(self, owner: Owner, before_ms: int, limit: int) -> list[RoundKey]:
+        """What this node should be playing."""
+        rows = await self._database.run(
+            lambda connection: connection.fetch(_OWN_LIVE, owner.node, owner.epoch, before_ms, limit)
+        )
+        return [RoundKey(**row) for row in rows]
 
     async def pending_calls(self, operator_id: UUID, session_id: UUID) -> list[WalletCall]:
         """What the session is owed, in order."""

@@ -16,6 +16,8 @@ SHOWN_MAX: Final = 20
 
 OVERDUE_MS: Final = 600_000
 DEAD_MS: Final = 60_000
+UNATTENDED_MS: Final = 60_000
+"""How long after the last moment at which it can have ended a round may be without its end."""
 DAY_MS: Final = 86_400_000
 
 
@@ -174,6 +176,19 @@ WHERE {_IN_SCOPE} AND r.status IN ('betting', 'flying')
         SELECT FROM nodes l WHERE l.node = n.node AND l.epoch > n.epoch AND l.started_at_ms < $5 - {DEAD_MS}))
 """
 
+# A multiplier of x is reached after ln(x) / rate milliseconds, and nothing flies on after its largest one.
+_UNATTENDED = f"""
+SELECT r.operator_id, 'round ' || r.round_id AS subject,
+    format('%s since %s ms, owner %s of epoch %s', r.status, $5 - coalesce(r.started_at_ms, r.created_at_ms), r.owner_node,
+           r.owner_epoch) AS detail
+FROM rounds r
+WHERE {_IN_SCOPE} AND r.status IN ('betting', 'flying') AND $5::bigint - {UNATTENDED_MS} > CASE r.status
+    WHEN 'betting' THEN r.created_at_ms
+    ELSE r.started_at_ms
+        + ln(least(coalesce(r.auto_cashout_hundredths / 100.0, r.max_win_multiplier), r.max_win_multiplier))
+        / r.growth_rate_per_ms END
+"""
+
 CHECKS: Final = (
     ("bet", "a round has one bet, of its stake", f"{_MONEY} m.bets <> 1 OR m.bet_minor <> m.stake_minor"),
     (
@@ -221,6 +236,13 @@ CHECKS: Final = (
 ABANDONED: Final = ("owner", "a round that is not over has an owner that was alive within the last minute", _ABANDONED)
 """Like ``CHECKS``; $5 is the present moment."""
 
+UNATTENDED: Final = (
+    "attended",
+    "a round is over a minute after its bet was asked for, or after its flight must have ended",
+    _UNATTENDED,
+)
+"""Like ``ABANDONED``."""
+
 _CALLS = """
 SELECT t.operator_id, t.operator_tx_id, t.kind, t.amount_minor, r.currency, t.status, t.attempts, t.created_at_ms,
     t.last_error, count(*) OVER () AS total
@@ -248,7 +270,8 @@ async def counted(connection: Connection, scope: Scope) -> Counts:
 async def check(connection: Connection, scope: Scope, now_ms: int) -> list[CheckResult]:
     """The checks that the database makes by itself, in their order."""
     results = [await _checked(connection, *rule, *scope.arguments, SHOWN_MAX) for rule in CHECKS]
-    return [*results, await _checked(connection, *ABANDONED, *scope.arguments, SHOWN_MAX, now_ms)]
+    timed = [await _checked(connection, *rule, *scope.arguments, SHOWN_MAX, now_ms) for rule in (ABANDONED, UNATTENDED)]
+    return [*results, *timed]
 
 
 async def parked_calls(connection: Connection, scope: Scope) -> CallList:

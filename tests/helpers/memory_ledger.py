@@ -18,6 +18,7 @@ from actors.records import (
     Operator,
     Owner,
     PageOptions,
+    RoundKey,
     RoundStatus,
     SessionRecord,
     SessionTotals,
@@ -345,6 +346,28 @@ class MemoryLedger(MemoryRequests):
                 stored.owner = owner
                 taken.append(stored.live)
         return taken
+
+    async def own_live_rounds(self, owner: Owner, before_ms: int, limit: int) -> list[RoundKey]:
+        await self._cross()
+        found = [
+            stored.live
+            for stored in self.rounds.values()
+            if stored.finished is None
+            and stored.owner == owner
+            and stored.live.interrupted_at_ms is None
+            and stored.live.created_at_ms < before_ms
+            and (stored.live.session_id, owner) not in self.requests
+        ]
+        found.sort(key=lambda live: (live.created_at_ms, live.round_id))
+        return [
+            RoundKey(
+                operator_id=live.operator_id,
+                session_id=live.session_id,
+                round_id=live.round_id,
+                token_digest=self.sessions[live.session_id].token_digest,
+            )
+            for live in found[:limit]
+        ]
 
     # Reads.
 

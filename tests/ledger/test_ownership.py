@@ -192,3 +192,37 @@ async def test_of_many_sweepers_at_once_each_round_has_one(world, owner):
         for sweeper in sweepers:
             nursery.start_soon(sweep, sweeper)
     assert sorted(taken) == sorted(rounds)
+
+
+async def test_a_nodes_own_live_rounds_are_told_oldest_first(world, owner, other):
+    created = [await world.owned(owner, name) for name in range(5)]
+    flying = await world.fly(owner, created[0], created_at_ms=NOON_MS + 3_000)
+    betting = await world.bet(owner, created[1], created_at_ms=NOON_MS + 2_000)
+    ended = await world.fly(owner, created[2], created_at_ms=NOON_MS + 1_000)
+    await world.commit(books.crash(owner, ended))
+    await world.bet(owner, created[3], created_at_ms=NOON_MS + 4_000)
+    await world.fly(other, await world.owned(other, "another's"), created_at_ms=NOON_MS + 1_000)
+    keys = await world.ledger.own_live_rounds(owner, NOON_MS + 4_000, 10)
+    assert [(key.operator_id, key.session_id, key.round_id) for key in keys] == [
+        (live.operator_id, live.session_id, live.round_id) for live in (betting, flying)
+    ]
+    assert keys[0].token_digest == created[1].token_digest
+    assert len(await world.ledger.own_live_rounds(owner, NOON_MS + 4_001, 10)) == 3
+    assert await world.ledger.own_live_rounds(owner, NOON_MS + 4_001, 1) == keys[:1]
+
+
+async def test_what_is_being_ended_or_arrives_is_not_among_a_nodes_own_live_rounds(world, owner, other):
+    taken = await world.fly(owner, await world.owned(owner, "taken"))
+    created = await world.owned(owner, "given")
+    given = await world.fly(owner, created)
+    await world.ledger.request_session(created.token_digest, other, NOON_MS)
+    (request,) = await world.ledger.session_requests(owner, LEASE_MS, NOON_MS, LEASE_MS)
+    assert await world.ledger.move_session(owner, request, LEASE_MS, NOON_MS)
+    assert [key.round_id for key in await world.ledger.own_live_rounds(owner, NOON_MS + 60_000, 10)] == [taken.round_id]
+    assert await world.ledger.own_live_rounds(other, NOON_MS + 60_000, 10) == []
+    await world.ledger.end_request(request)
+    assert [key.round_id for key in await world.ledger.own_live_rounds(other, NOON_MS + 60_000, 10)] == [given.round_id]
+    late_ms = NOON_MS + 10 * LEASE_MS
+    await world.ledger.heartbeat(other, late_ms)
+    await world.ledger.take_orphans(other, LEASE_MS, late_ms, 10)
+    assert [key.round_id for key in await world.ledger.own_live_rounds(other, NOON_MS + 60_000, 10)] == [given.round_id]

@@ -166,6 +166,18 @@ DAMAGES = {
         [f"INSERT INTO nodes SELECT 'node-a', 1 + max(epoch), {NOW_MS - 60_001}, {NOW_MS} FROM nodes"],
         {"owner": ["round betting", "round flying"]},
     ),
+    "a bet that nobody sees to": (
+        [set_round("betting", f"created_at_ms = {NOW_MS - 60_001}")],
+        {"attended": ["round betting"]},
+    ),
+    "a flight that nobody ends": (
+        [set_round("flying", f"started_at_ms = {NOW_MS - 60_001 - 126_683}")],
+        {"attended": ["round flying"]},
+    ),
+    "a flight past its automatic cash-out": (
+        [set_round("flying", f"auto_cashout_hundredths = 200, started_at_ms = {NOW_MS - 60_001 - 11_553}")],
+        {"attended": ["round flying"]},
+    ),
     "revenue on another day": (
         [f"UPDATE revenue_days SET settled_day = '2026-07-03' {OF_TODAY}"],
         {"revenue": [TODAY, "2026-07-03 USD"]},
@@ -189,7 +201,7 @@ def test_sound_books_are_equal(sound):
     assert (done.status, done.err) == (0, "")
     document = done.document
     assert (document["equal"], document["operator_file"], document["differences"]) == (True, None, [])
-    assert [check["differences"] for check in document["checks"]] == [0] * 20
+    assert [check["differences"] for check in document["checks"]] == [0] * 21
     assert document["compared"]["rounds"] >= 10 and document["compared"]["transactions"] >= 10
     text = sound.reconcile()
     assert (text.status, text.err) == (0, "")

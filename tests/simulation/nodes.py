@@ -18,6 +18,7 @@ LEDGER_CALLS = (
     "live_round",
     "finished_round",
     "take_orphans",
+    "own_live_rounds",
     "pending_calls",
     "claim_due_calls",
     "release_claims",

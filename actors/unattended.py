@@ -1,0 +1,93 @@
+"""Live rounds of this node that no actor of its own has: found by what is stored, and ended by the rules.
+
+There should be none: an actor that fails has its round ended. This is for the ways that nobody thought of, because a
+round that lives for ever keeps its player from betting, and a stake with it.
+"""
+
+import logging
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+from uuid import UUID
+
+import trio
+
+from actors.actor import Actor
+from actors.flights import HistoryCutError
+from actors.ports import LedgerUnavailableError
+from actors.records import FinishedRound, RoundKey
+from actors.recovery import resolve_stored
+from actors.services import Services
+
+log = logging.getLogger("getaway.recovery")
+
+ROUNDS_MAX = 20_000
+"""So many of a node's live rounds are read at once, the oldest; the others when these have ended."""
+
+
+class Attendance(Protocol):
+    """Who has the actors of rounds: the lobby."""
+
+    def attends(self, session_id: UUID) -> bool:
+        """Whether a round's actor of the session runs here, or its end is under way, or the session is given away."""
+        ...
+
+    def alone_with(self, token_digest: bytes) -> AbstractAsyncContextManager[None]:
+        """While the block runs nobody else opens the session here, or hands it over."""
+        ...
+
+    def lost_at_ms(self, round_id: UUID) -> int:
+        """When the actor of the round failed; 0 if nothing is known of it."""
+        ...
+
+    async def has_ended(self, key: RoundKey, finished: FinishedRound | None) -> None:
+        """The round is not live any more; ``finished`` if it was ours to end."""
+        ...
+
+
+class UnattendedSweeper(Actor[None]):
+    """Looks every ``unattended_look_ms``; ends what had no actor at two looks in a row and is older than
+    ``unattended_age_ms``."""
+
+    def __init__(self, services: Services, attendance: Attendance) -> None:
+        super().__init__("unattended", 1)
+        self._services = services
+        self._attendance = attendance
+        self._suspects: set[UUID] = set()
+
+    async def run(self) -> None:
+        """Sweep for ever."""
+        while True:
+            await trio.sleep(self._services.settings.unattended_look_ms / 1000)
+            try:
+                await self._sweep()
+            except LedgerUnavailableError as error:
+                log.warning("this node's live rounds could not be read", extra={"error": str(error)})
+
+    async def _sweep(self) -> None:
+        services = self._services
+        before_ms = services.clock.now_ms() - services.settings.unattended_age_ms
+        stored = await services.reads.own_live_rounds(services.owner, before_ms, ROUNDS_MAX)
+        alone = [key for key in stored if not self._attendance.attends(key.session_id)]
+        suspects, self._suspects = self._suspects, {key.round_id for key in alone}
+        for key in alone:
+            if key.round_id in suspects:
+                await self._end(key)
+
+    async def _end(self, key: RoundKey) -> None:
+        services = self._services
+        async with self._attendance.alone_with(key.token_digest):
+            if self._attendance.attends(key.session_id):
+                return  # Its player has come back meanwhile.
+            live = await services.reads.live_round(key.operator_id, key.round_id)
+            try:
+                if live is not None:
+                    services.flights.check(live)
+            except HistoryCutError:
+                return  # Its end has been told, and may have been paid: a person has to look.
+            log.error(
+                "a live round has no actor and is ended",
+                extra={"round_id": str(key.round_id), "session_id": str(key.session_id)},
+            )
+            lost_at_ms = self._attendance.lost_at_ms(key.round_id)
+            finished = await resolve_stored(services, key.operator_id, key.round_id, lost_at_ms)
+            await self._attendance.has_ended(key, finished)

@@ -1,0 +1,149 @@
+"""A live round that has no actor on the node that owns it: found within a minute, and ended by the rules."""
+
+import pytest
+import trio
+
+from actors.lobby import Lobby
+from actors.ports import LedgerUnavailableError
+from actors.records import CallKind, RoundKey
+from actors.settings import GameSettings
+from tests.helpers.game import LIMITS, open_game
+
+SETTINGS = GameSettings(bet_limits={"USD": LIMITS})
+FOUND_S_MAX = 60
+
+
+@pytest.fixture
+def forgetful(monkeypatch):
+    """A lobby that fails while it ends a failed round: nobody has the round any more."""
+
+    async def end(self, actor):
+        raise RuntimeError("the end of a failed round fails, too")
+
+    monkeypatch.setattr(Lobby, "_end_failed_round", end)
+
+
+def running(game):
+    (actor,) = game.node.lobby._rounds.values()
+    return actor
+
+
+async def lose(game):
+    """The round's actor, and all that is known of it."""
+    running(game).fail(RuntimeError("lost"))
+    await trio.testing.wait_all_tasks_blocked()
+    assert game.node.lobby.rounds_live == 0
+
+
+async def test_its_stake_is_refunded_and_its_player_told(autojump_clock, forgetful):
+    async with open_game() as game:
+        player = await game.play(200_000, 300)
+        player.say("bet", amount_minor=1_000)
+        await player.until("round_started")
+        await lose(game)
+        lost_at = trio.current_time()
+        ended = await player.until("round_ended")
+        assert (ended["status"], ended["reason"]) == ("refunded", "interrupted")
+        assert trio.current_time() - lost_at <= FOUND_S_MAX
+        while (await player.until("balance"))["pending_minor"]:
+            pass
+        assert [call.amount_minor for call in game.wallet.sent(CallKind.REFUND)] == [1_000]
+        player.say("bet", amount_minor=1_000, auto_cashout=1.5)
+        assert (await player.until("round_ended"))["payout_minor"] == 1_500
+        assert game.observer.failures == ["round", "round"]
+
+
+async def test_also_where_nobody_has_the_session_open(autojump_clock, forgetful):
+    async with open_game() as game:
+        player = await game.play(200_000)
+        player.say("bet", amount_minor=1_000)
+        await player.until("round_started")
+        player.door.leave()
+        await lose(game)
+        await trio.sleep(FOUND_S_MAX)
+        (stored,) = game.ledger.rounds.values()
+        assert (stored.finished.status, stored.finished.reason) == ("refunded", "interrupted")
+        assert [call.amount_minor for call in game.wallet.sent(CallKind.REFUND)] == [1_000]
+
+
+async def test_a_bet_without_an_actor_is_void_and_given_back(autojump_clock, forgetful):
+    async with open_game() as game:
+        game.wallet.delay_s = 2
+        player = await game.play(300)
+        player.say("bet", amount_minor=1_000)
+        await player.until("bet_pending")
+        actor = running(game)
+
+        async def fail(_answer):
+            raise RuntimeError("lost")
+
+        actor._start = fail
+        ended = await player.until("round_ended")
+        assert (ended["status"], ended["reason"]) == ("void", "interrupted")
+        await trio.sleep(5)
+        assert [call.amount_minor for call in game.wallet.sent(CallKind.REFUND)] == [1_000]
+
+
+async def test_a_round_that_is_played_is_left_alone(autojump_clock):
+    """However long it flies, and while its end is being stored."""
+    async with open_game() as game:
+        player = await game.play(200_000)
+        player.say("bet", amount_minor=1_000, auto_cashout=1_000)
+        started = await player.until("round_started")
+        await game.clock.sleep_until_ms(started["started_at"] + 100_000)
+        game.ledger.loses_commits = True
+        await trio.sleep(FOUND_S_MAX)
+        game.ledger.loses_commits = False
+        ended = await player.until("round_ended")
+        assert (ended["status"], ended["realized_multiplier"]) == ("settled", 1_000)
+
+
+async def test_one_whose_player_comes_back_first_flies_on(autojump_clock, forgetful):
+    async with open_game() as game:
+        token = await game.launch(200_000)
+        player = await game.enter(token)
+        player.say("bet", amount_minor=1_000)
+        await player.until("round_started")
+        await trio.sleep(SETTINGS.unattended_age_ms / 1000)
+        player.door.leave()
+        game.node.lobby._sessions.clear()
+        await lose(game)
+        again = await game.enter(token)
+        assert (await again.until("welcome"))["round"] is not None
+        await trio.sleep(2 * SETTINGS.unattended_look_ms / 1000)
+        assert game.node.lobby.rounds_live == 1
+        assert "round_ended" not in [frame["type"] for frame in again.frames]
+
+
+async def test_the_end_of_a_failed_round_is_told_although_what_it_owes_could_not_be_read_at_first(
+    autojump_clock, monkeypatch
+):
+    async with open_game() as game:
+        player = await game.play(200_000, 300)
+        player.say("bet", amount_minor=1_000)
+        await player.until("round_started")
+        real, refused = game.ledger.pending_calls, []
+
+        async def pending_calls(*arguments):
+            if len(refused) < 3:
+                refused.append(arguments)
+                raise LedgerUnavailableError("away")
+            return await real(*arguments)
+
+        monkeypatch.setattr(game.ledger, "pending_calls", pending_calls)
+        running(game).fail(RuntimeError("lost"))
+        ended = await player.until("round_ended")
+        assert ended["status"] == "refunded"
+        assert (await player.until("balance"))["pending_minor"] == 1_000
+        assert game.observer.failures == ["round"]
+
+
+async def test_trouble_of_the_ledger_is_no_failure(autojump_clock, monkeypatch):
+    async with open_game() as game:
+
+        async def own_live_rounds(*arguments) -> list[RoundKey]:
+            raise LedgerUnavailableError("away")
+
+        monkeypatch.setattr(game.ledger, "own_live_rounds", own_live_rounds)
+        await trio.sleep(FOUND_S_MAX)
+        assert game.observer.failures == []
