@@ -31,6 +31,8 @@ class Rates:
     wallet_kinds: tuple[str, ...]
     ledger: float
     ledger_kinds: tuple[str, ...]
+    actors: float
+    """How often an actor of ours raises when it calls a port."""
 
 
 def draw_rates(rng: random.Random) -> Rates:
@@ -39,6 +41,7 @@ def draw_rates(rng: random.Random) -> Rates:
         wallet_kinds=tuple(rng.sample(WALLET_KINDS, rng.randint(2, len(WALLET_KINDS)))),
         ledger=rng.choice((0.0, 0.01, 0.03, 0.08)),
         ledger_kinds=tuple(rng.sample(LEDGER_KINDS, rng.randint(1, len(LEDGER_KINDS)))),
+        actors=rng.choice((0.0, 0.0, 0.0, 0.001, 0.01)),
     )
 
 
@@ -68,6 +71,10 @@ class Faults:
         kind = self.rng.choice(self.rates.wallet_kinds)
         self.count(kind)
         return kind
+
+    def of_actor(self) -> bool:
+        """Whether the actor that calls a port fails at it."""
+        return not self.stopped and self.rates.actors > 0 and self.rng.random() < self.rates.actors
 
     def of_ledger(self) -> str | None:
         """What happens to a crossing to the ledger."""

@@ -17,6 +17,17 @@ def unrest(world) -> str | None:
     for key, stored in world.ledger.calls.items():
         if stored.is_owed:
             return f"{key} is pending after {stored.call.attempts} attempts: {stored.last_error}"
+    for life in world.living():
+        if life.node is not None and (stuck := _stuck_session(life.node.lobby)) is not None:
+            return stuck
+    return None
+
+
+def _stuck_session(lobby) -> str | None:
+    for session in lobby._sessions.values():
+        running = session._round
+        if running is not None and lobby._rounds.get(session.session_id) is not running:
+            return f"session {session.session_id} waits for a round whose actor is gone"
     return None
 
 

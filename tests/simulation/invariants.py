@@ -165,6 +165,10 @@ class Audit:
         """Contract, section 6: who flew the round decides by receipts, whoever took it over by the failure's moment."""
         flew = end.owner == self.flown_by[end.round_id] and end.round_id not in self.failed_at_ms
         cashouts = self.cashouts_ms.get(end.round_id, []) if flew else []
+        if flew and end.round_id in life.node.lobby._failed:
+            # Its actor has failed, and what it had been told has gone with it.
+            self._judge_lost_flight(life, end, live)
+            return
         realized, payout, elapsed_ms = expected_end(live, cashouts)
         if not flew:
             failed_ms = self.failed_at_ms[end.round_id]
@@ -199,6 +203,18 @@ class Audit:
             self.broken("a flight never jumps", f"{round_id} began at {self.began_ms[round_id]}, flew from {began_ms}")
         if self.ledger.now_ms() < began_ms + elapsed_ms:
             self.broken("no end before its time", f"{round_id} ended too early, after {elapsed_ms} ms")
+
+    def _judge_lost_flight(self, life, end: SettleRound | RefundRound, live: LiveRound) -> None:
+        """Settled if it had ended by itself when its actor failed, otherwise refunded."""
+        realized, payout, elapsed_ms = expected_end(live, [])
+        lost_ms = life.node.lobby._failed[end.round_id]
+        if isinstance(end, RefundRound):
+            if live.started_at_ms + elapsed_ms <= lost_ms:
+                self.broken("a lost flight that had ended is settled", f"{end.round_id}, lost {lost_ms}: {end}")
+        elif (end.realized_hundredths, end.payout_minor) != (realized, payout):
+            self.broken("a lost flight pays what the rules say", f"{end.round_id}: expected {realized}: {end}")
+        elif live.started_at_ms + elapsed_ms > lost_ms:
+            self.broken("a lost flight is not judged by the present", f"{end.round_id}, lost {lost_ms}: {end}")
 
     # Reads that take something.
 

@@ -29,6 +29,9 @@ MISHAPS = (
     "clock steps",
     "clock steps",
     "a row is damaged",
+    "an actor fails",
+    "an actor fails",
+    "an actor fails while it waits",
 )
 """Some are listed more than once: what needs more luck to hurt is tried more often."""
 COMMITS = ("PlaceBet", "PlaceBet", "StartRound", "VoidRound", "VoidRound", "SettleRound")
@@ -79,6 +82,7 @@ class Mishaps:
         for life in world.lives:
             life.crash_after_crossings = life.pauses_at = None
             life.skew_ms = 0
+            life.failures.forget()
             life.go_on()
         if not world.living():
             world.begin("node-a")
@@ -163,6 +167,10 @@ class Mishaps:
                 world.faults.count(kind)
                 life.skew_ms = world.draw_skew_ms(0.5)
                 world.trace.note(f"{life.label}: its machine's clock is {life.skew_ms} ms ahead now")
+            case "an actor fails":
+                life.failures.plan(rng)
+            case "an actor fails while it waits":
+                life.failures.strike_one_who_waits(rng)
             case "drain":
                 world.faults.count("drained")
                 world.nursery.start_soon(life.drain)

@@ -8,6 +8,7 @@ from actors.ports import LedgerUnavailableError, Unclear
 from actors.records import LiveRound, Operator, Owner, WalletCall
 from tests.helpers.game import NOON_MS
 from tests.helpers.memory_ledger import MemoryLedger
+from tests.simulation.failures import FailingPort, Failures, InjectedError
 
 START_AGAIN_S = 1.0
 LEDGER_CALLS = (
@@ -67,6 +68,7 @@ class Life:
         self.connections: dict[object, None] = {}
         self.crash_after_crossings: int | None = None
         self.pauses_at: str | None = None
+        self.failures = Failures(self)
         self._resumed: trio.Event | None = None
         self.has_paused = trio.Event()
 
@@ -144,7 +146,7 @@ class Life:
             while not self.dead:
                 try:
                     await self._serve()
-                except LedgerUnavailableError:
+                except (LedgerUnavailableError, InjectedError):
                     await trio.sleep(START_AGAIN_S)
         self.dead = True
         self.ended.set()
@@ -156,9 +158,9 @@ class Life:
             ledger=port,
             operators=port,
             gateway=GatewayPort(self),
-            entropy=world.entropy,
-            observer=world.observer,
-            framed=bytes,
+            entropy=FailingPort(world.entropy, self, "entropy"),
+            observer=FailingPort(world.observer, self, "observer"),
+            framed=self._framed,
         )
         async with open_node(self.name, world.settings, self.clock, ports) as node:
             self.node, self.owner = node, node.services.owner
@@ -166,6 +168,10 @@ class Life:
             await node.fenced.wait()
             world.trace.note(f"{self.label} is fenced")
             self._end()
+
+    def _framed(self, text: bytes) -> bytes:
+        self.failures.before("framed")
+        return bytes(text)
 
     async def drain(self) -> None:
         """End in order, as on SIGTERM."""
@@ -188,6 +194,7 @@ class LedgerPort:
     async def _cross(self, method: str, *arguments):
         life, world = self._life, self._life.world
         await trio.lowlevel.checkpoint()
+        fails_after = life.failures.before("ledger")
         life.note_crossing(method, arguments)
         await life.gate()
         world.trace.mark(f"{life.label} {method}")
@@ -205,6 +212,8 @@ class LedgerPort:
         if fault == "slow ledger":
             await trio.sleep(world.faults.rng.choice((0.05, 0.5, 3.0)))
         await life.gate()
+        if fails_after:
+            life.failures.strike("ledger")
         if fault == "ledger answer lost":
             raise LedgerUnavailableError("the answer was lost")
         return answer
@@ -230,6 +239,7 @@ class GatewayPort:
     async def send(self, operator: Operator, call: WalletCall, timeout_ms: int):
         life, world = self._life, self._life.world
         await life.gate()
+        fails_after = life.failures.before("gateway")
         world.audit.sends(life, call)
         slot = world.network.post(call)
         try:
@@ -238,6 +248,8 @@ class GatewayPort:
         finally:
             world.audit.sent(life, call)
         await life.gate()
+        if fails_after:
+            life.failures.strike("gateway")
         answer = slot.answer or Unclear("no answer in time")
         world.trace.mark(f"{life.label} hears {answer} of {call.operator_tx_id}")
         return answer

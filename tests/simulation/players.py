@@ -9,6 +9,7 @@ import trio
 from actors.transitions import CreateSession
 from tests.helpers.game import NOON_MS
 from tests.helpers.promises import Promises, Sheet
+from tests.simulation.failures import InjectedError
 
 UNREAD_MAX = 64
 """A player who reads nothing is cut off by the edge after so many frames."""
@@ -213,7 +214,10 @@ class Browser:
         hello = json.dumps({"type": "hello", "session": self.token}).encode()
         patience_s = self.rng.uniform(0, 0.4) if self.rng.random() < 0.25 else self.rng.choice(ENTER_S)
         with connection.entering, trio.move_on_after(patience_s):
-            connection.door = await connection.life.node.lobby.enter(hello, connection)
+            try:
+                connection.door = await connection.life.node.lobby.enter(hello, connection)
+            except InjectedError:  # the edge contains it, and ends the socket
+                connection.close()
 
     def _hop(self, connection: Connection) -> None:
         """Go to another node, if there is one, and leave this socket open until that has answered."""
