@@ -7,6 +7,7 @@ from uuid import UUID
 
 import trio
 
+from actors.ledger import session_of
 from actors.ports import LedgerUnavailableError, Pulse, SessionElsewhereError
 from actors.records import (
     Backlog,
@@ -29,6 +30,7 @@ from actors.transitions import (
     AcknowledgeCall,
     Answer,
     Applied,
+    Busy,
     ChangeClientSeed,
     CreateSession,
     Launched,
@@ -71,7 +73,8 @@ class MemoryLedger(MemoryRequests):
     """Trouble on demand.
 
     ``unavailable``: every call fails before its effect. ``loses_commits``: only commits do; ``loses``: only those of
-    these types of transition. ``lose_answer_once``: the next commit has its effect, then fails.
+    these types of transition. ``lose_answer_once``: the next commit has its effect, then fails. ``locked``: sessions of
+    which somebody else holds a row.
     """
 
     def __init__(self) -> None:
@@ -84,6 +87,7 @@ class MemoryLedger(MemoryRequests):
         self.unavailable = False
         self.lose_answer_once = False
         self.loses_commits = False
+        self.locked: set[UUID] = set()
         self.loses: tuple[type[Transition], ...] = ()
         self.sessions: dict[UUID, StoredSession] = {}
         self.rounds: dict[UUID, StoredRound] = {}
@@ -133,11 +137,13 @@ class MemoryLedger(MemoryRequests):
 
     # Changes.
 
-    async def commit(self, transitions: Sequence[Transition]) -> list[Answer]:
+    async def commit(self, transitions: Sequence[Transition]) -> list[Answer | Busy]:
         await self._cross()
         if self.loses_commits or any(isinstance(transition, self.loses) for transition in transitions):
             raise LedgerUnavailableError("the twin was told to take no commits")
-        answers = [self._apply(transition) for transition in transitions]
+        answers = [
+            Busy() if session_of(transition) in self.locked else self._apply(transition) for transition in transitions
+        ]
         self._forget_launches([each for each in transitions if isinstance(each, CreateSession)])
         if self.lose_answer_once:
             self.lose_answer_once = False
@@ -309,6 +315,8 @@ class MemoryLedger(MemoryRequests):
                 break
         else:
             return None
+        if session.record.session_id in self.locked:
+            raise LedgerUnavailableError("the session is locked")
         live = self._live_round_of(session.record.session_id)
         if self.damaged & {session.record.session_id, None if live is None else live.round_id}:
             return None

@@ -1,6 +1,6 @@
 """The twin's side of hand-overs: requests for sessions, and the move to whoever asks."""
 
-from actors.ports import REQUESTS_MAX
+from actors.ports import REQUESTS_MAX, LedgerUnavailableError
 from actors.records import Owner, RoundStatus, SessionRequest
 
 FORGOTTEN_AFTER_MS = 60_000
@@ -60,6 +60,8 @@ class MemoryRequests:
 
     async def move_session(self, owner: Owner, request: SessionRequest, lease_ms: int) -> bool:
         await self._cross()
+        if request.session_id in self.locked:
+            raise LedgerUnavailableError("the session is locked")
         return self._move(owner, request, lease_ms, self.now_ms())
 
     def _move(self, owner: Owner, request: SessionRequest, lease_ms: int, now_ms: int) -> bool:

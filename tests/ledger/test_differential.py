@@ -154,6 +154,11 @@ class Story:
         choices += [lambda ledger: ledger.take_orphans(owner, LEASE_MS, now_ms, limit)]
         choices += [lambda ledger: ledger.claim_due_calls(owner, quotas, now_ms, 20_000)] * 2
         choices += [lambda ledger: ledger.release_claims(owner, LEASE_MS, now_ms, 1_000)]
+        choices += [lambda ledger: ledger.own_live_rounds(owner, now_ms - 2_000, limit)]
+        claimed = [key for key, each in self.twin.calls.items() if each.claimed_by is not None]
+        in_flight = sorted(key for key in claimed if self.random.random() < 0.4)
+        claimer = self.owner(self.twin.calls[self.random.choice(claimed)].claimed_by if claimed else None)
+        choices += [lambda ledger: ledger.give_up_claims(claimer, in_flight, now_ms)] * 2
         choices += [lambda ledger: ledger.backlogs()]
         if session is not None:
             seed = self.promise(session)

@@ -3,9 +3,10 @@
 import sys
 from collections.abc import Iterator
 
-PORTS = ("ledger", "ledger", "gateway", "entropy", "observer", "observer", "framed")
+PORTS = ("ledger", "ledger", "gateway", "entropy", "observer", "end", "end", "framed")
 """Some are listed more than once: what is called from more places is tried more often."""
-CALLS_MAX = {"ledger": 40, "gateway": 4, "entropy": 6, "observer": 12, "framed": 6}
+CALLS_MAX = {"ledger": 40, "gateway": 4, "entropy": 6, "observer": 12, "end": 3, "framed": 6}
+"""``end`` is the observer told of a round's end: after the commit, before its player knows."""
 
 
 class InjectedError(Exception):
@@ -63,6 +64,8 @@ class Failures:
             actor = rng.choice(waiting[rng.choice(sorted(waiting))])
             self._life.world.faults.count(f"a waiting {actor.kind} fails")
             self._life.world.trace.note(f"{self._life.label} {actor.name} fails while it waits")
+            if actor.kind == "round":
+                self._life.world.audit.lost_ms[actor.placed.round_id] = self._life.clock.now_ms()
             actor.fail(InjectedError(actor.kind))
 
     def _actors(self) -> Iterator:
@@ -100,7 +103,7 @@ class FailingPort:
             return real
 
         def call(*arguments, **named):
-            self._life.failures.before(self._name)
+            self._life.failures.before("end" if method == "round_ended" else self._name)
             return real(*arguments, **named)
 
         return call

@@ -10,6 +10,7 @@ from actors.rules import fairness
 from actors.rules.growth import GrowthCurve
 from actors.transitions import (
     AcknowledgeCall,
+    Busy,
     ChangeClientSeed,
     PlaceBet,
     PostponeCall,
@@ -64,6 +65,8 @@ class Audit:
         self.beat_at_failure_ms: dict[UUID, int] = {}
         """The true time of their node's last heartbeat."""
         self.ends: dict[UUID, object] = {}
+        self.lost_ms: dict[UUID, int] = {}
+        """When the actors of these rounds failed while they waited."""
         self.seen_flying: set[UUID] = set()
         """Flights that a player was shown."""
         self._bytes: dict[str, bytes] = {}
@@ -82,7 +85,7 @@ class Audit:
             raise
         for transition, answer, was in zip(transitions, answers, before, strict=True):
             self._note(life, transition, answer)
-            if not isinstance(answer, Rejected):
+            if not isinstance(answer, Rejected | Busy):
                 self._judge(life, transition, was)
         return answers
 
@@ -207,7 +210,7 @@ class Audit:
     def _judge_lost_flight(self, life, end: SettleRound | RefundRound, live: LiveRound) -> None:
         """Settled if it had ended by itself when its actor failed, otherwise refunded."""
         realized, payout, elapsed_ms = expected_end(live, [])
-        lost_ms = life.node.lobby._failed[end.round_id]
+        lost_ms = self.lost_ms.get(end.round_id, life.node.lobby._failed[end.round_id])
         if isinstance(end, RefundRound):
             if live.started_at_ms + elapsed_ms <= lost_ms:
                 self.broken("a lost flight that had ended is settled", f"{end.round_id}, lost {lost_ms}: {end}")
@@ -224,6 +227,7 @@ class Audit:
             "open_session": self._open_session,
             "claim_due_calls": self._claim,
             "release_claims": self._release,
+            "give_up_claims": self._give_up,
             "move_session": self._move,
         }.get(method)
         call = getattr(self.ledger, method)
@@ -332,6 +336,20 @@ class Audit:
         for key, owner in before.items():
             if self.ledger.calls[key].claimed_by is None and not self._is_dead(owner):
                 self.broken("nothing is taken from the living", f"a claim of {owner} was released: {key}")
+        return count
+
+    async def _give_up(self, life, call, arguments) -> int:
+        """A node gives up what it has claimed itself and does not send, nothing else."""
+        before = {key: each.claimed_by for key, each in self.ledger.calls.items() if each.claimed_by}
+        sending = {tx_id for (label, _), tx_id in self._sending.items() if label == life.label}
+        count = await call(*arguments)
+        for key, owner in before.items():
+            if self.ledger.calls[key].claimed_by is None:
+                self.world.trace.note(f"{life.label} gives up {key}")
+                if owner != life.owner:
+                    self.broken("a node gives up only its own claims", f"{life.owner} gave up {key} of {owner}")
+                if key in sending:
+                    self.broken("what is being sent stays claimed", f"{life.owner} gave up {key} in flight")
         return count
 
     # What leaves for the operators.

@@ -29,6 +29,8 @@ MISHAPS = (
     "clock steps",
     "clock steps",
     "a row is damaged",
+    "a row is locked",
+    "a row is locked",
     "an actor fails",
     "an actor fails",
     "an actor fails while it waits",
@@ -84,6 +86,7 @@ class Mishaps:
             life.skew_ms = 0
             life.failures.forget()
             life.go_on()
+        world.ledger.locked.clear()
         if not world.living():
             world.begin("node-a")
 
@@ -100,6 +103,11 @@ class Mishaps:
                 faults.count(kind)
             case "a row is damaged":
                 self._damage()
+            case "a row is locked":
+                session_id = rng.choice(list(world.ledger.sessions))
+                faults.count(kind)
+                world.ledger.locked.add(session_id)
+                world.nursery.start_soon(self._unlock_after, session_id, rng.choice((0.1, 2.0, 7.0, 20.0)))
             case "drop sockets":
                 for life in world.living():
                     for connection in list(life.connections):
@@ -175,6 +183,10 @@ class Mishaps:
                 world.faults.count("drained")
                 world.nursery.start_soon(life.drain)
                 world.nursery.start_soon(self._begin_after, life, again_s)
+
+    async def _unlock_after(self, session_id, after_s: float) -> None:
+        await trio.sleep(after_s)
+        self._world.ledger.locked.discard(session_id)
 
     async def _go_on(self, life, after_s: float) -> None:
         await trio.sleep(after_s)

@@ -4,14 +4,25 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
+import trio
+
+import actors.round
 from actors import endings, recovery
-from actors.messages import BetNotStored
+from actors.calls import refund_call
+from actors.lanes import Lanes
+from actors.ledger import LedgerActor
+from actors.lobby import Lobby
+from actors.messages import BetNotStored, RoundLost
 from actors.ports import Acknowledged, Declined, LedgerUnavailableError, Unclear
 from actors.records import CallKind, CallStatus, RoundStatus
 from actors.round import RoundActor
 from actors.rules.settlement import FlightPlan, Result, Settlement
 from actors.services import commit_until_known
+from actors.session import SessionActor
+from actors.transitions import Rejected
+from actors.unattended import UnattendedSweeper
 from actors.wallet import WalletActor, WalletDesk
+from tests.helpers.memory_outbox import MemoryOutbox
 from tests.simulation.planting import Bugs
 
 BUGS = Bugs()
@@ -60,7 +71,7 @@ def _shown_early():
 
 @BUGS.named("a start that is told late flies from the past")
 def _late_flies():
-    return [(RoundActor, "_is_late", lambda self, live: False)]
+    return [(actors.round, "START_TOLD_MS_MAX", 10**9)]
 
 
 @BUGS.named("a lost answer counts as not stored")
@@ -193,7 +204,108 @@ def _sent_unclaimed():
     return [(WalletDesk, "send_claimed", send_claimed)]
 
 
+# What is claimed, and by whom.
+
+
+@BUGS.named("the courier gives up claims of what is in flight")
+def _given_up_in_flight():
+    return [(Lanes, "in_flight", property(lambda self: []))]
+
+
+@BUGS.named("a node gives up the claims of its other lives, too")
+def _given_up_of_others():
+    def give_up(self, owner, in_flight, now_ms):
+        nodes = {each.claimed_by for each in self.values() if each.claimed_by and each.claimed_by.node == owner.node}
+        return sum(real(self, each, in_flight, now_ms) for each in nodes | {owner})
+
+    real = MemoryOutbox.give_up
+    return [(MemoryOutbox, "give_up", give_up)]
+
+
+@BUGS.named("a node gives up everybody's claims")
+def _given_up_of_all():
+    def give_up(self, owner, in_flight, now_ms):
+        owners = {each.claimed_by for each in self.values() if each.claimed_by}
+        return sum(real(self, each, in_flight, now_ms) for each in owners | {owner})
+
+    real = MemoryOutbox.give_up
+    return [(MemoryOutbox, "give_up", give_up)]
+
+
 # How rounds end.
+
+
+@BUGS.named("a failed round is refunded from memory")
+def _failed_refunded():
+    real = Lobby._end_failed_round
+
+    async def end(self, actor):
+        await real(self, actor)
+        claimed = self._desk.claim(refund_call(actor.placed, self._services.clock.now_ms()))
+        if claimed is not None:
+            self._desk.hand_over(claimed)
+
+    return [(Lobby, "_end_failed_round", end)]
+
+
+@BUGS.named("a failed round is not ended")
+def _failed_forgotten():
+    async def end(self, actor):
+        actor.report(RoundLost())
+
+    async def nothing(self):
+        await trio.lowlevel.checkpoint()
+
+    return [(Lobby, "_end_failed_round", end), (UnattendedSweeper, "_sweep", nothing)]
+
+
+@BUGS.named("nobody is told of the end of a failed round")
+def _failed_untold():
+    async def tell(self, report, operator_id, session_id, round_id, finished):
+        self._deliver(operator_id)
+
+    return [(Lobby, "_tell_end", tell)]
+
+
+@BUGS.named("a failed round counts until its end is asked for")
+def _failed_judged_late():
+    real = Lobby._end_failed_round
+
+    async def end(self, actor):
+        await trio.sleep(5)
+        await real(self, actor)
+
+    return [(Lobby, "_end_failed_round", end)]
+
+
+@BUGS.named("a busy change counts as rejected")
+def _busy_rejected():
+    def note_busy(self, waiting):
+        self._leave_queue(waiting)
+        waiting.reply.answer(Rejected())
+
+    return [(LedgerActor, "_note_busy", note_busy)]
+
+
+@BUGS.named("what comes behind a busy change goes before it")
+def _busy_overtaken():
+    def take_group(self):
+        group, self._left_over = list(self._left_over), type(self._left_over)()
+        return group
+
+    return [(LedgerActor, "_take_group", take_group)]
+
+
+@BUGS.named("a cash-out of an old round takes the live one")
+def _any_round():
+    real = SessionActor.cash_out
+
+    def cash_out(self, frame, received_at_ms):
+        if self._round is not None:
+            frame = replace(frame, round_id=self._round.placed.round_id)
+        real(self, frame, received_at_ms)
+
+    return [(SessionActor, "cash_out", cash_out)]
 
 
 @BUGS.named("an interrupted round is judged by the present")
