@@ -147,3 +147,48 @@ async def test_trouble_of_the_ledger_is_no_failure(autojump_clock, monkeypatch):
         monkeypatch.setattr(game.ledger, "own_live_rounds", own_live_rounds)
         await trio.sleep(FOUND_S_MAX)
         assert game.observer.failures == []
+
+
+async def flying_alone(game):
+    """A player whose flight is old enough to be looked at, and its actor, of which the lobby knows nothing just now."""
+    player = await game.play(200_000)
+    player.say("bet", amount_minor=1_000)
+    await player.until("round_started")
+    await trio.sleep(SETTINGS.unattended_age_ms / 1000)
+    return player, game.node.lobby._rounds.popitem()
+
+
+async def test_one_look_without_an_actor_is_not_enough(autojump_clock):
+    async with open_game() as game:
+        player, (session_id, actor) = await flying_alone(game)
+        await trio.sleep(SETTINGS.unattended_look_ms / 1000)
+        game.node.lobby._rounds[session_id] = actor
+        await trio.sleep(SETTINGS.unattended_look_ms / 1000)
+        game.node.lobby._rounds.popitem()
+        await trio.sleep(SETTINGS.unattended_look_ms / 1000)
+        game.node.lobby._rounds[session_id] = actor
+        await trio.sleep(FOUND_S_MAX)
+        assert "round_ended" not in [frame["type"] for frame in player.frames]
+
+
+async def test_an_actor_that_is_there_after_all_keeps_its_round(autojump_clock):
+    """Somebody opens the session while it is to be ended: who comes next looks again."""
+    async with open_game() as game:
+        player, (session_id, actor) = await flying_alone(game)
+        (digest,) = game.node.lobby._sessions
+        await trio.sleep(SETTINGS.unattended_look_ms / 1000 + 1)
+        async with game.node.lobby.alone_with(digest):
+            await trio.sleep(SETTINGS.unattended_look_ms / 1000)
+            game.node.lobby._rounds[session_id] = actor
+        await trio.sleep(FOUND_S_MAX)
+        assert "round_ended" not in [frame["type"] for frame in player.frames]
+
+
+async def test_a_session_that_is_being_given_away_is_attended(autojump_clock):
+    async with open_game() as game:
+        player, (session_id, actor) = await flying_alone(game)
+        game.node.lobby._giving[session_id] = trio.Event()
+        await trio.sleep(FOUND_S_MAX)
+        game.node.lobby._rounds[session_id] = actor
+        del game.node.lobby._giving[session_id]
+        assert "round_ended" not in [frame["type"] for frame in player.frames]
