@@ -255,6 +255,24 @@ async def test_a_claim_whose_answer_was_lost_is_made_again_at_once(autojump_cloc
         assert [stored.status for stored in wins(game)] == [CallStatus.ACKNOWLEDGED], "claims last for 20 s"
 
 
+async def test_a_claim_that_could_not_be_handed_over_is_given_up_and_made_again_at_once(autojump_clock):
+    async with open_game() as game:
+        real, refused = game.node.desk.hand_over, []
+
+        def hand_over(call):
+            if call.attempts and len(refused) < 2:
+                refused.append(call.operator_tx_id)
+                return False
+            return real(call)
+
+        game.node.desk.hand_over = hand_over
+        game.wallet.script[CallKind.WIN].append(Unclear("lost"))
+        await win(game)
+        await trio.sleep(6)
+        assert len(refused) == 2
+        assert [stored.status for stored in wins(game)] == [CallStatus.ACKNOWLEDGED], "claims last for 20 s"
+
+
 async def test_an_end_claims_what_it_owes_and_has_it_sent_without_the_courier(autojump_clock):
     async with open_game() as game:
         claims = []

@@ -1,7 +1,10 @@
 """Two nodes on one ledger: who may take whose rounds, and by which moment an interrupted round is judged."""
 
+from dataclasses import replace
+
 import trio
 
+from actors.recovery import interrupted
 from actors.transitions import RefundRound
 from tests.helpers.game import open_game
 
@@ -82,3 +85,18 @@ async def test_a_player_who_returns_during_the_recovery_does_not_change_the_end(
         returned = await game.enter(token)
         welcome = await returned.until("welcome")
         assert (welcome["round"], welcome["history"][0]["status"]) == (None, "refunded")
+
+
+async def test_a_round_that_is_read_later_is_judged_by_the_moment_noted_with_it(autojump_clock):
+    """Not by the present: had its node lived on, its player might have cashed out before the crash."""
+    async with open_game() as game:
+        player = await game.play(400)
+        player.say("bet", amount_minor=1_000)
+        started = await player.until("round_started")
+        (stored,) = game.ledger.rounds.values()
+        ends_at_ms = started["started_at"] + stored.live.plan().ends_at_ms
+        for moment_ms, status in ((ends_at_ms - 1, "refunded"), (ends_at_ms, "settled")):
+            live = replace(stored.live, interrupted_at_ms=moment_ms)
+            assert interrupted(game.node.services, live, ends_at_ms + 60_000).finished.status.value == status
+        for moment_ms, status in ((ends_at_ms - 1, "refunded"), (ends_at_ms, "settled")):
+            assert interrupted(game.node.services, stored.live, moment_ms).finished.status.value == status

@@ -197,6 +197,28 @@ async def test_a_node_gives_up_its_own_claims_but_for_what_it_sends(world, owner
     assert await world.ledger.give_up_claims(other, [others.operator_tx_id], LATER_MS + 1) == 0
 
 
+async def test_a_life_of_a_node_gives_up_no_claim_of_another_one(world, owner):
+    operator = await world.add_operator()
+    await won(world, owner, operator)
+    (claimed,) = await claim(world, owner, operator)
+    newer = await world.ledger.register_node(owner.node, NOON_MS)
+    assert await world.ledger.give_up_claims(newer, [], LATER_MS + 1) == 0
+    assert await claim(world, newer, operator, now_ms=LATER_MS + 1) == []
+    assert await world.ledger.give_up_claims(owner, [], LATER_MS + 1) == 1
+    assert [call.operator_tx_id for call in await claim(world, newer, operator, now_ms=LATER_MS + 1)] == [
+        claimed.operator_tx_id
+    ]
+
+
+async def test_what_was_created_just_now_is_not_given_up(world, owner):
+    """Its round has claimed it with its end, and who gives up may not know yet that it is being sent."""
+    operator = await world.add_operator()
+    _live, win = await won(world, owner, operator)
+    await claim(world, owner, operator)
+    assert await world.ledger.give_up_claims(owner, [], win.created_at_ms) == 0
+    assert await world.ledger.give_up_claims(owner, [], win.created_at_ms + 1) == 1
+
+
 async def test_a_backlog_is_counted_by_operator(world, owner):
     idle, owing = await world.add_operator(), await world.add_operator()
     await world.fly(owner, await world.owned(owner, "flying", operator=idle))
