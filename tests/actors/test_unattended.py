@@ -192,3 +192,26 @@ async def test_a_session_that_is_being_given_away_is_attended(autojump_clock):
         game.node.lobby._rounds[session_id] = actor
         del game.node.lobby._giving[session_id]
         assert "round_ended" not in [frame["type"] for frame in player.frames]
+
+
+async def test_one_that_has_failed_does_not_fly_on_when_its_player_comes_back(autojump_clock, monkeypatch):
+    """What it had been told has gone with its actor."""
+
+    async def end(self, actor):
+        self._failed[actor.placed.round_id] = self._services.clock.now_ms()
+        raise RuntimeError("the end of a failed round fails, too")
+
+    monkeypatch.setattr(Lobby, "_end_failed_round", end)
+    async with open_game() as game:
+        token = await game.launch(200_000)
+        player = await game.enter(token)
+        player.say("bet", amount_minor=1_000)
+        await player.until("round_started")
+        player.door.leave()
+        game.node.lobby._sessions.clear()
+        await lose(game)
+        again = await game.enter(token)
+        welcome = await again.until("welcome")
+        assert welcome["round"] is None
+        (stored,) = game.ledger.rounds.values()
+        assert stored.finished.status.value == "refunded"

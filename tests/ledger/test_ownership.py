@@ -207,6 +207,8 @@ async def test_a_nodes_own_live_rounds_are_told_oldest_first(world, owner, other
         (live.operator_id, live.session_id, live.round_id) for live in (betting, flying)
     ]
     assert keys[0].token_digest == created[1].token_digest
+    newer = await world.ledger.register_node(owner.node, NOON_MS)
+    assert await world.ledger.own_live_rounds(newer, NOON_MS + 4_000, 10) == [], "those of another life are its orphans"
     assert len(await world.ledger.own_live_rounds(owner, NOON_MS + 4_001, 10)) == 3
     assert await world.ledger.own_live_rounds(owner, NOON_MS + 4_001, 1) == keys[:1]
 
