@@ -97,7 +97,8 @@ async def test_nobody_launches_on_operators_that_are_too_old(casino, world):
 async def test_a_kept_launch_that_is_damaged_opens_nothing(casino, world):
     await casino.launch()
     ((key, first),) = world.ledger.launches.items()
-    world.ledger.launches[key] = replace(first, sealed_token=first.sealed_token[:-1] + b"?")
+    damaged = bytes([*first.sealed_token[:-1], first.sealed_token[-1] ^ 1])
+    world.ledger.launches[key] = replace(first, sealed_token=damaged)
     again = await casino.launch()
     assert (again.status, again.json["error"]["code"]) == (503, "unavailable")
     assert len(world.ledger.launches) == 1
