@@ -73,7 +73,9 @@ class Courier(Actor[None]):
             self._may_hold_more, self._desk.has_unsent_claims = True, False
             if may_hold_more:
                 await services.reads.give_up_claims(services.owner, lanes.in_flight, services.clock.now_ms())
-            claimed = await services.reads.claim_due_calls(services.owner, quotas, services.settings.claim_ms)
+            claimed = await services.reads.claim_due_calls(
+                services.owner, quotas, services.settings.claim_ms, lanes.ahead_until_ms(quotas)
+            )
         finally:
             self._is_claiming = False
         _note_backlogs(lanes, quotas, claimed)
@@ -82,19 +84,21 @@ class Courier(Actor[None]):
 
 
 def _note_backlogs(lanes: Lanes, quotas: Mapping[UUID, int], claimed: Sequence[WalletCall]) -> None:
-    counts = dict.fromkeys(quotas, 0)
+    by_operator: dict[UUID, list[WalletCall]] = {operator_id: [] for operator_id in quotas}
     for call in claimed:
-        counts[call.operator_id] += 1
+        by_operator[call.operator_id].append(call)
     for operator_id, quota in quotas.items():
-        lanes.of(operator_id).has_backlog = counts[operator_id] == quota
+        lanes.of(operator_id).note_claimed(by_operator[operator_id], quota)
 
 
 class BacklogWatch(Actor[None]):
-    """Reads every ``backlog_watch_ms`` what each operator is owed and reports it to the observer."""
+    """Reads every ``backlog_watch_ms`` what each operator is owed and reports it to the observer, and to the
+    lanes, which know only of their own node's failures."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, lanes: Lanes) -> None:
         super().__init__("backlogs", 1)
         self._services = services
+        self._lanes = lanes
 
     async def run(self) -> None:
         """Watch for ever."""
@@ -102,6 +106,9 @@ class BacklogWatch(Actor[None]):
             try:
                 backlogs = await self._services.reads.backlogs()
                 self._services.observer.backlogs(backlogs, self._services.clock.now_ms())
+                for backlog in backlogs:
+                    if backlog.pending:
+                        self._lanes.of(backlog.operator_id).note_waiting()
             except LedgerUnavailableError as error:
                 log.warning("the outbox could not be read", extra={"error": str(error)})
             await trio.sleep(self._services.settings.backlog_watch_ms / 1000)

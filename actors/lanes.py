@@ -1,7 +1,7 @@
 """Lanes: each operator's own bounds on calls in flight and its own breaker, so that one slows nobody else."""
 
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from uuid import UUID
 
 import trio
@@ -19,8 +19,21 @@ log = logging.getLogger("getaway.wallet")
 class Lane:
     """What is in flight to one operator. Bets and deliveries have bounds of their own: a backlog blocks no bet."""
 
-    def __init__(self, operator_id: UUID, settings: GameSettings, clock: ServerClock, observer: Observer) -> None:
+    def __init__(
+        self,
+        operator_id: UUID,
+        settings: GameSettings,
+        clock: ServerClock,
+        observer: Observer,
+        recovered: Callable[[UUID], None],
+    ) -> None:
         self.operator_id = operator_id
+        self._recovered = recovered
+        self._retry_max_ms = settings.retry_max_ms
+        self._may_wait = True
+        self._ahead: set[str] = set()
+        self.ahead_until_ms: int | None = None
+        """The wallet answers again: what is due until then is due now (unix ms). ``None`` once nothing waits."""
         self.bets = trio.CapacityLimiter(settings.operator_bets_max)
         self.has_backlog = False
         """The last claim filled the lane: there is probably more."""
@@ -80,6 +93,24 @@ class Lane:
         """The delivery has ended, however it did. One that was claimed again since keeps its place."""
         if self._deliveries.get(call.operator_tx_id) == call.next_attempt_at_ms:
             del self._deliveries[call.operator_tx_id]
+            self._ahead.discard(call.operator_tx_id)
+
+    def note_waiting(self) -> None:
+        """Calls to the operator are put off, here or by another node: the next success is a reason to try them."""
+        self._may_wait = True
+
+    def note_claimed(self, calls: Collection[WalletCall], quota: int) -> None:
+        """These were claimed where ``quota`` could have been."""
+        self.has_backlog = len(calls) == quota
+        if self.ahead_until_ms is not None:
+            self._ahead |= {call.operator_tx_id for call in calls}
+            if not self.has_backlog:
+                self.ahead_until_ms = None
+
+    def was_ahead(self, call: WalletCall) -> bool:
+        """Whether a delivery was claimed ahead of its time, perhaps. It has had its chance: if it fails, it waits for
+        its own turn, or a call that always fails would come again with each success of another."""
+        return call.operator_tx_id in self._ahead
 
     def begin(self) -> bool:
         """Begin a permitted call; whether it is the breaker's trial."""
@@ -98,6 +129,7 @@ class Lane:
             self._note_success()
 
     def _note_failure(self, detail: str, *, was_trial: bool) -> None:
+        self._may_wait, self.ahead_until_ms = True, None
         if self._breaker.failed(self._clock.steady_ms(), was_trial=was_trial):
             log.warning(
                 "a wallet keeps failing: its breaker opens",
@@ -109,12 +141,21 @@ class Lane:
         if self._breaker.succeeded():
             log.warning("a wallet answers again: its breaker closes", extra={"operator_id": str(self.operator_id)})
             self._observer.breaker(self.operator_id, is_open=False)
+        if self._may_wait:
+            self._may_wait, self.ahead_until_ms = False, self._clock.now_ms() + self._retry_max_ms
+            self._recovered(self.operator_id)
 
 
 class Lanes:
-    """One lane for each operator, made when it is first needed."""
+    """One lane for each operator, made when it is first needed.
 
-    def __init__(self, settings: GameSettings, clock: ServerClock, observer: Observer) -> None:
+    ``recovered`` is told of an operator whose wallet answers again, and must not wait.
+    """
+
+    def __init__(
+        self, settings: GameSettings, clock: ServerClock, observer: Observer, recovered: Callable[[UUID], None]
+    ) -> None:
+        self._recovered = recovered
         self._settings = settings
         self._clock = clock
         self._observer = observer
@@ -124,13 +165,20 @@ class Lanes:
         """The operator's lane."""
         lane = self._lanes.get(operator_id)
         if lane is None:
-            lane = self._lanes[operator_id] = Lane(operator_id, self._settings, self._clock, self._observer)
+            lane = self._lanes[operator_id] = Lane(
+                operator_id, self._settings, self._clock, self._observer, self._recovered
+            )
         return lane
 
     def quotas(self, operator_ids: Iterable[UUID]) -> Mapping[UUID, int]:
         """How many deliveries each of these operators has room for, those without room left out."""
         found = {operator_id: self.of(operator_id).quota for operator_id in operator_ids}
         return {operator_id: quota for operator_id, quota in found.items() if quota > 0}
+
+    def ahead_until_ms(self, operator_ids: Iterable[UUID]) -> Mapping[UUID, int]:
+        """Those of the operators of which more than what is due is to be claimed, and until when (unix ms)."""
+        found = {operator_id: self.of(operator_id).ahead_until_ms for operator_id in operator_ids}
+        return {operator_id: until_ms for operator_id, until_ms in found.items() if until_ms is not None}
 
     @property
     def in_flight(self) -> list[str]:

@@ -120,7 +120,7 @@ async def open_node(name: str, settings: GameSettings, clock: ServerClock, ports
         rounds.start(HandOvers(services, lobby, rounds.run_beside), Policy.RESTART)
         courier = Courier(services, desk)
         wallets.start(courier, Policy.RESTART)
-        wallets.start(BacklogWatch(services), Policy.RESTART)
+        wallets.start(BacklogWatch(services, desk.lanes), Policy.RESTART)
         yield Node(services=services, lobby=lobby, desk=desk, courier=courier, fenced=fenced)
 
 

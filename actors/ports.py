@@ -5,7 +5,7 @@ Real adapters live in ``server``, in-memory twins in ``tests``.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Protocol
+from typing import ClassVar, Final, Protocol
 from uuid import UUID
 
 from actors.records import (
@@ -24,6 +24,10 @@ from actors.transitions import Answer, Busy, Transition
 
 REQUESTS_MAX = 500
 """Requests for sessions that are read at once; the rest is read when these are gone."""
+
+
+NOT_AHEAD: Final[Mapping[UUID, int]] = {}
+"""Of no operator more than what is due."""
 
 
 class LedgerUnavailableError(Exception):
@@ -152,11 +156,19 @@ class Ledger(Protocol):
         """The balance that the session's wallet told last, whoever heard it. The session exists."""
         ...
 
-    async def claim_due_calls(self, owner: Owner, quotas: Mapping[UUID, int], claim_ms: int) -> list[WalletCall]:
+    async def claim_due_calls(
+        self,
+        owner: Owner,
+        quotas: Mapping[UUID, int],
+        claim_ms: int,
+        ahead_until_ms: Mapping[UUID, int] = NOT_AHEAD,
+    ) -> list[WalletCall]:
         """Claim pending wins and refunds that are due, the longest due first, at most ``quotas`` of each operator.
 
         Of a session only its oldest pending call, and none while another one is claimed. A claimed call is due again
-        after ``claim_ms``, which its ``next_attempt_at_ms`` says; until then nobody else gets it.
+        after ``claim_ms``, which its ``next_attempt_at_ms`` says; until then nobody else gets it. Of an operator in
+        ``ahead_until_ms`` (unix ms) what is due until then counts as due, too, unless it is claimed, or its
+        ``not_before_ms`` is yet to come.
         """
         ...
 

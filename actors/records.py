@@ -83,7 +83,8 @@ class CallStatus(StrEnum):
 class WalletCall:
     """A signed callback whose body is frozen: the same ``operator_tx_id`` always carries the same bytes.
 
-    ``position`` orders a session's calls (2 * nonce for a bet, one more for its win or refund).
+    ``position`` orders a session's calls (2 * nonce for a bet, one more for its win or refund). ``refused_since_ms`` is
+    the first of the plain refusals that were its last answers; ``None`` if it was not refused last.
     """
 
     operator_id: UUID
@@ -97,6 +98,7 @@ class WalletCall:
     attempts: int = 0
     created_at_ms: int
     next_attempt_at_ms: int
+    refused_since_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,12 +241,16 @@ class SessionRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backlog:
-    """An operator's undelivered wins and refunds: how many are pending, since when (unix ms), how many parked."""
+    """An operator's undelivered wins and refunds: how many are pending, since when (unix ms), how many parked.
+
+    ``refused`` of those pending were refused plainly when they were sent last.
+    """
 
     operator_id: UUID
     pending: int
     oldest_created_at_ms: int | None
     parked: int
+    refused: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -143,7 +143,9 @@ class AcknowledgeCall:
 class PostponeCall:
     """A failed attempt at a win or refund: when it is tried next, or parked for a person (``parked``).
 
-    Applies unless another owner has claimed the call meanwhile.
+    ``refused_since_ms``: the first of the plain refusals in a row that this one ends. ``not_before_ms``: before it the
+    call is not claimed ahead of its time (see ``Ledger.claim_due_calls``). Applies unless another owner has claimed the
+    call meanwhile.
     """
 
     owner: Owner
@@ -154,6 +156,8 @@ class PostponeCall:
     next_attempt_at_ms: int
     last_error: str
     parked: bool
+    refused_since_ms: int | None = None
+    not_before_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from actors.lanes import Lane, Lanes
 from actors.messages import Deliver, SendBet, WalletNews
 from actors.ports import Acknowledged, Declined, NotSent, Unclear, WalletAnswer
 from actors.records import WalletCall
-from actors.rules.retries import is_over, wait_before_attempt_ms
+from actors.rules.retries import is_over, pause_after_refusal_ms, pause_as_asked_ms, wait_before_attempt_ms
 from actors.services import Services, commit_until_known
 from actors.transitions import AcknowledgeCall, Applied, PostponeCall
 
@@ -143,23 +143,38 @@ class WalletActor(Actor[SendBet | Deliver]):
 
     def _postponed(self, call: WalletCall, attempts: int, answer: Unanswered) -> PostponeCall:
         settings, now_ms = self._services.settings, self._services.clock.now_ms()
-        wait_ms = wait_before_attempt_ms(
+        jitter, refused_since_ms = self._services.entropy.fraction(), _refused_since_ms(call, answer, now_ms)
+        refused_for_ms = now_ms - refused_since_ms if refused_since_ms is not None else 0
+        asked_ms = max(pause_after_refusal_ms(refused_for_ms, jitter), pause_as_asked_ms(answer.retry_after_ms, jitter))
+        usual_ms = wait_before_attempt_ms(
             attempts,
             settings.retry_first_ms,
             settings.retry_max_ms,
-            self._services.entropy.fraction(),
+            jitter,
             unsent_for_ms=now_ms - call.created_at_ms if isinstance(answer, NotSent) else 0,
         )
+        next_attempt_at_ms = now_ms + max(usual_ms, asked_ms)
+        keeps_its_turn = asked_ms > 0 or self._lane.was_ahead(call)
         return PostponeCall(
             owner=self._services.owner,
             operator_id=self._operator_id,
             session_id=self.session_id,
             operator_tx_id=call.operator_tx_id,
             attempts=attempts,
-            next_attempt_at_ms=now_ms + wait_ms,
+            next_attempt_at_ms=next_attempt_at_ms,
             last_error=f"not sent: {answer.detail}" if isinstance(answer, NotSent) else answer.detail,
             parked=is_over(call.created_at_ms, now_ms, settings.retry_period_ms),
+            refused_since_ms=refused_since_ms,
+            not_before_ms=next_attempt_at_ms if keeps_its_turn else None,
         )
+
+
+def _refused_since_ms(call: WalletCall, answer: Unanswered, now_ms: int) -> int | None:
+    """Since when the call's answers are plain refusals. What never left says nothing."""
+    if isinstance(answer, Unclear):
+        return None
+    is_first = isinstance(answer, Declined) and call.refused_since_ms is None
+    return now_ms if is_first else call.refused_since_ms
 
 
 class WalletDesk:
@@ -168,7 +183,7 @@ class WalletDesk:
     def __init__(self, services: Services, start: Callable[[WalletActor, Callable[[], None]], None]) -> None:
         self._services = services
         self._start = start
-        self.lanes = Lanes(services.settings, services.clock, services.observer)
+        self.lanes = Lanes(services.settings, services.clock, services.observer, self.deliver)
         self._wallets: dict[UUID, WalletActor] = {}
         self._listeners: dict[UUID, Callable[[WalletNews], None]] = {}
         self._due: Callable[[UUID], None] = _nobody

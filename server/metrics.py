@@ -45,11 +45,15 @@ class Notes:
 
 
 class Undelivered(NamedTuple):
-    """An operator's wins and refunds: how many are pending, how old the oldest of them is, how many are parked."""
+    """An operator's wins and refunds: how many are pending, how old the oldest of them is, how many are parked.
+
+    ``refused``: how many of those pending were refused when they were sent last.
+    """
 
     pending: int
     oldest_seconds: float
     parked: int
+    refused: int = 0
 
 
 class Metrics:
@@ -148,6 +152,12 @@ class Metrics:
         )
         self._parked = Gauge(
             "getaway_outbox_parked", "Wins and refunds parked for a person.", by_operator, registry=self.registry
+        )
+        self._refused = Gauge(
+            "getaway_outbox_refused",
+            "Wins and refunds whose last answer was a plain refusal of the operator's wallet.",
+            by_operator,
+            registry=self.registry,
         )
         self._retries = Counter(
             "getaway_wallet_retries", "Wins and refunds put off to be sent again.", by_operator, registry=self.registry
@@ -279,6 +289,7 @@ class Metrics:
         self._pending.labels(operator_id).set(state.pending)
         self._oldest_seconds.labels(operator_id).set(state.oldest_seconds)
         self._parked.labels(operator_id).set(state.parked)
+        self._refused.labels(operator_id).set(state.refused)
 
     def operators_age(self, seconds: float) -> None:
         """How long ago the newest reading of the operators began."""

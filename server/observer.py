@@ -33,6 +33,7 @@ class MetricsObserver:
                     each.pending,
                     0 if each.oldest_created_at_ms is None else max(now_ms - each.oldest_created_at_ms, 0) / 1000,
                     each.parked,
+                    each.refused,
                 )
                 for each in backlogs
             }

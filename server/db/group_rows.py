@@ -216,6 +216,8 @@ def _postponed(fact: PostponeCall) -> Object:
         "attempts": fact.attempts,
         "next_attempt_at_ms": fact.next_attempt_at_ms,
         "last_error": fact.last_error,
+        "refused_since_ms": fact.refused_since_ms,
+        "not_before_ms": fact.not_before_ms,
         "parked": fact.parked,
         "owner_node": fact.owner.node,
         "owner_epoch": fact.owner.epoch,

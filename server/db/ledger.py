@@ -6,7 +6,7 @@ from uuid import UUID
 
 import trio
 
-from actors.ports import REQUESTS_MAX, LedgerUnavailableError, Pulse, SessionElsewhereError
+from actors.ports import NOT_AHEAD, REQUESTS_MAX, LedgerUnavailableError, Pulse, SessionElsewhereError
 from actors.records import (
     Backlog,
     Commitment,
@@ -337,9 +337,17 @@ class PostgresLedger:
         """What is stored of the player's balance."""
         return int(await self._database.run(lambda connection: connection.fetchval(_BALANCE, operator_id, session_id)))
 
-    async def claim_due_calls(self, owner: Owner, quotas: Mapping[UUID, int], claim_ms: int) -> list[WalletCall]:
+    async def claim_due_calls(
+        self,
+        owner: Owner,
+        quotas: Mapping[UUID, int],
+        claim_ms: int,
+        ahead_until_ms: Mapping[UUID, int] = NOT_AHEAD,
+    ) -> list[WalletCall]:
         """What is due, claimed. What does not open is parked for a person, and so in nobody's way."""
-        rows = await self._database.run(lambda connection: outbox.claim_due_calls(connection, owner, quotas, claim_ms))
+        rows = await self._database.run(
+            lambda connection: outbox.claim_due_calls(connection, owner, quotas, claim_ms, ahead_until_ms)
+        )
         calls = self._calls(rows)
         if len(calls) < len(rows):
             refused = [(row["operator_id"], row["operator_tx_id"]) for row in rows]

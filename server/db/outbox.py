@@ -10,16 +10,19 @@ from server.db.statements import dead_owners, few
 
 # A claim that a failure of the database forgets is made again, and the call is sent twice: harmless, and rarer than
 # the disk's delays would be. Hence ``relaxed``, which holds for this statement's own transaction.
+# What is due later than now, up to an operator's ``ahead_until_ms``, comes last, and never if it is claimed or held back.
 # A call that is being changed is left for the next claim. Two pending calls of a session are rare: a person has taken
 # up a parked one.
 _CLAIM = f"""
 WITH now AS MATERIALIZED (SELECT database_ms() AS ms), due AS (
     SELECT d.operator_id, d.operator_tx_id
     FROM (SELECT set_config('synchronous_commit', 'off', true)) AS relaxed
-    CROSS JOIN unnest($1::uuid[], $2::int[]) AS l (operator_id, quota) CROSS JOIN LATERAL (
+    CROSS JOIN unnest($1::uuid[], $2::int[], $6::bigint[]) AS l (operator_id, quota, ahead_until_ms) CROSS JOIN LATERAL (
         SELECT t.operator_id, t.operator_tx_id FROM transactions t
         WHERE t.operator_id = l.operator_id AND t.status = 'pending' AND t.kind <> 'bet'
-            AND t.next_attempt_at_ms <= (SELECT ms FROM now)
+            AND t.next_attempt_at_ms <= greatest(l.ahead_until_ms, (SELECT ms FROM now))
+            AND (t.next_attempt_at_ms <= (SELECT ms FROM now)
+                OR t.claim_node IS NULL AND coalesce(t.not_before_ms, 0) <= (SELECT ms FROM now))
             AND NOT EXISTS (SELECT FROM transactions e WHERE e.operator_id = t.operator_id AND e.session_id = t.session_id
                             AND e.status = 'pending' AND e.kind <> 'bet' AND e.position <> t.position
                             AND (e.position < t.position
@@ -77,20 +80,29 @@ SELECT count(*) FROM given_up
 _BACKLOGS = """
 SELECT operator_id, count(*) FILTER (WHERE status = 'pending') AS pending,
        min(created_at_ms) FILTER (WHERE status = 'pending') AS oldest_created_at_ms,
-       count(*) FILTER (WHERE status = 'parked') AS parked
+       count(*) FILTER (WHERE status = 'parked') AS parked,
+       count(*) FILTER (WHERE status = 'pending' AND refused_since_ms IS NOT NULL) AS refused
 FROM (
-    SELECT operator_id, status, created_at_ms FROM transactions WHERE status = 'pending' AND kind <> 'bet'
+    SELECT operator_id, status, created_at_ms, refused_since_ms FROM transactions
+    WHERE status = 'pending' AND kind <> 'bet'
     UNION ALL
-    SELECT operator_id, status, created_at_ms FROM transactions WHERE status = 'parked'
+    SELECT operator_id, status, created_at_ms, refused_since_ms FROM transactions WHERE status = 'parked'
 ) undelivered
 GROUP BY operator_id ORDER BY operator_id
 """
 
 
-async def claim_due_calls(connection: Connection, owner: Owner, quotas: Mapping[UUID, int], claim_ms: int) -> list[Row]:
+async def claim_due_calls(
+    connection: Connection,
+    owner: Owner,
+    quotas: Mapping[UUID, int],
+    claim_ms: int,
+    ahead_until_ms: Mapping[UUID, int],
+) -> list[Row]:
     """The rows of ``transactions`` that were claimed, in a transaction of their own; see the port."""
     lanes = (list(quotas.keys()), list(quotas.values()))
-    rows: list[Row] = await connection.fetch(_CLAIM, *lanes, claim_ms, owner.node, owner.epoch)
+    until_ms = [ahead_until_ms.get(operator_id) for operator_id in quotas]
+    rows: list[Row] = await connection.fetch(_CLAIM, *lanes, claim_ms, owner.node, owner.epoch, until_ms)
     return rows
 
 

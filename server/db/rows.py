@@ -37,7 +37,7 @@ ROUND_COLUMNS = """
 
 CALL_COLUMNS = """
     operator_id, session_id, round_id, operator_tx_id, kind, amount_minor, body, position, attempts, created_at_ms,
-    next_attempt_at_ms, mac
+    next_attempt_at_ms, refused_since_ms, mac
 """
 
 
@@ -178,4 +178,5 @@ def wallet_call(vault: Vault, row: Row) -> WalletCall:
         attempts=row["attempts"],
         created_at_ms=row["created_at_ms"],
         next_attempt_at_ms=row["next_attempt_at_ms"],
+        refused_since_ms=row["refused_since_ms"],
     )

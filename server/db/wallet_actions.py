@@ -24,7 +24,8 @@ FROM transactions WHERE operator_tx_id = $1 AND ($2::uuid IS NULL OR operator_id
 """
 
 _RETRY = """
-UPDATE transactions SET status = 'pending', next_attempt_at_ms = $3, claim_node = NULL, claim_epoch = NULL
+UPDATE transactions SET status = 'pending', next_attempt_at_ms = $3, refused_since_ms = NULL, not_before_ms = NULL,
+    claim_node = NULL, claim_epoch = NULL
 WHERE operator_id = $1 AND operator_tx_id = $2
 """
 

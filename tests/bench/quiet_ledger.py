@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
+from actors.ports import NOT_AHEAD
 from actors.records import Backlog, FinishedRound, LiveRound, OpenedSession, Owner, WalletCall
 from actors.rules import fairness
 from actors.transitions import Answer, CreateSession, PlaceBet
@@ -71,7 +72,13 @@ class QuietLedger(MemoryLedger):
         await self._cross()
         return []
 
-    async def claim_due_calls(self, owner: Owner, quotas: Mapping[UUID, int], claim_ms: int) -> list[WalletCall]:
+    async def claim_due_calls(
+        self,
+        owner: Owner,
+        quotas: Mapping[UUID, int],
+        claim_ms: int,
+        ahead_until_ms: Mapping[UUID, int] = NOT_AHEAD,
+    ) -> list[WalletCall]:
         await self._cross()
         return []
 

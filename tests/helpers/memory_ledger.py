@@ -8,7 +8,7 @@ from uuid import UUID
 import trio
 
 from actors.ledger import session_of
-from actors.ports import LedgerUnavailableError, Pulse, SessionElsewhereError
+from actors.ports import NOT_AHEAD, LedgerUnavailableError, Pulse, SessionElsewhereError
 from actors.records import (
     Backlog,
     CallStatus,
@@ -436,9 +436,15 @@ class MemoryLedger(MemoryRequests):
         await self._cross()
         return self.sessions[session_id].record.balance_minor
 
-    async def claim_due_calls(self, owner: Owner, quotas: Mapping[UUID, int], claim_ms: int) -> list[WalletCall]:
+    async def claim_due_calls(
+        self,
+        owner: Owner,
+        quotas: Mapping[UUID, int],
+        claim_ms: int,
+        ahead_until_ms: Mapping[UUID, int] = NOT_AHEAD,
+    ) -> list[WalletCall]:
         await self._cross()
-        claimed = self.calls.claim(owner, quotas, self.now_ms(), claim_ms)
+        claimed = self.calls.claim(owner, quotas, self.now_ms(), claim_ms, ahead_until_ms)
         for call in claimed:
             if call.operator_tx_id in self.damaged:
                 self.calls.park_refused(call.operator_tx_id)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+from actors.ports import NOT_AHEAD
 from actors.records import Backlog, CallKind, CallStatus, Owner, WalletCall
 from actors.transitions import AcknowledgeCall, Answer, Applied, PostponeCall, Rejected
 
@@ -13,11 +14,16 @@ class StoredCall:
     call: WalletCall
     status: CallStatus
     last_error: str | None = None
+    not_before_ms: int | None = None
     claimed_by: Owner | None = None
 
     @property
     def is_owed(self) -> bool:
         return self.status is CallStatus.PENDING and self.call.kind is not CallKind.BET
+
+    def is_due(self, now_ms: int, ahead_until_ms: int) -> bool:
+        may_be_early = self.claimed_by is None and (self.not_before_ms or 0) <= now_ms
+        return self.call.next_attempt_at_ms <= (ahead_until_ms if may_be_early else now_ms)
 
 
 class MemoryOutbox(dict[str, StoredCall]):
@@ -50,8 +56,11 @@ class MemoryOutbox(dict[str, StoredCall]):
             return Applied()
         if fact.balance_minor is not None and fact.balance_minor < 0:
             return Rejected()
-        stored.status, stored.call = CallStatus.ACKNOWLEDGED, replace(stored.call, attempts=fact.attempts)
-        stored.last_error = stored.claimed_by = None
+        stored.status, stored.call = (
+            CallStatus.ACKNOWLEDGED,
+            replace(stored.call, attempts=fact.attempts, refused_since_ms=None),
+        )
+        stored.last_error = stored.not_before_ms = stored.claimed_by = None
         set_balance(fact.session_id, fact.balance_minor)
         return Applied()
 
@@ -62,20 +71,32 @@ class MemoryOutbox(dict[str, StoredCall]):
             return Applied() if same else Rejected()
         if stored.claimed_by not in {None, fact.owner}:
             return Rejected()
-        stored.call = replace(stored.call, attempts=fact.attempts, next_attempt_at_ms=fact.next_attempt_at_ms)
-        stored.last_error, stored.claimed_by = fact.last_error, None
+        stored.call = replace(
+            stored.call,
+            attempts=fact.attempts,
+            next_attempt_at_ms=fact.next_attempt_at_ms,
+            refused_since_ms=fact.refused_since_ms,
+        )
+        stored.last_error, stored.not_before_ms, stored.claimed_by = fact.last_error, fact.not_before_ms, None
         if fact.parked:
             stored.status = CallStatus.PARKED
         return Applied()
 
-    def claim(self, owner: Owner, quotas: Mapping[UUID, int], now_ms: int, claim_ms: int) -> list[WalletCall]:
+    def claim(
+        self,
+        owner: Owner,
+        quotas: Mapping[UUID, int],
+        now_ms: int,
+        claim_ms: int,
+        ahead_until_ms: Mapping[UUID, int] = NOT_AHEAD,
+    ) -> list[WalletCall]:
         claimed = []
         for operator_id, quota in quotas.items():
             due = [stored for stored in self.values() if stored.call.operator_id == operator_id and stored.is_owed]
             due = [
                 stored
                 for stored in due
-                if stored.call.next_attempt_at_ms <= now_ms
+                if stored.is_due(now_ms, ahead_until_ms.get(operator_id, now_ms))
                 and self.pending(stored.call.session_id)[0].operator_tx_id == stored.call.operator_tx_id
                 and not self._is_sending(stored.call.session_id, now_ms)
             ]
@@ -121,6 +142,7 @@ class MemoryOutbox(dict[str, StoredCall]):
         for operator_id in sorted({stored.call.operator_id for stored in self.values()}):
             mine = [stored for stored in self.values() if stored.call.operator_id == operator_id]
             since = [stored.call.created_at_ms for stored in mine if stored.is_owed]
+            refused = sum(stored.is_owed and stored.call.refused_since_ms is not None for stored in mine)
             parked = sum(stored.status is CallStatus.PARKED for stored in mine)
             if since or parked:
                 backlogs.append(
@@ -129,6 +151,7 @@ class MemoryOutbox(dict[str, StoredCall]):
                         pending=len(since),
                         oldest_created_at_ms=min(since, default=None),
                         parked=parked,
+                        refused=refused,
                     )
                 )
         return backlogs

@@ -254,3 +254,46 @@ async def test_an_acknowledgement_without_a_balance_leaves_it_as_it_was_and_says
     await world.commit(books.acknowledge(second, balance_minor=9_999))
     session = (await books.opened(world.ledger, created, owner, nonce=3)).session
     assert (session.balance_minor, session.balance_is_known) == (9_999, True)
+
+
+async def put_off(world, owner, operator, name, **changes):
+    """A win that has failed and is due again five seconds after its round was made."""
+    live, _win = await won(world, owner, operator, name)
+    postponed = books.postpone(live, owner=owner)
+    await world.commit(replace(postponed, **changes))
+    return postponed
+
+
+async def ahead(world, owner, operator, now_ms, until_ms):
+    quotas = {operator.operator_id: 10}
+    claimed = await world.ledger.claim_due_calls(owner, quotas, now_ms, CLAIM_MS, {operator.operator_id: until_ms})
+    return {call.operator_tx_id for call in claimed}
+
+
+async def test_what_was_put_off_is_claimed_ahead_of_its_time_if_it_is_told_so_and_not_held_back(world, owner, other):
+    operator, stranger = await world.add_operator(), await world.add_operator()
+    late = await put_off(world, owner, operator, "late")
+    due_ms = late.next_attempt_at_ms
+    held = await put_off(world, owner, operator, "held", not_before_ms=due_ms)
+    much_later = await put_off(world, owner, operator, "later", next_attempt_at_ms=due_ms + 60_000)
+    await put_off(world, owner, stranger, "theirs")
+    assert await ahead(world, owner, operator, due_ms - 1_000, due_ms - 1) == set()
+    assert await claim(world, owner, operator, stranger, now_ms=due_ms - 1) == []
+    assert await ahead(world, owner, operator, due_ms - 1_000, due_ms) == {late.operator_tx_id}
+    assert await ahead(world, other, operator, due_ms - 1_000, due_ms + CLAIM_MS) == set(), "claimed is claimed"
+    assert await ahead(world, owner, operator, due_ms, due_ms) == {held.operator_tx_id}
+    assert await ahead(world, owner, operator, due_ms, due_ms + 60_000) == {much_later.operator_tx_id}
+
+
+async def test_since_when_a_call_is_refused_is_kept_until_it_is_not(world, owner):
+    operator = await world.add_operator()
+    refused = await put_off(world, owner, operator, "refused", refused_since_ms=NOON_MS + 700)
+    (backlog,) = await world.ledger.backlogs()
+    assert (backlog.pending, backlog.refused) == (1, 1)
+    (claimed,) = await claim(world, owner, operator)
+    assert claimed.refused_since_ms == NOON_MS + 700
+    await world.commit(replace(refused, refused_since_ms=None))
+    (backlog,) = await world.ledger.backlogs()
+    assert (backlog.pending, backlog.refused) == (1, 0)
+    (claimed,) = await claim(world, owner, operator)
+    assert claimed.refused_since_ms is None

@@ -38,8 +38,8 @@ def _old_balance():
 def _claim_for_ever():
     real = MemoryOutbox.claim
 
-    def claim(self, owner, quotas, now_ms, claim_ms):
-        return real(self, owner, quotas, now_ms, 10**9)
+    def claim(self, owner, quotas, now_ms, claim_ms, ahead_until_ms):
+        return real(self, owner, quotas, now_ms, 10**9, ahead_until_ms)
 
     return [(MemoryOutbox, "claim", claim), (MemoryOutbox, "release", lambda self, is_dead, now_ms, limit: 0)]
 

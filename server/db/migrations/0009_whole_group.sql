@@ -10,6 +10,10 @@
 -- is not certain.
 ALTER TABLE sessions ADD balance_is_known boolean NOT NULL DEFAULT true;
 
+-- Wins and refunds that a wallet refuses clearly, and since when without another answer between; and before which moment a
+-- call is not sent again, whatever the wallet answers to others: it asked for that, or the call has had its early chance.
+ALTER TABLE transactions ADD refused_since_ms bigint, ADD not_before_ms bigint;
+
 CREATE FUNCTION commit_group_4(batch jsonb) RETURNS TABLE (applied_kind text, applied_key text)
 LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
@@ -288,7 +292,7 @@ BEGIN
         ), acknowledged AS (
             UPDATE transactions t
             SET status = 'acknowledged', attempts = i.attempts, acknowledged_at_ms = i.acknowledged_at_ms,
-                last_error = NULL, claim_node = NULL, claim_epoch = NULL
+                last_error = NULL, refused_since_ms = NULL, not_before_ms = NULL, claim_node = NULL, claim_epoch = NULL
             FROM input i
             WHERE t.operator_id = i.operator_id AND t.session_id = i.session_id AND t.operator_tx_id = i.operator_tx_id
                 AND t.status || left(i.operator_tx_id, 0) IN ('pending', 'parked')
@@ -305,10 +309,12 @@ BEGIN
         RETURN QUERY
         UPDATE transactions t
         SET attempts = i.attempts, next_attempt_at_ms = i.next_attempt_at_ms, last_error = i.last_error,
+            refused_since_ms = i.refused_since_ms, not_before_ms = i.not_before_ms,
             status = CASE WHEN i.parked THEN 'parked' ELSE t.status END, claim_node = NULL, claim_epoch = NULL
         FROM jsonb_to_recordset(batch -> 'postponed') AS i (
             operator_id uuid, session_id uuid, operator_tx_id text, attempts int, next_attempt_at_ms bigint,
-            last_error text, parked bool, owner_node text, owner_epoch bigint)
+            last_error text, refused_since_ms bigint, not_before_ms bigint, parked bool, owner_node text,
+            owner_epoch bigint)
         WHERE t.operator_id = i.operator_id AND t.session_id = i.session_id AND t.operator_tx_id = i.operator_tx_id
             AND t.status || left(i.operator_tx_id, 0) = 'pending' AND t.kind || left(i.operator_tx_id, 0) <> 'bet'
             AND (t.claim_node IS NULL OR t.claim_node = i.owner_node AND t.claim_epoch = i.owner_epoch)
