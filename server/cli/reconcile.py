@@ -32,7 +32,8 @@ SPOOL_BYTES_MAX: Final = 1_048_576
 STATUSES: Final = """\b
 Exit status: 0 everything is equal, 1 something differs, or there is no such operator,
 2 wrong usage or a bad file, 3 the database, 4 there was nothing to compare.
-Parked, overdue and unsettled calls are listed, but are no difference.
+Parked, overdue and unsettled calls, and bets that were declined after more than one sending, are listed, but are no
+difference.
 """
 
 
@@ -67,6 +68,7 @@ class Outcome:
     checks: "list[CheckResult]"
     parked: "CallList"
     overdue: "CallList"
+    repeated_refusals: "CallList"
     file_rows: int
     comparison: "Comparison | None"
 
@@ -183,9 +185,14 @@ def _found(config: "Config", environ: Mapping[str, str], given: Given, spool: IO
         if path is not None and operator_id is not None:
             compared = await comparison.compare(connection, operator_id, scope, lambda found: _keep(found, spool))
         parked = await reconcile.parked_calls(connection, scope)
-        counts = await reconcile.counted(connection, scope)
         return Outcome(
-            counts, checks, parked, await reconcile.overdue_calls(connection, scope, given.now_ms), file_rows, compared
+            await reconcile.counted(connection, scope),
+            checks,
+            parked,
+            await reconcile.overdue_calls(connection, scope, given.now_ms),
+            await reconcile.repeated_refusals(connection, scope),
+            file_rows,
+            compared,
         )
 
     async def work(database: "Database", vault: "Vault") -> Outcome:
@@ -214,6 +221,7 @@ def _print_json(outcome: Outcome, spool: IO[str]) -> None:
         "checks": [_check_document(check) for check in outcome.checks],
         "parked": _calls_document(outcome.parked),
         "overdue": _calls_document(outcome.overdue),
+        "repeated_refusals": _calls_document(outcome.repeated_refusals),
         "operator_file": None
         if compared is None
         else {
@@ -253,6 +261,8 @@ def _print_text(outcome: Outcome, spool: IO[str]) -> None:
         _print_listed(check.check, check.total, [f"{f.operator_id}  {f.subject}  {f.detail}" for f in check.shown])
     _print_listed("parked calls", outcome.parked.total, list(_call_lines(outcome.parked.shown)))
     _print_listed("overdue calls", outcome.overdue.total, list(_call_lines(outcome.overdue.shown)))
+    repeated = outcome.repeated_refusals
+    _print_listed("bets declined after more than one sending", repeated.total, list(_call_lines(repeated.shown)))
     if outcome.comparison is not None:
         _print_comparison(outcome, outcome.comparison, spool)
     click.echo()

@@ -66,7 +66,6 @@ def report_document(report: RoundReport) -> dict[str, object]:
     ]
     identity = {"round_id": str(report.round_id), "operator_id": str(report.operator_id)}
     extra = {
-        "reason": report.reason,
         "auto_cashout": _multiplier(report.auto_cashout_hundredths),
         "rev_share": multiplier_number(report.rev_share_bps),
         "created_at": time_text(report.created_at_ms),
@@ -115,7 +114,8 @@ def _answered(report: RoundReport, call: CallReport, *, is_certain: bool = True)
 def _end(report: RoundReport) -> str:
     if report.result is None:
         why = f" ({report.reason})" if report.reason else ""
-        return f"{report.status.value}{why}"
+        unsent = "; the bet was never sent" if any(map(_never_left, report.calls)) else ""
+        return f"{report.status.value}{why}{unsent}"
     if report.payout_minor == 0 or report.realized_hundredths is None:
         return f"settled: {report.result.value}"
     return (
@@ -156,15 +156,26 @@ def _print(report: RoundReport) -> None:
     print_table(("time (UTC)", "step", "player's net"), rows)
     click.echo()
     calls = [
-        (call.operator_tx_id, _money(report, call.amount_minor), call.status.value, str(call.attempts), _pending(call))
+        (call.operator_tx_id, _money(report, call.amount_minor), _status(call), str(call.attempts), _pending(call))
         for call in report.calls
     ]
     print_table(("wallet call", "amount", "status", "attempts", "remark"), calls)
 
 
+def _never_left(call: CallReport) -> bool:
+    """A bet that is over without having been sent: no wallet has declined it."""
+    return call.kind == CallKind.BET and call.status == CallStatus.DECLINED and call.attempts == 0
+
+
+def _status(call: CallReport) -> str:
+    return "never sent" if _never_left(call) else call.status.value
+
+
 def _pending(call: CallReport) -> str:
     remarks = []
-    if call.last_error and call.status != CallStatus.ACKNOWLEDGED:
+    if call.last_error and _never_left(call):
+        remarks.append(call.last_error)
+    elif call.last_error and call.status != CallStatus.ACKNOWLEDGED:
         remarks.append(f"last error: {call.last_error}")
     if call.status == CallStatus.PENDING and call.next_attempt_at_ms is not None:
         remarks.append(f"next attempt {time_text(call.next_attempt_at_ms)}")

@@ -248,7 +248,7 @@ SELECT t.operator_id, t.operator_tx_id, t.kind, t.amount_minor, r.currency, t.st
     t.last_error, count(*) OVER () AS total
 FROM transactions t LEFT JOIN rounds r ON r.operator_id = t.operator_id AND r.round_id = t.round_id
 WHERE ($1::uuid IS NULL OR t.operator_id = $1) AND coalesce(r.created_at_ms, t.created_at_ms) >= $2
-    AND coalesce(r.created_at_ms, t.created_at_ms) < $3 AND t.status = $5 AND t.created_at_ms < $6
+    AND coalesce(r.created_at_ms, t.created_at_ms) < $3 AND t.status = $5 AND t.created_at_ms < $6 AND t.attempts >= $7
 ORDER BY t.created_at_ms, t.operator_tx_id LIMIT $4
 """
 
@@ -284,6 +284,12 @@ async def overdue_calls(connection: Connection, scope: Scope, now_ms: int) -> Ca
     return await _call_list(connection, scope, "pending", now_ms - OVERDUE_MS)
 
 
+async def repeated_refusals(connection: Connection, scope: Scope) -> CallList:
+    """Bets that were declined after more than one sending: each sending was refused plainly, or so it was recorded. A wallet
+    that debited one and refused another owes the player a stake."""
+    return await _call_list(connection, scope, "declined", 2**62, attempts_min=2)
+
+
 async def has_operator(connection: Connection, operator_id: UUID) -> bool:
     """Whether there is such an operator."""
     return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM operators WHERE operator_id = $1)", operator_id))
@@ -297,8 +303,10 @@ async def _checked(connection: Connection, name: str, rule: str, query: str, *ar
     return CheckResult(name, rule, rows[0]["total"] if rows else 0, shown)
 
 
-async def _call_list(connection: Connection, scope: Scope, status: str, created_before_ms: int) -> CallList:
-    rows = await connection.fetch(_CALLS, *scope.arguments, SHOWN_MAX, status, created_before_ms)
+async def _call_list(
+    connection: Connection, scope: Scope, status: str, created_before_ms: int, attempts_min: int = 0
+) -> CallList:
+    rows = await connection.fetch(_CALLS, *scope.arguments, SHOWN_MAX, status, created_before_ms, attempts_min)
     calls = [{name: value for name, value in row.items() if name != "total"} for row in rows]
     return CallList(rows[0]["total"] if rows else 0, tuple(OpenCall(**call) for call in calls))
 

@@ -1,7 +1,8 @@
 """The stand-in wallet's books: accounts, and every call that it answered. Kept in memory, in full. Pure.
 
 The rules are those that the operators' guide asks of a wallet: a call is known by its ``operator_tx_id``, the same
-call again moves nothing and gets the same answer, and a bet whose refund came first is refused.
+call again moves nothing and gets the same answer, a bet whose refund came first is refused, and so is a win whose bet
+was never accepted, or a refund of another amount than its bet.
 """
 
 import hashlib
@@ -48,7 +49,7 @@ class WalletBooks:
         self.balances = dict.fromkeys(names, opening_minor)
         self.bookings: dict[str, Booking] = {}
         self.strangers = 0
-        """Wins and refunds of earlier runs of this tool that were acknowledged without a movement."""
+        """Wins and refunds of earlier runs of this tool, whose bets these books don't have: nothing was moved."""
         self.refused: list[str] = []
         """Why calls were refused, one entry for each."""
         self._currency = currency
@@ -87,15 +88,21 @@ class WalletBooks:
             return "bet_mismatch", 0
         if call.kind == "win":
             is_open = bet is not None and bet.moved_minor < 0 and f"refund-{call.round_id}" not in self.bookings
+            if bet is None:
+                return "unknown_bet", 0
             return (None, call.amount_minor) if is_open else ("no_open_bet", 0)
         if f"win-{call.round_id}" in self.bookings:
             return "bet_is_won", 0
+        if bet is not None and bet.amount_minor != call.amount_minor:
+            return "amount_mismatch", 0
         return None, -bet.moved_minor if bet is not None else 0
 
     def _answer_stranger(self, call: _Call) -> tuple[int, bytes]:
-        # A run that was killed may have left wins and refunds, which would be sent for 76 hours.
+        # A run that was killed may have left wins and refunds, which come for 76 hours: no failure of this one.
         if call.kind != "bet" and call.player.startswith(NAME_PREFIX):
             self.strangers += 1
+            if call.kind == "win":
+                return 404, json.dumps({"ok": False, "error": "unknown_bet"}).encode()
             return 200, json.dumps({"ok": True, "balance_minor": 0}).encode()
         return self._refuse(404, "unknown_player")
 

@@ -5,6 +5,8 @@ The rules that any operator's wallet must keep:
 * A call is known by its ``operator_tx_id``. The same call again gets the same answer and moves nothing; the same id
   with another body is refused.
 * A refund of a bet that never arrived is accepted, and that bet is refused if it arrives later.
+* A win or refund moves money only if its bet was accepted, by this player and for this round: a good signature says who
+  calls, and not that the call makes sense. A refund is exactly the stake.
 * A bet never overdraws. A bet ends once: with a win, with a refund, or (a loss) with nothing.
 * What was answered has been stored: one transaction, one ``fsync``, then the answer.
 """

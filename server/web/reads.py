@@ -70,8 +70,10 @@ def round_document(report: RoundReport) -> dict[str, object]:
     realized = report.realized_hundredths if ended else None
     return {
         "ok": True,
+        "round_id": str(report.round_id),
         "status": report.status.value,
         "result": None if report.result is None else report.result.value,
+        "reason": report.reason,
         "session_id": str(report.session_id),
         "operator_player_id": report.operator_player_id,
         "currency": report.currency,
@@ -95,6 +97,7 @@ def round_document(report: RoundReport) -> dict[str, object]:
                 "amount_minor": call.amount_minor,
                 "attempts": call.attempts,
                 "status": call.status.value,
+                "last_error": call.last_error,
             }
             for call in report.calls
         ],

@@ -15,8 +15,8 @@ MINUTE_S, HOUR_S = 60, 3_600
 
 def settings(**changes) -> GameSettings:
     """With slow polls: a test that waits for days should cost little."""
-    slow = {"courier_poll_ms": 20_000, "lease_ms": 10**9}
-    rare = ("backlog_watch_ms", "heartbeat_ms", "handover_poll_ms", "operator_refresh_ms", "orphan_sweep_ms")
+    slow = {"courier_poll_ms": 20_000, "operator_refresh_ms": 20_000, "lease_ms": 10**9}
+    rare = ("backlog_watch_ms", "heartbeat_ms", "handover_poll_ms", "orphan_sweep_ms")
     slow |= dict.fromkeys(rare, 600_000)
     return GameSettings(bet_limits={"USD": LIMITS}, **(slow | changes))
 

@@ -2,6 +2,7 @@
 
 import base64
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,7 @@ def played(url: str, *names: str):
                 "cash-out": lambda: books.cash_out(owner, books.flying(live), 150),
                 "crash": lambda: books.crash(owner, books.flying(live)),
                 "declined": lambda: books.void(owner, live),
+                "not sent": lambda: replace(books.void(owner, live), attempts=0, detail="not sent: no connection"),
                 "refund": lambda: books.refund(owner, books.flying(live)),
                 "postponed": lambda: books.postpone(live, attempts=2),
                 "refund paid": lambda: books.acknowledge(live, CallKind.REFUND),
@@ -190,6 +192,7 @@ def test_a_win_that_could_not_be_delivered_says_when_it_is_tried_again(database_
     [
         (("bet", "start", "crash"), "settled: crash", "-1.00 USD"),
         (("bet", "declined"), "void (declined)", "0.00 USD"),
+        (("bet", "not sent"), "void (declined); the bet was never sent", "0.00 USD"),
         (("bet", "start", "refund", "refund paid"), "refunded (", "0.00 USD"),
     ],
 )
@@ -199,6 +202,16 @@ def test_every_other_end_and_what_the_player_has_then(moments, end, net, databas
     assert any(step[1].startswith(end) for step in steps(done)), done.out
     assert steps(done)[-1][-1] == net
     assert live.commitment.server_seed in done.out, "every end reveals the seed"
+
+
+def test_a_bet_that_was_never_sent_is_nobodys_refusal(database_url, getaway):
+    live = played(database_url, "bet", "not sent")
+    (bet,) = getaway("round", "show", "--json", str(live.round_id)).document["transactions"]
+    assert (bet["status"], bet["attempts"], bet["last_error"]) == ("declined", 0, "not sent: no connection")
+    shown = getaway("round", "show", str(live.round_id)).out.splitlines()[-1]
+    assert shown.endswith("  not sent: no connection")
+    assert "never sent" in shown
+    assert "declined" not in shown
 
 
 def test_a_round_that_is_not_there(getaway):

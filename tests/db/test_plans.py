@@ -16,7 +16,7 @@ from tests.helpers.books import NOON_MS
 ROWS = 20_000
 OPERATOR = UUID(int=7)
 STATEMENTS = {
-    "claim": (outbox._CLAIM, ([OPERATOR], [32], 20_000, "node", 1)),
+    "claim": (outbox._CLAIM, ([OPERATOR], [32], 20_000, "node", 1, [2 * NOON_MS + 60_000])),
     "release": (outbox._RELEASE, ("node", 1, 10_000, 500)),
     "give up": (outbox._GIVE_UP, ("node", 1, ["win-1"], NOON_MS)),
     "any operator's round": (statements.FIND_ROUND, (OPERATOR,)),

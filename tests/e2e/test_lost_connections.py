@@ -1,10 +1,14 @@
 """A wallet that takes the call and then loses the connection: what happened is unknown, and the books say so."""
 
+import json
+
 import pytest
 import trio
 
+from tests.e2e.casino import Operator
 from tests.e2e.house import audit_house, finished_round, open_house
 from tests.e2e.wallet import Fault
+from tests.helpers.server_process import free_ports
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +72,26 @@ async def test_a_bet_that_was_debited_and_is_refused_when_it_comes_again_is_refu
         assert listed == [("bet", "unknown", 2), ("refund", "acknowledged", 1)]
         assert [entry.delta_minor for entry in house.wallet.entries_of(ended["round_id"])] == [-600, 600]
         await trio.to_thread.run_sync(audit_house, house)
+
+
+async def test_a_bet_that_never_left_is_told_as_such(house):
+    """Nobody listens there: the operator reads that we have not sent it, and the log says the same."""
+    (port,) = free_ports(1)
+    created = house.server.create_operator(f"http://127.0.0.1:{port}/wallet", currency="USD")
+    operator = Operator(house.url, **{name: created[name] for name in ("operator_id", "api_key", "hmac_secret")})
+    await trio.sleep(3)  # until the server has looked for new operators
+    async with house.playing(await trio.to_thread.run_sync(operator.session)) as player:
+        ended, codes = await player.bet_in_vain(600)
+        house.players.remove(player)
+    assert (ended["status"], ended["reason"], codes) == ("void", "wallet_unavailable", ["wallet_unavailable"])
+    told = await trio.to_thread.run_sync(finished_round, operator, ended["round_id"])
+    (bet,) = told["transactions"]
+    assert (told["status"], told["reason"]) == ("void", "wallet_unavailable")
+    assert (bet["status"], bet["attempts"]) == ("declined", 0)
+    assert bet["last_error"] == "not sent: no connection to the wallet"
+    lines = [json.loads(line) for line in house.server.log().splitlines() if line.startswith("{")]
+    (logged,) = [line for line in lines if line["event"] == "a bet was not sent"]
+    assert (logged["round_id"], logged["detail"], logged["attempts"]) == (ended["round_id"], bet["last_error"], 0)
 
 
 async def test_a_win_that_is_answered_without_a_balance_is_done(house):

@@ -70,7 +70,11 @@ def test_a_refund_before_its_bet_is_remembered(books):
 
 def test_a_wallet_pays_nobody_twice_and_nobody_else(books):
     assert call(books, "bet", "r1", 1001)[0] == 402
-    assert call(books, "win", "r9", 150)[0] == 409
+    assert call(books, "win", "r9", 150) == (409, {"ok": False, "error": "unknown_bet"})
+    call(books, "bet", "r8", 100)
+    for wrong_minor in (99, 101):
+        assert call(books, "refund", "r8", wrong_minor) == (409, {"ok": False, "error": "amount_mismatch"})
+    assert call(books, "refund", "r8", 100)[0] == 200
     call(books, "bet", "r2")
     assert call(books, "win", "r2", 150, player="bob")[0] == 409
     call(books, "win", "r2", 150)
@@ -81,10 +85,11 @@ def test_a_wallet_pays_nobody_twice_and_nobody_else(books):
     assert call(books, "bet", "r4", True)[0] == 400
 
 
-def test_what_an_earlier_run_left_is_acknowledged_and_moves_nothing(books):
-    assert call(books, "win", "r1", 150, player="loadtest-0123-1")[0] == 200
+def test_what_an_earlier_run_left_moves_nothing_and_is_no_failure_of_this_one(books):
+    assert call(books, "win", "r1", 150, player="loadtest-0123-1") == (404, {"ok": False, "error": "unknown_bet"})
+    assert call(books, "refund", "r1", player="loadtest-0123-1")[0] == 200
+    assert (books.strangers, books.refused) == (2, [])
     assert call(books, "bet", "r2", player="loadtest-0123-1")[0] == 404
-    assert books.strangers == 1
     assert books.balances == {"ann": 1000, "bob": 1000}
 
 

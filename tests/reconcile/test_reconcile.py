@@ -316,6 +316,18 @@ def test_more_findings_than_are_shown_are_counted(sound):
     assert "  and 10 more\n" in sound.reconcile().out
 
 
+def test_bets_declined_after_more_than_one_sending_are_listed(sound):
+    """Sound by our own books, and yet a wallet may have debited the sending that nobody answered."""
+    assert sound.reconcile("--json").document["repeated_refusals"] == {"count": 0, "shown": []}
+    sound.damage(set_call("bet-{declined}", "attempts = 2"), set_call("bet-{unknown}", "attempts = 2"))
+    done = sound.reconcile("--json")
+    assert (done.status, done.document["repeated_refusals"]["count"]) == (0, 1)
+    (listed,) = done.document["repeated_refusals"]["shown"]
+    assert (sound.named(listed["operator_tx_id"]), listed["attempts"]) == ("bet-declined", 2)
+    text = sound.named(sound.reconcile().out)
+    assert "\nbets declined after more than one sending: 1\n  first  bet-declined  1.00 USD  since " in text
+
+
 def test_parked_and_overdue_calls_are_listed_and_are_no_difference(sound):
     sound.damage(
         set_call("refund-{refunded}", "status = 'parked', acknowledged_at_ms = NULL, last_error = 'refused'"),

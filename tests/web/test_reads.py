@@ -32,7 +32,12 @@ def make_call(**changes):
 
 def make_round(**changes):
     win = make_call(
-        operator_tx_id=f"win-{ROUND_ID}", kind=CallKind.WIN, amount_minor=25_000, attempts=3, status=CallStatus.PENDING
+        operator_tx_id=f"win-{ROUND_ID}",
+        kind=CallKind.WIN,
+        amount_minor=25_000,
+        attempts=3,
+        status=CallStatus.PENDING,
+        last_error="connection lost",
     )
     fields = {
         "operator_id": make_operator(1).operator_id,
@@ -73,8 +78,10 @@ async def test_a_settled_round_is_shown_whole(casino, world):
     assert answer.status == 200
     assert answer.json == {
         "ok": True,
+        "round_id": str(ROUND_ID),
         "status": "settled",
         "result": "cashout",
+        "reason": None,
         "session_id": str(UUID(int=77)),
         "operator_player_id": "player-42",
         "currency": "USD",
@@ -98,6 +105,7 @@ async def test_a_settled_round_is_shown_whole(casino, world):
                 "amount_minor": 10_000,
                 "attempts": 1,
                 "status": "acknowledged",
+                "last_error": None,
             },
             {
                 "operator_tx_id": f"win-{ROUND_ID}",
@@ -105,6 +113,7 @@ async def test_a_settled_round_is_shown_whole(casino, world):
                 "amount_minor": 25_000,
                 "attempts": 3,
                 "status": "pending",
+                "last_error": "connection lost",
             },
         ],
     }
