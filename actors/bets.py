@@ -38,7 +38,7 @@ def place_error(
         return "round_in_progress"
     if is_draining:
         return "draining"
-    if not services.contact.is_in_time:
+    if not services.contact.is_in_time or services.contact.is_cut:
         return "wallet_unavailable"
     if services.clock.now_ms() >= session.expires_at_ms:
         return "session_expired"

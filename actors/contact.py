@@ -34,6 +34,14 @@ class LedgerContact:
         self._gap_s_max = BEATS_MISSED_MAX * settings.heartbeat_ms / 1000
         self._since = self._beat_at = trio.current_time()
         self._database = ClockOffset()
+        self.written_ms: int | None = None
+        """The last beat whose recording was answered, by the database's clock."""
+        self.history_id: str | None = None
+        """The database's history in which this life was registered."""
+        self.is_cut = False
+        """Its history was cut: nothing new begins here until a person has run ``getaway restored``."""
+        self.must_register = False
+        """This life's history is over: the process is to begin another life."""
 
     def beat(self, pulse: Pulse, asked_at: float) -> int:
         """A heartbeat that was sent at ``asked_at`` (trio's seconds) was recorded and answered with ``pulse``.
@@ -59,7 +67,7 @@ class LedgerContact:
     @property
     def is_ready(self) -> bool:
         """Whether new players should come here."""
-        return self.is_recent and self.is_in_time
+        return self.is_recent and self.is_in_time and not self.is_cut
 
     @property
     def is_in_time(self) -> bool:

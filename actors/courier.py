@@ -64,6 +64,8 @@ class Courier(Actor[None]):
 
     async def _deliver_due(self, operator_ids: Sequence[UUID]) -> None:
         services, lanes = self._services, self._desk.lanes
+        if services.contact.is_cut:
+            return
         quotas = lanes.quotas(operator_ids)
         if not quotas:
             return

@@ -155,7 +155,7 @@ class Lobby:
             return unauthorized
         digest = token_digest(hello.token)
         for _ in range(ENTER_ATTEMPTS_MAX):
-            if self.draining:
+            if self.draining or self._services.contact.is_cut:
                 return session_ended_frame("shutdown")
             session = None if digest in self._opening else self._sessions.get(digest)
             if session is None:

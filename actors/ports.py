@@ -20,6 +20,7 @@ from actors.records import (
     WalletCall,
 )
 from actors.rules.call_fates import Fate, merged
+from actors.rules.lineage import Lineage
 from actors.transitions import Answer, Busy, Transition
 
 REQUESTS_MAX = 500
@@ -44,6 +45,8 @@ class Pulse:
     """The beat of this life that it had recorded before; ``None``: it knows of no such life."""
     is_superseded: bool
     """A newer life of this node exists: nothing was recorded, and this one must stop."""
+    lineage: Lineage
+    """Of the database: whether it is the one that was written to."""
 
 
 class Ledger(Protocol):
@@ -73,6 +76,17 @@ class Ledger(Protocol):
 
         A life that is not known, or has a newer one, is not recorded.
         """
+        ...
+
+    async def note_cut(self, owner: Owner, history_id: str, reason: str) -> None:
+        """``owner`` has found that this history was cut: all nodes are to stop bets until it is restored.
+
+        What was noted before stays, and a history that is not the present one is let be.
+        """
+        ...
+
+    async def adopt_place(self, history_id: str) -> None:
+        """The history goes on where the database is written now: a standby that lacked nothing was promoted."""
         ...
 
     async def open_session(

@@ -17,6 +17,7 @@ from actors.contact import DIFFERENCE_MS_MAX, DIFFERENCE_MS_WARNED
 from actors.flights import HistoryCutError
 from actors.ports import LedgerUnavailableError, Pulse
 from actors.records import CallStatus, FinishedRound, LiveRound, RoundStatus
+from actors.rules.lineage import cut_reason
 from actors.rules.settlement import interrupted_end
 from actors.services import Services, commit_until_known
 from actors.transitions import Applied
@@ -117,6 +118,8 @@ class OrphanSweeper(Actor[None]):
 
     async def _sweep(self) -> int:
         services = self._services
+        if services.contact.is_cut:
+            return 0
         orphans = await services.reads.take_orphans(
             services.owner, services.contact.lease_ms, services.settings.orphan_batch_max
         )
@@ -154,6 +157,8 @@ class Heartbeat(Actor[None]):
         self._services = services
         self._fenced = fenced
         self._is_warned = False
+        self._cut_reason: str | None = None
+        """Found, and not noted in the ledger yet."""
 
     async def run(self) -> None:
         """Beat until fenced."""
@@ -164,8 +169,12 @@ class Heartbeat(Actor[None]):
                 self._services.contact.failed()
                 log.warning("the heartbeat was not recorded", extra={"error": str(error)})
             else:
-                if pulse.is_superseded or pulse.before_ms is None:
+                if pulse.is_superseded:
                     log.error("a newer process has taken this node's name; this one stops")
+                    self._fenced()
+                    return
+                if self._services.contact.must_register:
+                    log.error("this life ends, and the node registers anew")
                     self._fenced()
                     return
             await trio.sleep(self._services.settings.heartbeat_ms / 1000)
@@ -178,7 +187,33 @@ class Heartbeat(Actor[None]):
         pulse = await services.reads.heartbeat(services.owner, services.clock.cautious_ms())
         self._note_step("house", services.contact.beat(pulse, asked_at))
         self._note_difference(services.contact.difference_ms)
+        if not pulse.is_superseded:
+            await self._judge_history(pulse)
         return pulse
+
+    async def _judge_history(self, pulse: Pulse) -> None:
+        """Nothing new begins in a history that was cut, whoever finds it; and no life goes on into another history."""
+        services, lineage = self._services, pulse.lineage
+        contact = services.contact
+        reason = self._cut_reason or cut_reason(lineage, recorded_ms=pulse.before_ms, written_ms=contact.written_ms)
+        contact.written_ms = pulse.database_ms
+        if reason is not None:
+            self._cut_reason, contact.is_cut = reason, True
+            log.error("the database's history was cut: no bets until `getaway restored`", extra={"reason": reason})
+            await services.reads.note_cut(services.owner, lineage.history_id, reason)
+            self._cut_reason = None
+            contact.must_register = contact.history_id is not None or pulse.before_ms is None
+        elif lineage.has_moved:
+            log.warning("a standby was promoted for which all commits had waited: nothing was lost")
+            await services.reads.adopt_place(lineage.history_id)
+        if lineage.cut_reason is not None and not contact.is_cut:
+            log.error("no bets until `getaway restored`", extra={"reason": lineage.cut_reason})
+            contact.is_cut = True
+            contact.must_register = contact.must_register or contact.history_id is not None
+        if contact.history_id not in {None, lineage.history_id}:
+            contact.must_register = True
+        contact.history_id = lineage.history_id
+        services.observer.history_cut(is_cut=contact.is_cut)
 
     def _note_step(self, clock: str, step_ms: int) -> None:
         if step_ms:

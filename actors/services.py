@@ -69,6 +69,10 @@ class Observer(Protocol):
         """A message was refused because ``actor``'s mailbox was full."""
         ...
 
+    def history_cut(self, *, is_cut: bool) -> None:
+        """Whether bets have stopped because the database has gone back."""
+        ...
+
     def clock_stepped(self, clock: str, step_ms: int) -> None:
         """The ``wall`` or the ``house`` clock was corrected by ``step_ms``, forward or, below 0, back."""
         ...

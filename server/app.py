@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from enum import Enum, auto
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -115,6 +116,14 @@ async def _serve(config: Config, environ: Mapping[str, str]) -> int:
     allow_open_files(config.server.connections_max)
     key = load_master_key(environ, database_config.data_dir, may_create=database_config.url == EMBEDDED)
     # The ports come before the node: who can't have them must not take its name from the process that has them.
+    while (end := await _serve_life(config, key)) is NodeEnd.HISTORY_OVER:
+        log.warning("the node registers anew")
+    return EXIT_FAILED if end is NodeEnd.FENCED else EXIT_OK
+
+
+async def _serve_life(config: Config, key: bytes) -> "NodeEnd":
+    """One life of the node, from its ports and connections to its end."""
+    database_config = config.database
     with (
         await take_port("metrics_port", metrics_edge_settings(config)) as private_port,
         await take_port("port", edge_settings(config)) as public_port,
@@ -138,10 +147,19 @@ async def _serve(config: Config, environ: Mapping[str, str]) -> int:
                     await warn_of_owner(database)
             if told.is_set():
                 log.info("stopped")
-                return EXIT_OK
+                return NodeEnd.TOLD
             ports = TakenPorts(private_port, public_port)
-            is_fenced = await serve_node(config, database, Vault(key), told, ports)
-            return EXIT_FAILED if is_fenced else EXIT_OK
+            return await serve_node(config, database, Vault(key), told, ports)
+
+
+class NodeEnd(Enum):
+    """What ended a node's life."""
+
+    TOLD = auto()
+    FENCED = auto()
+    """A newer process has taken its name."""
+    HISTORY_OVER = auto()
+    """The database has gone back, or was restored: the process begins another life, under a new epoch."""
 
 
 async def serve_node(
@@ -152,8 +170,8 @@ async def serve_node(
     taken: TakenPorts,
     *,
     on_serving: Callable[[], None] | None = None,
-) -> bool:
-    """Serve a node on ports that are taken until it is ``told`` to stop, or fenced by a newer process; whether fenced.
+) -> NodeEnd:
+    """Serve a node on ports that are taken until it is ``told`` to stop, or its life ends otherwise.
 
     ``on_serving`` is called once both ports are served.
     """
@@ -202,7 +220,13 @@ async def serve_node(
             await _until_either(told, node.fenced)
             await _stop(node, public, private)
             nursery.cancel_scope.cancel()
-        return node.fenced.is_set()
+        return _end_of(node, told)
+
+
+def _end_of(node: Node, told: trio.Event) -> NodeEnd:
+    if told.is_set() or not node.fenced.is_set():
+        return NodeEnd.TOLD
+    return NodeEnd.HISTORY_OVER if node.services.contact.must_register else NodeEnd.FENCED
 
 
 def _web_services(
@@ -220,7 +244,7 @@ def _web_services(
         security=told_of.log,
         log=structlog.get_logger("getaway.web"),
         settings=web_settings(config),
-        is_draining=lambda: node.lobby.draining,
+        is_draining=lambda: node.lobby.draining or node.services.contact.is_cut,
         is_ready=lambda: node.services.contact.is_ready and node.services.operators.is_fresh,
         read_share=node.services.read_share,
     )

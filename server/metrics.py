@@ -197,12 +197,21 @@ class Metrics:
             "How far the machine's clock is ahead of the database's, or behind it; beyond 1 no bets are taken.",
             registry=self.registry,
         )
+        self._history_cut = Gauge(
+            "getaway_history_cut",
+            "1 while no bets are taken because the database has gone back: run `getaway restored`.",
+            registry=self.registry,
+        )
         self._clock_steps = Counter(
             "getaway_clock_steps",
             "Corrections of the wall clock (the machine's) and of the house's (the database's).",
             ["clock", "direction"],
             registry=self.registry,
         )
+
+    def history_cut(self, *, is_cut: bool) -> None:
+        """Whether bets have stopped because the database has gone back."""
+        self._history_cut.set(is_cut)
 
     def clock_differs(self, seconds: float) -> None:
         """So far is the machine's clock ahead of the database's; below 0 behind it."""

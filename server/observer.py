@@ -51,6 +51,10 @@ class MetricsObserver:
         """A message was refused because ``actor``'s mailbox was full."""
         self._metrics.mailbox_overflowed(actor)
 
+    def history_cut(self, *, is_cut: bool) -> None:
+        """The database has gone back, or is whole again."""
+        self._metrics.history_cut(is_cut=is_cut)
+
     def clock_stepped(self, clock: str, step_ms: int) -> None:
         """The ``wall`` or the ``house`` clock was corrected."""
         self._metrics.clock_stepped(clock, "forward" if step_ms > 0 else "back")

@@ -20,6 +20,7 @@ from actors.records import (
     WalletCall,
 )
 from actors.rules import fairness
+from actors.rules.lineage import Lineage
 from actors.transitions import Answer, Busy, Rejected, Transition
 from server.db import handover, outbox
 from server.db.aside import Key, PutAside
@@ -45,6 +46,10 @@ from server.vault import Vault, VaultError
 log = logging.getLogger("getaway.db")
 
 _REGISTER = """
+WITH present AS (
+    INSERT INTO histories (system_identifier, timeline) SELECT p.system_identifier, p.timeline FROM database_place() p
+    WHERE NOT EXISTS (SELECT FROM histories WHERE restored_at_ms IS NULL) ON CONFLICT DO NOTHING
+)
 INSERT INTO nodes (node, started_at_ms, heartbeat_at_ms, flown_at_ms)
 SELECT $1, d.ms, d.ms, $2 FROM database_ms() AS d (ms) RETURNING epoch
 """
@@ -54,13 +59,29 @@ WITH before AS MATERIALIZED (
     SELECT heartbeat_at_ms AS before_ms, EXISTS (SELECT FROM nodes l WHERE l.node = $1 AND l.epoch > $2) AS is_superseded
     FROM nodes WHERE node = $1 AND epoch = $2
 ), beat AS (
-    UPDATE nodes SET heartbeat_at_ms = d.ms, flown_at_ms = $3 FROM database_ms() AS d (ms)
+    UPDATE nodes SET heartbeat_at_ms = d.ms, flown_at_ms = $3, is_synchronous = p.is_synchronous
+    FROM database_ms() AS d (ms), database_place() AS p
     WHERE node = $1 AND epoch = $2 AND EXISTS (SELECT FROM before WHERE NOT is_superseded)
     RETURNING heartbeat_at_ms
 )
 SELECT coalesce((SELECT heartbeat_at_ms FROM beat), database_ms()) AS database_ms,
        (SELECT before_ms FROM before) AS before_ms,
-       EXISTS (SELECT FROM nodes l WHERE l.node = $1 AND l.epoch > $2) AS is_superseded
+       EXISTS (SELECT FROM nodes l WHERE l.node = $1 AND l.epoch > $2) AS is_superseded,
+       h.history_id::text, h.cut_reason,
+       h.system_identifier <> p.system_identifier IS TRUE OR h.timeline <> p.timeline IS TRUE AS has_moved,
+       (SELECT l.is_synchronous FROM nodes l WHERE l.is_synchronous IS NOT NULL
+        ORDER BY l.heartbeat_at_ms DESC LIMIT 1) IS TRUE AS was_synchronous
+FROM database_place() AS p LEFT JOIN histories h ON h.restored_at_ms IS NULL
+"""
+
+_NOTE_CUT = """
+UPDATE histories SET cut_at_ms = database_ms(), cut_reason = $2, cut_by = $3
+WHERE history_id::text = $1 AND restored_at_ms IS NULL AND cut_at_ms IS NULL
+"""
+
+_ADOPT_PLACE = """
+UPDATE histories h SET system_identifier = p.system_identifier, timeline = p.timeline FROM database_place() AS p
+WHERE h.history_id::text = $1 AND h.restored_at_ms IS NULL
 """
 
 _ALIVE = """
@@ -202,7 +223,26 @@ class PostgresLedger:
             lambda connection: connection.fetchrow(_HEARTBEAT, owner.node, owner.epoch, flown_ms)
         )
         assert row is not None, "there is one row, whatever is known of the life"
-        return Pulse(database_ms=row["database_ms"], before_ms=row["before_ms"], is_superseded=row["is_superseded"])
+        return Pulse(
+            database_ms=row["database_ms"],
+            before_ms=row["before_ms"],
+            is_superseded=row["is_superseded"],
+            lineage=Lineage(
+                history_id=row["history_id"] or "",
+                cut_reason=row["cut_reason"],
+                has_moved=row["has_moved"],
+                was_synchronous=row["was_synchronous"],
+            ),
+        )
+
+    async def note_cut(self, owner: Owner, history_id: str, reason: str) -> None:
+        """Bets stop everywhere."""
+        by = f"{owner.node} {owner.epoch}"
+        await self._database.run(lambda connection: connection.execute(_NOTE_CUT, history_id, reason, by))
+
+    async def adopt_place(self, history_id: str) -> None:
+        """The present timeline is the history's."""
+        await self._database.run(lambda connection: connection.execute(_ADOPT_PLACE, history_id))
 
     async def open_session(
         self, token_digest: bytes, owner: Owner, lease_ms: int, server_seed: str

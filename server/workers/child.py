@@ -13,7 +13,7 @@ from typing import Final, Never
 
 import trio
 
-from server.app import TakenPorts, exit_status, serve_node
+from server.app import NodeEnd, TakenPorts, exit_status, serve_node
 from server.db.database import open_database
 from server.edge.sharing import adopt
 from server.exits import EXIT_FAILED, EXIT_OK
@@ -109,7 +109,7 @@ async def _serve_node(brief: Brief, line: socket.socket) -> int:
                 connection_age_ms_max=config.database.connection_age_ms_max,
             ) as database,
         ):
-            is_fenced = await serve_node(
+            end = await serve_node(
                 config,
                 database,
                 Vault(brief.master_key),
@@ -117,9 +117,10 @@ async def _serve_node(brief: Brief, line: socket.socket) -> int:
                 TakenPorts(private_port, public_port),
                 on_serving=partial(_say, line, SERVING),
             )
-    if is_fenced:
+    if end is NodeEnd.FENCED:
         _say(line, FENCED)
-    return EXIT_FAILED if is_fenced else EXIT_OK
+    # The parent starts it again, unless it is fenced.
+    return EXIT_OK if end is NodeEnd.TOLD else EXIT_FAILED
 
 
 def _say(line: socket.socket, word: bytes) -> None:

@@ -107,6 +107,9 @@ class CountingObserver:
     def backlogs(self, backlogs, now_ms: int) -> None:
         self.last_backlogs = list(backlogs)
 
+    def history_cut(self, *, is_cut: bool) -> None:
+        self.is_cut = is_cut
+
     def clock_stepped(self, clock: str, step_ms: int) -> None:
         self.clock_steps.append((clock, step_ms))
 

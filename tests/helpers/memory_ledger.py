@@ -26,6 +26,7 @@ from actors.records import (
     WalletCall,
 )
 from actors.rules import fairness
+from actors.rules.lineage import Lineage
 from actors.transitions import (
     AcknowledgeCall,
     Answer,
@@ -97,6 +98,9 @@ class MemoryLedger(MemoryRequests):
         self.epochs_drawn = 0
         """No table, and so it never goes back."""
         self.flown_ms: dict[Owner, int] = {}
+        self.histories = 1
+        self.cut_reason: str | None = None
+        self.has_moved = self.was_synchronous = False
         self.clock_ms: int | None = None
         """The database's clock, if a test has set it."""
 
@@ -298,7 +302,28 @@ class MemoryLedger(MemoryRequests):
         before_ms, is_superseded = self.heartbeats_ms.get(owner), self._is_superseded(owner)
         if before_ms is not None and not is_superseded:
             self.heartbeats_ms[owner], self.flown_ms[owner] = self.now_ms(), flown_ms
-        return Pulse(database_ms=self.now_ms(), before_ms=before_ms, is_superseded=is_superseded)
+        lineage = Lineage(
+            history_id=str(self.histories),
+            cut_reason=self.cut_reason,
+            has_moved=self.has_moved,
+            was_synchronous=self.was_synchronous,
+        )
+        return Pulse(database_ms=self.now_ms(), before_ms=before_ms, is_superseded=is_superseded, lineage=lineage)
+
+    async def note_cut(self, owner: Owner, history_id: str, reason: str) -> None:
+        await self._cross()
+        if history_id == str(self.histories) and self.cut_reason is None:
+            self.cut_reason = reason
+
+    async def adopt_place(self, history_id: str) -> None:
+        await self._cross()
+        if history_id == str(self.histories):
+            self.has_moved = False
+
+    def restored(self) -> None:
+        """As ``getaway restored`` does: the next history begins."""
+        self.histories += 1
+        self.cut_reason, self.has_moved = None, False
 
     def _is_superseded(self, owner: Owner) -> bool:
         return any(other.node == owner.node and other.epoch > owner.epoch for other in self.heartbeats_ms)

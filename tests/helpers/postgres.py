@@ -26,6 +26,7 @@ TABLES = (
     "rounds",
     "transactions",
     "wallet_actions",
+    "histories",
     "test_clock",
 )
 CLOCK = """

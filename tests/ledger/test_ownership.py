@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import trio
 
-from actors.ports import Pulse, SessionElsewhereError
+from actors.ports import SessionElsewhereError
 from actors.records import CallStatus, Owner
 from actors.transitions import Applied, Rejected, Started
 from tests.helpers import books
@@ -87,14 +87,19 @@ async def test_epochs_grow_across_all_nodes(world):
 
 async def test_only_the_newest_life_beats(world, owner):
     def pulse(at_ms, before_ms, is_superseded=False):
-        return Pulse(database_ms=at_ms, before_ms=before_ms, is_superseded=is_superseded)
+        return (at_ms, before_ms, is_superseded)
 
-    assert await world.ledger.heartbeat(owner, NOON_MS + 1) == pulse(NOON_MS + 1, NOON_MS)
+    async def beat(by, at_ms):
+        pulse = await world.ledger.heartbeat(by, at_ms)
+        assert (pulse.lineage.cut_reason, pulse.lineage.has_moved) == (None, False)
+        return pulse.database_ms, pulse.before_ms, pulse.is_superseded
+
+    assert await beat(owner, NOON_MS + 1) == pulse(NOON_MS + 1, NOON_MS)
     reborn = await world.ledger.register_node(owner.node, NOON_MS + 2)
-    assert await world.ledger.heartbeat(owner, NOON_MS + 3) == pulse(NOON_MS + 3, NOON_MS + 1, is_superseded=True)
-    assert await world.ledger.heartbeat(reborn, NOON_MS + 3) == pulse(NOON_MS + 3, NOON_MS + 2)
-    assert await world.ledger.heartbeat(reborn, NOON_MS + 4) == pulse(NOON_MS + 4, NOON_MS + 3)
-    assert await world.ledger.heartbeat(Owner("never-registered", 1), NOON_MS) == pulse(NOON_MS, None)
+    assert await beat(owner, NOON_MS + 3) == pulse(NOON_MS + 3, NOON_MS + 1, is_superseded=True)
+    assert await beat(reborn, NOON_MS + 3) == pulse(NOON_MS + 3, NOON_MS + 2)
+    assert await beat(reborn, NOON_MS + 4) == pulse(NOON_MS + 4, NOON_MS + 3)
+    assert await beat(Owner("never-registered", 1), NOON_MS) == pulse(NOON_MS, None)
 
 
 async def test_the_client_seed_is_changed_by_the_owner_only(world, owner, other):

@@ -3,6 +3,8 @@
 import json
 from uuid import UUID
 
+import trio
+
 from actors.endings import INTERRUPTED, LATE_START
 from actors.records import CallKind, CallStatus, LiveRound, Owner, RoundStatus, WalletCall
 from actors.round import START_TOLD_MS_MAX
@@ -228,6 +230,7 @@ class Audit:
             "claim_due_calls": self._claim,
             "release_claims": self._release,
             "give_up_claims": self._give_up,
+            "note_cut": self._note_cut,
             "move_session": self._move,
         }.get(method)
         call = getattr(self.ledger, method)
@@ -353,6 +356,18 @@ class Audit:
                 if key in sending:
                     self.broken("what is being sent stays claimed", f"{life.owner} gave up {key} in flight")
         return count
+
+    async def _note_cut(self, life, call, arguments) -> None:
+        """A person comes before long and runs what follows a restore."""
+        self.world.trace.note(f"{life.label} finds that the history was cut")
+        await call(*arguments)
+        self.world.nursery.start_soon(self._restore)
+
+    async def _restore(self) -> None:
+        await trio.sleep(8)
+        if self.ledger.cut_reason is not None:
+            self.world.trace.note("a person has the history restored")
+            self.ledger.restored()
 
     # What leaves for the operators.
 

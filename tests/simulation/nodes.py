@@ -14,6 +14,8 @@ START_AGAIN_S = 1.0
 LEDGER_CALLS = (
     "register_node",
     "heartbeat",
+    "note_cut",
+    "adopt_place",
     "open_session",
     "history",
     "live_round",

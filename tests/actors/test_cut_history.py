@@ -1,0 +1,89 @@
+"""A database that has gone back: bets stop at once and everywhere, until a person has run what follows a restore."""
+
+import trio
+
+from tests.helpers.game import open_game
+
+
+async def started(game, player):
+    player.say("bet", amount_minor=1_000)
+    return await player.until("round_started")
+
+
+def go_back(game, beats_ms=3_000):
+    """The ledger is one that lacks the newest heartbeats."""
+    for owner, beat_ms in game.ledger.heartbeats_ms.items():
+        game.ledger.heartbeats_ms[owner] = beat_ms - beats_ms
+
+
+async def cut(game):
+    go_back(game)
+    with trio.fail_after(5):
+        await game.node.fenced.wait()
+
+
+async def test_older_heartbeats_stop_bets_and_end_the_life(autojump_clock):
+    async with open_game() as game:
+        player = await game.play(200)
+        await cut(game)
+        contact = game.node.services.contact
+        assert (contact.is_ready, contact.must_register, game.observer.is_cut) == (False, True, True)
+        assert game.ledger.cut_reason == "the database lacks 3000 ms of this node's heartbeats"
+        player.say("bet", amount_minor=1_000)
+        assert (await player.until("error"))["code"] == "wallet_unavailable"
+
+
+async def test_a_missing_registration_is_a_cut_and_no_newer_life(autojump_clock):
+    async with open_game() as game:
+        game.ledger.heartbeats_ms.clear()
+        with trio.fail_after(5):
+            await game.node.fenced.wait()
+        assert game.node.services.contact.must_register
+        assert "registration" in game.ledger.cut_reason
+
+
+async def test_another_timeline_is_a_cut_unless_commits_had_waited_for_the_standby(autojump_clock):
+    async with open_game() as game:
+        game.ledger.has_moved = game.ledger.was_synchronous = True
+        player = await game.play(200)
+        await trio.sleep(3)
+        assert (game.ledger.has_moved, game.ledger.cut_reason) == (False, None)
+        await started(game, player)
+        game.ledger.has_moved, game.ledger.was_synchronous = True, False
+        with trio.fail_after(5):
+            await game.node.fenced.wait()
+        assert game.ledger.cut_reason is not None
+
+
+async def test_all_nodes_stop_also_those_that_begin_later(autojump_clock):
+    async with open_game() as game, open_game(name="node-b", ledger=game.ledger) as other:
+        game.ledger.cut_reason = "found by another node"
+        with trio.fail_after(5):
+            await other.node.fenced.wait()
+        async with open_game(name="node-c", ledger=game.ledger) as later:
+            await trio.sleep(5)
+            assert not later.node.services.contact.is_ready
+            assert not later.node.fenced.is_set(), "it waits for the restore"
+            game.ledger.restored()
+            with trio.fail_after(5):
+                await later.node.fenced.wait()
+            assert later.node.services.contact.must_register
+
+
+async def test_a_flight_of_a_cut_history_waits_for_the_restore_and_flies_no_more(autojump_clock):
+    async with open_game() as game:
+        player = await game.play(1_000)
+        await started(game, player)
+        await trio.sleep(2)
+        died = game.ledger.copy_at_death()
+    died.cut_reason = "the database was restored"
+    async with open_game(ledger=died) as halted:
+        await trio.sleep(60)
+        (stored,) = died.rounds.values()
+        assert stored.finished is None, "no orphan is ended"
+        died.restored()
+        await halted.node.fenced.wait()
+    async with open_game(ledger=died) as again:
+        await trio.sleep(20)
+        assert stored.finished.status == "refunded"
+        assert again.node.services.contact.is_ready
