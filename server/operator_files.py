@@ -14,6 +14,7 @@ from server.web.strict_json import parse_object
 
 FORMATS: Final = ("csv", "jsonl")
 FIELDS: Final = ("operator_tx_id", "kind", "amount_minor", "currency")
+OPTIONAL: Final = ("session_id", "operator_player_id")
 BATCH_ROWS: Final = 5_000
 LINE_BYTES_MAX: Final = 65_536
 ID_LENGTH_MAX: Final = 200
@@ -36,6 +37,9 @@ class FileRow:
     kind: str
     amount_minor: int
     currency: str
+    session_id: str = ""
+    operator_player_id: str = ""
+    """They are needed for the refund of a bet that only the operator knows, and else for nothing."""
 
 
 class _BadLineError(Exception):
@@ -151,4 +155,5 @@ def _row(line: int, record: dict[str, object]) -> FileRow:
         raise _BadLineError(line, f"amount_minor must be an integer from 1 to {MINOR_MAX}")
     if not isinstance(currency, str) or len(currency) != 3 or not (currency.isascii() and currency.isupper()):
         raise _BadLineError(line, "currency must be an ISO 4217 code: three capital letters")
-    return FileRow(line, identity, kind, amount_minor, currency)
+    others = (str(record.get(field) or "") for field in OPTIONAL)
+    return FileRow(line, identity, kind, amount_minor, currency, *others)

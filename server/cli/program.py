@@ -29,6 +29,7 @@ from server.cli.problems import (
     complain_unexpected,
 )
 from server.cli.reconcile import reconcile
+from server.cli.restored import restored
 from server.cli.rounds import round_group
 from server.cli.verify import verify
 from server.cli.wallet import wallet_group
@@ -148,3 +149,4 @@ program.add_command(reconcile)
 program.add_command(verify)
 program.add_command(loadtest)
 program.add_command(wallet_group)
+program.add_command(restored)

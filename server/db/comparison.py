@@ -117,7 +117,7 @@ async def load_file(connection: Connection, batches: Iterable[list[FileRow]]) ->
     await connection.execute(_TABLE)
     count = 0
     for batch in batches:
-        records = [astuple(row) for row in batch]
+        records = [astuple(row)[: len(_COLUMNS)] for row in batch]
         await connection.copy_records_to_table("operator_file", records=records, columns=_COLUMNS)
         count += len(records)
     await connection.execute("ANALYZE operator_file")

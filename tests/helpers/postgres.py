@@ -26,6 +26,7 @@ TABLES = (
     "rounds",
     "transactions",
     "wallet_actions",
+    "lost_bets",
     "histories",
     "test_clock",
 )

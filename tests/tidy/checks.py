@@ -39,6 +39,7 @@ CLOCK_OWNERS = (
     "server/app.py",
     "server/cli/operators.py",
     "server/cli/reconcile.py",
+    "server/cli/restored.py",
     "server/loadtest/operator_api.py",
     "server/loadtest/stand_in.py",
     "server/loadtest/worker.py",

@@ -1,0 +1,240 @@
+"""``getaway restored``: what a person runs after the database was restored, before bets are taken again."""
+
+import getpass
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+import click
+
+from actors.rules.wallet_bodies import bet_tx_id, call_body, refund_tx_id
+from server.cli.context import config_option, environ_of, loaded_config
+from server.cli.kinds import IDENTIFIER, Parsed
+from server.cli.output import print_table, time_text
+from server.cli.problems import EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandError
+from server.currencies import format_minor
+
+if TYPE_CHECKING:
+    from server.config import Config
+    from server.db.database import Connection, Database
+    from server.db.restore import Cut, Findings, LostBet, OpenRound
+    from server.vault import Vault
+
+ROWS_MAX: Final = 1_000_000
+"""Of an operator's list, which is held as a whole: a list of what may be lost is short."""
+REFUND_TIMEOUT_MS: Final = 10_000
+
+STATUSES: Final = """\b
+Exit status: 0 done, or nothing to be done, 1 a refund was not acknowledged: run it again,
+2 wrong usage or a bad file, 3 the database.
+"""
+
+
+def _moment(text: str) -> int:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("must be a time like 2026-07-31T12:00:00Z") from None
+    if moment.tzinfo is None:
+        raise ValueError("must name its time zone, as in 2026-07-31T12:00:00Z")
+    return int(moment.astimezone(UTC).timestamp() * 1000)
+
+
+MOMENT: Final = Parsed("time", _moment)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the command was asked for."""
+
+    since_ms: int
+    operator_id: UUID | None
+    operator_file: Path | None
+    by_whom: str
+    does_it: bool
+    stays_stopped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was found and, if it was to be done, what became of the refunds."""
+
+    cut: "Cut"
+    live_total: int
+    live: "list[OpenRound]"
+    findings: "Findings"
+    refused: list[tuple[str, str]]
+
+
+@click.command(epilog=STATUSES)
+@click.option("--since", "since_ms", type=MOMENT, required=True, help="To when the database was restored.")
+@click.option("--operator", "operator_id", type=IDENTIFIER, help="Whose list --operator-file is.")
+@click.option(
+    "--operator-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The operator's own transactions since then. Needs --operator.",
+)
+@click.option("--by", "by_whom", metavar="NAME", help="Who does it. Default: the user's name on this machine.")
+@click.option("--yes", "does_it", is_flag=True, help="Do it. Without: only say what would be done.")
+@click.option("--stay-stopped", "stays_stopped", is_flag=True, help="Refund, and leave bets stopped: more lists come.")
+@config_option
+@click.pass_context
+def restored(context: click.Context, /, **options: Any) -> int:
+    """See to what a restored database has forgotten, then let bets be taken again.
+
+    Rounds that it has as live never fly on: nodes end each by its stored terms, or refund it. Bets in the operator's
+    list that it does not know are refunded (refund-<round id>, sent by this command). What can't be known is listed.
+    The list is that of `getaway reconcile`; for a refund it needs session_id and operator_player_id besides.
+    """
+    given = Given(**options | {"by_whom": options["by_whom"] or getpass.getuser()})
+    if (given.operator_file is None) != (given.operator_id is None):
+        raise click.UsageError("--operator and --operator-file need each other.", context)
+    outcome = _done(loaded_config(context), environ_of(context), given)
+    _print(outcome, given)
+    return EXIT_FAILED if outcome.refused else EXIT_OK
+
+
+def _done(config: "Config", environ: Mapping[str, str], given: Given) -> Outcome:
+    from server.cli.stores import run_on_books  # noqa: PLC0415 - a database, only when it is needed
+    from server.db import restore  # noqa: PLC0415
+    from server.db.restore import Findings  # noqa: PLC0415
+    from server.operator_files import OperatorFileError, read_batches  # noqa: PLC0415
+
+    rows = []
+    try:
+        if given.operator_file is not None:
+            with closing(read_batches(given.operator_file)) as batches:
+                for batch in batches:
+                    rows += batch
+                    if len(rows) > ROWS_MAX:
+                        raise CommandError(f"the list has more than {ROWS_MAX} rows: only those since then", EXIT_USAGE)
+    except OperatorFileError as error:
+        raise CommandError(str(error), EXIT_USAGE) from None
+
+    async def look(connection: "Connection") -> "tuple[Cut, int, list[OpenRound], Findings]":
+        total, live = await restore.live_rounds(connection)
+        findings = Findings((), ())
+        if given.operator_id is not None:
+            findings = await restore.compare(connection, given.operator_id, rows, given.since_ms)
+        return await restore.read_cut(connection), total, live, findings
+
+    async def work(database: "Database", vault: "Vault") -> Outcome:
+        cut, total, live, findings = await database.in_snapshot(look)
+        refused: list[tuple[str, str]] = []
+        if given.does_it:
+            if given.operator_id is not None:
+                refused = await _refund(config, database, vault, given, findings.bets)
+            if not given.stays_stopped and not refused:
+                await database.in_transaction(
+                    lambda connection: restore.begin_history(connection, given.by_whom, given.since_ms)
+                )
+        return Outcome(cut, total, live, findings, refused)
+
+    return run_on_books(config, environ, work)
+
+
+async def _refund(
+    config: "Config", database: "Database", vault: "Vault", given: Given, bets: "tuple[LostBet, ...]"
+) -> list[tuple[str, str]]:
+    """Note all, then send each: the same bytes however often. Those that were not acknowledged, and why."""
+    import time  # noqa: PLC0415
+
+    from actors.clock import ServerClock  # noqa: PLC0415
+    from actors.ports import Acknowledged  # noqa: PLC0415
+    from actors.records import CallKind, WalletCall  # noqa: PLC0415
+    from server.db import restore  # noqa: PLC0415
+    from server.db.operators import PostgresOperatorStore  # noqa: PLC0415
+    from server.settings import gateway_settings  # noqa: PLC0415
+    from server.wallet_gateway import HttpWalletGateway  # noqa: PLC0415
+
+    operator_id = given.operator_id
+    assert operator_id is not None, "a list is an operator's"
+    operators = await PostgresOperatorStore(database, vault).load_operators()
+    operator = next((each for each in operators if each.operator_id == operator_id), None)
+    if operator is None:
+        raise CommandError(f"there is no operator {operator_id}")
+    bodies = [(bet, _body(bet)) for bet in bets]
+    await database.in_transaction(lambda connection: restore.note_bets(connection, operator_id, bodies, given.by_whom))
+    todo = await database.run(lambda connection: restore.unsent(connection, operator_id, bets))
+    amounts = {bet.round_id: bet.amount_minor for bet in bets}
+    refused: list[tuple[str, str]] = []
+    clock = ServerClock(time.time() * 1000)
+    with HttpWalletGateway(gateway_settings(config), clock) as gateway:
+        for round_id, session_id, body in todo:
+            call = WalletCall(
+                operator_id=operator_id,
+                session_id=session_id,
+                round_id=round_id,
+                operator_tx_id=refund_tx_id(round_id),
+                kind=CallKind.REFUND,
+                amount_minor=amounts[round_id],
+                body=body,
+                position=0,
+                attempts=0,
+                created_at_ms=clock.now_ms(),
+                next_attempt_at_ms=clock.now_ms(),
+            )
+            answer = await gateway.send(operator, call, REFUND_TIMEOUT_MS)
+            error = None if isinstance(answer, Acknowledged) else answer.detail
+            noted = restore.Told(operator_id, round_id, answer.sends, error)
+            await database.run(partial(restore.note_answer, noted=noted))
+            if error is not None:
+                refused.append((call.operator_tx_id, error))
+    return refused
+
+
+def _body(bet: "LostBet") -> bytes:
+    return call_body(
+        operator_tx_id=refund_tx_id(bet.round_id),
+        operator_player_id=bet.operator_player_id,
+        session_id=bet.session_id,
+        round_id=bet.round_id,
+        currency=bet.currency,
+        amount_minor=bet.amount_minor,
+        bet_tx_id=bet_tx_id(bet.round_id),
+    )
+
+
+def _print(outcome: Outcome, given: Given) -> None:
+    if outcome.cut.reason is None:
+        click.echo("no node has found that the history was cut")
+    else:
+        click.echo(f"bets stopped at {time_text(outcome.cut.at_ms)} by {outcome.cut.by}: {outcome.cut.reason}")
+    click.echo(f"\nlive rounds, which nodes end or refund: {outcome.live_total}")
+    if outcome.live:
+        rows = [(str(r.round_id), r.status, format_minor(r.amount_minor, r.currency)) for r in outcome.live]
+        print_table(("round", "status", "stake"), rows)
+    bets = outcome.findings.bets
+    click.echo(f"\nbets that are refunded, because only the operator knows them: {len(bets)}")
+    if bets:
+        errors = dict(outcome.refused)
+        done = "acknowledged" if given.does_it else "to be sent"
+        rows = [
+            (
+                refund_tx_id(b.round_id),
+                format_minor(b.amount_minor, b.currency),
+                errors.get(refund_tx_id(b.round_id), done),
+            )
+            for b in bets
+        ]
+        print_table(("refund", "amount", "state"), rows)
+    click.echo(f"\nfor a person to see to: {len(outcome.findings.unknown)}")
+    if outcome.findings.unknown:
+        print_table(
+            ("line", "transaction", "why"), [(str(u.line), u.operator_tx_id, u.why) for u in outcome.findings.unknown]
+        )
+    click.echo()
+    if not given.does_it:
+        click.echo("nothing was done: add --yes")
+    elif outcome.refused:
+        click.echo("bets stay stopped until all refunds are acknowledged: run this again")
+    elif given.stays_stopped:
+        click.echo("bets stay stopped, as asked")
+    else:
+        click.echo("a new history has begun: nodes register anew and take bets again")

@@ -1,0 +1,88 @@
+"""What an operator's list tells after a restore: which bets are refunded, and what is left to a person."""
+
+from uuid import UUID
+
+import pytest
+
+from server.db import restore
+from server.operator_files import FileRow
+from tests.helpers.books import NOON_MS
+
+ROUND = UUID(int=(NOON_MS + 5) << 80 | 7 << 76 | 0b10 << 62 | 1)
+OLD = UUID(int=(NOON_MS - 1) << 80 | 7 << 76 | 0b10 << 62 | 1)
+SESSION = str(UUID(int=9))
+
+
+def row(tx_id, kind="bet", session_id=SESSION, player_id="player-1"):
+    return FileRow(1, tx_id, kind, 100, "USD", session_id, player_id)
+
+
+@pytest.fixture
+def compare(database, world):
+    async def run(*rows, operator=None):
+        operator = operator or await world.add_operator()
+        return await database.run(lambda connection: restore.compare(connection, operator.operator_id, rows, NOON_MS))
+
+    return run
+
+
+async def test_a_bet_that_only_the_operator_knows_is_refunded(compare):
+    found = await compare(row(f"bet-{ROUND}"))
+    assert [(bet.round_id, str(bet.session_id), bet.amount_minor) for bet in found.bets] == [(ROUND, SESSION, 100)]
+    assert found.unknown == ()
+
+
+async def test_what_both_know_is_left_alone(compare, rounds):
+    known = [row(f"bet-{rounds.won.round_id}"), row(f"win-{rounds.won.round_id}", "win")]
+    assert await compare(*known, operator=rounds.operator) == restore.Findings((), ())
+
+
+async def test_a_bet_whose_refund_is_booked_has_its_money(compare):
+    assert await compare(row(f"bet-{ROUND}"), row(f"refund-{ROUND}", "refund")) == restore.Findings((), ())
+
+
+@pytest.mark.parametrize(
+    ("rows", "why"),
+    [
+        ([row(f"bet-{ROUND}"), row(f"win-{ROUND}", "win")], "its win is booked"),
+        ([row(f"bet-{OLD}")], "made before --since"),
+        ([row(f"bet-{ROUND}", session_id="")], "lacks its session_id"),
+        ([row(f"bet-{ROUND}", player_id="")], "lacks its session_id or operator_player_id"),
+        ([row("bet-of-another-game")], "no transaction id of ours"),
+        ([row(f"win-{ROUND}", "bet")], "no transaction id of ours"),
+    ],
+)
+async def test_what_cannot_be_known_is_left_to_a_person(compare, rows, why):
+    found = await compare(*rows)
+    assert found.bets == ()
+    assert [why in unknown.why for unknown in found.unknown] == [True]
+
+
+async def test_a_win_of_a_round_that_ends_otherwise_is_named(compare, rounds):
+    found = await compare(row(f"win-{rounds.flying.round_id}", "win"), operator=rounds.operator)
+    assert [unknown.operator_tx_id for unknown in found.unknown] == [f"win-{rounds.flying.round_id}"]
+
+
+async def test_a_refund_is_noted_once_and_keeps_its_bytes(database, world, compare):
+    operator = await world.add_operator()
+    (bet,) = (await compare(row(f"bet-{ROUND}"), operator=operator)).bets
+    for body in (b"first", b"second"):
+        await database.run(lambda c, body=body: restore.note_bets(c, operator.operator_id, [(bet, body)], "me"))
+    told = [
+        restore.Told(operator.operator_id, ROUND, 2, "no answer"),
+        restore.Told(operator.operator_id, ROUND, 1, None),
+    ]
+    for noted, left in zip(told, ([(ROUND, UUID(SESSION), b"first")], []), strict=True):
+        await database.run(lambda c, noted=noted: restore.note_answer(c, noted))
+        assert await database.run(lambda c: restore.unsent(c, operator.operator_id, [bet])) == left
+
+
+async def test_the_next_history_begins_whole(database, world, owner):
+    lineage = (await world.ledger.heartbeat(owner, NOON_MS)).lineage
+    await world.ledger.note_cut(owner, lineage.history_id, "restored")
+    await database.in_transaction(lambda connection: restore.begin_history(connection, "me", NOON_MS))
+    after = (await world.ledger.heartbeat(owner, NOON_MS)).lineage
+    assert after.history_id != lineage.history_id
+    assert (after.cut_reason, after.has_moved) == (None, False)
+    cut = await database.run(restore.read_cut)
+    assert cut == restore.Cut(None, None, None)

@@ -1,0 +1,95 @@
+"""The database goes back under a running server: bets stop, and a person has what was lost refunded."""
+
+import csv
+import time
+
+import pytest
+import trio
+
+from tests.e2e.casino import LAUNCH
+from tests.e2e.house import open_house
+
+SINCE = "2026-01-01T00:00:00Z"
+LOSE_ROUND = """
+SET session_replication_role = replica;
+DELETE FROM transactions WHERE round_id = '{0}';
+DELETE FROM rounds WHERE round_id = '{0}';
+UPDATE nodes SET heartbeat_at_ms = heartbeat_at_ms - 60000;
+"""
+
+
+@pytest.fixture
+def house(postgres, tmp_path):
+    with open_house(postgres, tmp_path) as house:
+        yield house
+
+
+async def in_thread(function, *arguments):
+    return await trio.to_thread.run_sync(function, *arguments)
+
+
+async def until(condition, seconds=20):
+    with trio.fail_after(seconds):
+        while not await in_thread(condition):
+            await trio.sleep(0.05)
+
+
+def listed(house, path):
+    """What the operator's books have, as it exports them."""
+    with path.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["operator_tx_id", "kind", "amount_minor", "currency", "session_id", "operator_player_id"])
+        for call in house.wallet.calls:
+            body = call.body
+            rows.writerow(
+                [
+                    call.tx_id,
+                    call.kind,
+                    body["amount_minor"],
+                    body["currency"],
+                    body["session_id"],
+                    body["operator_player_id"],
+                ]
+            )
+    return str(path)
+
+
+def restore(house, path, *options):
+    operator = ("--operator", house.operator.operator_id, "--operator-file", path)
+    done = house.server.getaway("restored", "--since", SINCE, *operator, *options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+async def test_bets_stop_until_what_was_lost_is_refunded(postgres, house, tmp_path):
+    session = await in_thread(house.operator.session)
+    async with house.playing(session) as player:
+        started = await player.bet(1000)
+        ended = await player.until("round_ended")
+        assert ended["result"] == "crash"
+    round_id = started["round_id"]
+    await in_thread(
+        lambda: postgres.execute(LOSE_ROUND.format(round_id), url=house.server.environ["GETAWAY_DATABASE_URL"])
+    )
+    cut_at = time.monotonic()
+    await until(lambda: not house.server.is_ready())
+    assert time.monotonic() - cut_at < 5
+    answer = await in_thread(
+        lambda: house.operator.request("POST", LAUNCH, house.operator.launch_body(house.operator.new_player_id()))
+    )
+    assert answer.status == 503
+    path = await in_thread(listed, house, tmp_path / "theirs.csv")
+    told = await in_thread(restore, house, path)
+    assert f"refund-{round_id}" in told and "nothing was done" in told
+    assert house.wallet.calls_of(f"refund-{round_id}") == []
+    await trio.sleep(3)
+    assert not await in_thread(house.server.is_ready), "the node that has registered anew is stopped, too"
+    told = await in_thread(restore, house, path, "--yes")
+    assert "acknowledged" in told and "a new history has begun" in told
+    (refund,) = house.wallet.calls_of(f"refund-{round_id}")
+    assert (refund.status, refund.body["amount_minor"], refund.body["bet_tx_id"]) == (200, 1000, f"bet-{round_id}")
+    await until(house.server.is_ready)
+    assert await in_thread(house.operator.session) is not None
+    told = await in_thread(restore, house, await in_thread(listed, house, tmp_path / "again.csv"), "--yes")
+    assert "because only the operator knows them: 0" in told
+    assert len(house.wallet.calls_of(f"refund-{round_id}")) == 1
