@@ -22,11 +22,10 @@ class SendBet:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Deliver:
-    """Send a claimed win or refund once, and call ``ended`` then. ``is_trial``: its operator's breaker is open."""
+    """Send a claimed win or refund once, and call ``ended`` then, with whether it was tried at all."""
 
     call: WalletCall
-    is_trial: bool
-    ended: Callable[[], None]
+    ended: Callable[[bool], None]
 
 
 @dataclass(frozen=True, slots=True)

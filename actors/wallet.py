@@ -65,10 +65,12 @@ class WalletActor(Actor[SendBet | Deliver]):
                 case SendBet() as bet:
                     bet.reply.answer(await self.send_bet(bet.call))
                 case Deliver() as delivery:
+                    is_tried = self._lane.permits
                     try:
-                        await self._deliver(delivery.call, was_trial=delivery.is_trial)
+                        if is_tried:
+                            await self._deliver(delivery.call)
                     finally:
-                        delivery.ended()
+                        delivery.ended(is_tried)
 
     async def send_bet(self, call: WalletCall) -> WalletAnswer:
         """Within the bet's deadline, the wait for a place among the operator's bets included. In the wallet's turn."""
@@ -105,11 +107,11 @@ class WalletActor(Actor[SendBet | Deliver]):
         self._lane.note(call.kind, answer, was_trial=was_trial)
         return answer
 
-    async def _deliver(self, call: WalletCall, *, was_trial: bool) -> None:
+    async def _deliver(self, call: WalletCall) -> None:
         settings = self._services.settings
         if self._services.clock.now_ms() + settings.delivery_timeout_ms > call.next_attempt_at_ms:
             return  # It waited too long here: its claim could end while it is sent, and another node send it, too.
-        answer = await self._attempt(call, settings.delivery_timeout_ms, was_trial=was_trial)
+        answer = await self._attempt(call, settings.delivery_timeout_ms, was_trial=self._lane.begin())
         attempts = call.attempts + answer.sends
         if isinstance(answer, Acknowledged):
             await commit_until_known(self._services, self._acknowledged(call, attempts, answer.balance_minor))
@@ -290,15 +292,17 @@ class WalletDesk:
         if is_new:
             self._run(wallet)
         try:
-            wallet.tell(Deliver(call, lane.begin(), partial(self._delivered, lane, call)))
+            wallet.tell(Deliver(call, partial(self._delivered, lane, call)))
         except ActorError:
             log.warning("a wallet was too busy for a delivery")
             lane.release(call)
             return False
         return True
 
-    def _delivered(self, lane: Lane, call: WalletCall) -> None:
+    def _delivered(self, lane: Lane, call: WalletCall, is_tried: bool) -> None:
         lane.release(call)
+        if not is_tried:  # the breaker has opened while it waited for its turn: its claim is of no use
+            self.has_unsent_claims = True
         if lane.wants_more:
             self._due(lane.operator_id)
 

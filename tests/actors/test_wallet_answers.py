@@ -1,6 +1,7 @@
 """What becomes of calls that were not sent, not heard of, or acknowledged without a balance."""
 
 import logging
+from dataclasses import replace
 
 import pytest
 import trio
@@ -115,6 +116,31 @@ async def test_a_bet_that_waited_for_its_turn_is_not_sent_if_the_breaker_opened_
         assert len(game.wallet.sent(CallKind.BET)) == 1
         second = game.ledger.calls[f"bet-{ends[1]['round_id']}"]
         assert (second.status, second.call.attempts) == (CallStatus.DECLINED, 0)
+
+
+async def test_a_win_that_waited_for_its_turn_is_not_sent_if_the_breaker_opened_meanwhile(autojump_clock):
+    """Its claim is given up, so that it comes as soon as the breaker lets it."""
+    async with open_game(settings=settings(breaker_failures_max=1, courier_poll_ms=200)) as game:
+        player = await game.play(300, 300)
+        game.wallet.script[CallKind.WIN].append(Unclear("the wallet answered 500"))
+        player.say("bet", amount_minor=1_000, auto_cashout=1.1)
+        await player.until("round_ended")
+        await trio.sleep(0.01)
+        win, desk = only(game, CallKind.WIN), game.node.desk
+        lane = desk.lanes.of(OPERATOR_ID)
+        assert lane.note(CallKind.BET, Acknowledged(5), was_trial=False) is None
+        game.wallet.delay_s = 2
+        game.wallet.script[CallKind.BET].append(Unclear("the wallet answered 500"))
+        sent = len(game.wallet.sent(CallKind.WIN))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(desk.send_bet, replace(only(game, CallKind.BET).call, position=99))
+            await wait_all_tasks_blocked()
+            assert desk.hand_over(replace(win.call, next_attempt_at_ms=game.clock.now_ms() + 20_000))
+        await trio.sleep(0.1)
+        assert len(game.wallet.sent(CallKind.WIN)) == sent, "the bet has opened the breaker"
+        assert not lane.is_busy
+        await trio.sleep(10)
+        assert win.status is CallStatus.ACKNOWLEDGED, "claims last for 20 s"
 
 
 @pytest.mark.parametrize("trouble", [trio.TooSlowError(), ActorStoppedError("wallet")])

@@ -16,6 +16,12 @@ WALLET_KINDS = (
     "truncated body",
     "delivered twice",
     "slow wallet",
+    "no connection",
+    "hangs up",
+    "hangs up, then refuses",
+    "answers twice differently",
+    "untold balance",
+    "retry after",
 )
 LEDGER_KINDS = ("slow ledger", "ledger answer lost", "ledger refuses once")
 REFUSALS = (400, 401, 403, 404, 409, 410, 422)

@@ -56,6 +56,7 @@ class Audit:
         self.ledger = world.ledger
         self.broken = world.broken
         self.cashouts_ms: dict[UUID, list[int]] = {}
+        self._early: dict[UUID, list[int]] = {}
         self.flown_by: dict[UUID, Owner] = {}
         self.began_ms: dict[UUID, int] = {}
         """When flights truly began."""
@@ -149,7 +150,11 @@ class Audit:
             self.broken("no flight before the stake is taken", f"round {start.round_id} flies, its bet: {entry}")
         self.flown_by.setdefault(start.round_id, start.owner)
         stored_ms = self.ledger.rounds[start.round_id].live.started_at_ms
-        self.began_ms.setdefault(start.round_id, life.true_of(life.clock.steady_of(stored_ms)))
+        began_ms = life.clock.steady_of(stored_ms)
+        for received_ms in self._early.pop(start.round_id, ()):
+            if received_ms >= began_ms:
+                self.cashouts_ms.setdefault(start.round_id, []).append(received_ms - began_ms)
+        self.began_ms.setdefault(start.round_id, life.true_of(began_ms))
         if abs(stored_ms - self.began_ms[start.round_id]) > DOUBT_MS_MAX:
             self.broken("starts are stored in the database's time", f"{start.round_id} began at {stored_ms}")
 
@@ -371,6 +376,13 @@ class Audit:
 
     # What leaves for the operators.
 
+    def begins(self, life, call: WalletCall) -> None:
+        """A call that begins while its operator's breaker is open is the trial that was begun just now."""
+        breaker = life.node.desk.lanes.of(call.operator_id)._breaker if life.node is not None else None
+        now_ms = life.clock.steady_ms()
+        if breaker is not None and breaker.is_open and breaker.trial_at_ms != now_ms + breaker.open_ms:
+            self.broken("an open breaker lets a trial through, no more", f"{call.operator_tx_id} is sent at {now_ms}")
+
     def sends(self, life, call: WalletCall) -> None:
         self.world.trace.note(f"{life.label} sends {call.operator_tx_id}")
         if self.world.was_cut:
@@ -401,7 +413,10 @@ class Audit:
 
     def cashes_out(self, life, round_id: UUID, received_ms: int) -> None:
         stored = self.ledger.rounds.get(round_id)
-        if stored is None or stored.live.started_at_ms is None:
+        if stored is None:
+            return
+        if stored.live.started_at_ms is None:  # its start may be on its way to the ledger, and earlier than this
+            self._early.setdefault(round_id, []).append(received_ms)
             return
         flight = life.flight_of(stored.live)
         began_ms = life.clock.steady_of(stored.live.started_at_ms) if flight is None else flight.started_at_ms

@@ -20,6 +20,9 @@ MISHAPS = (
     "pause at a move and replace",
     "pause at a move and replace",
     "pause at a move and replace",
+    "pause at a send",
+    "pause at a bet's commit and replace",
+    "pause at a bet's commit and replace",
     "no commits, then a kill",
     "drain",
     "ledger away",
@@ -156,6 +159,12 @@ class Mishaps:
             case "pause at a commit" | "pause at a commit and replace":
                 life.pauses_at = rng.choice(COMMITS)
                 world.nursery.start_soon(self._go_on_after_pause, life, kind.endswith("replace"))
+            case "pause at a bet's commit and replace":
+                life.pauses_at = "PlaceBet"
+                world.nursery.start_soon(self._go_on_after_pause, life, True)
+            case "pause at a send":
+                life.pauses_at = "send"
+                world.nursery.start_soon(self._go_on_after_pause, life, rng.random() < 0.5)
             case "kill and pause the heirs":
                 world.faults.count("crash")
                 life.kill("is killed")

@@ -4,11 +4,13 @@ import trio
 
 from actors.clock import ServerClock
 from actors.node import Node, Ports, open_node
-from actors.ports import LedgerUnavailableError, Unclear
+from actors.ports import LedgerUnavailableError
 from actors.records import LiveRound, Operator, Owner, WalletCall
+from server.wallet_gateway import HttpWalletGateway, WalletGatewaySettings
 from tests.helpers.game import NOON_MS
 from tests.helpers.memory_ledger import MemoryLedger
 from tests.simulation.failures import FailingPort, Failures, InjectedError
+from tests.simulation.wallets import Wire
 
 START_AGAIN_S = 1.0
 LEDGER_CALLS = (
@@ -233,25 +235,26 @@ for _method in LEDGER_CALLS:
 
 
 class GatewayPort:
-    """A life's way to the wallets, in place of the HTTP gateway."""
+    """A life's way to the wallets: the real gateway, which repeats and judges, over simulated connections."""
 
     def __init__(self, life: Life) -> None:
         self._life = life
+        self._wire = Wire(life)
+        self._gateway = HttpWalletGateway(WalletGatewaySettings(), life.clock, transport=self._wire)
 
     async def send(self, operator: Operator, call: WalletCall, timeout_ms: int):
         life, world = self._life, self._life.world
+        world.audit.begins(life, call)
         await life.gate()
         fails_after = life.failures.before("gateway")
         world.audit.sends(life, call)
-        slot = world.network.post(call)
+        self._wire.due[call.operator_tx_id] = trio.current_time() + timeout_ms / 1000
         try:
-            with trio.move_on_after(timeout_ms / 1000):
-                await slot.event.wait()
+            answer = await self._gateway.send(operator, call, timeout_ms)
         finally:
             world.audit.sent(life, call)
         await life.gate()
         if fails_after:
             life.failures.strike("gateway")
-        answer = slot.answer or Unclear("no answer in time")
         world.trace.mark(f"{life.label} hears {answer} of {call.operator_tx_id}")
         return answer

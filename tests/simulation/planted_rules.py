@@ -80,8 +80,14 @@ def _unfenced(kind: str):
             )
             if stored is not None and stored.owner is not None:
                 owner, stored.owner = stored.owner, transition.owner
+                record = getattr(stored, "record", None)
+                if record is not None:  # an opening draws a new promise, which fences a bet by itself
+                    stored.record = replace(record, next=transition.round.commitment)
                 answer = real(self, transition)
-                stored.owner = owner if isinstance(answer, Rejected) else transition.owner
+                if isinstance(answer, Rejected):
+                    stored.owner = owner
+                    if record is not None:
+                        stored.record = record
                 return answer
         return real(self, transition)
 

@@ -42,6 +42,8 @@ PROMISES = frozenset(
 )
 """What holds also after the database has gone back."""
 CALLS = frozenset({"same id, same bytes", "never win and refund", "a win belongs to a taken bet", "one id a call"})
+CROWDED_SHARE = 0.08
+"""Worlds in which all players are at one operator, and their bets wait for each other."""
 LONG_SHARE = 0.005
 """Worlds in which an operator is gone for hours."""
 
@@ -110,14 +112,15 @@ class World:
         return random.Random(f"{self.seed} {purpose}")
 
     def _populate(self, rng: random.Random) -> None:
-        for number in range(1, rng.randint(1, 3) + 1):
+        is_crowded = self.settings.operator_bets_max == 1
+        for number in range(1, 2 if is_crowded else rng.randint(1, 3) + 1):
             record = operator(
                 operator_id=UUID(int=number), name=f"casino-{number}", max_win_multiplier=rng.choice((2, 10, 20))
             )
             self.ledger.operators.append(record)
             self.books[record.operator_id] = OperatorBook(self, record)
         books = list(self.books.values())
-        players = 1 if self.is_long else rng.choice((1, 1, 2, 2, 3))
+        players = 1 if self.is_long else 4 if is_crowded else rng.choice((1, 1, 2, 2, 3))
         for number in range(players):
             self.browsers.append(Browser(self, number, books[number % len(books)]))
 
@@ -213,6 +216,7 @@ class FailureObserver(CountingObserver):
 
 def settings_of(rng: random.Random, *, is_long: bool) -> GameSettings:
     """Production's rules with longer polls: a world that waits should cost nothing."""
+    is_crowded = rng.random() < CROWDED_SHARE
     usual = GameSettings(
         bet_limits={"USD": LIMITS},
         growth_rate_per_ms=rng.choice((Decimal("0.00006"), Decimal("0.0002"))),
@@ -224,6 +228,8 @@ def settings_of(rng: random.Random, *, is_long: bool) -> GameSettings:
         operators_age_ms_max=300_000,
         session_linger_ms=rng.choice((3_000, 30_000)),
         drain_ms_max=rng.choice((1_000, 8_000)),
+        operator_bets_max=1 if is_crowded else 64,
+        breaker_failures_max=1 if is_crowded else 8,
     )
     if not is_long:
         return usual
