@@ -215,3 +215,17 @@ async def test_one_that_has_failed_does_not_fly_on_when_its_player_comes_back(au
         assert welcome["round"] is None
         (stored,) = game.ledger.rounds.values()
         assert stored.finished.status.value == "refunded"
+
+
+async def test_a_failed_flight_is_judged_by_the_moment_of_its_failure(autojump_clock):
+    """However late its end can be stored: its player could not cash out any more."""
+    async with open_game() as game:
+        player = await game.play(400)
+        player.say("bet", amount_minor=1_000)
+        await player.until("round_started")
+        game.ledger.unavailable = True
+        running(game).fail(RuntimeError("lost"))
+        await trio.sleep(60)
+        game.ledger.unavailable = False
+        ended = await player.until("round_ended")
+        assert (ended["status"], ended["reason"], ended["crash_point"]) == ("refunded", "interrupted", 4)

@@ -267,17 +267,6 @@ def _failed_untold():
     return [(Lobby, "_tell_end", tell)]
 
 
-@BUGS.named("a failed round counts until its end is asked for")
-def _failed_judged_late():
-    real = Lobby._end_failed_round
-
-    async def end(self, actor):
-        await trio.sleep(5)
-        await real(self, actor)
-
-    return [(Lobby, "_end_failed_round", end)]
-
-
 @BUGS.named("a busy change counts as rejected")
 def _busy_rejected():
     def note_busy(self, waiting):
@@ -285,15 +274,6 @@ def _busy_rejected():
         waiting.reply.answer(Rejected())
 
     return [(LedgerActor, "_note_busy", note_busy)]
-
-
-@BUGS.named("what comes behind a busy change goes before it")
-def _busy_overtaken():
-    def take_group(self):
-        group, self._left_over = list(self._left_over), type(self._left_over)()
-        return group
-
-    return [(LedgerActor, "_take_group", take_group)]
 
 
 @BUGS.named("a cash-out of an old round takes the live one")

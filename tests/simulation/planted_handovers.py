@@ -2,7 +2,6 @@
 
 from unittest import mock
 
-from actors.flights import FlightMemory
 from actors.lobby import Lobby
 from actors.records import RoundStatus
 from actors.round import RoundActor
@@ -69,14 +68,6 @@ def _starts_anew():
         return flies
 
     return [(RoundActor, "_takeoff", takeoff)]
-
-
-@BUGS.named("a flight that was given away is not taken back from the dead")
-def _not_taken_back():
-    def contradicts(self, live):
-        return live.round_id in self._ended or any(gone == live.round_id for gone, _ in self._gone.values())
-
-    return [(FlightMemory, "contradicts", contradicts)]
 
 
 @BUGS.named("a session is given to the dead")
