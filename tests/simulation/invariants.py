@@ -6,6 +6,7 @@ from uuid import UUID
 import trio
 
 from actors.endings import INTERRUPTED, LATE_START
+from actors.metronome import BEATS_MAX
 from actors.records import CallKind, CallStatus, LiveRound, Owner, RoundStatus, WalletCall
 from actors.round import START_TOLD_MS_MAX
 from actors.rules import fairness
@@ -70,12 +71,19 @@ class Audit:
         self.ends: dict[UUID, object] = {}
         self.lost_ms: dict[UUID, int] = {}
         """When the actors of these rounds failed while they waited."""
+        self.starts_asked_at: dict[tuple[UUID, int], float] = {}
         self.seen_flying: set[UUID] = set()
         """Flights that a player was shown."""
         self._bytes: dict[str, bytes] = {}
         self._sending: dict[tuple[str, UUID], str] = {}
 
     # Commits.
+
+    def asks(self, transitions) -> None:
+        """A node is about to ask the ledger for these, who knows how long it takes."""
+        for each in transitions:
+            if isinstance(each, StartRound):
+                self.starts_asked_at.setdefault((each.round_id, each.started_at_ms), trio.current_time())
 
     async def commit(self, life, transitions) -> list:
         if self.world.was_cut:
@@ -422,15 +430,14 @@ class Audit:
         began_ms = life.clock.steady_of(stored.live.started_at_ms) if flight is None else flight.started_at_ms
         self.cashouts_ms.setdefault(round_id, []).append(received_ms - began_ms)
 
-    def shown(self, label: str, book, player: str, frame: dict, now_ms: int) -> None:
+    def shown(self, label: str, book, player: str, frame: dict) -> None:
         kind = frame["type"]
         self.world.trace.note(f"{label} sees {kind} {frame.get('round_id', frame.get('code', ''))}")
         if self.world.was_cut:
             return
         if kind == "round_started":
             self._shown_start(book, frame)
-            if now_ms - frame["started_at"] > START_TOLD_MS_MAX:
-                self.broken("no flight begins in the past", f"{frame['round_id']} was first told {now_ms}: {frame}")
+            self._judge_telling(frame)
         elif kind == "round_ended":
             self._shown_end(frame)
         elif kind in {"welcome", "history"}:
@@ -440,6 +447,13 @@ class Audit:
                 self._shown_start(book, frame["round"])
         if "balance_minor" in frame and frame["balance_minor"] not in book.answered[player]:
             self.broken("a shown balance was the operator's", f"{label} sees {json.dumps(frame)}")
+
+    def _judge_telling(self, frame: dict) -> None:
+        """By true time, from when the start was first asked for: a flight begins at most a beat later than that."""
+        asked_at = self.starts_asked_at[UUID(frame["round_id"]), frame["started_at"]]
+        late_ms = 1000 * (trio.current_time() - asked_at) - self.world.settings.tick_ms / BEATS_MAX
+        if late_ms > START_TOLD_MS_MAX:
+            self.broken("no flight begins in the past", f"{frame['round_id']} was told {late_ms:.0f} ms late: {frame}")
 
     def _shown_start(self, book, frame: dict) -> None:
         stored = self.ledger.rounds[UUID(frame["round_id"])]

@@ -193,6 +193,7 @@ class LedgerPort:
         self._life = life
 
     async def commit(self, transitions):
+        self._life.world.audit.asks(transitions)
         return await self._cross("commit", list(transitions))
 
     async def _cross(self, method: str, *arguments):

@@ -40,8 +40,7 @@ class Connection:
         if self.closed or self.life.dead:
             return
         for shown in map(json.loads, frames):
-            now_ms = self.life.clock.now_ms()
-            self.browser.world.audit.shown(self.browser.name, self.browser.book, self.browser.name, shown, now_ms)
+            self.browser.world.audit.shown(self.browser.name, self.browser.book, self.browser.name, shown)
             self.sheet.sees(shown, binds=self.browser.is_owned_by(self.life))
             self.frames.append(shown)
         if self.stalled and len(self.frames) > UNREAD_MAX:
