@@ -143,6 +143,16 @@ OPERATOR: Final = RowKind(
 )
 """Whom we serve, where its wallet is, and on which terms. ``currencies`` has each name with its limits, in order."""
 
+ACTION: Final = RowKind(
+    "wallet-action", "operator_id operator_tx_id action by_whom reason at_ms status_before status_after"
+)
+"""What a person did about a call: a resolved one may be missing in the operator's books."""
+
+LOST_BET: Final = RowKind(
+    "lost-bet", "operator_id round_id session_id operator_player_id currency amount_minor body noted_by"
+)
+"""A refund that `getaway restored` sends, byte for byte."""
+
 MARK: Final = RowKind("master-key-mark", "-")
 """Covers nothing: it is the same wherever the master key is."""
 
@@ -168,6 +178,14 @@ class RowMacs:
             raise RowMacError(f"it has no {kind.name} code: it was not written by this server")
         if not hmac.compare_digest(mac, self.of_row(kind, row)):
             raise RowMacError(f"its {kind.name} code is not the one of these values")
+
+    def problem(self, kind: RowKind, row: Any, mac: bytes | None) -> str | None:  # noqa: ANN401 - as above
+        """What ``check`` complains of; ``None`` if all is well."""
+        try:
+            self.check(kind, row, mac)
+        except RowMacError as error:
+            return str(error)
+        return None
 
     @property
     def mark(self) -> bytes:

@@ -29,6 +29,8 @@ class UndeliveredCall:
     created_at_ms: int
     next_attempt_at_ms: int
     last_error: str | None
+    problem: str | None = None
+    """Why it is no call of ours; nobody sends it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,8 @@ class ActionRecord:
     at_ms: int
     status_before: CallStatus
     status_after: CallStatus
+    problem: str | None = None
+    """Why it was not recorded by this program: nothing goes by it."""
 
 
 class ActionRefusedError(Exception):

@@ -183,7 +183,9 @@ def _found(config: "Config", environ: Mapping[str, str], given: Given, spool: IO
         checks += await written.check_written(connection, scope, operators, vault)
         compared = None
         if path is not None and operator_id is not None:
-            compared = await comparison.compare(connection, operator_id, scope, lambda found: _keep(found, spool))
+            compared = await comparison.compare(
+                connection, operator_id, scope, vault.macs, lambda found: _keep(found, spool)
+            )
         parked = await reconcile.parked_calls(connection, scope)
         return Outcome(
             await reconcile.counted(connection, scope),

@@ -160,21 +160,26 @@ async def _refund(
     if operator is None:
         raise CommandError(f"there is no operator {operator_id}")
     bodies = [(bet, _body(bet)) for bet in bets]
-    await database.in_transaction(lambda connection: restore.note_bets(connection, operator_id, bodies, given.by_whom))
-    todo = await database.run(lambda connection: restore.unsent(connection, operator_id, bets))
+    await database.in_transaction(
+        lambda connection: restore.note_bets(connection, vault.macs, operator_id, bodies, given.by_whom)
+    )
+    todo = await database.run(lambda connection: restore.unsent(connection, vault.macs, operator_id, bets))
     amounts = {bet.round_id: bet.amount_minor for bet in bets}
     refused: list[tuple[str, str]] = []
     clock = ServerClock(time.time() * 1000)
     with HttpWalletGateway(gateway_settings(config), clock) as gateway:
-        for round_id, session_id, body in todo:
+        for refund in todo:
+            if refund.problem is not None:
+                refused.append((refund_tx_id(refund.round_id), f"never sent: {refund.problem}"))
+                continue
             call = WalletCall(
                 operator_id=operator_id,
-                session_id=session_id,
-                round_id=round_id,
-                operator_tx_id=refund_tx_id(round_id),
+                session_id=refund.session_id,
+                round_id=refund.round_id,
+                operator_tx_id=refund_tx_id(refund.round_id),
                 kind=CallKind.REFUND,
-                amount_minor=amounts[round_id],
-                body=body,
+                amount_minor=amounts[refund.round_id],
+                body=refund.body,
                 position=0,
                 attempts=0,
                 created_at_ms=clock.now_ms(),
@@ -182,7 +187,7 @@ async def _refund(
             )
             answer = await gateway.send(operator, call, REFUND_TIMEOUT_MS)
             error = None if isinstance(answer, Acknowledged) else answer.detail
-            noted = restore.Told(operator_id, round_id, answer.sends, error)
+            noted = restore.Told(operator_id, refund.round_id, answer.sends, error)
             await database.run(partial(restore.note_answer, noted=noted))
             if error is not None:
                 refused.append((call.operator_tx_id, error))

@@ -60,15 +60,11 @@ def run_on_reports(config: Config, work: Callable[[Reports], Awaitable[Value]]) 
 
 
 def run_on_wallet_actions(
-    config: Config, work: Callable[[PostgresWalletActions], Awaitable[Value]], environ: Mapping[str, str] | None = None
+    config: Config, environ: Mapping[str, str], work: Callable[[PostgresWalletActions], Awaitable[Value]]
 ) -> Value:
-    """The result of ``work``. Raises ``CommandError`` and what ``work`` raises.
-
-    What changes a call needs the ``environ``, for the master key, to tell a call of ours from somebody else's.
-    """
-    if environ is not None:
-        _check_place(config)
-    vault = None if environ is None else _vault(config, environ)
+    """The result of ``work``. Raises ``CommandError`` and what ``work`` raises."""
+    _check_place(config)
+    vault = _vault(config, environ)
 
     async def on_actions(database: Database) -> Value:
         return await work(PostgresWalletActions(database, vault))

@@ -47,7 +47,9 @@ def list_undelivered(context: click.Context, operator_id: UUID | None, overdue_m
     from server.cli.stores import run_on_wallet_actions  # noqa: PLC0415 - a database, only when it is needed
 
     until_ms = _now_ms() - overdue_minutes * 60_000
-    calls = run_on_wallet_actions(loaded_config(context), lambda actions: actions.undelivered(operator_id, until_ms))
+    calls = run_on_wallet_actions(
+        loaded_config(context), environ_of(context), lambda actions: actions.undelivered(operator_id, until_ms)
+    )
     if as_json:
         print_json([call_document(call) for call in calls])
     else:
@@ -92,10 +94,12 @@ def resolve(context: click.Context, /, as_json: bool, **options: str | UUID | No
 @config_option
 @click.pass_context
 def audit(context: click.Context, operator_id: UUID | None, as_json: bool) -> None:
-    """List every retry and resolve there ever was."""
+    """List every retry and resolve there ever was. What this program did not record is marked; nothing goes by it."""
     from server.cli.stores import run_on_wallet_actions  # noqa: PLC0415 - a database, only when it is needed
 
-    records = run_on_wallet_actions(loaded_config(context), lambda actions: actions.actions(operator_id))
+    records = run_on_wallet_actions(
+        loaded_config(context), environ_of(context), lambda actions: actions.actions(operator_id)
+    )
     if as_json:
         print_json([_record_document(record) for record in records])
         return
@@ -117,6 +121,7 @@ def call_document(call: UndeliveredCall) -> dict[str, object]:
         "created_at": time_text(call.created_at_ms),
         "next_attempt_at": time_text(call.next_attempt_at_ms) if call.status.value == "pending" else None,
         "last_error": call.last_error,
+        "problem": call.problem,
     }
 
 
@@ -133,7 +138,7 @@ def print_calls(calls: list[UndeliveredCall]) -> None:
             format_minor(call.amount_minor, call.currency),
             call.status.value,
             str(call.attempts),
-            call.last_error or "",
+            _unless_ours("call", call.problem) or call.last_error or "",
         )
         for call in calls
     ]
@@ -154,7 +159,7 @@ def _act(context: click.Context, action: Action, as_json: bool, options: dict[st
     )
     try:
         record = run_on_wallet_actions(
-            loaded_config(context), lambda actions: actions.act(request, _now_ms()), environ_of(context)
+            loaded_config(context), environ_of(context), lambda actions: actions.act(request, _now_ms())
         )
     except ActionRefusedError as error:
         raise CommandError(str(error)) from None
@@ -180,6 +185,7 @@ def _record_document(record: ActionRecord) -> dict[str, object]:
         "status_before": record.status_before.value,
         "status_after": record.status_after.value,
         "reason": record.reason,
+        "problem": record.problem,
     }
 
 
@@ -192,8 +198,12 @@ def _record_row(record: ActionRecord) -> tuple[str, ...]:
         record.operator_tx_id,
         record.status_before.value,
         record.status_after.value,
-        record.reason or "",
+        _unless_ours("record", record.problem) or record.reason or "",
     )
+
+
+def _unless_ours(what: str, problem: str | None) -> str | None:
+    return None if problem is None else f"NO {what.upper()} OF OURS: {problem}"
 
 
 def _now_ms() -> int:

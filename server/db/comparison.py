@@ -9,6 +9,7 @@ from uuid import UUID
 from server.db.database import Connection
 from server.db.reconcile import SHOWN_MAX, Scope
 from server.operator_files import FileRow
+from server.row_macs import ACTION, RowMacs
 
 FETCHED_ROWS: Final = 1_000
 
@@ -24,9 +25,7 @@ _COLUMNS: Final = ("line", "operator_tx_id", "kind", "amount_minor", "currency")
 _BOTH = """
 WITH ours AS (
     SELECT t.operator_tx_id, t.kind, t.amount_minor, r.currency,
-        CASE WHEN EXISTS (SELECT FROM wallet_actions a WHERE a.operator_id = t.operator_id
-                          AND a.operator_tx_id = t.operator_tx_id AND a.action = 'resolve')
-        THEN 'resolved' ELSE t.status END AS status,
+        CASE WHEN t.operator_tx_id = ANY ($4::text[]) THEN 'resolved' ELSE t.status END AS status,
         coalesce(r.created_at_ms, t.created_at_ms) BETWEEN $2 AND $3::bigint - 1 AS is_asked,
         CASE WHEN t.kind = 'bet' AND t.status = 'unknown' THEN coalesce((
             SELECT max(f.status) FROM transactions f
@@ -44,6 +43,8 @@ WITH ours AS (
     FROM ours o FULL JOIN theirs t USING (operator_tx_id) WHERE o.is_asked IS NOT FALSE
 )
 """
+
+_RESOLVED = "SELECT * FROM wallet_actions WHERE operator_id = $1 AND action = 'resolve'"
 
 _DIFFERENCES = f"""
 {_BOTH}
@@ -70,7 +71,7 @@ _UNSETTLED = f"""
 SELECT operator_tx_id, kind, amount_minor, currency, status, line IS NOT NULL AS is_listed, count(*) OVER () AS total
 FROM pairs
 WHERE status IN ('pending', 'parked') OR status = 'resolved' AND line IS NULL OR refund_status <> 'acknowledged'
-ORDER BY operator_tx_id LIMIT $4
+ORDER BY operator_tx_id LIMIT $5
 """
 
 
@@ -125,10 +126,18 @@ async def load_file(connection: Connection, batches: Iterable[list[FileRow]]) ->
 
 
 async def compare(
-    connection: Connection, operator_id: UUID, scope: Scope, tell: Callable[[Difference], None]
+    connection: Connection, operator_id: UUID, scope: Scope, macs: RowMacs, tell: Callable[[Difference], None]
 ) -> Comparison:
-    """Every difference is told as it is found, by transaction id, and kept nowhere here."""
-    arguments = (operator_id, *scope.arguments[1:])
+    """Every difference is told as it is found, by transaction id, and kept nowhere here.
+
+    A resolution that this program did not record explains nothing.
+    """
+    resolved = [
+        row["operator_tx_id"]
+        async for row in connection.cursor(_RESOLVED, operator_id, prefetch=FETCHED_ROWS)
+        if macs.problem(ACTION, row, row["mac"]) is None
+    ]
+    arguments = (operator_id, *scope.arguments[1:], resolved)
     problems: Counter[str] = Counter()
     async for row in connection.cursor(_DIFFERENCES, *arguments, prefetch=FETCHED_ROWS):
         problems[row["problem"]] += 1

@@ -1,12 +1,13 @@
 """What follows a restore: which rounds and bets the lost history leaves open, and the beginning of the next history."""
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, astuple, dataclass
 from typing import Final
 from uuid import UUID
 
 from server.db.database import Connection
 from server.operator_files import FileRow
+from server.row_macs import LOST_BET, RowMacs
 
 SHOWN_MAX: Final = 100
 
@@ -21,8 +22,8 @@ _KNOWN: Final = "SELECT operator_tx_id FROM transactions WHERE operator_id = $1 
 
 _NOTE_BET: Final = """
 INSERT INTO lost_bets
-    (operator_id, round_id, session_id, operator_player_id, currency, amount_minor, body, noted_by)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (operator_id, round_id) DO NOTHING
+    (operator_id, round_id, session_id, operator_player_id, currency, amount_minor, body, noted_by, mac)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (operator_id, round_id) DO NOTHING
 """
 
 _UNSENT: Final = """
@@ -83,6 +84,16 @@ class LostBet:
     operator_player_id: str
     currency: str
     amount_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnsentRefund:
+    """What was noted of a refund; with a ``problem`` it was not noted by this program, and must not be sent."""
+
+    round_id: UUID
+    session_id: UUID
+    body: bytes
+    problem: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,31 +177,22 @@ def _uuid(text: str) -> UUID | None:
 
 
 async def note_bets(
-    connection: Connection, operator_id: UUID, bets: Sequence[tuple[LostBet, bytes]], by_whom: str
+    connection: Connection, macs: RowMacs, operator_id: UUID, bets: Sequence[tuple[LostBet, bytes]], by_whom: str
 ) -> None:
     """Store what is to be refunded, with the body of each refund. What was noted before stays as it is."""
-    await connection.executemany(
-        _NOTE_BET,
-        [
-            (
-                operator_id,
-                bet.round_id,
-                bet.session_id,
-                bet.operator_player_id,
-                bet.currency,
-                bet.amount_minor,
-                body,
-                by_whom,
-            )
-            for bet, body in bets
-        ],
-    )
+    rows = [asdict(bet) | {"operator_id": operator_id, "body": body, "noted_by": by_whom} for bet, body in bets]
+    await connection.executemany(_NOTE_BET, [(*LOST_BET.of_row(row), macs.of_row(LOST_BET, row)) for row in rows])
 
 
-async def unsent(connection: Connection, operator_id: UUID, bets: Sequence[LostBet]) -> list[tuple[UUID, UUID, bytes]]:
-    """Round, session and body of the refunds of these bets that were not acknowledged yet."""
+async def unsent(
+    connection: Connection, macs: RowMacs, operator_id: UUID, bets: Sequence[LostBet]
+) -> list[UnsentRefund]:
+    """The refunds of these bets that were not acknowledged yet."""
     rows = await connection.fetch(_UNSENT, operator_id, [bet.round_id for bet in bets])
-    return [(row["round_id"], row["session_id"], bytes(row["body"])) for row in rows]
+    return [
+        UnsentRefund(row["round_id"], row["session_id"], bytes(row["body"]), macs.problem(LOST_BET, row, row["mac"]))
+        for row in rows
+    ]
 
 
 async def note_answer(connection: Connection, noted: Told) -> None:

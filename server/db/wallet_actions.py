@@ -5,13 +5,12 @@ from uuid import UUID
 from actors.records import CallKind, CallStatus
 from server.db.database import Connection, Database
 from server.db.rows import Row
-from server.row_macs import CALL, RowMacError
+from server.row_macs import ACTION, CALL
 from server.undelivered import Action, ActionRecord, ActionRefusedError, ActionRequest, UndeliveredCall
 from server.vault import Vault
 
 _LIST = """
-SELECT t.operator_id, t.operator_tx_id, t.round_id, t.kind, t.amount_minor, r.currency, t.status, t.attempts,
-       t.created_at_ms, t.next_attempt_at_ms, t.last_error
+SELECT t.*, r.currency
 FROM transactions t JOIN rounds r USING (operator_id, round_id)
 WHERE (t.status = 'parked' OR t.status = 'pending' AND t.kind <> 'bet' AND t.created_at_ms <= $2)
     AND ($1::uuid IS NULL OR t.operator_id = $1)
@@ -35,12 +34,13 @@ WHERE operator_id = $1 AND operator_tx_id = $2
 """
 
 _RECORD = """
-INSERT INTO wallet_actions (operator_id, operator_tx_id, action, by_whom, reason, at_ms, status_before, status_after)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+INSERT INTO wallet_actions (operator_id, operator_tx_id, action, by_whom, reason, at_ms, status_before, status_after,
+    mac)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 """
 
 _ACTIONS = """
-SELECT operator_id, operator_tx_id, action, by_whom, reason, at_ms, status_before, status_after FROM wallet_actions
+SELECT * FROM wallet_actions
 WHERE $1::uuid IS NULL OR operator_id = $1 ORDER BY action_id
 """
 
@@ -48,32 +48,25 @@ _AFTER = {Action.RETRY: CallStatus.PENDING, Action.RESOLVE: CallStatus.ACKNOWLED
 
 
 class PostgresWalletActions:
-    """Raises ``actors.ports.LedgerUnavailableError`` on database trouble. Only with a ``vault`` can it ``act``."""
+    """Raises ``actors.ports.LedgerUnavailableError`` on database trouble. What is not ours is listed as such."""
 
-    def __init__(self, database: Database, vault: Vault | None = None) -> None:
+    def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
-        self._vault = vault
+        self._macs = vault.macs
 
     async def undelivered(self, operator_id: UUID | None, created_until_ms: int) -> list[UndeliveredCall]:
         """Parked calls, and pending ones that were created until then (unix ms), the oldest first."""
         rows = await self._database.run(lambda connection: connection.fetch(_LIST, operator_id, created_until_ms))
-        return [
-            UndeliveredCall(**(dict(row) | {"kind": CallKind(row["kind"]), "status": CallStatus(row["status"])}))
-            for row in rows
-        ]
+        return [self._undelivered(row) for row in rows]
 
     async def act(self, request: ActionRequest, now_ms: int) -> ActionRecord:
         """Do it and record it, in one transaction. Raises ``ActionRefusedError``."""
 
-        assert self._vault is not None
-        macs = self._vault.macs
-
         async def work(connection: Connection) -> ActionRecord:
             row = _only(request, await connection.fetch(_LOCK, request.operator_tx_id, request.operator_id, now_ms))
-            try:
-                macs.check(CALL, row, row["mac"])
-            except RowMacError as error:
-                raise ActionRefusedError(f"{request.operator_tx_id} is no call of ours: {error}") from None
+            problem = self._macs.problem(CALL, row, row["mac"])
+            if problem is not None:
+                raise ActionRefusedError(f"{request.operator_tx_id} is no call of ours: {problem}")
             record = ActionRecord(
                 operator_id=row["operator_id"],
                 operator_tx_id=request.operator_tx_id,
@@ -87,7 +80,8 @@ class PostgresWalletActions:
             change = _RETRY if request.action is Action.RETRY else _RESOLVE
             await connection.execute(change, record.operator_id, record.operator_tx_id, now_ms)
             values = (record.by_whom, record.reason, now_ms, record.status_before, record.status_after)
-            await connection.execute(_RECORD, record.operator_id, record.operator_tx_id, record.action, *values)
+            mac = self._macs.of_record(ACTION, record)
+            await connection.execute(_RECORD, record.operator_id, record.operator_tx_id, record.action, *values, mac)
             return record
 
         return await self._database.in_transaction(work)
@@ -95,7 +89,36 @@ class PostgresWalletActions:
     async def actions(self, operator_id: UUID | None) -> list[ActionRecord]:
         """All that was ever done, in order."""
         rows = await self._database.run(lambda connection: connection.fetch(_ACTIONS, operator_id))
-        return [_record(row) for row in rows]
+        return [self._record(row) for row in rows]
+
+    def _undelivered(self, row: Row) -> UndeliveredCall:
+        return UndeliveredCall(
+            operator_id=row["operator_id"],
+            operator_tx_id=row["operator_tx_id"],
+            round_id=row["round_id"],
+            kind=CallKind(row["kind"]),
+            amount_minor=row["amount_minor"],
+            currency=row["currency"],
+            status=CallStatus(row["status"]),
+            attempts=row["attempts"],
+            created_at_ms=row["created_at_ms"],
+            next_attempt_at_ms=row["next_attempt_at_ms"],
+            last_error=row["last_error"],
+            problem=self._macs.problem(CALL, row, row["mac"]),
+        )
+
+    def _record(self, row: Row) -> ActionRecord:
+        return ActionRecord(
+            operator_id=row["operator_id"],
+            operator_tx_id=row["operator_tx_id"],
+            action=Action(row["action"]),
+            by_whom=row["by_whom"],
+            reason=row["reason"],
+            at_ms=row["at_ms"],
+            status_before=CallStatus(row["status_before"]),
+            status_after=CallStatus(row["status_after"]),
+            problem=self._macs.problem(ACTION, row, row["mac"]),
+        )
 
 
 def _only(request: ActionRequest, rows: list[Row]) -> Row:
@@ -112,16 +135,3 @@ def _only(request: ActionRequest, rows: list[Row]) -> Row:
     if row["is_claimed"]:
         raise ActionRefusedError(f"{request.operator_tx_id} is being sent at this moment: try again in half a minute")
     return row
-
-
-def _record(row: Row) -> ActionRecord:
-    return ActionRecord(
-        operator_id=row["operator_id"],
-        operator_tx_id=row["operator_tx_id"],
-        action=Action(row["action"]),
-        by_whom=row["by_whom"],
-        reason=row["reason"],
-        at_ms=row["at_ms"],
-        status_before=CallStatus(row["status_before"]),
-        status_after=CallStatus(row["status_after"]),
-    )

@@ -12,6 +12,7 @@ from server.db.operators import SELECT_OPERATORS, PostgresOperatorStore
 from server.db.recompute import streamed
 from server.db.reconcile import CheckResult, Finding, Scope
 from server.db.rows import ROUND_COLUMNS, Row, check_round, check_session, commitment, live_round, wallet_call
+from server.row_macs import ACTION, LOST_BET
 from server.vault import Vault
 
 _OPERATORS: Final = f"""
@@ -36,6 +37,14 @@ SELECT t.* FROM transactions t LEFT JOIN rounds r ON r.operator_id = t.operator_
 WHERE ($1::uuid IS NULL OR t.operator_id = $1)
     AND (t.created_at_ms >= $2 AND t.created_at_ms < $3 OR r.created_at_ms >= $2 AND r.created_at_ms < $3)
 """
+
+# Of all days: there are few of them, and each may be looked at.
+_ACTIONS: Final = """
+SELECT a.*, a.action || ' of ' || a.operator_tx_id AS what FROM wallet_actions a
+WHERE ($1::uuid IS NULL OR a.operator_id = $1) AND $2::bigint <= $3
+"""
+
+_LOST_BETS: Final = "SELECT b.* FROM lost_bets b WHERE ($1::uuid IS NULL OR b.operator_id = $1) AND $2::bigint <= $3"
 
 
 class _Check(NamedTuple):
@@ -66,11 +75,19 @@ async def check_written(
     def open_call(row: Row) -> None:
         wallet_call(vault, row)
 
+    def open_action(row: Row) -> None:
+        vault.macs.check(ACTION, row, row["mac"])
+
+    def open_lost_bet(row: Row) -> None:
+        vault.macs.check(LOST_BET, row, row["mac"])
+
     checks = (
         _Check("operators", "an operator", "operator_id", _OPERATORS, operators.opened),
         _Check("sessions", "a session", "session_id", _SESSIONS, open_session),
         _Check("rounds", "a round", "round_id", _ROUNDS, open_round),
         _Check("calls", "a wallet call", "operator_tx_id", _CALLS, open_call),
+        _Check("actions", "what a person did about a wallet call", "what", _ACTIONS, open_action),
+        _Check("lost_bets", "a bet that a restored database does not know", "round_id", _LOST_BETS, open_lost_bet),
     )
     return [await _checked(connection, scope, check) for check in checks]
 
@@ -86,6 +103,6 @@ def _finding(row: Row, check: _Check) -> Finding | None:
         check.opened(row)
     except DOES_NOT_OPEN as error:
         name, kind = row[check.key], check.key.removesuffix("_id")
-        subject = str(name) if check.name == "calls" else f"{kind} {name}"
+        subject = str(name) if check.name in {"calls", "actions"} else f"{kind} {name}"
         return Finding(row["operator_id"], subject, told(error))
     return None

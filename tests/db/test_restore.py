@@ -6,7 +6,10 @@ import pytest
 
 from server.db import restore
 from server.operator_files import FileRow
+from server.vault import Vault
 from tests.helpers.books import NOON_MS
+
+MACS = Vault(bytes(32)).macs
 
 ROUND = UUID(int=(NOON_MS + 5) << 80 | 7 << 76 | 0b10 << 62 | 1)
 OLD = UUID(int=(NOON_MS - 1) << 80 | 7 << 76 | 0b10 << 62 | 1)
@@ -67,14 +70,42 @@ async def test_a_refund_is_noted_once_and_keeps_its_bytes(database, world, compa
     operator = await world.add_operator()
     (bet,) = (await compare(row(f"bet-{ROUND}"), operator=operator)).bets
     for body in (b"first", b"second"):
-        await database.run(lambda c, body=body: restore.note_bets(c, operator.operator_id, [(bet, body)], "me"))
+        await database.run(lambda c, body=body: restore.note_bets(c, MACS, operator.operator_id, [(bet, body)], "me"))
     told = [
         restore.Told(operator.operator_id, ROUND, 2, "no answer"),
         restore.Told(operator.operator_id, ROUND, 1, None),
     ]
-    for noted, left in zip(told, ([(ROUND, UUID(SESSION), b"first")], []), strict=True):
+    for noted, left in zip(told, ([restore.UnsentRefund(ROUND, UUID(SESSION), b"first", None)], []), strict=True):
         await database.run(lambda c, noted=noted: restore.note_answer(c, noted))
-        assert await database.run(lambda c: restore.unsent(c, operator.operator_id, [bet])) == left
+        assert await database.run(lambda c: restore.unsent(c, MACS, operator.operator_id, [bet])) == left
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "mac = NULL",
+        "amount_minor = 100000",
+        "operator_player_id = 'forger'",
+        "body = '{}'",
+        "mac = (SELECT mac FROM lost_bets WHERE round_id = $1)",
+    ],
+)
+async def test_a_refund_that_was_not_noted_by_us_is_not_to_be_sent(database, world, compare, edit):
+    operator = await world.add_operator()
+    other = UUID(int=ROUND.int + 1)
+    bets = (await compare(row(f"bet-{ROUND}"), row(f"bet-{other}"), operator=operator)).bets
+    noted = [(bet, b"{}" * (1 + place)) for place, bet in enumerate(bets)]
+
+    async def forge(connection):
+        await restore.note_bets(connection, MACS, operator.operator_id, noted, "me")
+        await connection.execute("SET LOCAL session_replication_role = replica")
+        await connection.execute(f"UPDATE lost_bets SET {edit} WHERE round_id <> $1", bets[0].round_id)
+
+    await database.in_transaction(forge)
+    left = await database.run(lambda c: restore.unsent(c, MACS, operator.operator_id, bets))
+    problems = {refund.round_id: refund.problem for refund in left}
+    assert problems[bets[0].round_id] is None
+    assert "lost-bet code" in problems[bets[1].round_id]
 
 
 async def test_the_next_history_begins_whole(database, world, owner):

@@ -7,10 +7,12 @@ import pytest
 
 from server import row_macs
 from server.row_macs import (
+    ACTION,
     BET,
     CALL,
     END,
     KEY_NUMBER,
+    LOST_BET,
     MAC_BYTES,
     OPERATOR,
     SESSION,
@@ -22,7 +24,7 @@ from server.row_macs import (
 from tests.helpers import books
 from tests.helpers.game import operator
 
-KINDS = {kind.name: kind for kind in (SESSION, BET, START, END, CALL, OPERATOR)}
+KINDS = {kind.name: kind for kind in (SESSION, BET, START, END, CALL, OPERATOR, ACTION, LOST_BET)}
 MACS = RowMacs(bytes(32))
 
 

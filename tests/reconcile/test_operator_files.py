@@ -125,6 +125,44 @@ def test_what_a_person_has_resolved_may_be_booked_under_another_id(sound, compar
     assert unsettled(sound, done) == UNSETTLED
 
 
+RESOLUTIONS = {
+    "without a code": ("'{first}', 'win-{won}'", "NULL"),
+    "with the code of another call's": ("'{first}', 'win-{won}'", "mac"),
+}
+
+
+@pytest.mark.parametrize("name", RESOLUTIONS)
+def test_a_resolution_that_nobody_made_hides_nothing(sound, compare, name):
+    call, mac = RESOLUTIONS[name]
+    done = sound.getaway(
+        "wallet", "resolve", sound.text("win-{owed}"), "--operator", sound.text("{first}"), "--reason", "x"
+    )
+    assert done.status == 0, done.err
+    listed = as_csv([[sound.text(key), *rest] for key, *rest in rows(without=["win-{won}"])])
+    assert [row["problem"] for row in json.loads(compare(listed).out)["differences"]] == ["missing_at_operator"]
+    sound.damage(
+        "INSERT INTO wallet_actions (operator_id, operator_tx_id, action, by_whom, reason, at_ms, status_before,"
+        f" status_after, mac) SELECT {call}, action, by_whom, reason, at_ms, status_before, status_after, {mac}"
+        " FROM wallet_actions"
+    )
+    done = compare(listed)
+    assert done.status == 1
+    document = json.loads(done.out)
+    found = [(row["problem"], sound.named(row["operator_tx_id"])) for row in document["differences"]]
+    assert found == [("missing_at_operator", "win-won")]
+    assert sound.findings(document) == {"written_actions": ["resolve of win-won"]}
+
+
+def test_a_lost_bet_that_nobody_noted_is_found(sound):
+    sound.damage(
+        "INSERT INTO lost_bets (operator_id, round_id, session_id, operator_player_id, currency, amount_minor, body,"
+        " noted_by) SELECT operator_id, gen_random_uuid(), session_id, 'forger', currency, 100000, '{{}}', 'ann'"
+        " FROM rounds WHERE round_id = '{won}'"
+    )
+    document = json.loads(sound.reconcile("--json").out)
+    assert [check["check"] for check in document["checks"] if check["differences"]] == ["written_lost_bets"]
+
+
 def test_a_bet_of_unknown_fate_without_a_refund(sound, differences):
     sound.damage("DELETE FROM transactions WHERE operator_tx_id = 'refund-{unknown}'")
     listed = rows({"bet-{unknown}": 100}, without=["refund-{unknown}"])

@@ -201,7 +201,7 @@ def test_sound_books_are_equal(sound):
     assert (done.status, done.err) == (0, "")
     document = done.document
     assert (document["equal"], document["operator_file"], document["differences"]) == (True, None, [])
-    assert [check["differences"] for check in document["checks"]] == [0] * 21
+    assert [check["differences"] for check in document["checks"]] == [0] * 23
     assert document["compared"]["rounds"] >= 10 and document["compared"]["transactions"] >= 10
     text = sound.reconcile()
     assert (text.status, text.err) == (0, "")

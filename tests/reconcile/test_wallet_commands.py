@@ -164,6 +164,49 @@ def test_the_audit_can_not_be_changed(getaway, owed, postgres, emptied_database_
     assert getaway("wallet", "audit", "--json").document == before
 
 
+ADD = """
+INSERT INTO wallet_actions
+    (operator_id, operator_tx_id, action, by_whom, reason, at_ms, status_before, status_after, mac)
+SELECT operator_id, {tx_id}, {action}, 'ann', 'booked by hand', at_ms, 'parked', 'acknowledged', {mac}
+FROM wallet_actions
+"""
+FORGERIES = {
+    "without a code": ADD.format(tx_id="'{pending}'", action="'resolve'", mac="NULL"),
+    "with the code of another one": ADD.format(tx_id="'{pending}'", action="'resolve'", mac="mac"),
+    "a retry becomes a resolution": ADD.format(tx_id="operator_tx_id", action="'resolve'", mac="mac"),
+    "somebody else did it": "UPDATE wallet_actions SET by_whom = 'bob'",
+    "for another reason": "UPDATE wallet_actions SET reason = 'booked by hand'",
+    "at another time": "UPDATE wallet_actions SET at_ms = at_ms - 1",
+    "it was not parked": "UPDATE wallet_actions SET status_before = 'pending'",
+}
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+def test_the_audit_marks_what_it_did_not_record(getaway, owed, postgres, emptied_database_url, name):
+    parked, pending = owed
+    getaway("wallet", "retry", parked, "--by", "ann", "--reason", "the wallet is back")
+    (record,) = getaway("wallet", "audit", "--json").document
+    assert record["problem"] is None
+    statement = FORGERIES[name].format(pending=pending)
+    postgres.execute("SET session_replication_role = replica", statement, url=emptied_database_url)
+    *ours, forged = getaway("wallet", "audit", "--json").document
+    assert [each["problem"] for each in ours] == [None] * ("INSERT" in statement)
+    assert "wallet-action code" in forged["problem"]
+    assert getaway("wallet", "audit").out.count("NO RECORD OF OURS") == 1
+
+
+def test_a_list_marks_a_call_that_is_not_ours(getaway, owed, postgres, emptied_database_url):
+    parked, _pending = owed
+    postgres.execute(
+        "SET session_replication_role = replica",
+        f"UPDATE transactions SET amount_minor = 15000 WHERE operator_tx_id = '{parked}'",
+        url=emptied_database_url,
+    )
+    listed = {call["operator_tx_id"]: call["problem"] for call in getaway("wallet", "list", "--json").document}
+    assert {tx_id for tx_id, problem in listed.items() if problem is not None} == {parked}
+    assert getaway("wallet", "list").out.count("NO CALL OF OURS") == 1
+
+
 def test_a_bet_and_an_unknown_call_are_refused_and_leave_no_trace(getaway, owed):
     bet = owed[0].replace("win-", "bet-")
     assert (
