@@ -28,6 +28,7 @@ ARGUMENTS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("wallet", "retry"): ("win-1", "--by", "me"),
     ("wallet", "resolve"): ("win-1", "--by", "me", "--reason", "booked"),
     ("wallet", "audit"): (),
+    ("restored",): ("--since", "2026-01-01T00:00:00Z"),
 }
 """What looks at one that must be there, each with arguments that get it there."""
 
