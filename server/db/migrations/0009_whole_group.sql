@@ -14,6 +14,10 @@ ALTER TABLE sessions ADD balance_is_known boolean NOT NULL DEFAULT true;
 -- call is not sent again, whatever the wallet answers to others: it asked for that, or the call has had its early chance.
 ALTER TABLE transactions ADD refused_since_ms bigint, ADD not_before_ms bigint;
 
+-- A new row of revenue would wait for whoever has locked the row of its operator, and all who share the commit with it. Its
+-- operator is there all the same: it is that of rounds, whose sessions refer to it.
+ALTER TABLE revenue_days DROP CONSTRAINT revenue_days_operator_id_fkey;
+
 CREATE FUNCTION commit_group_4(batch jsonb) RETURNS TABLE (applied_kind text, applied_key text)
 LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
