@@ -15,6 +15,9 @@ from actors.fair_queue import CROWD
 ADDRESSES_MAX: Final = 20_000
 """Of those that have spent something. Overflow: the one that was not heard of for longest is forgotten, unless somebody
 of it waits."""
+WAITS_S_MAX: Final = 2.0
+"""So long whoever came first may wait behind others of its address before the newest goes first, as in a crowd of
+``FairQueue``. Who asks again as soon as it is answered is always the newest: the patient would never have a turn."""
 
 
 class _Purse:
@@ -31,11 +34,12 @@ class _Purse:
 class Tolerance:
     """``burst`` units for each address, refilled with ``per_second``."""
 
-    __slots__ = ("_burst", "_per_second", "_purses")
+    __slots__ = ("_burst", "_crowd", "_per_second", "_purses")
 
     def __init__(self, per_second: float, burst: float) -> None:
         assert per_second > 0 and burst > 0
         self._per_second = per_second
+        self._crowd = max(CROWD, int(per_second * WAITS_S_MAX))
         self._burst = burst
         self._purses: dict[Hashable, _Purse] = {}
 
@@ -71,8 +75,8 @@ class Tolerance:
         self._wake(purse)
 
     def _next(self, purse: _Purse) -> trio.Event:
-        """In a crowd the newest, as in ``FairQueue``."""
-        return purse.waiting[-1] if len(purse.waiting) > CROWD else purse.waiting[0]
+        """The oldest, or in a crowd the newest: see ``WAITS_S_MAX``."""
+        return purse.waiting[-1] if len(purse.waiting) > self._crowd else purse.waiting[0]
 
     def _wake(self, purse: _Purse) -> None:
         if purse.waiting:

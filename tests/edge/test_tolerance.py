@@ -37,6 +37,25 @@ async def test_what_is_given_back_lets_the_next_one_go_on(autojump_clock):
     assert len(done) == CROWD * 3 and trio.current_time() - start < 1
 
 
+async def test_who_asks_again_at_once_comes_behind_who_waits(autojump_clock):
+    """Fifty connections of one address that ask and ask, and an honest one of the same address."""
+    tolerance = Tolerance(200, 10)
+
+    async def ask_for_ever():
+        while True:
+            await tolerance.spend("shared", 1)
+            await trio.sleep(0.003)  # to the client and back, within the time of one unit
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(50):
+            nursery.start_soon(ask_for_ever)
+        for phase_ms in range(1, 12):
+            await trio.sleep(1 + phase_ms / 1000)
+            with trio.fail_after(0.5):
+                await tolerance.spend("shared", 1)
+        nursery.cancel_scope.cancel()
+
+
 async def test_who_gives_up_holds_nobody_up(autojump_clock):
     tolerance, done = Tolerance(1, 1), []
 
