@@ -194,7 +194,7 @@ async def serve_node(
         async with open_node(config.server.node, settings, clock, ports) as node, trio.open_nursery() as nursery:
             told_of = _security(vault, node, metrics)
             frames = PostgresSessionFrames(database, vault, aside)
-            web = _web_services(config, PostgresReports(database), frames, node, told_of)
+            web = _web_services(config, PostgresReports(database, vault, aside), frames, node, told_of)
             app = create_app(web)
             serve_metrics = partial(serve_edge, taken.private, lobby=None, clock=clock)
             private: Edge = await nursery.start(serve_metrics, create_metrics_app(metrics.registry, web.log))

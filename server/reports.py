@@ -25,6 +25,8 @@ class CallReport:
     acknowledged_at_ms: int | None
     next_attempt_at_ms: int | None
     last_error: str | None
+    problem: str | None = None
+    """Why it is no call of ours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,17 @@ class RoundReport:
     started_at_ms: int | None
     settled_at_ms: int | None
     calls: tuple[CallReport, ...]
+    problems: tuple[str, ...] = ()
+    """Why the round itself is not as we wrote it: each code that is wrong. Nothing here is to be believed then."""
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the round and all its calls are as we wrote them."""
+        return not self.problems and all(call.problem is None for call in self.calls)
+
+
+class NotOursError(Exception):
+    """What is stored is not what we wrote: it is told to nobody outside."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,11 +86,17 @@ class Reports(Protocol):
     """Reads for operators. Every method raises ``actors.ports.LedgerUnavailableError`` on database trouble."""
 
     async def round_report(self, operator_id: UUID, round_id: UUID) -> RoundReport | None:
-        """One of the operator's rounds; ``None`` if it does not exist or is another operator's."""
+        """One of the operator's rounds; ``None`` if it does not exist or is another operator's.
+
+        Raises ``NotOursError`` if the round or a call of it is not as we wrote it.
+        """
         ...
 
     async def find_round(self, round_id: UUID) -> RoundReport | None:
-        """Any operator's round, for the person at the command line."""
+        """Any operator's round, for the person at the command line, also one that is not as we wrote it.
+
+        If several operators have a round of this id, the one that is ours.
+        """
         ...
 
     async def revenue(self, operator_id: UUID, first_day: date, last_day: date) -> list[RevenueRow]:

@@ -7,10 +7,10 @@ import click
 
 from actors.records import CallKind, CallStatus
 from actors.rules.money import multiplier_number
-from server.cli.context import config_option, json_option, loaded_config
+from server.cli.context import config_option, environ_of, json_option, loaded_config
 from server.cli.kinds import IDENTIFIER
 from server.cli.output import multiplier_text, print_fields, print_json, print_table, time_text
-from server.cli.problems import CommandError
+from server.cli.problems import EXIT_FAILED, EXIT_OK, CommandError
 from server.currencies import format_minor
 from server.reports import CallReport, RoundReport
 
@@ -28,20 +28,22 @@ def round_group() -> None:
 @json_option
 @config_option
 @click.pass_context
-def show(context: click.Context, round_id: UUID, as_json: bool) -> None:
+def show(context: click.Context, round_id: UUID, as_json: bool) -> int:
     """Show one round of any operator: its terms, its fairness and its money, step by step.
 
-    Seeds and outcome are shown once the round has ended.
+    Seeds and outcome are shown once the round has ended. What this server has not written as it stands is shown, too,
+    as unverified, with exit status 1.
     """
     from server.cli.stores import run_on_reports  # noqa: PLC0415 - a database, only when it is needed
 
-    report = run_on_reports(loaded_config(context), lambda reports: reports.find_round(round_id))
+    report = run_on_reports(loaded_config(context), environ_of(context), lambda reports: reports.find_round(round_id))
     if report is None:
         raise CommandError(f"there is no round {round_id}")
     if as_json:
         print_json(report_document(report))
     else:
         _print(report)
+    return EXIT_OK if report.is_ours else EXIT_FAILED
 
 
 def report_document(report: RoundReport) -> dict[str, object]:
@@ -61,6 +63,7 @@ def report_document(report: RoundReport) -> dict[str, object]:
             "acknowledged_at": time_text(call.acknowledged_at_ms),
             "next_attempt_at": time_text(call.next_attempt_at_ms),
             "last_error": call.last_error,
+            "problem": call.problem,
         }
         for call in report.calls
     ]
@@ -70,6 +73,7 @@ def report_document(report: RoundReport) -> dict[str, object]:
         "rev_share": multiplier_number(report.rev_share_bps),
         "created_at": time_text(report.created_at_ms),
         "transactions": transactions,
+        "problems": list(report.problems),
     }
     return {**identity, **document, **extra}
 
@@ -125,6 +129,7 @@ def _end(report: RoundReport) -> str:
 
 
 def _print(report: RoundReport) -> None:
+    _print_problems(report)
     document = report_document(report)
     outcome = report.outcome if document["outcome"] is not None else None
     hidden = "not before the end"
@@ -160,6 +165,19 @@ def _print(report: RoundReport) -> None:
         for call in report.calls
     ]
     print_table(("wallet call", "amount", "status", "attempts", "remark"), calls)
+
+
+def _print_problems(report: RoundReport) -> None:
+    """First of all, for nothing below is then to be believed."""
+    if report.is_ours:
+        return
+    click.echo("UNVERIFIED: this server has not written all of this as it stands. Do not believe it, look who did:")
+    for problem in report.problems:
+        click.echo(f"  round {report.round_id}: {problem}")
+    for call in report.calls:
+        if call.problem is not None:
+            click.echo(f"  {call.operator_tx_id}: {call.problem}")
+    click.echo()
 
 
 def _never_left(call: CallReport) -> bool:

@@ -50,11 +50,13 @@ def migrate_database(config: Config, server_role: str | None = None) -> list[str
     return _run(config, work, may_make=True)
 
 
-def run_on_reports(config: Config, work: Callable[[Reports], Awaitable[Value]]) -> Value:
-    """The result of ``work``, which needs no secret opened. Raises ``CommandError`` and what ``work`` raises."""
+def run_on_reports(config: Config, environ: Mapping[str, str], work: Callable[[Reports], Awaitable[Value]]) -> Value:
+    """The result of ``work``, which opens no secret. Raises ``CommandError`` and what ``work`` raises."""
+    _check_place(config)
+    vault = _vault(config, environ)
 
     async def on_reports(database: Database) -> Value:
-        return await work(PostgresReports(database))
+        return await work(PostgresReports(database, vault))
 
     return _run(config, on_reports)
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from server.db.rows import Row, plain_uuid
@@ -12,6 +12,7 @@ from server.vault import VaultError
 log = logging.getLogger("getaway.rows")
 
 Value = TypeVar("Value")
+AnyRow = TypeVar("AnyRow", Row, dict[str, Any])
 
 KEPT_MAX: Final = 10_000
 """Rows of a table that are remembered. Overflow: one more is put aside all the same, and told each time it is read."""
@@ -58,7 +59,9 @@ class PutAside:
         found = (self.open(table, row, open_row) for row in rows)
         return [value for value in found if value is not None]
 
-    def open(self, table: str, row: Row, open_row: Callable[[Row], Value], *, is_whole: bool = True) -> Value | None:
+    def open(
+        self, table: str, row: AnyRow, open_row: Callable[[AnyRow], Value], *, is_whole: bool = True
+    ) -> Value | None:
         """What one row opens to; ``None`` if it is put aside. Only what ``is_whole`` can show that it is well again."""
         try:
             value = open_row(row)
@@ -95,7 +98,7 @@ class PutAside:
             log.warning("a row that was put aside opens again, or has gone", extra=_names(table, key))
 
 
-def _key(table: str, row: Row) -> Key:
+def _key(table: str, row: Row | dict[str, Any]) -> Key:
     """As plain values: those of asyncpg are equal to them, but have texts of their own."""
     operator_id, name = row["operator_id"], row[KEYS[table]]
     return plain_uuid(operator_id), plain_uuid(name) if isinstance(name, UUID) else name

@@ -4,6 +4,8 @@ What opens a row checks its codes first (``server.row_macs``). Each raises ``Row
 not one that we wrote as it stands.
 """
 
+from collections.abc import Iterator, Mapping
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -22,7 +24,7 @@ from actors.records import (
 from actors.rules import fairness
 from actors.rules.fairness import Outcome
 from actors.rules.settlement import Result
-from server.row_macs import BET, CALL, END, SESSION, START, RowMacs
+from server.row_macs import BET, CALL, END, SESSION, START, RowKind, RowMacs
 from server.vault import Vault, VaultError
 
 Row = asyncpg.Record
@@ -118,7 +120,7 @@ def live_round(vault: Vault, row: Row) -> LiveRound:
     )
 
 
-def stored_outcome(row: Row) -> Outcome:
+def stored_outcome(row: Row | Mapping[str, Any]) -> Outcome:
     """The revealed outcome of an ended round."""
     return Outcome(row["crash_hundredths"], row["map_seed"], row["loot_seed"], row["guard_seed"])
 
@@ -128,13 +130,25 @@ def check_session(macs: RowMacs, row: Row) -> None:
     macs.check(SESSION, row, row["mac"])
 
 
-def check_round(macs: RowMacs, row: Row) -> None:
+def check_round(macs: RowMacs, row: Row | Mapping[str, Any]) -> None:
     """Raises ``RowMacError`` unless the round is, and came into its state, as we have written."""
-    macs.check(BET, row, row["bet_mac"])
+    for kind, mac in _round_codes(row):
+        macs.check(kind, row, mac)
+
+
+def round_problems(macs: RowMacs, row: Mapping[str, Any]) -> tuple[str, ...]:
+    """What is wrong with each code of a round; nothing if it is as we have written."""
+    problems = (macs.problem(kind, row, mac) for kind, mac in _round_codes(row))
+    return tuple(problem for problem in problems if problem is not None)
+
+
+def _round_codes(row: Row | Mapping[str, Any]) -> Iterator[tuple[RowKind, bytes | None]]:
+    """Those that a round in its state must have."""
+    yield BET, row["bet_mac"]
     if row["started_at_ms"] is not None or row["status"] == RoundStatus.FLYING:
-        macs.check(START, row, row["start_mac"])
+        yield START, row["start_mac"]
     if row["status"] not in {RoundStatus.BETTING, RoundStatus.FLYING}:
-        macs.check(END, row, row["end_mac"])
+        yield END, row["end_mac"]
 
 
 def finished_round(vault: Vault, row: Row) -> FinishedRound:

@@ -56,14 +56,16 @@ FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS i (operator_id, session_id, o
 JOIN transactions t USING (operator_id, session_id, operator_tx_id) WHERE t.kind <> 'bet'
 """
 
-# A round and its calls as JSON, an object for each: one statement needs no transaction to see them at one moment.
+# A round and its calls as JSON, an object for each: one statement needs no transaction to see them at one moment. With all
+# that their codes cover.
 _WITH_CALLS = """
 SELECT row_to_json(told)::text FROM (
     SELECT r.operator_id, r.round_id, r.session_id, r.operator_player_id, r.currency, r.amount_minor,
            r.auto_cashout_hundredths, r.client_seed, r.nonce, r.server_seed_hash, r.rtp_bps, r.max_win_multiplier,
            r.rev_share_bps, r.status, r.created_at_ms, r.started_at_ms, r.settled_at_ms, r.result, r.reason,
            r.realized_hundredths, r.payout_minor, r.server_seed, r.crash_hundredths, r.map_seed, r.loot_seed,
-           r.guard_seed, t.operator_tx_id, t.kind, t.amount_minor AS call_minor, t.attempts, t.status AS call_status,
+           r.guard_seed, r.max_payout_minor, r.growth_rate_per_ms::text, r.bet_mac, r.start_mac, r.end_mac,
+           t.round_id AS call_round_id, t.session_id AS call_session_id, t.body, t.mac AS call_mac, t.operator_tx_id, t.kind, t.amount_minor AS call_minor, t.attempts, t.status AS call_status,
            t.created_at_ms AS called_at_ms, t.acknowledged_at_ms, t.next_attempt_at_ms, t.last_error, t.position
     FROM found r LEFT JOIN transactions t ON t.operator_id = r.operator_id
         AND t.operator_tx_id = ANY (ARRAY['bet-' || r.round_id, 'win-' || r.round_id, 'refund-' || r.round_id])

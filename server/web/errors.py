@@ -16,6 +16,7 @@ from actors.ports import LedgerUnavailableError
 
 UNAVAILABLE_RETRY_S = 1
 DRAINING_RETRY_S = 5
+NOT_OURS_RETRY_S = 3600
 
 
 class ApiError(Exception):
@@ -87,6 +88,15 @@ def unavailable() -> ApiError:
     """The database can't be asked."""
     message = "The service is unavailable for a moment: repeat the request as it is."
     return ApiError(503, "unavailable", message, headers=((b"retry-after", b"%d" % UNAVAILABLE_RETRY_S),))
+
+
+def not_ours() -> ApiError:
+    """What is stored has no code of ours: nothing of it is told."""
+    message = (
+        "The database does not hold this round as this server wrote it, so it is not shown. A person must look at it: "
+        "tell us the request_id."
+    )
+    return ApiError(503, "unavailable", message, headers=((b"retry-after", b"%d" % NOT_OURS_RETRY_S),))
 
 
 @contextmanager

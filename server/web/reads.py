@@ -9,9 +9,9 @@ from actors.fair_queue import QueueFullError
 from actors.records import RoundStatus
 from actors.rules.fairness import ALGORITHM, Outcome
 from actors.rules.money import multiplier_number
-from server.reports import RevenueRow, RoundReport
+from server.reports import NotOursError, RevenueRow, RoundReport
 from server.web.authentication import Caller, parse_uuid
-from server.web.errors import MalformedError, answered_within, not_found, rate_limited
+from server.web.errors import MalformedError, answered_within, not_found, not_ours, rate_limited
 from server.web.exchange import Request, Response, json_response, only_values
 from server.web.services import WebServices
 
@@ -51,7 +51,10 @@ class ReadsApi:
         if round_id is None:
             raise not_found()
         async with self._turn(caller):
-            report = await self._services.reports.round_report(caller.operator.operator_id, round_id)
+            try:
+                report = await self._services.reports.round_report(caller.operator.operator_id, round_id)
+            except NotOursError:
+                raise not_ours() from None
         if report is None or report.operator_id != caller.operator.operator_id:
             raise not_found()
         return json_response(round_document(report))

@@ -1,6 +1,7 @@
 """``getaway round show`` on a real database: a round's money, step by step, and nothing of a seed before its end."""
 
 import base64
+import json
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -107,6 +108,7 @@ def test_a_won_round_as_json(database_url, getaway):
             "acknowledged_at": time_text(acknowledged_at_ms),
             "next_attempt_at": None,
             "last_error": last_error,
+            "problem": None,
         }
         for kind, amount_minor, attempts, created_at_ms, acknowledged_at_ms, last_error in (
             ("bet", 100, 1, BET_MS, BET_MS + 10, None),
@@ -144,6 +146,7 @@ def test_a_won_round_as_json(database_url, getaway):
         "started_at": "2026-07-01T00:00:01.010Z",
         "settled_at": "2026-07-01T00:00:01.500Z",
         "transactions": calls,
+        "problems": [],
     }
 
 
@@ -218,3 +221,27 @@ def test_a_round_that_is_not_there(getaway):
     assert getaway.refusal(1, "round", "show", NOBODY) == f"getaway: there is no round {NOBODY}"
     assert "'ROUND_ID': must be a UUID" in getaway.refusal(2, "round", "show", "7")
     assert "Missing argument 'ROUND_ID'" in getaway.refusal(2, "round", "show")
+
+
+def test_what_is_not_ours_is_shown_as_unverified(database_url, getaway, postgres):
+    live = played(database_url, "bet", "start", "cash-out", "paid")
+    postgres.execute(
+        "SET session_replication_role = replica",
+        f"UPDATE rounds SET amount_minor = 66100, payout_minor = 99150 WHERE round_id = '{live.round_id}'",
+        f"UPDATE transactions SET amount_minor = 99150 WHERE operator_tx_id = 'win-{live.round_id}'",
+        url=database_url,
+    )
+    done = getaway("round", "show", str(live.round_id))
+    first, *wrong = done.out.partition("\n\n")[0].splitlines()
+    assert done.status == 1 and first.startswith("UNVERIFIED:")
+    assert wrong == [
+        f"  round {live.round_id}: its round-bet code is not the one of these values",
+        f"  round {live.round_id}: its round-end code is not the one of these values",
+        f"  win-{live.round_id}: its wallet-call code is not the one of these values",
+    ]
+    assert "991.50 USD" in done.out, "shown all the same"
+    done = getaway("round", "show", str(live.round_id), "--json")
+    document = json.loads(done.out)
+    assert (done.status, document["payout_minor"]) == (1, 99150)
+    assert [problem.split()[1] for problem in document["problems"]] == ["round-bet", "round-end"]
+    assert [call["problem"] is None for call in document["transactions"]] == [True, False]

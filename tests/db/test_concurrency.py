@@ -160,7 +160,7 @@ async def test_a_round_and_its_calls_are_reported_as_of_one_moment(database, wor
         await commit_group(connection, Vault(bytes(32)), [books.cash_out(owner, live)])
         await connection.execute("LOCK TABLE transactions IN ACCESS EXCLUSIVE MODE")
 
-    reports = PostgresReports(database)
+    reports = PostgresReports(database, Vault(bytes(32)))
     report = await meanwhile(database, settle, lambda: reports.round_report(live.operator_id, live.round_id))
     assert (report.status, [call.kind for call in report.calls]) == ("settled", ["bet", "win"])
 

@@ -14,7 +14,9 @@ import pytest
 
 from server.db.aside import PutAside
 from server.db.ledger import PostgresLedger
+from server.db.reports import PostgresReports
 from server.db.session_frames import PostgresSessionFrames
+from server.reports import NotOursError, RoundReport
 from server.vault import Vault
 from tests.helpers import books
 from tests.helpers.books import NOON_MS
@@ -36,10 +38,12 @@ class Scene:
         aside = PutAside(self.counts.__setitem__)
         self.ledger = ClockedLedger(PostgresLedger(database, VAULT, aside), world.set_clock)
         self.frames = PostgresSessionFrames(database, VAULT, aside)
+        self.reports = PostgresReports(database, VAULT, aside)
         names = ("betting", "flying", "void", "unknown", "won", "crashed", "taken_back")
         self.names = {name: getattr(rounds, name).round_id for name in names} | {"fresh": rounds.fresh.session_id}
         self.names |= {f"session_of_{name}": getattr(rounds, name).session_id for name in names}
         self.names |= {"operator": rounds.operator.operator_id, "forged": FORGED}
+        self.rounds_told = (*names, "forged")
         self.now_ms = NOON_MS + DAY_MS
 
     async def edit(self, *statements: str) -> None:
@@ -75,7 +79,18 @@ class Scene:
             round_id = self.names[name]
             found["live", name] = await self.ledger.live_round(operator_id, round_id)
             found["finished", name] = await self.ledger.finished_round(operator_id, round_id)
+        for name in self.rounds_told:
+            found["report", name] = await self.report(self.names[name])
         return {key: value for key, value in found.items() if value is not None}
+
+    async def report(self, round_id: UUID) -> RoundReport | None:
+        """What the operator reads of a round, but for when its calls are sent."""
+        try:
+            report = await self.reports.round_report(self.rounds.operator.operator_id, round_id)
+        except NotOursError:
+            return None
+        calls = () if report is None else report.calls
+        return report and replace(report, calls=tuple(replace(call, next_attempt_at_ms=None) for call in calls))
 
 
 @pytest.fixture
@@ -207,6 +222,46 @@ async def test_an_edit_is_neither_sent_nor_believed(scene, name, caplog):
     caplog.clear()
 
 
+@pytest.mark.parametrize("name", [name for name, (table, _, _) in EDITS.items() if table == "transactions"])
+async def test_a_round_with_an_edited_call_is_not_told(scene, name, caplog):
+    """Nor any other part of it: who asks wants to know what was paid."""
+    _, tx_id, statements = EDITS[name]
+    round_name = tx_id.partition("{")[2].rstrip("}")
+    operator_id, round_id = scene.rounds.operator.operator_id, scene.names[round_name]
+    assert (await scene.reports.round_report(operator_id, round_id)).is_ours
+    await scene.edit(*statements)
+    for _ in range(2):
+        with pytest.raises(NotOursError):
+            await scene.reports.round_report(operator_id, round_id)
+    assert [(record.table, record.levelname) for record in caplog.records] == [("transactions", "ERROR")]
+    caplog.clear()
+    report = await scene.reports.find_round(round_id)
+    problems = {call.operator_tx_id: call.problem for call in report.calls if call.problem is not None}
+    assert report.problems == () and list(problems) == [tx_id.format_map(scene.names)]
+    assert "wallet-call code" in problems[tx_id.format_map(scene.names)]
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "problems"),
+    [
+        ("won", "rtp_bps = 9700", ["round-bet"]),
+        ("won", "started_at_ms = started_at_ms - 1", ["round-start"]),
+        ("won", "settled_at_ms = settled_at_ms + 1", ["round-end"]),
+        ("won", "session_id = gen_random_uuid()", ["round-bet", "round-start", "round-end"]),
+        ("flying", "started_at_ms = started_at_ms - 1", ["round-start"]),
+        ("flying", "start_mac = NULL", ["round-start"]),
+        ("betting", "operator_player_id = 'forger'", ["round-bet"]),
+        ("void", "crash_hundredths = 101", ["round-end"]),
+    ],
+)
+async def test_the_command_line_is_told_which_codes_of_a_round_are_wrong(scene, name, changes, problems):
+    assert (await scene.reports.find_round(scene.names[name])).is_ours
+    await scene.edit(f"UPDATE rounds SET {changes} WHERE round_id = '{{{name}}}'")
+    report = await scene.reports.find_round(scene.names[name])
+    assert [problem.split(" code")[0].split()[-1] for problem in report.problems] == problems
+    assert not report.is_ours
+
+
 FORGERY = f"""
 INSERT INTO sessions (operator_id, session_id, operator_player_id, currency, balance_minor, token_digest, created_at_ms,
     expires_at_ms, client_seed, nonce, server_seed_hash, server_seed_sealed, owner_node, owner_epoch)
@@ -332,6 +387,8 @@ async def test_a_copy_under_another_operator_hides_nothing(scene, world, caplog)
     for _ in range(2):
         assert await scene.believed() == before
     assert [record.operator_id for record in caplog.records] == [str(other.operator_id)]
+    found = await scene.reports.find_round(scene.names["flying"])
+    assert (found.operator_id, found.is_ours) == (scene.rounds.operator.operator_id, True)
     caplog.clear()
 
 

@@ -17,7 +17,7 @@ from tests.helpers.books import NOON_MS
 async def test_a_round_from_the_launch_to_the_invoice(database_url):
     vault = Vault(bytes(32))
     async with open_database(database_url, Path()) as database:
-        ledger, reports = PostgresLedger(database, vault), PostgresReports(database)
+        ledger, reports = PostgresLedger(database, vault), PostgresReports(database, vault)
         operator = await PostgresOperatorStore(database, vault).create_operator(books.new_operator(), NOON_MS)
         owner = await ledger.register_node("node-a", NOON_MS)
         created = books.new_session(operator)

@@ -26,7 +26,7 @@ DAY = datetime.fromtimestamp(MIDNIGHT_MS / 1000, UTC).date()
 
 @pytest.fixture
 def reports(database):
-    return PostgresReports(database)
+    return PostgresReports(database, Vault(bytes(32)))
 
 
 @pytest.fixture
@@ -271,9 +271,9 @@ async def test_a_round_is_read_by_the_pool_where_its_own_connection_fails(databa
         raise LedgerUnavailableError("no connection")
 
     read = (casino.operator.operator_id, live.round_id)
-    expected = await PostgresReports(database).round_report(*read)
+    expected = await PostgresReports(database, Vault(bytes(32))).round_report(*read)
     monkeypatch.setattr(database._rounds, "fetch", fails)
-    assert await PostgresReports(database).round_report(*read) == expected is not None
+    assert await PostgresReports(database, Vault(bytes(32))).round_report(*read) == expected is not None
 
 
 async def test_tokens_that_are_asked_for_at_once_share_a_statement(frames, rounds, database, monkeypatch):

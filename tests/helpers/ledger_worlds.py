@@ -12,7 +12,6 @@ from actors.records import CallStatus, LiveRound, Operator, Owner
 from actors.transitions import Answer, Busy, CreateSession, Transition
 from server.db.database import open_database
 from server.db.ledger import PostgresLedger
-from server.db.reports import PostgresReports
 from server.db.session_frames import PostgresSessionFrames
 from server.vault import Vault
 from server.web.services import SessionFrame
@@ -142,7 +141,6 @@ class PostgresWorld(World):
     def __init__(self, database, vault: Vault) -> None:
         super().__init__(PostgresLedger(database, vault))
         self._database = database
-        self._reports = PostgresReports(database)
         self._vault = vault
         self._frames = PostgresSessionFrames(database, vault)
         self._clock_ms: int | None = None
@@ -163,8 +161,14 @@ class PostgresWorld(World):
         return added
 
     async def call_states(self, live):
-        report = await self._reports.round_report(live.operator_id, live.round_id)
-        return {call.kind.value: (call.status, call.attempts, call.last_error) for call in report.calls}
+        rows = await self._database.run(
+            lambda connection: connection.fetch(
+                "SELECT kind, status, attempts, last_error FROM transactions WHERE operator_id = $1 AND round_id = $2",
+                live.operator_id,
+                live.round_id,
+            )
+        )
+        return {row["kind"]: (CallStatus(row["status"]), row["attempts"], row["last_error"]) for row in rows}
 
     async def take_up(self, live):
         await self._database.run(

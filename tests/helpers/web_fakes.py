@@ -14,6 +14,7 @@ from actors.records import Operator, OperatorStatus
 from actors.rules.limits import BetLimits
 from actors.transitions import CreateSession, Launched, Rejected
 from server.metrics import Metrics
+from server.reports import NotOursError
 from server.web.services import SessionFrame, WebServices, WebSettings
 
 NOW_S = 1_782_864_000
@@ -107,11 +108,14 @@ class FakeReports:
     rows: list[object] = field(default_factory=list)
     asked: list[tuple[object, ...]] = field(default_factory=list)
     unavailable: bool = False
+    not_ours: bool = False
 
     async def round_report(self, operator_id, round_id):
         await trio.lowlevel.checkpoint()
         if self.unavailable:
             raise LedgerUnavailableError
+        if self.not_ours:
+            raise NotOursError
         return self.rounds.get((operator_id, round_id))
 
     async def find_round(self, round_id):

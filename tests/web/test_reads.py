@@ -300,6 +300,13 @@ async def test_what_a_read_does_not_know_is_not_passed_over_in_silence(casino, w
     )
 
 
+async def test_a_round_that_is_not_ours_is_not_told(casino, world):
+    world.reports.not_ours = True
+    answer = await casino.get(ROUND)
+    assert (answer.status, answer.code, answer.headers["retry-after"]) == (503, "unavailable", "3600")
+    assert "tell us the request_id" in answer.json["error"]["message"] and answer.json["request_id"]
+
+
 async def test_reads_in_trouble_are_unavailable_and_go_on_while_draining(casino, world):
     world.switches.draining = True
     assert (await casino.get(f"{REVENUE}?from=2026-07-01&to=2026-07-31")).status == 200
