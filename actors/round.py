@@ -327,7 +327,9 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
         finished = ending.finished
         self._services.observer.round_ended(finished.status.value, finished.result and finished.result.value)
         placed, now_ms = self.placed, self._services.clock.steady_ms()
-        self._services.tally.ended(placed.operator_id, placed.session_id, finished.status, now_ms)
+        self._services.tally.ended(
+            placed.operator_id, placed.operator_player_id, placed.session_id, finished.status, now_ms
+        )
         self.report(RoundOver(finished, ending.owes_minor, frame_id, balance_minor))
         while (message := self.receive_nowait()) is not None:
             if isinstance(message, Cashout):

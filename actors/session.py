@@ -322,7 +322,8 @@ class SessionActor(PromptActor[SessionMessage]):
         if not self._services.operators.is_fresh:
             self._refuse("wallet_unavailable", bet.frame_id, OPERATORS_ARE_OLD)
             return
-        if self._services.tally.wait_ms(self.record.operator_id, self.session_id, self._services.clock.steady_ms()):
+        whose = self.record.operator_id, self.record.operator_player_id, self.session_id
+        if self._services.tally.wait_ms(*whose, self._services.clock.steady_ms()):
             self._refuse("rate_limited", bet.frame_id, TOO_MANY_VOID)
             return
         self._bet = bet

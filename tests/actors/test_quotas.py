@@ -75,16 +75,28 @@ async def test_an_operator_has_so_many_void_rounds_over_all_its_sessions():
         assert (await refused_bet(players[0]))[0] == "bet_declined"
 
 
+def test_one_player_with_many_sessions_leaves_the_others_of_the_operator_theirs():
+    tally, bets = RoundTally(settings()), 0
+    for now_ms in range(0, 60_000, 50):
+        for session in range(50):
+            whose = ONE, "refused", UUID(int=session)
+            if tally.wait_ms(*whose, now_ms) == 0:
+                tally.ended(*whose, RoundStatus.VOID, now_ms)
+                bets += 1
+        assert tally.wait_ms(ONE, "honest", UUID(int=99), now_ms) == 0
+    assert bets > 100, "more than one session may have"
+
+
 def test_only_void_rounds_count_and_what_ended_is_told_by_operator():
     tally = RoundTally(settings(operator_void_rounds_burst=2, operator_void_rounds_per_second=1))
     for number in range(50):
-        tally.ended(ONE, UUID(int=number), RoundStatus.SETTLED, 1_000)
-        tally.ended(ONE, UUID(int=number), RoundStatus.REFUNDED, 1_000)
-    assert tally.wait_ms(ONE, UUID(int=1), 1_000) == 0
+        tally.ended(ONE, str(number), UUID(int=number), RoundStatus.SETTLED, 1_000)
+        tally.ended(ONE, str(number), UUID(int=number), RoundStatus.REFUNDED, 1_000)
+    assert tally.wait_ms(ONE, "1", UUID(int=1), 1_000) == 0
     for number in range(3):
-        tally.ended(OTHER, UUID(int=number), RoundStatus.VOID, 1_000)
-    assert tally.wait_ms(OTHER, UUID(int=99), 1_000) > 0
-    assert tally.wait_ms(ONE, UUID(int=1), 1_000) == 0
+        tally.ended(OTHER, str(number), UUID(int=number), RoundStatus.VOID, 1_000)
+    assert tally.wait_ms(OTHER, "99", UUID(int=99), 1_000) > 0
+    assert tally.wait_ms(ONE, "1", UUID(int=1), 1_000) == 0
     assert tally.take() == {(ONE, "settled"): 50, (ONE, "refunded"): 50, (OTHER, "void"): 3}
     assert tally.take() == {}
 
