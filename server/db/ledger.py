@@ -91,7 +91,7 @@ SELECT EXISTS (SELECT FROM nodes WHERE node = $1 AND epoch = $2
 """
 
 _SESSION = "SELECT * FROM sessions WHERE token_digest = $1 FOR NO KEY UPDATE SKIP LOCKED"
-_IS_SESSION = "SELECT TRUE FROM sessions WHERE token_digest = $1"
+_COUNT_SESSIONS = "SELECT count(*) FROM sessions WHERE token_digest = $1"
 
 _LOOK_AGAIN_S = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16)
 """When to look again for a session that is locked: its own commits are over by then. Waiting for the lock itself would keep
@@ -250,15 +250,16 @@ class PostgresLedger:
         """Take the session, unless another living node has it, and promise a new seed in the same transaction."""
 
         async def open_it(connection: Connection) -> OpenedSession | None:
-            row = await connection.fetchrow(_SESSION, token_digest)
+            rows = await connection.fetch(_SESSION, token_digest)
+            row = self._only_ours(rows)
             if row is None:
-                if await connection.fetchval(_IS_SESSION, token_digest):
+                if await connection.fetchval(_COUNT_SESSIONS, token_digest) > len(rows):
                     raise _LockedError("the session is locked")
                 return None
             key = (row["operator_id"], row["session_id"])
             live = await connection.fetchrow(_LIVE_OF_SESSION, *key, owner.node, owner.epoch)
             opened_round = None if live is None else self._live_round(live)
-            if not self._is_ours(row, live) or (live is not None and opened_round is None):
+            if not self._can_promise(row, live) or (live is not None and opened_round is None):
                 return None
             holder = None if row["owner_node"] is None else Owner(row["owner_node"], row["owner_epoch"])
             if holder not in {None, owner}:
@@ -407,16 +408,25 @@ class PostgresLedger:
         """What is pending or parked, by operator."""
         return await self._database.run(outbox.read_backlogs)
 
-    def _is_ours(self, session: Row, live: Row | None) -> bool:
-        """Whether we wrote the session, and what it promises is for a round to come: it is about to be revealed."""
+    def _only_ours(self, sessions: Sequence[Row]) -> Row | None:
+        """The session that we wrote, among all that a token opens: somebody may have made others for the same token."""
 
-        def is_ours(row: Row) -> bool:
+        def is_ours(row: Row) -> Row:
             check_session(self._vault.macs, row)
+            return row
+
+        found = [self._aside.open("sessions", row, is_ours, is_whole=False) for row in sessions]
+        return next((row for row in found if row is not None), None)
+
+    def _can_promise(self, session: Row, live: Row | None) -> bool:
+        """Whether what the session promises is for a round to come: it is about to be revealed."""
+
+        def can_promise(row: Row) -> bool:
             if live is not None and live["nonce"] >= row["nonce"]:
                 raise RowMacError("it promises a round that has been placed already")
             return True
 
-        return self._aside.open("sessions", session, is_ours) is not None
+        return self._aside.open("sessions", session, can_promise) is not None
 
     def _live_round(self, row: Row) -> LiveRound | None:
         return self._aside.open("rounds", row, lambda row: live_round(self._vault, row))

@@ -10,8 +10,10 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 
+from actors.ports import LedgerUnavailableError
 from server.db.aside import PutAside
 from server.db.ledger import PostgresLedger
 from server.db.reports import PostgresReports
@@ -366,6 +368,42 @@ async def test_many_bad_rounds_are_not_in_the_way_of_a_good_one(scene, database,
     told = len(caplog.records)
     await scene.ledger.take_orphans(scene.owner, books.LEASE_MS, late_ms, limit)
     assert told == len(caplog.records) == 4 * limit
+    caplog.clear()
+
+
+SAME_TOKEN = """
+INSERT INTO sessions (operator_id, session_id, operator_player_id, currency, balance_minor, token_digest, created_at_ms,
+    expires_at_ms, client_seed, nonce, server_seed_hash, server_seed_sealed, mac)
+SELECT operator_id, gen_random_uuid(), operator_player_id, currency, balance_minor, token_digest,
+    created_at_ms, expires_at_ms, client_seed, nonce, server_seed_hash, server_seed_sealed, mac
+FROM sessions, generate_series(1, 5) WHERE session_id = '{fresh}'
+"""
+MOVED_TO_THE_END = "UPDATE sessions SET lang = lang WHERE session_id = '{fresh}'"
+
+
+@pytest.mark.parametrize("statements", [(SAME_TOKEN,), (SAME_TOKEN, MOVED_TO_THE_END)], ids=["last", "first"])
+async def test_other_sessions_of_the_same_token_do_not_hide_the_good_one(scene, statements, caplog):
+    """Whichever the database finds first."""
+    before = await scene.believed()
+    await scene.edit(*statements)
+    for _ in range(2):
+        assert await scene.believed() == before
+    assert scene.counts == {"sessions": 5}
+    assert [record.levelname for record in caplog.records] == ["ERROR"] * 5
+    caplog.clear()
+
+
+async def test_a_good_session_that_is_locked_is_not_taken_for_a_missing_one(scene, emptied_database_url, caplog):
+    """Though others of its token are there to be read."""
+    asked = (scene.rounds.fresh.token_digest, scene.owner, books.LEASE_MS, scene.now_ms, GROUND)
+    await scene.edit(SAME_TOKEN)
+    with psycopg.connect(emptied_database_url) as connection:
+        lock = "SELECT FROM sessions WHERE session_id = %s FOR UPDATE"
+        assert connection.execute(lock, [scene.names["fresh"]]).rowcount == 1
+        with pytest.raises(LedgerUnavailableError, match="locked"):
+            await scene.ledger.open_session(*asked)
+        connection.rollback()
+    assert (await scene.ledger.open_session(*asked)).session.session_id == scene.names["fresh"]
     caplog.clear()
 
 
