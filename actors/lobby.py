@@ -383,6 +383,20 @@ class Lobby:
         """Whether the session's round has an actor here, or is being given away."""
         return session_id in self._rounds or session_id in self._giving
 
+    def forsaken(self) -> list[RoundKey]:
+        """Rounds of open sessions that have no actor any more."""
+        waiting = [(digest, session, session.waits_for) for digest, session in self._sessions.items()]
+        return [
+            RoundKey(
+                operator_id=session.record.operator_id,
+                session_id=session.session_id,
+                round_id=round_id,
+                token_digest=digest,
+            )
+            for digest, session, round_id in waiting
+            if round_id is not None and session.session_id not in self._rounds
+        ]
+
     def alone_with(self, token_digest: bytes) -> AbstractAsyncContextManager[None]:
         """Only one task opens a session, hands it over or ends what is left of it."""
         return self._alone(token_digest)
@@ -395,7 +409,7 @@ class Lobby:
         """Tell the session, if it is open and still waits for the round."""
         self._failed.pop(key.round_id, None)
         session = self._sessions.get(key.token_digest)
-        if session is not None and session.plays(key.round_id):
+        if session is not None and session.waits_for == key.round_id:
             await self._tell_end(session.report, key.operator_id, key.session_id, key.round_id, finished)
         else:
             self._deliver(key.operator_id)

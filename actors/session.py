@@ -132,9 +132,10 @@ class SessionActor(PromptActor[SessionMessage]):
         except ActorError:
             self._refuse("too_late", frame.frame_id)
 
-    def plays(self, round_id: UUID) -> bool:
-        """Whether it waits for the end of this round."""
-        return self._round is not None and self._round.placed.round_id == round_id
+    @property
+    def waits_for(self) -> UUID | None:
+        """The round for whose end it waits."""
+        return None if self._round is None else self._round.placed.round_id
 
     def adopt(self, running: RoundActor) -> None:
         """Take over a round that outlived the session actor before this one. Before ``run`` only."""

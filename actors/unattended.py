@@ -31,6 +31,10 @@ class Attendance(Protocol):
         """Whether a round's actor of the session runs here, or its end is under way, or the session is given away."""
         ...
 
+    def forsaken(self) -> list[RoundKey]:
+        """Rounds for whose end a session waits here, and of which no actor will tell it."""
+        ...
+
     def alone_with(self, token_digest: bytes) -> AbstractAsyncContextManager[None]:
         """While the block runs nobody else opens the session here, or hands it over."""
         ...
@@ -67,7 +71,9 @@ class UnattendedSweeper(Actor[None]):
         services = self._services
         before_ms = services.clock.now_ms() - services.settings.unattended_age_ms
         stored = await services.reads.own_live_rounds(services.owner, before_ms, ROUNDS_MAX)
-        alone = [key for key in stored if not self._attendance.attends(key.session_id)]
+        # What has an end in the ledger, but could not be told, is not among the live ones.
+        known = {key.round_id: key for key in (*stored, *self._attendance.forsaken())}
+        alone = [key for key in known.values() if not self._attendance.attends(key.session_id)]
         suspects, self._suspects = self._suspects, {key.round_id for key in alone}
         for key in alone:
             if key.round_id in suspects:

@@ -154,7 +154,7 @@ async def flying_alone(game):
     player = await game.play(200_000)
     player.say("bet", amount_minor=1_000)
     await player.until("round_started")
-    await trio.sleep(SETTINGS.unattended_age_ms / 1000)
+    await trio.sleep(SETTINGS.unattended_age_ms / 1000 + 1)
     return player, game.node.lobby._rounds.popitem()
 
 
@@ -176,7 +176,7 @@ async def test_an_actor_that_is_there_after_all_keeps_its_round(autojump_clock):
     async with open_game() as game:
         player, (session_id, actor) = await flying_alone(game)
         (digest,) = game.node.lobby._sessions
-        await trio.sleep(SETTINGS.unattended_look_ms / 1000 + 1)
+        await trio.sleep(SETTINGS.unattended_look_ms / 1000)
         async with game.node.lobby.alone_with(digest):
             await trio.sleep(SETTINGS.unattended_look_ms / 1000)
             game.node.lobby._rounds[session_id] = actor
@@ -229,3 +229,23 @@ async def test_a_failed_flight_is_judged_by_the_moment_of_its_failure(autojump_c
         game.ledger.unavailable = False
         ended = await player.until("round_ended")
         assert (ended["status"], ended["reason"], ended["crash_point"]) == ("refunded", "interrupted", 4)
+
+
+async def test_an_end_that_is_stored_and_could_not_be_told_is_told(autojump_clock, forgetful, monkeypatch):
+    """Its round is not live any more: only the session that waits for it knows that something is amiss."""
+    async with open_game() as game:
+        player = await game.play(200, 300)
+        player.say("bet", amount_minor=1_000)
+        await player.until("round_started")
+
+        real = game.observer.round_ended
+
+        def round_ended(status, result):
+            game.observer.round_ended = real
+            raise RuntimeError("who counts has failed")
+
+        monkeypatch.setattr(game.observer, "round_ended", round_ended)
+        ended = await player.until("round_ended")
+        assert (ended["status"], ended["result"]) == ("settled", "crash")
+        player.say("bet", amount_minor=1_000, auto_cashout=1.5)
+        assert (await player.until("round_ended"))["payout_minor"] == 1_500
