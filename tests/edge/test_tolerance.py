@@ -1,3 +1,5 @@
+import time
+
 import pytest
 import trio
 
@@ -138,3 +140,13 @@ def test_who_has_a_key():
     assert has_key(operators, good)
     for bad in (good.replace(b"key-1", b"key-2"), good.replace(b"-id", b"-ie"), good.replace(b"-Key", b"-Kez"), b""):
         assert not has_key(operators, bad)
+
+
+@pytest.mark.parametrize("spaces", [b" ", b" \t", b"\t\t \t"])
+def test_no_head_takes_long_to_be_searched_for_a_key(spaces):
+    """Anybody may send 15 KB of it, and 1.5 s of the event loop went to each."""
+    value = b"a" + spaces * (15_000 // len(spaces)) + b"a"
+    head = b"GET / HTTP/1.1\r\nHost: game.test\r\nX-Operator-Key: " + value + b"\r\n\r\n"
+    began_s = time.thread_time()
+    assert not has_key(FakeOperators(), head)
+    assert time.thread_time() - began_s < 0.1
