@@ -156,10 +156,16 @@ class LedgerActor(Actor[_Waiting]):
         return group
 
     def _queue_behind(self, busy: _BusySession, waiting: _Waiting) -> None:
-        if sum(len(session.waiting) for session in self._busy.values()) < BUSY_WAITING_MAX:
+        if self._has_room_for_busy():
             busy.waiting.append(waiting)
         else:
-            waiting.reply.fail(LedgerUnavailableError("too much waits for sessions that are locked"))
+            self._refuse_busy(waiting)
+
+    def _has_room_for_busy(self) -> bool:
+        return sum(len(session.waiting) for session in self._busy.values()) < BUSY_WAITING_MAX
+
+    def _refuse_busy(self, waiting: _Waiting) -> None:
+        waiting.reply.fail(LedgerUnavailableError("too much waits for sessions that are locked"))
 
     def _take_due(self) -> list[_Waiting]:
         """The first of each busy session whose time has come. It stays the first until it is known not to be busy."""
@@ -190,6 +196,9 @@ class LedgerActor(Actor[_Waiting]):
         session_id, now = session_of(waiting.transition), trio.current_time()
         session = self._busy.get(session_id)
         if session is None:
+            if not self._has_room_for_busy():
+                self._refuse_busy(waiting)
+                return
             session = _BusySession(deque([waiting]), now, now + BUSY_MS_MAX / 1000)
             self._busy[session_id] = session
         if now < session.give_up_at:

@@ -257,6 +257,16 @@ async def test_so_many_transitions_wait_for_busy_sessions_and_no_more(autojump_c
     assert sorted(how for _, how, _ in told) == ["applied", "applied", "too much waits for sessions that are locked"]
 
 
+async def test_so_many_sessions_are_busy_and_no_more(autojump_clock: MockClock, monkeypatch):
+    """As all launches of an operator are whose row somebody has locked: each is a session of its own."""
+    monkeypatch.setattr("actors.ledger.BUSY_WAITING_MAX", 2)
+    async with open_locking(Locking(**{f"s{number}": 0.5 for number in range(1, 6)})) as (commit, told):
+        for number in range(1, 6):
+            commit(urgent(number))
+    ends = sorted(how for _, how, _ in told)
+    assert ends == ["applied"] * 2 + ["too much waits for sessions that are locked"] * 3
+
+
 async def test_trouble_of_the_ledger_ends_the_wait_of_a_busy_one(autojump_clock: MockClock):
     ledger = Locking(s1=0.2)
     async with open_locking(ledger) as (commit, told):
