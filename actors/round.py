@@ -133,7 +133,7 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
                 return
             live, began_ms = started
             if self._services.clock.steady_ms() - began_ms > START_TOLD_MS_MAX:
-                await self._end_unflown(live, answer.balance_minor)
+                await self._end_unflown(live, began_ms, answer.balance_minor)
             else:
                 self._flies = self._takeoff(live, began_ms, answer.balance_minor)
                 self.report(self._flies)
@@ -230,12 +230,14 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
         live = replace(self.placed, status=RoundStatus.FLYING, started_at_ms=answer.started_at_ms)
         return live, began_ms[answer.started_at_ms]
 
-    async def _end_unflown(self, live: LiveRound, balance_minor: int) -> None:
-        """Refund a flight that nobody was told of."""
+    async def _end_unflown(self, live: LiveRound, began_ms: int, balance_minor: int) -> None:
+        """Refund a flight that nobody was told of. Its seed is revealed: nobody may fly it after that, either."""
         now_ms = self._services.clock.now_ms()
         log.warning("a start was stored too late to be flown", extra={"round_id": str(live.round_id)})
         ending = endings.refunded(live, self._services.owner, endings.LATE_START, now_ms, self._desk.claim)
         await self._end(ending, balance_minor=balance_minor)
+        if self.is_over:
+            self._services.flights.end(live.session_id, live.round_id, began_ms + live.plan().ends_at_ms)
 
     async def _give_back(self, taken: Acknowledged) -> None:
         """The stake was taken but the start could not be stored for too long: end the round from what is stored."""

@@ -73,6 +73,9 @@ async def test_one_that_is_told_a_millisecond_too_late_is_refunded(autojump_cloc
         assert "round_started" not in [frame["type"] for frame in player.frames]
         assert player.ticks == []
         assert ended["totals"]["rounds"] == 0
+        (session,) = game.node.lobby._sessions.values()
+        remembered = game.node.services.flights.ended_in(session.session_id)
+        assert {str(round_id) for round_id in remembered} == {ended["round_id"]}, "nobody flies it on"
         # The session plays on.
         ledger._late_ms = 0
         player.say("bet", amount_minor=1_000, auto_cashout=1.01)
