@@ -4,6 +4,9 @@ They are a month of several operators and currencies, about evenly spread, and a
 each with its session, its acknowledged bet and, if it was cashed out, its acknowledged win. The schema's checks are on
 while they are written, its triggers and foreign keys are not. Seeds and outcomes have the right shape and size, but
 only the seed's hash is true to its seed.
+
+Each row has the codes that the server would have given it. The schema that is filled has no columns for them yet: they
+wait in columns of their own until a later migration has made those that they belong to (``adopt_codes``).
 """
 
 import asyncio
@@ -15,7 +18,9 @@ from uuid import UUID
 
 import asyncpg
 
+from server.row_macs import BET, CALL, END, SESSION, START, RowMacs
 from tests.bench.report import progress
+from tests.bench.sql_macs import NULL, bytes_field, code, number_field, text_field, uuid_field
 
 DAYS = 31
 DAY_MS = 86_400_000
@@ -34,14 +39,16 @@ _SESSION += ("maintenance_work_mem = '1GB'", "statement_timeout = 0")
 
 _SESSIONS = """
 INSERT INTO sessions (operator_id, session_id, operator_player_id, currency, balance_minor, token_digest,
-    created_at_ms, expires_at_ms, client_seed, nonce, server_seed_hash, server_seed_sealed)
-SELECT ($1::uuid[])[(s % cardinality($1::uuid[]))::integer + 1],
-        md5(s || 's')::uuid, 'player-' || s / 3,
-        ($2::text[])[(s / cardinality($1::uuid[]) % cardinality($2::text[]))::integer + 1],
-    500000, sha256((s || 't')::bytea),
-    $3::bigint + s * $4::bigint, $3::bigint + s * $4::bigint + 86400000, 'player', 101,
-    md5(s || 'h') || md5(s || 'g'), decode(repeat(md5(s || 'e'), 6), 'hex')
-FROM generate_series(0, $5::bigint - 1) s
+    created_at_ms, expires_at_ms, client_seed, nonce, server_seed_hash, server_seed_sealed, stored_mac)
+SELECT *, CODE_OF_SESSION FROM (
+    SELECT ($1::uuid[])[(s % cardinality($1::uuid[]))::integer + 1] AS operator_id,
+        md5(s || 's')::uuid AS session_id, 'player-' || s / 3 AS player,
+        ($2::text[])[(s / cardinality($1::uuid[]) % cardinality($2::text[]))::integer + 1] AS currency,
+        500000, sha256((s || 't')::bytea) AS token_digest,
+        $3::bigint + s * $4::bigint AS created, $3::bigint + s * $4::bigint + 86400000 AS expires, 'player', 101,
+        md5(s || 'h') || md5(s || 'g'), decode(repeat(md5(s || 'e'), 6), 'hex')
+    FROM generate_series(0, $5::bigint - 1) s OFFSET 0
+) made
 """
 
 _ROUNDS = """
@@ -56,34 +63,101 @@ WITH drawn AS (
         least(200000, greatest(100, floor(
             96 / (1 - ('x' || left(seed, 8))::bit(32)::bigint / 4294967296.0))))::integer AS crash
     FROM drawn OFFSET 0
+), valued AS (
+    SELECT *, ($1::uuid[])[(s % cardinality($1::uuid[]))::integer + 1] AS operator_id,
+        md5(s || 's')::uuid AS session_id, 'player-' || s / 3 AS player,
+        ($2::text[])[(s / cardinality($1::uuid[]) % cardinality($2::text[]))::integer + 1] AS currency,
+        created + 20 AS started, created + 20 + (ln(least(target, crash) / 100.0) / 0.00006)::bigint AS settled,
+        CASE WHEN crash >= target THEN 'cashout' ELSE 'crash' END AS result,
+        CASE WHEN crash >= target THEN target ELSE 0 END AS realized,
+        CASE WHEN crash >= target THEN amount * target / 100 ELSE 0 END AS payout
+    FROM crashed OFFSET 0
 ), written AS (
     INSERT INTO rounds (operator_id, round_id, session_id, operator_player_id, currency, amount_minor, client_seed,
         nonce, server_seed_hash, server_seed_sealed, rtp_bps, max_win_multiplier, rev_share_bps, max_payout_minor,
         growth_rate_per_ms, status, owner_node, owner_epoch, created_at_ms, started_at_ms, settled_at_ms, result,
-        realized_hundredths, payout_minor, server_seed, crash_hundredths, map_seed, loot_seed, guard_seed)
-    SELECT ($1::uuid[])[(s % cardinality($1::uuid[]))::integer + 1], round_id, md5(s || 's')::uuid, 'player-' || s / 3,
-            ($2::text[])[(s / cardinality($1::uuid[]) % cardinality($2::text[]))::integer + 1],
-        amount, 'player', nonce, hash,
+        realized_hundredths, payout_minor, server_seed, crash_hundredths, map_seed, loot_seed, guard_seed,
+        stored_bet_mac, stored_start_mac, stored_end_mac)
+    SELECT operator_id, round_id, session_id, player, currency, amount, 'player', nonce, hash,
         decode(hash || seed || hash, 'hex'), 9600, 2000, 1500, 10000000, 0.00006, 'settled', 'gone', 1, created,
-        created + 20,
-        created + 20 + (ln(least(target, crash) / 100.0) / 0.00006)::bigint,
-        CASE WHEN crash >= target THEN 'cashout' ELSE 'crash' END, CASE WHEN crash >= target THEN target ELSE 0 END,
-        CASE WHEN crash >= target THEN amount * target / 100 ELSE 0 END, seed, crash, reverse(seed), reverse(hash), hash
-    FROM crashed
+        started, settled, result, realized, payout, seed, crash, reverse(seed), reverse(hash), hash,
+        CODE_OF_BET, CODE_OF_START, CODE_OF_END
+    FROM valued
     RETURNING operator_id, round_id, session_id, operator_player_id, currency, amount_minor, payout_minor, nonce,
         created_at_ms, settled_at_ms
 )
 INSERT INTO transactions (operator_id, operator_tx_id, round_id, session_id, kind, amount_minor, body, position, status,
-    attempts, created_at_ms, next_attempt_at_ms, acknowledged_at_ms)
-SELECT operator_id, kind || '-' || round_id, round_id, session_id, kind, paid,
+    attempts, created_at_ms, next_attempt_at_ms, acknowledged_at_ms, stored_mac)
+SELECT *, CODE_OF_CALL FROM (
+SELECT operator_id, kind || '-' || round_id AS tx_id, round_id, session_id, kind, paid,
     convert_to(format('{"operator_tx_id":"%s-%s","operator_player_id":"%s","session_id":"%s","round_id":"%s",'
         '"currency":"%s","amount_minor":%s}', kind, round_id, operator_player_id, session_id, round_id, currency, paid),
-        'UTF8'),
-    2 * nonce + is_win, 'acknowledged', 1, at_ms, at_ms, at_ms + 8
+        'UTF8') AS body,
+    2 * nonce + is_win AS place, 'acknowledged', 1, at_ms AS called, at_ms, at_ms + 8
 FROM written, LATERAL (VALUES ('bet', amount_minor, 0, created_at_ms), ('win', payout_minor, 1, settled_at_ms))
     AS call (kind, paid, is_win, at_ms)
-WHERE paid > 0
+WHERE paid > 0 OFFSET 0
+) made
 """
+
+_OF_ROUND = {"operator_id": uuid_field("operator_id"), "round_id": uuid_field("round_id")}
+_OF_ROUND |= {"session_id": uuid_field("session_id")}
+_TERMS = {"rtp_bps": 9600, "max_win_multiplier": 2000, "rev_share_bps": 1500, "max_payout_minor": 10_000_000}
+_FIELDS = {
+    SESSION: {
+        "operator_id": uuid_field("operator_id"),
+        "session_id": uuid_field("session_id"),
+        "operator_player_id": text_field("player"),
+        "currency": text_field("currency"),
+        "token_digest": bytes_field("token_digest"),
+        "created_at_ms": number_field("created"),
+        "expires_at_ms": number_field("expires"),
+        "lang": NULL,
+        "reality_check_minutes": NULL,
+        "lobby_url": NULL,
+    },
+    BET: _OF_ROUND
+    | {name: text_field(f"'{value}'") for name, value in _TERMS.items()}
+    | {
+        "operator_player_id": text_field("player"),
+        "currency": text_field("currency"),
+        "amount_minor": number_field("amount"),
+        "auto_cashout_hundredths": NULL,
+        "client_seed": text_field("'player'"),
+        "nonce": number_field("nonce"),
+        "server_seed_hash": text_field("hash"),
+        "growth_rate_per_ms": text_field("'0.00006'"),
+        "created_at_ms": number_field("created"),
+    },
+    START: _OF_ROUND | {"started_at_ms": number_field("started")},
+    END: _OF_ROUND
+    | {
+        "status": text_field("'settled'"),
+        "result": text_field("result"),
+        "reason": NULL,
+        "realized_hundredths": number_field("realized"),
+        "payout_minor": number_field("payout"),
+        "server_seed": text_field("seed"),
+        "crash_hundredths": number_field("crash"),
+        "map_seed": text_field("reverse(seed)"),
+        "loot_seed": text_field("reverse(hash)"),
+        "guard_seed": text_field("hash"),
+        "settled_at_ms": number_field("settled"),
+    },
+    CALL: _OF_ROUND
+    | {
+        "operator_tx_id": text_field("tx_id"),
+        "kind": text_field("kind"),
+        "amount_minor": number_field("paid"),
+        "body": bytes_field("body"),
+        "position": number_field("place"),
+        "created_at_ms": number_field("called"),
+    },
+}
+_NAMES = {SESSION: "SESSION", BET: "BET", START: "START", END: "END", CALL: "CALL"}
+
+_CODES = {"sessions": ("mac",), "rounds": ("bet_mac", "start_mac", "end_mac"), "transactions": ("mac",)}
+"""The columns of codes, by table."""
 
 _CONSTRAINTS = """
 SELECT conrelid::regclass::text AS of_table, quote_ident(conname) AS name, contype::text AS kind,
@@ -99,6 +173,30 @@ WHERE indrelid = ANY ($1::regclass[]) AND NOT EXISTS (SELECT FROM pg_constraint 
 """
 
 
+def statements(macs: RowMacs) -> tuple[str, str]:
+    """What writes sessions, and what writes a chunk of their rounds, with the codes of a master key."""
+    sessions, rounds = _SESSIONS, _ROUNDS
+    for kind, fields in _FIELDS.items():
+        name, made = f"CODE_OF_{_NAMES[kind]}", code(macs, kind, fields)
+        sessions, rounds = sessions.replace(name, made), rounds.replace(name, made)
+    return sessions, rounds
+
+
+def code_columns() -> list[str]:
+    """What makes the columns that the codes wait in."""
+    return [f"ALTER TABLE {table} ADD stored_{column} bytea" for table, columns in _CODES.items() for column in columns]
+
+
+def adopt_codes() -> list[str]:
+    """What makes the stored codes those of their rows, once all migrations are done. Nothing is written anew."""
+    return [
+        f"ALTER TABLE {table} {change}"
+        for table, columns in _CODES.items()
+        for column in columns
+        for change in (f"DROP COLUMN {column}", f"RENAME COLUMN stored_{column} TO {column}")
+    ]
+
+
 def round_id(number: int) -> UUID:
     """The id of the n-th stored round, from 0."""
     return UUID(hashlib.md5(f"{number}r".encode(), usedforsecurity=False).hexdigest())
@@ -112,9 +210,10 @@ def operator_of(number: int, operators: Sequence[UUID]) -> UUID:
 class Loader:
     """Writes rounds into the database at ``url``, whose schema has only been made. Its methods block."""
 
-    def __init__(self, url: str, operators: Sequence[UUID], first_day_ms: int, rounds: int) -> None:
+    def __init__(self, url: str, macs: RowMacs, operators: Sequence[UUID], first_day_ms: int, rounds: int) -> None:
         assert rounds % ROUNDS_PER_SESSION == 0, "sessions have equally many rounds"
         self._url = url
+        self._sessions_sql, self._rounds_sql = statements(macs)
         self._rounds = rounds
         sessions = rounds // ROUNDS_PER_SESSION
         # The last session must end within the days, too.
@@ -131,6 +230,7 @@ class Loader:
     async def _load(self) -> None:
         await self._one([f"ALTER SYSTEM SET {name} = {value}" for name, value in _QUICK.items()])
         await self._one(["SELECT pg_reload_conf()"])
+        await self._one(code_columns())
         again = await self._strip()
         await self._at_once([self._sessions, *(self._writer(number) for number in range(WRITERS))])
         progress(f"  {self._elapsed()} indexes")
@@ -201,7 +301,7 @@ class Loader:
     async def _sessions(self) -> None:
         connection = await self._connected()
         try:
-            await connection.execute(_SESSIONS, *self._terms, self._rounds // ROUNDS_PER_SESSION)
+            await connection.execute(self._sessions_sql, *self._terms, self._rounds // ROUNDS_PER_SESSION)
         finally:
             await connection.close()
 
@@ -213,7 +313,7 @@ class Loader:
             try:
                 for first in range(number * CHUNK, self._rounds, WRITERS * CHUNK):
                     last = min(first + CHUNK, self._rounds)
-                    await connection.execute(_ROUNDS, *self._terms, first, last)
+                    await connection.execute(self._rounds_sql, *self._terms, first, last)
                     self._done += last - first
                     if self._done % 500_000 < CHUNK:
                         progress(f"  {self._elapsed()} {self._done:>10,} rounds")
