@@ -187,4 +187,5 @@ def test_the_servers_role_plays_provisions_and_reconciles(urls, tmp_path):
     path.write_text(f"operator_tx_id,kind,amount_minor,currency\nbet-{names['won']},bet,100,USD\n")
     done = getaway("reconcile", "--operator", str(names["first"]), "--operator-file", str(path), "--json")
     assert done.err == ""
-    assert not any(check["differences"] for check in json.loads(done.out)["checks"] if check["check"] != "owner")
+    differing = {check["check"] for check in json.loads(done.out)["checks"] if check["differences"]}
+    assert differing <= {"owner", "attended"}, "these two judge by the present moment"
