@@ -219,8 +219,9 @@ class Connection:
             opened = await self._open()
         if opened is not None and opened.upgrade_bytes is None:
             opened = await self._serve_http(opened)
+            if opened is not None:
+                await self._turn(self._port.turnstile, UPGRADE_UNITS)
         if opened is not None and opened.upgrade_bytes is not None and self._port.players is not None:
-            await self._turn(self._port.turnstile, UPGRADE_UNITS)
             self._player = self._player_socket(opened, opened.upgrade_bytes, self._port.players)
             del opened  # a player stays for hours, and does not need the request's head any more
             await self._serve_player(self._player)
@@ -254,8 +255,9 @@ class Connection:
     def note_client(self, forwarded: list[str]) -> None:
         """See ``server.edge.http_connection.Place``."""
         if self.group is None:
-            self._group = address_group(client_address(self._peer, forwarded, self._port.settings.trusted_proxies))
-            self._paid = 0.0
+            group = address_group(client_address(self._peer, forwarded, self._port.settings.trusted_proxies))
+            if group != self._group:  # what another has paid is not given back to this one
+                self._group, self._paid = group, 0.0
 
     async def _open(self) -> "_Opened | None":
         """Up to the knowledge what this connection is for; ``None`` if it is for nothing."""
@@ -269,8 +271,8 @@ class Connection:
         self._port.admission.heard(self)
         if self._port.is_caller(head):
             await self._turn(self._port.turnstile)
-        elif not may_be_stream(head):
-            await self.turn()
+        else:  # before it is judged: an upgrade that is refused has cost as much
+            await self._turn(self._port.turnstile, UPGRADE_UNITS if may_be_stream(head) else REQUEST_UNITS)
         try:
             if length is None or not self._is_player(data[:length]):
                 return _Opened(below, data, None)

@@ -91,6 +91,27 @@ async def test_sockets_that_say_nothing_spend_what_their_address_has():
         assert 3 <= len(silent) <= 8
 
 
+@pytest.mark.parametrize("forwarded", [None, "203.0.113.7"])
+async def test_upgrades_that_are_refused_spend_what_their_address_has(forwarded):
+    trusted = (network("127.0.0.1/32"),) if forwarded else ()
+    foreign = upgrade_request(Origin="https://elsewhere.test", X_Forwarded_For=forwarded)
+    async with open_edge(units_per_second=0.01, units_burst=20, trusted_proxies=trusted) as world:
+        refused = 0
+        with trio.move_on_after(2):
+            while refused < 100:
+                async with await world.connect() as stream:
+                    await stream.send_all(foreign)
+                    assert b" 403 " in await stream.receive_some(1_000)
+                refused += 1
+        assert 5 <= refused <= 6
+
+
+async def test_players_of_a_proxy_who_are_welcome_spend_nothing():
+    async with open_edge(units_per_second=1, units_burst=20, trusted_proxies=(network("127.0.0.1/32"),)) as world:
+        for _ in range(40):
+            await world.player(X_Forwarded_For="203.0.113.7")
+
+
 async def test_players_who_are_welcome_spend_nothing():
     async with open_edge(units_per_second=1, units_burst=20) as world:
         for _ in range(40):
