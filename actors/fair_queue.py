@@ -1,8 +1,8 @@
 """Turns for work that many may ask for at once, given in a fair order and never more of it than the rest can bear.
 
 Who asks is a key: a session, an operator, a group of addresses. Keys take turns, so that whoever asks a thousand times
-waits for itself and nobody else. Of one key's requests the oldest is first, or, once more than ``CROWD``
-wait, the newest: then most of them were given up by those who sent them, and whoever comes now is served at least.
+waits for itself and nobody else. Of one key's requests the oldest is first, or, once there is a crowd of them, the
+newest: then most of them were given up by those who sent them, and whoever comes now is served at least.
 """
 
 from collections import deque
@@ -13,6 +13,10 @@ from typing import Final
 import trio
 
 CROWD: Final = 32
+"""So many of one key are not a crowd yet."""
+TURNSTILE_CROWD: Final = 400
+"""The same where some 200 pass a second. Whoever asks again as soon as it was served is always the newest: fifty of one
+address that do would let nobody else of it pass."""
 TURN_S_MAX: Final = 0.003
 """A turn of the loop in which a cash-out's next step waits no longer than this is short enough."""
 REST_S_MIN: Final = 0.0005
@@ -25,10 +29,11 @@ class QueueFullError(Exception):
 class FairQueue:
     """Who waits. Overflow of ``waiting_max``, or of ``waiting_of_one_max`` of one key: ``QueueFullError``."""
 
-    __slots__ = ("_count", "_keys", "_waiting_max", "_waiting_of_one_max")
+    __slots__ = ("_count", "_crowd", "_keys", "_waiting_max", "_waiting_of_one_max")
 
-    def __init__(self, waiting_max: int, waiting_of_one_max: int) -> None:
+    def __init__(self, waiting_max: int, waiting_of_one_max: int, crowd: int = CROWD) -> None:
         assert 0 < waiting_of_one_max <= waiting_max
+        self._crowd = crowd
         self._keys: dict[Hashable, deque[trio.Event]] = {}
         self._waiting_max = waiting_max
         self._waiting_of_one_max = waiting_of_one_max
@@ -64,7 +69,7 @@ class FairQueue:
             return False
         key = next(iter(self._keys))
         waiting = self._keys.pop(key)
-        turn = waiting.pop() if len(waiting) > CROWD else waiting.popleft()
+        turn = waiting.pop() if len(waiting) > self._crowd else waiting.popleft()
         self._count -= 1
         if waiting:
             self._keys[key] = waiting  # behind the other keys
@@ -83,7 +88,7 @@ class Turnstile:
     __slots__ = ("_is_turning", "_queue", "_ready_at", "_rest_s", "_rest_s_max")
 
     def __init__(self, waiting_max: int, waiting_of_one_max: int, *, rest_s_max: float = 0.0) -> None:
-        self._queue = FairQueue(waiting_max, waiting_of_one_max)
+        self._queue = FairQueue(waiting_max, waiting_of_one_max, TURNSTILE_CROWD)
         self._is_turning = False
         self._rest_s = 0.0
         self._rest_s_max = rest_s_max

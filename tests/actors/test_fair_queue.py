@@ -122,3 +122,27 @@ async def test_a_share_that_is_full_refuses_and_goes_on():
         gate.set()
     async with share.turn("b"):
         pass
+
+
+async def test_who_asks_again_at_once_does_not_keep_others_of_its_key_waiting(monkeypatch):
+    """Sixty connections of one address that come back before the next may pass, and an honest one of that address."""
+    monkeypatch.setattr("actors.fair_queue.TURN_S_MAX", 0.0)  # each turn counts as long
+    turnstile, passed = Turnstile(1_000, 1_000, rest_s_max=0.002), 0
+
+    async def ask_for_ever():
+        nonlocal passed
+        while True:
+            await turnstile.pass_through("shared")
+            passed += 1
+            await trio.sleep(0.001)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(60):
+            nursery.start_soon(ask_for_ever)
+        for _ in range(5):
+            await trio.sleep(0.05)
+            before = passed
+            with trio.move_on_after(5):
+                await turnstile.pass_through("shared")
+            assert passed - before <= 70, "those who were there before, and nobody twice"
+        nursery.cancel_scope.cancel()
