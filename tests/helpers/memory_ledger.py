@@ -299,16 +299,16 @@ class MemoryLedger(MemoryRequests):
 
     async def heartbeat(self, owner: Owner, flown_ms: int) -> Pulse:
         await self._cross()
-        before_ms, is_superseded = self.heartbeats_ms.get(owner), self._is_superseded(owner)
+        before_ms, is_superseded, now_ms = self.heartbeats_ms.get(owner), self._is_superseded(owner), self.now_ms()
         if before_ms is not None and not is_superseded:
-            self.heartbeats_ms[owner], self.flown_ms[owner] = self.now_ms(), flown_ms
+            self.heartbeats_ms[owner], self.flown_ms[owner] = now_ms, flown_ms
         lineage = Lineage(
             history_id=str(self.histories),
             cut_reason=self.cut_reason,
             has_moved=self.has_moved,
             was_synchronous=self.was_synchronous,
         )
-        return Pulse(database_ms=self.now_ms(), before_ms=before_ms, is_superseded=is_superseded, lineage=lineage)
+        return Pulse(database_ms=now_ms, before_ms=before_ms, is_superseded=is_superseded, lineage=lineage)
 
     async def note_cut(self, owner: Owner, history_id: str, reason: str) -> None:
         await self._cross()
