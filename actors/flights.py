@@ -7,11 +7,12 @@ written for this life, by whatever history; what became of the flight since then
 
 import logging
 from collections import OrderedDict
+from dataclasses import dataclass
 from uuid import UUID
 
 from actors.clock import ServerClock
 from actors.ports import SessionElsewhereError
-from actors.records import LiveRound
+from actors.records import LiveRound, SessionRequest
 
 log = logging.getLogger("getaway.flights")
 
@@ -24,43 +25,56 @@ KEPT_MS = 120_000
 """For so long after it would have ended by itself a flight is still remembered, as a proof that history was cut."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    session_id: UUID
+    ends_at_ms: int
+    """When it would have ended by itself."""
+    gone_by_ms: int | None
+    """When the node that flies it now had asked for its session; ``None`` for one that has ended here."""
+
+
 class FlightMemory:
     """Remembers each flight for as long as it could have lasted and ``KEPT_MS``; nobody flies it on after that."""
 
     def __init__(self, clock: ServerClock) -> None:
         self._clock = clock
-        self._ended: OrderedDict[UUID, tuple[UUID, int]] = OrderedDict()
-        """Sessions and the moments at which the flights would have ended by themselves, by round."""
+        self._known: OrderedDict[UUID, _Known] = OrderedDict()
         self._of_session: dict[UUID, set[UUID]] = {}
-        self._gone: OrderedDict[bytes, tuple[UUID, int]] = OrderedDict()
-        """Flights that were handed over, by the digests of their sessions' tokens."""
-
         self._doubted: set[UUID] = set()
 
     def __len__(self) -> int:
-        return len(self._ended) + len(self._gone)
+        return len(self._known)
 
     def end(self, session_id: UUID, round_id: UUID, ends_at_ms: int) -> None:
         """The flight's end is stored, and its seed revealed. By itself it would have ended at ``ends_at_ms``."""
-        self._forget()
-        self._ended[round_id] = (session_id, ends_at_ms)
-        self._of_session.setdefault(session_id, set()).add(round_id)
+        self._learn(round_id, _Known(session_id, ends_at_ms, None))
 
-    def go(self, token_digest: bytes, round_id: UUID, ends_at_ms: int) -> None:
-        """Another node flies it now."""
-        self._forget()
-        self._gone[token_digest] = (round_id, ends_at_ms)
+    def go(self, request: SessionRequest, round_id: UUID, ends_at_ms: int) -> None:
+        """Another node, which asked by ``request``, flies it now."""
+        self._learn(round_id, _Known(request.session_id, ends_at_ms, request.asked_at_ms))
 
-    def ask_back(self, token_digest: bytes) -> None:
-        """The session is asked of its owner: a flight that comes with it is given by who has flown it."""
-        self._gone.pop(token_digest, None)
+    def has_gone(self, round_id: UUID) -> bool:
+        """Whether the flight was handed over, and has not come back as far as this life knows."""
+        known = self._known.get(round_id)
+        return known is not None and known.gone_by_ms is not None
+
+    def come_back(self, request: SessionRequest, round_id: UUID) -> None:
+        """The flight was given to this life, which had asked for its session by ``request``.
+
+        A request stays until what it asked for has been taken up, so it is the proof that the flight was given. One
+        that is older than the hand-over proves nothing: it had brought the flight here the time before.
+        """
+        known = self._known.get(round_id)
+        if known is not None and known.gone_by_ms is not None and request.asked_at_ms >= known.gone_by_ms:
+            self._drop(round_id)
 
     def contradicts(self, live: LiveRound) -> bool:
         """Whether what is stored is older than what this life has stored and told: the flight has ended, or it was
         handed over and no failure of its new owner has brought it back."""
-        if live.round_id in self._ended:
-            return True
-        return live.interrupted_at_ms is None and any(gone == live.round_id for gone, _ in self._gone.values())
+        if self.has_gone(live.round_id):
+            return live.interrupted_at_ms is None
+        return live.round_id in self._known
 
     def check(self, live: LiveRound) -> None:
         """Raise ``HistoryCutError`` for a live round of this life that memory ``contradicts``; logged once a round."""
@@ -72,22 +86,29 @@ class FlightMemory:
             log.error("a round that has ended is stored as live: the database has gone back", extra=seen)
         raise HistoryCutError("what is stored is older than what was told")
 
-    def ended_in(self, session_id: UUID) -> frozenset[UUID]:
-        """The flights of a session that this life has ended and remembers."""
+    def known_in(self, session_id: UUID) -> frozenset[UUID]:
+        """The flights of a session that this life has ended, or given away, and remembers."""
         return frozenset(self._of_session.get(session_id, ()))
+
+    def _learn(self, round_id: UUID, known: _Known) -> None:
+        self._forget()
+        self._known[round_id] = known
+        self._known.move_to_end(round_id)
+        self._of_session.setdefault(known.session_id, set()).add(round_id)
 
     def _forget(self) -> None:
         """From the oldest on. One that lasts long keeps the ones behind it for as long, which is minutes."""
         now_ms = self._clock.steady_ms() - KEPT_MS
-        while self._gone and next(iter(self._gone.values()))[1] < now_ms:
-            self._gone.popitem(last=False)
-        while self._ended:
-            round_id, (session_id, ends_at_ms) = next(iter(self._ended.items()))
-            if ends_at_ms >= now_ms:
+        while self._known:
+            round_id, known = next(iter(self._known.items()))
+            if known.ends_at_ms >= now_ms:
                 return
-            del self._ended[round_id]
-            self._doubted.discard(round_id)
-            rounds = self._of_session[session_id]
-            rounds.discard(round_id)
-            if not rounds:
-                del self._of_session[session_id]
+            self._drop(round_id)
+
+    def _drop(self, round_id: UUID) -> None:
+        known = self._known.pop(round_id)
+        self._doubted.discard(round_id)
+        rounds = self._of_session[known.session_id]
+        rounds.discard(round_id)
+        if not rounds:
+            del self._of_session[known.session_id]

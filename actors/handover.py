@@ -45,7 +45,6 @@ async def open_or_ask(services: Services, digest: bytes, is_draining: Callable[[
     except SessionElsewhereError:
         log.debug("a session is asked of another node")
     is_here = False
-    services.flights.ask_back(digest)
     try:
         await services.reads.request_session(digest, services.owner)
         opened = await _look_for(services, digest, is_draining)
@@ -54,6 +53,22 @@ async def open_or_ask(services: Services, digest: bytes, is_draining: Callable[[
     finally:
         if not is_here:
             await _withdraw(services, digest)
+
+
+async def note_return(services: Services, opened: OpenedSession) -> None:
+    """A flight that was handed over is stored as this node's: it has come back if this node has asked for it since.
+
+    Raises ``LedgerUnavailableError``.
+    """
+    live = opened.live_round
+    if live is None or not opened.owns_round or not services.flights.has_gone(live.round_id):
+        return
+    settings = services.settings
+    for request in await services.reads.session_requests(
+        services.owner, settings.lease_ms, settings.handover_patience_ms
+    ):
+        if request.session_id == live.session_id and request.asker == services.owner:
+            services.flights.come_back(request, live.round_id)
 
 
 async def _look_for(services: Services, digest: bytes, is_draining: Callable[[], bool]) -> OpenedSession | None:
@@ -85,7 +100,7 @@ class Giver(Protocol):
         ...
 
     async def is_current(self, request: SessionRequest) -> bool:
-        """Within ``giving``: whether nothing that has ended here is stored as live. Raises
+        """Within ``giving``: whether nothing that has ended here, or has gone, is stored as live. Raises
         ``LedgerUnavailableError``."""
         ...
 
@@ -174,12 +189,20 @@ class HandOvers(Actor[None]):
     async def _take_up(self, request: SessionRequest) -> None:
         """Where the ledger fails the request stays, and comes again."""
         try:
+            await self._note_return(request)
             await self._giver.take_up(request.token_digest)
             await self._services.reads.end_request(request)
         except SessionElsewhereError:
             log.debug("a session went on before it was taken up", extra={"session_id": str(request.session_id)})
         except LedgerUnavailableError as error:
             log.warning("a session could not be taken up yet", extra={"error": str(error)})
+
+    async def _note_return(self, request: SessionRequest) -> None:
+        """Before it is opened: should its row not open, its flight is ended all the same."""
+        services = self._services
+        for round_id in services.flights.known_in(request.session_id):
+            if services.flights.has_gone(round_id) and await services.reads.live_round(request.operator_id, round_id):
+                services.flights.come_back(request, round_id)
 
 
 async def _until_answered(ask: Callable[[], Awaitable[bool | None]]) -> bool | None:

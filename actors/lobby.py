@@ -13,7 +13,7 @@ import trio
 from actors.door import Door
 from actors.errors import ActorError
 from actors.fair_queue import QueueFullError
-from actors.handover import open_or_ask, open_session
+from actors.handover import note_return, open_or_ask, open_session
 from actors.messages import Attach, HandOver, Leave, Look, RoundLost, RoundNews, RoundOver
 from actors.metronome import Flight
 from actors.operators import limits_for
@@ -227,6 +227,7 @@ class Lobby:
             shown = opened.discarded if attempt == 0 else shown
             running = self._rounds.get(opened.session.session_id)
             if opened.live_round is not None and running is None and attempt:
+                await note_return(services, opened)
                 # There was no actor before it was read, either: no end of it was under way.
                 running = self._fly_on(opened)
                 if running is None:
@@ -458,9 +459,9 @@ class Lobby:
                 await self._giving[session_id].wait()
 
     async def is_current(self, request: SessionRequest) -> bool:
-        """Whether no flight that this node has ended is stored as live. Usually there is none to ask for."""
+        """Whether no flight that this node has ended or given away is stored as live. Usually there is none."""
         services = self._services
-        for round_id in services.flights.ended_in(request.session_id):
+        for round_id in services.flights.known_in(request.session_id):
             live = await services.reads.live_round(request.operator_id, round_id)
             if live is not None:
                 services.flights.check(live)
@@ -470,7 +471,7 @@ class Lobby:
         """What was given does not fly on here unless it is asked back."""
         flight = self._left.get(request.session_id)
         if flight is not None:
-            self._services.flights.go(request.token_digest, flight.round_id, flight.ends_at_ms)
+            self._services.flights.go(request, flight.round_id, flight.ends_at_ms)
 
     async def reopen(self, digest: bytes) -> None:
         """The session stays here after all."""

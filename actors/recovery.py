@@ -53,6 +53,9 @@ async def resolve(services: Services, live: LiveRound, last_alive_ms: int) -> en
     ending = interrupted(services, live, last_alive_ms)
     if not isinstance(await commit_until_known(services, ending.transition), Applied):
         return None
+    if live.started_at_ms is not None:
+        ends_at_ms = services.clock.steady_of(live.started_at_ms) + live.plan().ends_at_ms
+        services.flights.end(live.session_id, live.round_id, ends_at_ms)
     services.observer.round_ended(ending.finished.status.value, ending.finished.result and ending.finished.result.value)
     log.info(
         "an interrupted round was ended",

@@ -7,6 +7,7 @@ import trio
 
 from actors.flights import KEPT_MS, FlightMemory
 from actors.records import CallKind
+from actors.transitions import StartRound
 from tests.helpers.game import Player, open_game
 from tests.helpers.promises import Promises, Sheet
 
@@ -131,6 +132,88 @@ async def test_a_flight_that_was_given_away_does_not_fly_on_where_it_came_from(a
         assert game.node.lobby.rounds_live == 0
 
 
+async def test_a_flight_that_was_never_shown_and_has_ended_does_not_fly_either(autojump_clock):
+    """Its start was stored too late: its stake was given back, and its seed revealed."""
+    async with open_game() as game:
+        token, keeper = await game.launch(400), Keeper()
+        player, commit = await keeper.enter(game, token), game.ledger.commit
+        backups = []
+
+        async def commit_slowly(transitions):
+            answers = await commit(transitions)
+            if isinstance(transitions[0], StartRound):
+                backups.append(game.ledger.backup())
+                await trio.sleep(0.5)
+            return answers
+
+        game.ledger.commit = commit_slowly
+        player.say("bet", amount_minor=1_000)
+        assert (await player.until("round_ended"))["status"] == "refunded"
+        game.ledger.go_back(backups[0])
+        await leave_memory(game, player)
+        back = await keeper.enter(game, token)
+        assert back.closed and back.frames[-1]["code"] == "wallet_unavailable"
+        assert game.node.lobby.rounds_live == 0
+
+
+async def test_a_flight_that_was_ended_for_its_failed_actor_does_not_fly_either(autojump_clock):
+    async with open_game() as game:
+        token, keeper = await game.launch(400), Keeper()
+        player = await keeper.enter(game, token)
+        await fly(player)
+        backup = game.ledger.backup()
+        next(iter(game.node.lobby._rounds.values())).tell("no message")
+        assert (await player.until("round_ended"))["status"] == "refunded"
+        game.ledger.go_back(backup)
+        await leave_memory(game, player)
+        back = await keeper.enter(game, token)
+        assert back.closed and game.node.lobby.rounds_live == 0
+
+
+async def test_a_flight_that_was_asked_back_does_not_fly_on_by_what_was_stored_before(autojump_clock):
+    """The database goes back while the player's new socket waits for the session."""
+    async with open_game() as game, open_game(beside=game, name="node-b") as other:
+        await trio.sleep(1.1)
+        token, keeper = await game.launch(400), Keeper()
+        player = await keeper.enter(game, token)
+        started = await fly(player)
+        await trio.sleep(AWAY_S)
+        backup = game.ledger.backup()
+        there = await keeper.enter(other, token)
+        await cash_out(there, started)
+        backs = []
+
+        async def come_back():
+            backs.append(await keeper.enter(game, token))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(come_back)
+            await trio.sleep(0.01)
+            assert game.ledger.requests, "the session was asked for"
+            game.ledger.go_back(backup)
+        assert game.node.lobby.rounds_live == 0
+        assert backs[0].closed and backs[0].frames[-1]["code"] == "wallet_unavailable"
+
+
+async def test_a_flight_that_has_gone_is_not_given_a_second_time(autojump_clock):
+    """Its new node has begun another life, and does not know any more that it has ended."""
+    async with open_game() as game:
+        await trio.sleep(1.1)
+        token, keeper = await game.launch(400), Keeper()
+        async with open_game(beside=game, name="node-b") as other:
+            await trio.sleep(1.1)
+            started = await fly(await keeper.enter(game, token))
+            await trio.sleep(AWAY_S)
+            backup = game.ledger.backup()
+            await cash_out(await keeper.enter(other, token), started)
+        game.ledger.go_back(backup)
+        async with open_game(beside=game, name="node-b") as other:
+            await trio.sleep(1.1)
+            there = await keeper.enter(other, token)
+            assert there.closed and there.frames[-1]["code"] == "wallet_unavailable"
+            assert (game.node.lobby.rounds_live, other.node.lobby.rounds_live) == (0, 0)
+
+
 async def test_a_flight_that_comes_back_from_another_node_flies_on(autojump_clock):
     async with open_game() as game, open_game(beside=game, name="node-b") as other:
         await trio.sleep(1.1)
@@ -196,29 +279,44 @@ def live(round_id, interrupted_at_ms=None):
     return SimpleNamespace(round_id=round_id, interrupted_at_ms=interrupted_at_ms)
 
 
+def asked(at_ms, session_id="asked"):
+    return SimpleNamespace(session_id=session_id, asked_at_ms=at_ms)
+
+
+class Clock:
+    now = 1_000
+
+    def steady_ms(self):
+        return self.now
+
+
 def test_memory_lasts_as_long_as_a_flight_would():
-    class Clock:
-        now = 1_000
-
-        def steady_ms(self):
-            return self.now
-
     clock = Clock()
     memory = FlightMemory(clock)
     for number in range(5):
         memory.end("session", f"round-{number}", 2_000 + number)
-    memory.go(b"digest", "given", 2_000)
+    memory.go(asked(500), "given", 2_010)
     assert all(memory.contradicts(live(f"round-{number}", 1_500)) for number in range(5))
     assert memory.contradicts(live("given")) and len(memory) == 6
     assert not memory.contradicts(live("given", 1_500)), "its new owner died"
     clock.now = KEPT_MS + 2_003
     memory.end("other", "another", KEPT_MS + 9_000)
-    assert memory.ended_in("session") == {"round-3", "round-4"}
-    assert not memory.contradicts(live("given")) and len(memory) == 3
-    memory.go(b"digest", "given", KEPT_MS + 9_000)
-    memory.ask_back(b"digest")
-    assert not memory.contradicts(live("given"))
+    assert memory.known_in("session") == {"round-3", "round-4"}
     clock.now = 2 * KEPT_MS + 9_001
     memory.end("last", "of-all", 2 * KEPT_MS + 9_500)
-    assert memory.ended_in("session") == memory.ended_in("other") == frozenset()
-    assert len(memory) == 1
+    assert memory.known_in("session") == memory.known_in("other") == memory.known_in("asked") == frozenset()
+    assert not memory.contradicts(live("given")) and len(memory) == 1
+
+
+def test_a_flight_has_come_back_only_by_a_request_that_is_younger_than_its_going():
+    memory = FlightMemory(Clock())
+    memory.go(asked(500), "earlier", 2_000)
+    memory.go(asked(700), "given", 2_000)
+    memory.come_back(asked(699), "given")
+    assert memory.contradicts(live("given")), "that request had brought it here before"
+    memory.come_back(asked(701), "given")
+    assert not memory.contradicts(live("given"))
+    assert memory.contradicts(live("earlier")), "it has ended elsewhere, and did not come"
+    memory.end("asked", "given", 2_000)
+    memory.come_back(asked(900), "given")
+    assert memory.contradicts(live("given")), "what has ended never comes back"

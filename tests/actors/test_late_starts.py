@@ -74,7 +74,7 @@ async def test_one_that_is_told_a_millisecond_too_late_is_refunded(autojump_cloc
         assert player.ticks == []
         assert ended["totals"]["rounds"] == 0
         (session,) = game.node.lobby._sessions.values()
-        remembered = game.node.services.flights.ended_in(session.session_id)
+        remembered = game.node.services.flights.known_in(session.session_id)
         assert {str(round_id) for round_id in remembered} == {ended["round_id"]}, "nobody flies it on"
         # The session plays on.
         ledger._late_ms = 0
