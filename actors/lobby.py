@@ -372,6 +372,10 @@ class Lobby:
                 break
             except LedgerUnavailableError:
                 await trio.sleep(wait_ms / 1000)
+            except Exception:
+                # Nobody else would tell the session, now that the round is not live any more.
+                report(RoundLost())
+                raise
             wait_ms = min(wait_ms * 2, REPEAT_MAX_MS)
         owes_minor = sum(call.amount_minor for call in pending if call.round_id == round_id)
         report(RoundLost() if finished is None else RoundOver(finished, owes_minor, None))

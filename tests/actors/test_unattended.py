@@ -53,6 +53,27 @@ async def test_its_stake_is_refunded_and_its_player_told(autojump_clock, forgetf
         assert game.observer.failures == ["round", "round"]
 
 
+async def test_a_session_does_not_wait_for_an_end_that_nobody_can_tell(autojump_clock):
+    """What the end owes can't be read: the page says hello again, and learns it from what is stored."""
+    async with open_game() as game:
+        token = await game.launch(200_000, 300)
+        player, pending_calls = await game.enter(token), game.ledger.pending_calls
+        player.say("bet", amount_minor=1_000)
+        await player.until("round_started")
+
+        async def fail_once(*arguments):
+            game.ledger.pending_calls = pending_calls
+            raise RuntimeError("not read")
+
+        game.ledger.pending_calls = fail_once
+        await lose(game)
+        await player.until("session_ended")
+        back = await game.enter(token)
+        assert (await back.until("welcome"))["history"][0]["reason"] == "interrupted"
+        back.say("bet", amount_minor=1_000, auto_cashout=1.5)
+        assert (await back.until("round_ended"))["status"] == "settled"
+
+
 async def test_also_where_nobody_has_the_session_open(autojump_clock, forgetful):
     async with open_game() as game:
         player = await game.play(200_000)
