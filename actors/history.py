@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from functools import partial
+from uuid import UUID
 
 from actors.fair_queue import QueueFullError
 from actors.ports import LedgerUnavailableError
@@ -16,9 +17,10 @@ RunBeside = Callable[[Callable[[], Awaitable[None]], str], None]
 
 class HistoryReader:
     """Answers ``history`` through ``show``. One read at a time, and one large answer unsent: another one meanwhile, or
-    while the player ``is_behind`` with reading what came before, is refused (``rate_limited``)."""
+    while the player ``is_behind`` with reading what came before, is refused (``rate_limited``). A round that still
+    ``flies`` for its player, because its end is stored and not told yet, is left out."""
 
-    __slots__ = ("_is_behind", "_is_reading", "_run_beside", "_services", "_session", "_show")
+    __slots__ = ("_flies", "_is_behind", "_is_reading", "_run_beside", "_services", "_session", "_show")
 
     def __init__(
         self,
@@ -27,12 +29,15 @@ class HistoryReader:
         show: Callable[[bytes], None],
         run_beside: RunBeside,
         is_behind: Callable[[], bool],
+        *,
+        flies: Callable[[UUID], bool],
     ) -> None:
         self._services = services
         self._session = session
         self._show = show
         self._run_beside = run_beside
         self._is_behind = is_behind
+        self._flies = flies
         self._is_reading = False
 
     def start(self, request: HistoryIn) -> None:
@@ -50,7 +55,8 @@ class HistoryReader:
                 rounds, more = await self._services.reads.history(
                     session.operator_id, session.operator_player_id, request.before, request.limit
                 )
-                self._show(encode("history", request.frame_id, rounds=history_fields(rounds), more=more))
+                told = [past for past in rounds if not self._flies(past.round_id)]
+                self._show(encode("history", request.frame_id, rounds=history_fields(told), more=more))
         except LedgerUnavailableError:
             message = "The history could not be read. Try again."
             self._show(error_frame("wallet_unavailable", message, request.frame_id))

@@ -98,7 +98,7 @@ class SessionActor(PromptActor[SessionMessage]):
         self._ends_at: float | None = None
         self._set_for = float("inf")
         self._change: ClientSeedIn | None = None
-        self._history = HistoryReader(services, session, self._show, run_beside, self._is_behind)
+        self._history = HistoryReader(services, session, self._show, run_beside, self._is_behind, flies=self.flies)
 
     @property
     def is_attended(self) -> bool:
@@ -136,6 +136,10 @@ class SessionActor(PromptActor[SessionMessage]):
     def waits_for(self) -> UUID | None:
         """The round for whose end it waits."""
         return None if self._round is None else self._round.placed.round_id
+
+    def flies(self, round_id: UUID) -> bool:
+        """Whether this round is shown as a flight that is under way."""
+        return self._flying is not None and self._flying.live.round_id == round_id
 
     def adopt(self, running: RoundActor) -> None:
         """Take over a round that outlived the session actor before this one. Before ``run`` only."""
@@ -282,7 +286,7 @@ class SessionActor(PromptActor[SessionMessage]):
             promised=self._next,
             discarded=self._discarded,
             flying=self._flying,
-            history=with_newest(self._last, attach.history, attach.history_max),
+            history=with_newest(self._last, attach.history, attach.history_max, self.flies),
             totals=self._totals,
         )
         self._show(frame)

@@ -1,7 +1,8 @@
 """A session's first frame and its last: the welcome has all that a page needs to show the truth, whether it is new or
 back from a lost connection."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from uuid import UUID
 
 from actors.bets import Table
 from actors.messages import RoundFlies
@@ -29,9 +30,17 @@ def end_socket(sink: PlayerSink, reason: str) -> None:
 
 
 def with_newest(
-    newest: FinishedRound | None, stored: Sequence[FinishedRound] | None, history_max: int
+    newest: FinishedRound | None,
+    stored: Sequence[FinishedRound] | None,
+    history_max: int,
+    flies: Callable[[UUID], bool],
 ) -> Sequence[FinishedRound] | None:
-    """A welcome's history, whose reading may have missed the round that has just ended; ``None``: it has none."""
+    """A welcome's history, whose reading may have missed the round that has just ended; ``None``: it has none.
+
+    A round that still ``flies`` for its player is left out: its end is stored, and will be told as one. It would be
+    over and under way at once, with its seed revealed.
+    """
+    stored = stored and [past for past in stored if not flies(past.round_id)]
     if stored is None or newest is None or any(newest.round_id == finished.round_id for finished in stored):
         return stored
     return [newest, *stored][:history_max]

@@ -10,6 +10,7 @@ from actors.messages import Leave
 from actors.ports import Unclear
 from actors.records import CallKind, OperatorStatus
 from actors.settings import GameSettings
+from actors.transitions import SettleRound
 from tests.helpers.game import LIMITS, OPERATOR_ID, Player, open_game
 
 
@@ -107,6 +108,34 @@ async def test_a_client_seed_with_the_bet_holds_from_that_round_on(autojump_cloc
         player.say("bet", amount_minor=1_000, client_seed="mine")
         assert (await player.until("round_started"))["client_seed"] == "mine"
         assert (await player.until("round_ended"))["next"]["client_seed"] == "mine"
+
+
+async def test_a_flight_that_is_still_shown_is_not_in_the_history(autojump_clock):
+    """Its end is stored, and on its way: until it is told the page must not show a round as over and under way."""
+    async with open_game() as game:
+        token = await game.launch(300)
+        player, commit = await game.enter(token), game.ledger.commit
+
+        async def commit_slowly(transitions):
+            answers = await commit(transitions)
+            if isinstance(transitions[0], SettleRound):
+                await trio.sleep(2)
+            return answers
+
+        game.ledger.commit = commit_slowly
+        player.say("bet", amount_minor=1_000)
+        started = await player.until("round_started")
+        player.say("cashout", round_id=started["round_id"])
+        await trio.sleep(1)
+        back = await game.enter(token)
+        welcome = await back.until("welcome")
+        assert (welcome["round"]["round_id"], welcome["history"]) == (started["round_id"], [])
+        back.say("history")
+        assert (await back.until("history"))["rounds"] == []
+        ended = await back.until("round_ended")
+        back.say("history")
+        page = await back.until("history")
+        assert [past["round_id"] for past in page["rounds"]] == [ended["round_id"]] == [started["round_id"]]
 
 
 async def test_history_is_paged_newest_first(autojump_clock):
