@@ -93,6 +93,13 @@ class ServerClock:
         """The house's time, in whole unix milliseconds."""
         return self._house.at(self.steady_ms())
 
+    def shared_ms(self) -> int:
+        """The house's time now, as starts of flights are stored and shown: it may step back, and does not stand.
+
+        Players are told it, so that what they reckon a flight's age from is of one clock.
+        """
+        return self.unix_of(self.steady_ms())
+
     def wall_ms(self) -> int:
         """The machine's time, in whole unix milliseconds: for signatures, which others judge by theirs."""
         return self._wall.at(self.steady_ms())

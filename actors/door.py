@@ -45,7 +45,7 @@ class Door:
             return
         match frame:
             case PingIn():
-                self._sink.send(pong_frame(frame, self._clock.now_ms()))
+                self._sink.send(pong_frame(frame, self._clock.shared_ms()))
             case CashoutIn():
                 self._session.cash_out(frame, received_at_ms)
             case HelloIn():

@@ -86,6 +86,6 @@ def welcome_frame(
         round=live_round,
         **({} if history is None else {"history": history_fields(history)}),
         totals=totals_fields(session, totals),
-        server_time=services.clock.now_ms(),
+        server_time=services.clock.shared_ms(),
         expires_at=session.expires_at_ms,
     )

@@ -198,3 +198,21 @@ async def test_a_flight_of_the_dead_is_not_taken_for_ended_because_a_clock_leapt
         await trio.sleep(20)
         (stored,) = died.rounds.values()
         assert stored.finished.status == "refunded"
+
+
+async def test_a_player_reckons_a_flights_age_by_one_clock(autojump_clock):
+    """While the house's time stands, because it was ahead, starts of flights are shown in the right time already."""
+    ledger = SteppingLedger()
+    async with open_game(ledger=ledger) as game:
+        token = await game.launch(1_000)
+        player = await game.enter(token)
+        ledger.ahead_ms -= DIFFERENCE_MS_MAX - 50
+        while game.clock.now_ms() - ledger.now_ms() < DIFFERENCE_MS_MAX - 100 or game.clock.unix_of(0) == 0:
+            await trio.sleep(0.01)
+        player.say("bet", amount_minor=1_000)
+        started = await player.until("round_started")
+        player.say("ping", t=1)
+        shown = [(await player.until("pong"))["server_time"]]
+        shown.append((await (await game.enter(token)).until("welcome"))["server_time"])
+        assert game.clock.now_ms() - ledger.now_ms() > 500, "it stands"
+        assert all(abs(server_time - started["started_at"]) < 250 for server_time in shown)
