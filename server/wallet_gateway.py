@@ -45,6 +45,10 @@ class WalletGatewaySettings(TransportSettings):
 class Clock(Protocol):
     """The server's clock."""
 
+    def now_ms(self) -> int:
+        """The time that all nodes share, in unix milliseconds: what a wallet's dates are compared with."""
+        ...
+
     def wall_ms(self) -> int:
         """The machine's time, in unix milliseconds: others judge our signatures by theirs."""
         ...
@@ -147,7 +151,7 @@ class HttpWalletGateway:
             answer = await self._transport.exchange(
                 operator.operator_id, destination.endpoint, request, may_reuse=may_reuse, give_up_at=give_up_at
             )
-            return verdict(call.kind, answer, self._clock.wall_ms())
+            return verdict(call.kind, answer, self._clock.now_ms())
         except StaleConnectionError:
             raise
         except WalletConnectionError as error:

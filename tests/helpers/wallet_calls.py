@@ -23,8 +23,10 @@ class FrozenClock:
     def __init__(self):
         self.ms = NOW_MS
 
-    def wall_ms(self):
+    def now_ms(self):
         return self.ms
+
+    wall_ms = now_ms
 
 
 def operator(url: str, number: int = 1) -> Operator:

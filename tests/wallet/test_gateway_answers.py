@@ -3,6 +3,8 @@
 import gzip
 import json
 import random
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from uuid import UUID
 
 import pytest
@@ -17,6 +19,7 @@ from tests.helpers.raw_http import always, raw_server, reset, response
 from tests.helpers.wallet_calls import (
     GOOD,
     KEY,
+    NOW_MS,
     SECRET,
     FrozenClock,
     answer_to,
@@ -311,3 +314,16 @@ async def test_the_answer_after_an_oversized_one_is_read():
     async with raw_server(answer) as server, gateway() as wallet:
         assert_unclear(await wallet.send(operator(server.url), call(), 2000), "too large")
         assert await wallet.send(operator(server.url), call(), 2000) == Acknowledged(490_000)
+
+
+async def test_a_date_to_wait_for_is_read_by_the_time_that_nodes_share():
+    """A machine whose own clock is an hour behind would wait for as long as is allowed."""
+    clock = FrozenClock()
+    clock.wall_ms = lambda: NOW_MS - 3_600_000
+    until = format_datetime(datetime.fromtimestamp(NOW_MS // 1000 + 30, UTC), usegmt=True)
+    behaviour = always(response(b"", "503 Service Unavailable", f"Retry-After: {until}"))
+    settings = WalletGatewaySettings(allow_insecure_callbacks=True)
+    async with raw_server(behaviour) as server:
+        with HttpWalletGateway(settings, clock) as wallet:
+            answer = await wallet.send(operator(server.url), call(CallKind.WIN), 2000)
+    assert answer.retry_after_ms == 30_000 - NOW_MS % 1000
