@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from uuid import UUID
 
 PORTS = ("ledger", "ledger", "gateway", "entropy", "observer", "end", "end", "framed")
 """Some are listed more than once: what is called from more places is tried more often."""
@@ -21,6 +22,9 @@ class Failures:
         self._port: str | None = None
         self._calls_left = 0
         self._comes_after = False
+        self.dropped: set[UUID] = set()
+        """Sessions that were being handed over when something failed: the hand-over may have ended half-way, with the
+        flight left to whoever opens the session next, or to the sweep."""
 
     def plan(self, rng) -> None:
         """The n-th call of a port from now raises."""
@@ -52,6 +56,8 @@ class Failures:
     def strike(self, where: str) -> None:
         self._life.world.faults.count(f"an actor fails at {where}")
         self._life.world.trace.note(f"{self._life.label} fails at {where}")
+        if self._life.node is not None:
+            self.dropped |= self._life.node.lobby._giving.keys()
         raise InjectedError(where)
 
     def strike_one_who_waits(self, rng) -> None:

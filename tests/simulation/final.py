@@ -97,7 +97,12 @@ def _judge_balances(world, book) -> None:
             call.status is CallStatus.PARKED and call.call.session_id == browser.session_id
             for call in world.ledger.calls.values()
         )
-        is_told = session.balance_is_known and not parked
+        is_left = any(
+            each.finished is None and each.live.session_id == browser.session_id
+            for each in world.ledger.rounds.values()
+        )
+        # What a damaged round has moved, nobody has been told yet.
+        is_told = session.balance_is_known and not parked and not is_left
         if browser.sessions == 1 and is_told and session.balance_minor != book.balances[browser.name]:
             world.broken(
                 "the stored balance is the operator's",

@@ -296,6 +296,8 @@ class Audit:
         lobby = life.node.lobby
         if live.session_id in lobby._rounds:
             self.arriving.discard(live.round_id)
+        elif live.session_id in life.failures.dropped:
+            life.failures.dropped.discard(live.session_id)
         elif live.round_id not in self.arriving and live.session_id not in lobby._giving:
             self.broken("a live round has its actor", f"{live.round_id} is {live.status} and forgotten by its node")
 
