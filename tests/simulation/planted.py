@@ -5,8 +5,8 @@ from contextlib import AbstractContextManager
 from tests.simulation import planted_actors, planted_handovers, planted_promises, planted_rules, planted_wallets
 from tests.simulation.planting import patched
 
-SEEDS_MAX = 500
-"""Most are found within five worlds, the rarest in one of eighty; a change of the product shuffles which."""
+SEEDS_MAX = 1_500
+"""Most are found within five worlds, the rarest in one of several hundred; a change of the product shuffles which."""
 
 BUGS = planted_actors.BUGS | planted_handovers.BUGS | planted_promises.BUGS | planted_rules.BUGS | planted_wallets.BUGS
 
