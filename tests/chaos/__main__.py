@@ -1,4 +1,5 @@
-"""``make chaos``: every kill point several times, PostgreSQL killed, nodes silenced. Ends with a summary in JSON."""
+"""``make chaos``: every kill point several times, PostgreSQL killed and put back, nodes silenced, wallets rude, rows
+locked. Ends with a summary in JSON."""
 
 import argparse
 import json
@@ -9,6 +10,7 @@ import sys
 import tempfile
 import time
 import traceback
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -17,6 +19,8 @@ from tests.chaos.disasters import SILENCES, kill_postgres, silence_a_node
 from tests.chaos.kills import kill_at
 from tests.chaos.points import POINTS
 from tests.chaos.proxied import through_bad_networks
+from tests.chaos.restores import go_back
+from tests.chaos.troubles import LOCKED_S, LONG_LOCKED_S, go_through, locked_rows, pause, rude_wallets
 from tests.chaos.world import open_world
 
 
@@ -25,6 +29,8 @@ def options():
     parser.add_argument("--repetitions", type=int, default=5, help="kills at each point")
     parser.add_argument("--postgres", type=int, default=20, help="kills of PostgreSQL")
     parser.add_argument("--silences", type=int, default=len(SILENCES), help="nodes silenced beyond their lease")
+    parser.add_argument("--troubles", type=int, default=3, help="times each: rude wallets, locked rows, pauses")
+    parser.add_argument("--restores", type=int, default=4, help="times the database goes back")
     parser.add_argument("--networks", nargs="*", default=["wallet", "database"], help="that turn bad")
     parser.add_argument("--minutes", type=float, default=60, help="end after this, whatever is left")
     parser.add_argument("--seed", type=int, default=1, help="of the players' dice and the moments of the kills")
@@ -40,6 +46,16 @@ def plan(chosen, dice):
         point, finds_answers = SILENCES[number % len(SILENCES)]
         name = f"silence at {point or 'any moment'}, {'finds' if finds_answers else 'no'} answers"
         yield name, lambda world, how=(point, finds_answers): silence_a_node(world, *how)
+    for number in range(chosen.troubles):
+        yield "rude wallets", lambda world: go_through(world, rude_wallets)
+        held_s = (LOCKED_S, LONG_LOCKED_S)[number % 2]
+        locked = partial(locked_rows, held_s=held_s)
+        yield f"rows locked for {held_s} s", lambda world, locked=locked: go_through(world, locked)
+        yield "a pause", lambda world: go_through(world, pause)
+    for number in range(chosen.restores):
+        is_running = number % 2 == 0
+        name = f"the database goes back under a {'running' if is_running else 'restarted'} server"
+        yield name, lambda world, is_running=is_running: go_back(world, is_running=is_running)
     for _ in range(chosen.postgres):
         yield "postgres", lambda world: kill_postgres(world, 1, dice)
     yield from kills(chosen, range(chosen.repetitions)[1:])
@@ -101,6 +117,10 @@ def summary(chosen, figures, failures, took_s):
         "points_missed": missed,
         "postgres_kills": kills.get("postgres", 0),
         "silences": kills.get("silence", 0),
+        "pauses": kills.get("pause", 0),
+        "rows_locked": kills.get("locks", 0),
+        "restores": sum(count for name, count in kills.items() if name.startswith("restore.")),
+        "rude_answers": sum(one.rude_answers for one in figures),
         "rounds": sum(one.rounds for one in figures),
         "interrupted_rounds": sum(one.interrupted_rounds for one in figures),
         "interrupted_calls": sum(one.owed_calls for one in figures),

@@ -26,6 +26,8 @@ class Books:
         self._house = house
         self._table = table
         self._audited = {}
+        self.lost = set()
+        """Rounds that a restored database has forgotten: the wallet and the players know of them."""
         self.attempts_are_known = True
 
     def query(self, statement, *arguments, url=None):
@@ -70,22 +72,30 @@ class Books:
             calls[row["round"]][row["kind"]] = row
         wallet = self._house.wallet
         with wallet.lock:
-            assert wallet.violations == [], wallet.violations
+            violations = list(wallet.violations)
             entries, attempts = defaultdict(dict), Counter(call.tx_id for call in wallet.calls)
+            moved = Counter()
             for entry in wallet.journal:
                 assert entry.kind not in entries[entry.round_id], f"{entry.tx_id} moved money twice"
                 entries[entry.round_id][entry.kind] = entry.delta_minor
-            balances = dict(wallet.balances)
+                moved[entry.account[0]] += entry.delta_minor
+            balances, untold = dict(wallet.balances), set(wallet.untold)
         known = {row["id"] for row in rounds}
-        assert set(entries) <= known, "the wallet moved money for rounds that are in no book"
+        assert not known & self.lost, "rounds that were lost are back"
+        assert set(self._audited) <= known | self.lost, "ended rounds have gone"
+        assert set(entries) <= known | self.lost, "the wallet moved money for rounds that are in no book"
+        played = {row["id"] for row in rounds if row["status"] == "settled"}
+        assert lost_stakes(entries, played) == [], "bets that were debited, and neither played nor refunded"
+        assert violations == []
         for row in rounds:
             self._audit_round(row, calls[row["id"]], entries[row["id"]], attempts)
         stored = {call["operator_tx_id"] for of_round in calls.values() for call in of_round.values()}
-        assert set(attempts) <= stored, "calls were sent that are in no book"
+        sent = {tx_id for tx_id in attempts if tx_id.partition("-")[2] not in self.lost}
+        assert sent <= stored, "calls were sent that are in no book"
         audit_nonces(rounds)
-        self._audit_balances(balances, entries, rounds)
-        self._audit_revenue(rounds, entries)
-        self._audit_players({row["id"]: row for row in rounds})
+        self._audit_balances(balances, moved, untold)
+        self._audit_revenue(rounds, {round_id: entries[round_id] for round_id in known})
+        self._audit_players({row["id"]: row for row in rounds}, entries)
         return len(rounds)
 
     def _audit_round(self, row, calls, entries, attempts):
@@ -99,17 +109,16 @@ class Books:
         audit_told(row, calls, told)
         self._audited[row["id"]] = state
 
-    def _audit_balances(self, balances, entries, rounds):
-        """No money came or went but by the journal, and each session knows its player's balance."""
-        moved = Counter()
-        for row in rounds:
-            moved[row["operator_player_id"]] += sum(entries[row["id"]].values())
-        sessions = self.query("SELECT operator_player_id, currency, balance_minor FROM sessions")
+    def _audit_balances(self, balances, moved, untold):
+        """No money came or went but by the journal, and each session knows its player's balance, or that the wallet has
+        not told it."""
+        sessions = self.query("SELECT operator_player_id, currency, balance_minor, balance_is_known FROM sessions")
         assert len({row["operator_player_id"] for row in sessions}) == len(sessions), "a launch was taken twice"
         for row in sessions:
             player = row["operator_player_id"]
             assert balances[player, row["currency"]] == BALANCE_MINOR + moved[player], player
-            assert row["balance_minor"] == balances[player, row["currency"]], player
+            is_told = row["balance_is_known"] or player not in untold
+            assert not is_told or row["balance_minor"] == balances[player, row["currency"]], player
         for player, session_id in self._table.launched.items():
             found = self.query("SELECT session_id::text AS id FROM sessions WHERE operator_player_id = $1", player)
             assert found == [{"id": session_id}], player
@@ -123,19 +132,42 @@ class Books:
         won = -sum(sum(deltas.values()) for deltas in entries.values())
         assert sum(row["amount_minor"] - row["payout_minor"] for row in settled) == won
 
-    def _audit_players(self, rounds):
+    def _audit_players(self, rounds, entries):
         for gambler in self._table.gamblers:
-            for round_id, amount_minor in gambler.pending.items():
+            for round_id in self.lost & gambler.remembered():
+                audit_forgotten(round_id, gambler, entries[round_id])
+            for round_id, amount_minor in self._kept(gambler.pending):
                 assert rounds[round_id]["amount_minor"] == amount_minor
-            for round_id, told in gambler.started.items():
+            for round_id, told in self._kept(gambler.started):
                 row = rounds[round_id]
                 assert told == (row["amount_minor"], row["nonce"], row["started_at_ms"]), round_id
-            for round_id, told in gambler.ended.items():
+            for round_id, told in self._kept(gambler.ended):
                 row = rounds[round_id]
                 status, result, realized, payout, seed, seed_hash = told
                 assert (status, seed, seed_hash) == (row["status"], row["server_seed"], row["server_seed_hash"])
                 assert (result, payout) == (str(row["result"]), str(row["payout_minor"])), round_id
                 assert round(100 * float(realized)) == row["realized_hundredths"], round_id
+
+    def _kept(self, told):
+        return [(round_id, what) for round_id, what in told.items() if round_id not in self.lost]
+
+
+def lost_stakes(entries, played):
+    """The wallet's side alone: rounds whose bet it has debited, and for which it has neither paid nor given back. Those
+    that were ``played`` and lost are none."""
+    return [round_id for round_id, deltas in entries.items() if set(deltas) == {"bet"} and round_id not in played]
+
+
+def audit_forgotten(round_id, gambler, entries):
+    """A round that only its player and the wallet remember: it was paid as told, or given back, or never debited."""
+    stakes = {*gambler.pending.items(), *((key, told[0]) for key, told in gambler.started.items())}
+    stake = next((amount for key, amount in stakes if key == round_id), None)
+    if stake is not None and entries:
+        assert entries["bet"] == -stake, (round_id, entries)
+    if "refund" in entries:
+        assert entries == {"bet": entries["bet"], "refund": -entries["bet"]}, (round_id, entries)
+    elif "win" in entries and round_id in gambler.ended:
+        assert str(entries["win"]) == gambler.ended[round_id][3], (round_id, entries)
 
 
 def audit_end(row, calls, entries):

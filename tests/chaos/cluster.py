@@ -26,6 +26,7 @@ class Cluster(PostgresServer):
         self._folder = folder
         self._program = program
         self._process = None
+        self._losses = 0
 
     def start(self):
         """Start and wait until it takes connections: after a kill not before the last of its children is gone."""
@@ -40,17 +41,39 @@ class Cluster(PostgresServer):
                 assert time.monotonic() < deadline, f"PostgreSQL does not start: {error}\n{self._log.read_text()}"
                 time.sleep(0.02)
 
+    def copy(self):
+        """A base backup of the running server, for ``go_back_to``."""
+        copy = self._folder.with_name("copy")
+        copy.mkdir(mode=0o700)
+        owner = self._folder.stat()
+        os.chown(copy, owner.st_uid, owner.st_gid)
+        program = self._program.with_name("pg_basebackup")
+        options = ("-h", self._folder, "-p", str(self.port), "-U", "postgres", "-D", copy, "-X", "stream", "-c", "fast")
+        subprocess.run([program, *options], check=True, capture_output=True, cwd="/", user=self._user)
+        return copy
+
+    def go_back_to(self, copy):
+        """After a kill: the next start is on what was copied."""
+        self._losses += 1
+        self._folder.rename(self._folder.with_name(f"lost-{self._losses}"))  # its last children may still write there
+        copy.rename(self._folder)
+
+    @property
+    def _user(self):
+        """Whose the data are: PostgreSQL refuses to run as root."""
+        owner = self._folder.stat().st_uid
+        return owner if owner != os.geteuid() else None
+
     @property
     def _log(self):
         return self._folder.parent / "postgres.log"
 
     def _spawn(self):
         options = ["-D", self._folder, "-k", self._folder, "-h", "127.0.0.1", "-p", str(self.port)]
-        owner = self._folder.stat().st_uid  # PostgreSQL refuses to run as root
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [self._program, *options],
-                user=owner if owner != os.geteuid() else None,
+                user=self._user,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -77,6 +100,8 @@ def killable_cluster():
         folder.chmod(0o755)  # under root the server is another user's
         with embedded_server(folder / "postgres"):
             trust_everybody(folder / "postgres")
+            rules = folder / "postgres" / "pg_hba.conf"
+            rules.write_text(f"local replication all trust\n{rules.read_text()}")
         cluster = Cluster(folder / "postgres", programs_folder() / "postgres")
         yield cluster.start()
     finally:

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import trio
 from trio_websocket import ConnectionClosed, HandshakeError, wrap_client_stream
 
+from tests.chaos.rudeness import BET_RUDENESS, DELIVERY_RUDENESS
 from tests.e2e.casino import LAUNCH, parse_json
-from tests.e2e.wallet import Fault
 from tests.helpers.promises import Promises, Sheet
 
 LOOK_S = 0.05
@@ -22,16 +22,9 @@ LAST_MAX = 12
 SHOWN = {"id", "code", "message", "round_id", "status", "reason", "balance_minor", "pending_minor"}
 CONNECT_S_MAX = 2
 BALANCE_MINOR = 100_000_000
+RUDE_SHARE = 0.25
 AUTO_CASHOUTS = (1.01, 1.2, 1.5, 2, 5)
 ENDED_FIELDS = ("status", "result", "realized_multiplier", "payout_minor", "server_seed", "server_seed_hash")
-BET_FAULTS = (
-    {"status": 402},
-    {"status": 500},
-    {"status": 500, "takes_effect": True},
-    {"drop": True},
-    {"drop": True, "takes_effect": True},
-)
-DELIVERY_FAULTS = BET_FAULTS[1:]
 LOST = (
     *(OSError, trio.BrokenResourceError, trio.ClosedResourceError, ConnectionClosed, HandshakeError),
     trio.TooSlowError,  # a server that dies amid the handshake leaves the library waiting
@@ -41,7 +34,8 @@ LOST = (
 class Table:
     """All gamblers of a run, and what they may do now.
 
-    ``betting``: they bet. ``mistreating``: they have the wallet answer some of their calls badly.
+    ``betting``: they bet. ``mistreating``: they have the wallet treat some of their calls badly, ``rude_share`` of each
+    kind. ``is_remembered``: the database has not gone back, or all is well again.
     """
 
     def __init__(self, house, seed):
@@ -50,8 +44,10 @@ class Table:
         self.seed = seed
         self.betting = False
         self.mistreating = True
+        self.rude_share = RUDE_SHARE
         self.by_hand = True
         self.launching = False
+        self.is_remembered = True
         self.auto_cashouts = AUTO_CASHOUTS
         self.launched = {}
         self.gamblers = []
@@ -84,6 +80,18 @@ class Table:
         """Whether everybody is seated and nobody waits for anything."""
         return all(gambler.is_idle for gambler in self.gamblers)
 
+    def hear_of_restore(self):
+        """What was lost may have been the newest client seeds, and promises."""
+        self.is_remembered = False
+        for gambler in self.gamblers:
+            gambler.promises.was_cut = True
+
+    def trust_again(self):
+        """From here on nothing is forgotten any more."""
+        self.is_remembered = True
+        for gambler in self.gamblers:
+            gambler.client_seeds = None
+
     def ended_counts(self):
         return [len(gambler.ended) for gambler in self.gamblers]
 
@@ -101,6 +109,7 @@ class Gambler:
         self.promises = Promises(_no)
         self._sheet = Sheet(self.promises)
         self.client_seeds = None
+        """Those that the server may have stored as this player's; ``None``: unknown."""
         self._table = table
         self._dice = dice
         self._socket = None
@@ -115,6 +124,10 @@ class Gambler:
     def leave(self):
         self._stay.cancel()
 
+    def remembered(self):
+        """The rounds that this player was told of."""
+        return {*self.pending, *self.started, *self.ended}
+
     def __repr__(self):
         """For the report of a run that got stuck."""
         state = {"waits": self._waits, "flies": self._flies, "in": self._socket is not None, "ended": len(self.ended)}
@@ -125,8 +138,12 @@ class Gambler:
         return self._socket is not None
 
     @property
+    def is_waiting(self):
+        return self._waits or self._flies is not None
+
+    @property
     def is_idle(self):
-        return self.is_seated and not self._waits and self._flies is None
+        return self.is_seated and not self.is_waiting
 
     async def live(self):
         """Play for ever, through every loss of the server."""
@@ -186,7 +203,8 @@ class Gambler:
         self._asked += 1
         if self._dice.random() < 0.2:
             seed = f"seed-{self._dice.randrange(10**9)}"
-            self.client_seeds = {*(self.client_seeds or ()), seed}
+            if self.client_seeds is not None:
+                self.client_seeds.add(seed)
             await self._send(socket, "client_seed", id=str(self._asked), value=seed)
             return
         if self._table.mistreating:
@@ -200,11 +218,9 @@ class Gambler:
     def _mistreat(self):
         wallet, player = self._table.house.wallet, self.session.player_id
         wallet.forget_faults(player)
-        if self._dice.random() < 0.25:
-            wallet.mistreat(player, "bet", Fault(**self._dice.choice(BET_FAULTS)))
-        for kind in ("win", "refund"):
-            if self._dice.random() < 0.25:
-                wallet.mistreat(player, kind, Fault(**self._dice.choice(DELIVERY_FAULTS)))
+        for kind, ways in (("bet", BET_RUDENESS), ("win", DELIVERY_RUDENESS), ("refund", DELIVERY_RUDENESS)):
+            if self._dice.random() < self._table.rude_share:
+                wallet.mistreat(player, kind, *self._dice.choice(ways))
 
     def _take(self, frame, socket):
         kind = frame["type"]
@@ -232,7 +248,8 @@ class Gambler:
     def _take_welcome(self, frame, socket):
         self._socket, self._waits = socket, False
         seed = frame["next"]["client_seed"]
-        assert self.client_seeds is None or seed in self.client_seeds, f"the client seed {seed} was never chosen"
+        known = self.client_seeds if self._table.is_remembered else None
+        assert known is None or seed in known, f"the client seed {seed} was never chosen"
         self.client_seeds = {seed}
         for ended in frame["history"]:
             self._take_ended(ended)

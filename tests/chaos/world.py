@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,6 +80,7 @@ class Figures:
 
     kills: dict = field(default_factory=dict)
     rounds: int = 0
+    rude_answers: int = 0
     interrupted_rounds: int = 0
     owed_calls: int = 0
     ended_ms: list = field(default_factory=list)
@@ -98,6 +100,36 @@ class LastingWallet(Wallet):
     """
 
     is_read_late = False
+
+    def __init__(self):
+        super().__init__()
+        self.met = Counter()
+        """How often each named rudeness was met, and by a repetition or not."""
+        self.untold = set()
+        """Players whose last acknowledged call brought no balance."""
+
+    def begin(self, operator, kind, body, raw):
+        is_repetition = body["operator_tx_id"] in self._first_bytes
+        call, fault = super().begin(operator, kind, body, raw)
+        if fault.name:
+            self.met[fault.name, is_repetition] += 1
+        return call, fault
+
+    def finish(self, call, fault, status, answer):
+        super().finish(call, fault, status, answer)
+        if call.acknowledged:
+            (self.untold.add if fault.says_done else self.untold.discard)(call.body["operator_player_id"])
+
+    @property
+    def is_busy(self):
+        with self.lock:
+            return any(session.busy for session in self._sessions.values())
+
+    def forget_owed(self, round_ids):
+        """Nobody will ask again about these rounds, which a restored database does not know."""
+        with self.lock:
+            for session in self._sessions.values():
+                session.owed = {tx_id for tx_id in session.owed if tx_id.partition("-")[2] not in round_ids}
 
     def _owe(self, call):
         if self.is_read_late:
@@ -154,13 +186,14 @@ class World:
             f"rest ({await in_thread(self.books.unfinished)})",
         )
 
-    async def audit(self):
-        """Compare all books, and see that no server complained."""
+    async def audit(self, excused=()):
+        """Compare all books, and see that no server complained, but in the ``excused`` words."""
         self.figures.rounds = await in_thread(self.books.audit)
+        self.figures.rude_answers = self.house.wallet.met.total()
         log = self.server.log_path.read_bytes()
         new, self._log_bytes_read = log[self._log_bytes_read :].decode(), len(log)
         complaints = [line for line in new.splitlines() if '"level": "error"' in line or "Traceback" in line]
-        assert complaints == []
+        assert [line for line in complaints if not any(words in line for words in excused)] == []
 
     async def recover(self):
         """Start a plain server, measure how soon it ends what was interrupted, and compare the books at rest."""

@@ -28,7 +28,9 @@ class Fault:
 
     ``takes_effect``: the money moves all the same. ``pause``: the wallet does nothing before this event, which comes
     in time. ``hold``: no answer before this event, which comes too late. ``late``: a held call takes its effect then.
-    ``drop``: the connection is closed in place of an answer. ``body``: sent in place of ours.
+    ``drop``: the connection is closed in place of an answer. ``body``: sent in place of ours. ``headers``: sent too.
+    ``trailing``: bytes that follow the answer. ``says_done``: whatever its status, the body says that a win or refund
+    is booked; it tells no balance. ``name``: for those who count what was met.
     """
 
     status: int = 0
@@ -38,6 +40,10 @@ class Fault:
     hold: threading.Event | None = None
     late: bool = False
     body: bytes | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    trailing: bytes = b""
+    says_done: bool = False
+    name: str = ""
 
     def is_lost(self):
         return self.drop or self.hold is not None
@@ -228,12 +234,16 @@ class Wallet:
         session.busy = False
         call.status = 0 if fault.is_lost() else status
         is_readable = not fault.is_lost() and fault.body is None
-        call.acknowledged = is_readable and status == 200 and answer["ok"]
+        is_told = fault.says_done and not fault.is_lost() and call.kind != "bet" and self.has_booked(call.tx_id)
+        call.acknowledged = is_told or (is_readable and status == 200 and answer["ok"])
         is_refusal = is_readable and (status == 200 or (400 <= status < 500 and status not in (408, 425, 429)))
         if call.acknowledged:
             session.owed -= {call.tx_id, f"refund-{call.body['round_id']}"}
         elif call.kind != "bet" or not is_refusal:
             self._owe(call)
+
+    def has_booked(self, tx_id):
+        return tx_id in self._answers and self._answers[tx_id][1]["ok"]
 
     def apply(self, call):
         """Move the money once: ``(status, answer)``; a second time, the first answer."""
@@ -342,16 +352,18 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.drop:
             self.close_connection = True
             return None
-        return self.answer(status, answer, fault.body)
+        return self.answer(status, answer, fault.body, fault)
 
-    def answer(self, status, answer, raw=None):
+    def answer(self, status, answer, raw=None, fault=None):
         data = json.dumps(answer).encode() if raw is None else raw
         try:
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(data)))
+            for name, value in () if fault is None else fault.headers:
+                self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(data)
+            self.wfile.write(data if fault is None else data + fault.trailing)
         except OSError:
             self.close_connection = True
 
