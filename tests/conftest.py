@@ -11,7 +11,7 @@ from tests.helpers.postgres import PostgresServer, postgres_server
 # Asserts outside the test modules explain themselves, too.
 pytest.register_assert_rewrite(
     *(f"tests.e2e.{name}" for name in ("casino", "house", "player", "wallet")),
-    *(f"tests.chaos.{name}" for name in ("books", "disasters", "gamblers", "kills", "world")),
+    *(f"tests.chaos.{name}" for name in ("books", "disasters", "gamblers", "kills", "restores", "troubles", "world")),
 )
 
 # A shell has its background jobs ignore Ctrl-C, and what they start inherits that: but servers of tests must hear it.
