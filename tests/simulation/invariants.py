@@ -49,6 +49,10 @@ def expected_end(live: LiveRound, cashouts_ms: list[int]) -> tuple[int, int, int
     return target, live.amount_minor * target // 100, ends_ms
 
 
+ROUNDING_MS = 1
+"""Two clocks round the same moment down, each from a number of its own."""
+
+
 class Audit:
     """Stands between the ports and the ledger; tells the world what was broken."""
 
@@ -219,7 +223,7 @@ class Audit:
         began_ms = self.began_ms[round_id] if flight is None else life.true_of(flight.started_at_ms)
         if abs(began_ms - self.began_ms[round_id]) > (DOUBT_MS_MAX if round_id in self.moved else 0):
             self.broken("a flight never jumps", f"{round_id} began at {self.began_ms[round_id]}, flew from {began_ms}")
-        if self.ledger.now_ms() < began_ms + elapsed_ms:
+        if self.ledger.now_ms() + ROUNDING_MS < began_ms + elapsed_ms:
             self.broken("no end before its time", f"{round_id} ended too early, after {elapsed_ms} ms")
 
     def _judge_lost_flight(self, life, end: SettleRound | RefundRound, live: LiveRound) -> None:

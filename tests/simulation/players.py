@@ -217,7 +217,7 @@ class Browser:
         with connection.entering, trio.move_on_after(patience_s):
             try:
                 connection.door = await connection.life.node.lobby.enter(hello, connection)
-            except InjectedError:  # the edge contains it, and ends the socket
+            except* InjectedError:  # the edge contains it, and ends the socket
                 connection.close()
 
     def _hop(self, connection: Connection) -> None:
