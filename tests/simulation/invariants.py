@@ -7,6 +7,7 @@ import trio
 
 from actors.endings import INTERRUPTED, LATE_START
 from actors.metronome import BEATS_MAX
+from actors.ports import Pulse
 from actors.records import CallKind, CallStatus, LiveRound, Owner, RoundStatus, WalletCall
 from actors.round import START_TOLD_MS_MAX
 from actors.rules import fairness
@@ -76,6 +77,8 @@ class Audit:
         self.lost_ms: dict[UUID, int] = {}
         """When the actors of these rounds failed while they waited."""
         self.starts_asked_at: dict[tuple[UUID, int], float] = {}
+        self.cut_known_ms: dict[Owner, int] = {}
+        """When lives found, or were told, that the history was cut: such a life bets no more."""
         self.seen_flying: set[UUID] = set()
         """Flights that a player was shown."""
         self._bytes: dict[str, bytes] = {}
@@ -89,8 +92,17 @@ class Audit:
             if isinstance(each, StartRound):
                 self.starts_asked_at.setdefault((each.round_id, each.started_at_ms), trio.current_time())
 
+    def _judge_bets(self, life, transitions) -> None:
+        """Who knows that the history was cut begins nothing new. What was on its way then may still come."""
+        for each in transitions:
+            if not isinstance(each, PlaceBet) or each.owner not in self.cut_known_ms:
+                continue
+            if each.round.created_at_ms > self.cut_known_ms[each.owner]:
+                self.broken("no bet before the history is restored", f"{life.label} places {each.round.round_id}")
+
     async def commit(self, life, transitions) -> list:
         if self.world.was_cut:
+            self._judge_bets(life, transitions)
             return await self.ledger.commit(transitions)
         before = [self._before(transition) for transition in transitions]
         try:
@@ -247,10 +259,11 @@ class Audit:
             "claim_due_calls": self._claim,
             "release_claims": self._release,
             "give_up_claims": self._give_up,
-            "note_cut": self._note_cut,
             "move_session": self._move,
         }.get(method)
         call = getattr(self.ledger, method)
+        if method == "note_cut":
+            return await self._note_cut(life, arguments)
         if judge is None or self.world.was_cut:
             return await call(*arguments)
         return await judge(life, call, arguments)
@@ -376,11 +389,17 @@ class Audit:
                     self.broken("what is being sent stays claimed", f"{life.owner} gave up {key} in flight")
         return count
 
-    async def _note_cut(self, life, call, arguments) -> None:
+    async def _note_cut(self, life, arguments: tuple) -> None:
         """A person comes before long and runs what follows a restore."""
         self.world.trace.note(f"{life.label} finds that the history was cut")
-        await call(*arguments)
+        self.cut_known_ms.setdefault(arguments[0], life.clock.now_ms())
+        await self.ledger.note_cut(*arguments)
         self.world.nursery.start_soon(self._restore)
+
+    def hears(self, life, owner: Owner, pulse: Pulse) -> None:
+        """The answer to a heartbeat has arrived."""
+        if pulse.lineage.cut_reason is not None:
+            self.cut_known_ms.setdefault(owner, life.clock.now_ms())
 
     async def _restore(self) -> None:
         await trio.sleep(8)

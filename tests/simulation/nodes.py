@@ -171,7 +171,16 @@ class Life:
             world.trace.note(f"{self.label} serves as {self.owner.epoch}")
             await node.fenced.wait()
             world.trace.note(f"{self.label} is fenced")
+            if node.services.contact.must_register:
+                world.nursery.start_soon(self._begin_anew)
             self._end()
+
+    async def _begin_anew(self) -> None:
+        """Its history is over: as the real process does, it begins another life."""
+        await self.ended.wait()
+        await trio.sleep(START_AGAIN_S)
+        if not self.world.over:
+            self.world.begin(self.name)
 
     def _framed(self, text: bytes) -> bytes:
         self.failures.before("framed")
@@ -221,6 +230,8 @@ class LedgerPort:
             life.failures.strike("ledger")
         if fault == "ledger answer lost":
             raise LedgerUnavailableError("the answer was lost")
+        if method == "heartbeat":
+            world.audit.hears(life, arguments[0], answer)
         return answer
 
 

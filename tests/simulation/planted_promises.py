@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from actors import bets, session
+from actors.contact import LedgerContact
 from actors.flights import FlightMemory
 from actors.records import Commitment
 from actors.rules import fairness
@@ -74,6 +75,14 @@ def _own_seed_ignored():
         return real(services, record, promised, replace(bet, client_seed=None), table)
 
     return [(session, "new_round", ignores)]
+
+
+@BUGS.named("bets are taken although the history was cut")
+def _cut_ignored():
+    def forgets(self, name, value):
+        object.__setattr__(self, name, False if name == "is_cut" else value)
+
+    return [(LedgerContact, "__setattr__", forgets)]
 
 
 @BUGS.named("a client seed is confirmed and not played")

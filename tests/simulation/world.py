@@ -38,6 +38,7 @@ PROMISES = frozenset(
         "no flight under a seed that was revealed",
         "no hash is promised after its seed was revealed",
         "no actor fails",
+        "no bet before the history is restored",
     }
 )
 """What holds also after the database has gone back."""
