@@ -102,6 +102,8 @@ class Lane:
     def note_claimed(self, calls: Collection[WalletCall], quota: int) -> None:
         """These were claimed where ``quota`` could have been."""
         self.has_backlog = len(calls) == quota
+        # One that could not be handed over, or whose claim ended first, was never released: it has had no chance.
+        self._ahead &= self._deliveries.keys()
         if self.ahead_until_ms is not None:
             self._ahead |= {call.operator_tx_id for call in calls}
             if not self.has_backlog:
