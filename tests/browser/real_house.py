@@ -22,6 +22,7 @@ from playwright.sync_api import Browser, BrowserContext, Frame, Locator, Page, e
 
 from actors.rules import fairness
 from server.db.rows import seed_context
+from server.row_macs import SESSION
 from server.sandbox.getaway_client import GetawayClient, LaunchedSession
 from server.sandbox.operator import OperatorServer
 from server.sandbox.signatures import Credentials
@@ -102,6 +103,20 @@ class RealHouse:
                 await connection.close()
 
         return in_thread(asyncio.run, run())
+
+    def edit_session(self, player: str, **values: object) -> None:
+        """Change columns of the player's newest session, and sign it again, as if it had been launched so.
+
+        Before anybody opens it: who has it open knows it by heart.
+        """
+        session = self.session_of(player)
+        self._update_session(session["session_id"], values)
+        mac = self._vault.macs.of_row(SESSION, self.session_of(player))
+        self._update_session(session["session_id"], {"mac": mac})
+
+    def _update_session(self, session_id: UUID, values: dict[str, object]) -> None:
+        changes = ", ".join(f"{column} = ${number}" for number, column in enumerate(values, 2))
+        self.fetch(f"UPDATE sessions SET {changes} WHERE session_id = $1", session_id, *values.values())
 
     def session_of(self, player: str) -> Any:
         """The player's newest session."""

@@ -147,14 +147,18 @@ def test_a_player_plays_in_the_lobby(lobby_url, page):  # in this order: the pag
     expect(game.locator("#sheet-checks .ok")).to_have_count(5)
     page.keyboard.press("Escape")
 
-    # A lobby that is loaded again goes on with its session, whose client seed is nobody else's.
+    # A lobby that is loaded again goes on with its session. The bet is on the client seed that stood there before it;
+    # the page that comes after it shows another one.
+    expect(game.locator("#action")).to_have_attribute("data-state", "bet", timeout=15_000)
     seed = game.locator("#client-seed").input_value()
     before = page.locator("#balance").inner_text()
     bet(page, game, "10", "3")
     expect(page.locator("#balance")).not_to_have_text(before, timeout=15_000)
     page.reload()
     expect(game.locator("#history [data-round-id]")).to_have_count(3, timeout=ROUND_MS_MAX)
-    expect(game.locator("#client-seed")).to_have_value(seed)
+    expect(game.locator("#client-seed")).not_to_have_value(seed)
+    game.locator("#history [data-round-id] button").first.click()
+    expect(game.locator("[data-fact=client-seed]")).to_have_text(seed)
 
 
 class StandInGame:

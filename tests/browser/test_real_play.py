@@ -225,8 +225,7 @@ def test_the_language_of_the_launch(house, page, lang, direction, action):
 def test_the_reminder_of_time_and_result_and_the_way_back(house, page):
     lobby_url = f"{house.lobby_url}?player=gus&currency=USD"
     launched = house.launch("gus", reality_check_minutes=1, lobby_url=lobby_url)
-    session = house.session_of("gus")["session_id"]
-    house.fetch("UPDATE sessions SET created_at_ms = $1 WHERE session_id = $2", now_ms() - 61_000, session)
+    house.edit_session("gus", created_at_ms=now_ms() - 61_000)
     page.goto(launched.launch_url)
     seat = Seat(house, "gus", page)
     expect(seat.at("#reality")).to_be_visible(timeout=PATIENCE_MS)

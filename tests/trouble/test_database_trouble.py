@@ -24,6 +24,7 @@ AUTO_CASHOUT = 3
 AWAY_HUNDREDTHS = 200
 """Shown while the database is away; then some cash out by hand."""
 ROLE = "getaway_server"
+NOT_STORED = "The bet could not be stored. Nothing was staked."
 
 
 @pytest.fixture(autouse=True)
@@ -60,13 +61,25 @@ async def refused_bet(player):
     return error["message"]
 
 
-async def bet_until_it_starts(player):
-    """Service resumes by itself: the bet that is refused at first is taken soon."""
+async def until_sent_away(player):
+    """Who bet in vain is told to come back once it is known that nothing was stored, and nothing else."""
+    ended = await player.until("session_ended")
+    assert ended["reason"] == "shutdown"
+    assert await player.closed() == []
+
+
+async def bet_until_it_starts(house, session):
+    """Service resumes by itself: who says hello again, as the page does, is soon taken."""
     with trio.fail_after(RESUMED_S_MAX):
-        while (frame := await player.bet(1_000, auto_cashout=1.01))["type"] != "round_started":
-            assert frame["type"] == "error" and frame["code"] == "wallet_unavailable", frame
+        while True:
+            async with house.playing(session) as player:
+                frame = await player.bet(1_000, auto_cashout=1.01)
+                if frame["type"] == "round_started":
+                    return await player.until("round_ended")
+                assert frame["type"] == "error" and frame["code"] == "wallet_unavailable", frame
+                if frame["message"] == NOT_STORED:
+                    await until_sent_away(player)
             await trio.sleep(0.2)
-    return await player.until("round_ended")
 
 
 class Outage:
@@ -120,13 +133,14 @@ class Outage:
             await trio.sleep(1)  # what was stored before may still be on its way to its player
             self.is_away, ended_before = True, len(self.ends)
             await trio.sleep(OUTAGE_S)
-            assert await refused_bet(waiting) == "The bet could not be stored. Nothing was staked."
+            assert await refused_bet(waiting) == NOT_STORED
             await until_status(house, "/readyz", 503)
             assert await trio.to_thread.run_sync(status, house, "/livez") == 200
             assert len(self.ends) == ended_before < FLYERS
             self.is_away = False
             await trio.to_thread.run_sync(come_back)
-            assert (await bet_until_it_starts(waiting))["status"] == "settled"
+            await until_sent_away(waiting)
+            assert (await bet_until_it_starts(house, waiting.session))["status"] == "settled"
             await until_status(house, "/readyz", 200)
         # Their server lived: none of them was interrupted. What each was paid is the audit's business.
         assert [ended["status"] for ended in self.ends] == ["settled"] * FLYERS
