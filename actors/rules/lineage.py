@@ -31,12 +31,14 @@ def cut_reason(
     the last one whose recording was answered, ``None`` if there was none yet. ``is_registered``: the life has told the
     database of itself before.
 
-    A promotion of a standby for which commits have waited loses nothing: then the timeline alone says nothing.
+    A promotion of a standby for which commits have waited loses nothing: then the timeline alone says nothing. Nor does
+    it where the cut is noted already: a place stays another one until ``getaway restored``, and each new life of a node
+    would find it anew, and end of it.
     """
     if is_registered and recorded_ms is None:
         return "the database does not know this node's registration any more"
     if recorded_ms is not None and written_ms is not None and recorded_ms < written_ms:
         return f"the database lacks {written_ms - recorded_ms} ms of this node's heartbeats"
-    if lineage.has_moved and not lineage.was_synchronous:
+    if lineage.has_moved and not lineage.was_synchronous and lineage.cut_reason is None:
         return "the database was restored, or a standby was promoted for which no commit had waited"
     return None

@@ -13,6 +13,7 @@ from tests.helpers.server_process import free_ports
 
 NOBODY = 65_534
 STARTS_S_MAX = 30
+ENDS_S_MAX = 30
 
 
 def unprivileged() -> dict[str, int]:
@@ -84,9 +85,16 @@ class LocalServer:
         return len(lines) >= 8 and lines[7].strip() in {"ready", "standby"} and int(lines[0]) == self._process.pid
 
     def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+        """End it at once, and wait for its processes, too: while one lives, the server does not start again."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        self._process.kill()
+        self._process.wait()
+        deadline = time.monotonic() + ENDS_S_MAX
+        while any(Path(f"/proc/{child}/fd/0").exists() for child in children):  # a zombie has no files open
+            assert time.monotonic() < deadline, f"the processes of {self.folder} go on"
+            time.sleep(0.02)
 
     def promote(self) -> None:
         run_program("pg_ctl", "-D", str(self.folder), "-w", "promote")
