@@ -25,14 +25,13 @@ WHERE relname IN ('rounds', 'transactions', 'sessions')
 
 
 @pytest.fixture
-async def alone(emptied_database_url, postgres):
-    """A database on one connection. Each tells of its scans by and by, and leaves out what another one looks at just
-    then: the counts of several come whenever it suits them. Nor may statistics be renewed meanwhile, or old versions of
-    rows be kept for who does that."""
-    postgres.execute(
-        *(f"ALTER TABLE {table} SET (autovacuum_enabled = off)" for table in TABLES), url=emptied_database_url
-    )
-    async with open_database(emptied_database_url, Path(), pool_size=1) as database:
+async def alone(database_url, postgres):
+    """A new database on one connection. What statistics remember of other tests, where nearly every row is another
+    operator's, makes an operator's rows look few. Each connection tells of its scans by and by, and leaves out what
+    another one looks at just then: the counts of several come whenever it suits them. Nor may statistics be renewed
+    meanwhile, or old versions of rows be kept for who does that."""
+    postgres.execute(*(f"ALTER TABLE {table} SET (autovacuum_enabled = off)" for table in TABLES), url=database_url)
+    async with open_database(database_url, Path(), pool_size=1) as database:
         yield database
 
 

@@ -16,20 +16,18 @@ from server.db.embedded import embedded_server
 from server.db.migrate import migrate
 
 TEMPLATE = "getaway_template"
-TABLES = (
-    "nodes",
-    "operators",
-    "operator_currencies",
-    "sessions",
-    "session_requests",
-    "launch_replays",
-    "rounds",
-    "transactions",
-    "wallet_actions",
-    "lost_bets",
-    "histories",
-    "test_clock",
-)
+EMPTY = """
+DO $$
+DECLARE
+    name text;
+BEGIN
+    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = current_schema()
+            AND tablename <> ALL (ARRAY['migrations', 'operator_changes']) LOOP
+        EXECUTE format('DELETE FROM %I', name);
+    END LOOP;
+END $$
+"""
+"""All rows but those that the migrations made."""
 CLOCK = """
 CREATE TABLE test_clock (is_set boolean PRIMARY KEY, shows_ms bigint NOT NULL);
 CREATE OR REPLACE FUNCTION database_ms() RETURNS bigint LANGUAGE sql VOLATILE AS $$
@@ -77,8 +75,7 @@ class PostgresServer:
 
     def empty(self, url: str) -> None:
         """Remove all rows, also those that the schema keeps for ever. Much quicker than a fresh database."""
-        deletions = (f"DELETE FROM {table}" for table in TABLES)
-        self.execute("SET session_replication_role = replica", *deletions, url=url)
+        self.execute("SET session_replication_role = replica", EMPTY, url=url)
 
     @contextmanager
     def database(self, *, template: str = TEMPLATE) -> Iterator[str]:
