@@ -70,11 +70,13 @@ class Ledger(Protocol):
         """
         ...
 
-    async def heartbeat(self, owner: Owner, flown_ms: int) -> Pulse:
+    async def heartbeat(self, owner: Owner, flown_ms: int, written_ms: int | None = None) -> Pulse:
         """Record that the owner is alive, by the database's clock, and that its flights have flown up to ``flown_ms``
         of the time in which their starts are stored (``ServerClock.cautious_ms``).
 
-        A life that is not known, or has a newer one, is not recorded.
+        A life that is not known, or has a newer one, is not recorded. Nor is one whose stored beat is older than
+        ``written_ms``, the last one that it was answered (unix ms by the database's clock): that history was cut. The
+        answer may get lost, and then the next beat must find the same.
         """
         ...
 

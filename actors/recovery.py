@@ -187,7 +187,9 @@ class Heartbeat(Actor[None]):
         services = self._services
         self._note_step("wall", services.clock.look())
         asked_at = trio.current_time()
-        pulse = await services.reads.heartbeat(services.owner, services.clock.cautious_ms())
+        pulse = await services.reads.heartbeat(
+            services.owner, services.clock.cautious_ms(), services.contact.written_ms
+        )
         self._note_step("house", services.contact.beat(pulse, asked_at))
         self._note_difference(services.contact.difference_ms)
         if not pulse.is_superseded:

@@ -61,7 +61,8 @@ WITH before AS MATERIALIZED (
 ), beat AS (
     UPDATE nodes SET heartbeat_at_ms = d.ms, flown_at_ms = $3, is_synchronous = p.is_synchronous
     FROM database_ms() AS d (ms), database_place() AS p
-    WHERE node = $1 AND epoch = $2 AND EXISTS (SELECT FROM before WHERE NOT is_superseded)
+    WHERE node = $1 AND epoch = $2
+        AND EXISTS (SELECT FROM before WHERE NOT is_superseded AND (before_ms < $4) IS NOT TRUE)
     RETURNING heartbeat_at_ms
 )
 SELECT coalesce((SELECT heartbeat_at_ms FROM beat), database_ms()) AS database_ms,
@@ -217,10 +218,10 @@ class PostgresLedger:
         """A new life of the node."""
         return Owner(node, await self._database.run(lambda connection: connection.fetchval(_REGISTER, node, flown_ms)))
 
-    async def heartbeat(self, owner: Owner, flown_ms: int) -> Pulse:
+    async def heartbeat(self, owner: Owner, flown_ms: int, written_ms: int | None = None) -> Pulse:
         """A sign of life, and what the database says to it."""
         row = await self._database.run(
-            lambda connection: connection.fetchrow(_HEARTBEAT, owner.node, owner.epoch, flown_ms)
+            lambda connection: connection.fetchrow(_HEARTBEAT, owner.node, owner.epoch, flown_ms, written_ms)
         )
         assert row is not None, "there is one row, whatever is known of the life"
         return Pulse(

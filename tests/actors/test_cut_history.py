@@ -2,6 +2,7 @@
 
 import trio
 
+from actors.ports import LedgerUnavailableError
 from tests.helpers.game import open_game
 
 
@@ -31,6 +32,23 @@ async def test_older_heartbeats_stop_bets_and_end_the_life(autojump_clock):
         assert game.ledger.cut_reason == "the database lacks 3000 ms of this node's heartbeats"
         player.say("bet", amount_minor=1_000)
         assert (await player.until("error"))["code"] == "wallet_unavailable"
+
+
+async def test_a_cut_is_found_also_if_the_answer_that_told_of_it_was_lost(autojump_clock):
+    async with open_game() as game:
+        beat, lost = game.ledger.heartbeat, []
+
+        async def lose_the_first(*arguments):
+            answer = await beat(*arguments)
+            if not lost:
+                lost.append(answer)
+                raise LedgerUnavailableError("the answer was lost")
+            return answer
+
+        await trio.sleep(2)
+        game.ledger.heartbeat = lose_the_first
+        await cut(game)
+        assert lost and game.ledger.cut_reason is not None
 
 
 async def test_a_missing_registration_is_a_cut_and_no_newer_life(autojump_clock):

@@ -297,10 +297,11 @@ class MemoryLedger(MemoryRequests):
         self.heartbeats_ms[owner], self.flown_ms[owner] = self.now_ms(), flown_ms
         return owner
 
-    async def heartbeat(self, owner: Owner, flown_ms: int) -> Pulse:
+    async def heartbeat(self, owner: Owner, flown_ms: int, written_ms: int | None = None) -> Pulse:
         await self._cross()
         before_ms, is_superseded, now_ms = self.heartbeats_ms.get(owner), self._is_superseded(owner), self.now_ms()
-        if before_ms is not None and not is_superseded:
+        is_older = before_ms is not None and written_ms is not None and before_ms < written_ms
+        if before_ms is not None and not is_superseded and not is_older:
             self.heartbeats_ms[owner], self.flown_ms[owner] = now_ms, flown_ms
         lineage = Lineage(
             history_id=str(self.histories),

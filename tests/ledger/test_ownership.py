@@ -102,6 +102,16 @@ async def test_only_the_newest_life_beats(world, owner):
     assert await beat(Owner("never-registered", 1), NOON_MS) == pulse(NOON_MS, None)
 
 
+async def test_a_beat_is_not_recorded_over_one_that_is_older_than_the_last_answered(world, owner):
+    """Its answer may get lost: the next one must find that history was cut, too."""
+    written_ms = NOON_MS + 5_000
+    for at_ms in (NOON_MS + 6_000, NOON_MS + 7_000):
+        pulse = await world.ledger.heartbeat(owner, at_ms, written_ms)
+        assert (pulse.database_ms, pulse.before_ms) == (at_ms, NOON_MS)
+    assert (await world.ledger.heartbeat(owner, NOON_MS + 8_000, NOON_MS)).before_ms == NOON_MS
+    assert (await world.ledger.heartbeat(owner, NOON_MS + 9_000, NOON_MS + 8_000)).before_ms == NOON_MS + 8_000
+
+
 async def test_the_client_seed_is_changed_by_the_owner_only(world, owner, other):
     created = await world.owned(owner)
 
