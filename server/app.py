@@ -177,6 +177,7 @@ async def serve_node(
     """
     # Nothing is in it: a node that can't commit does not begin, and the first bet need not wait for a connection.
     await database.commit_group("{}")
+    await PostgresOperatorStore(database, vault).claim_database()
     metrics, clock = Metrics(), ServerClock(time.time() * 1000, lambda: time.time() * 1000)
     entropy = SystemEntropy(clock)
     settings = game_settings(config)

@@ -81,11 +81,27 @@ class PostgresOperatorStore:
         self._vault = vault
         self._aside = aside or PutAside()
 
+    async def claim_database(self) -> None:
+        """Note by which master key the database is written, unless somebody has: by the first that serves or adds to it.
+
+        Raises ``VaultError`` if that is another key.
+        """
+        await self._database.in_transaction(self._claim)
+
+    async def _claim(self, connection: Connection) -> None:
+        await connection.execute(_MARK, self._vault.macs.mark)
+        if await connection.fetchval(_MARKED) == self._vault.macs.mark:
+            return
+        # A mark that is damaged is no other key.
+        if not any(map(self._opens, await connection.fetch(SELECT_OPERATORS))):
+            raise VaultError(f"the database is written with another master key than this one: it is {KEY_PLACES}")
+
     async def create_operator(self, new: NewOperator, now_ms: int) -> Operator:
-        """Store a new operator."""
+        """Store a new operator. Raises ``VaultError`` if the database is written with another master key."""
         operator_id = uuid4()
 
         async def create(connection: Connection) -> Row:
+            await self._claim(connection)
             await connection.execute(_NEXT_VERSION)
             await connection.execute(
                 _INSERT,
@@ -102,7 +118,6 @@ class PostgresOperatorStore:
                 now_ms,
             )
             await self._store_currencies(connection, operator_id, new.bet_limits)
-            await connection.execute(_MARK, self._vault.macs.mark)
             return await self._signed(connection, operator_id)
 
         return self.opened(await self._database.in_transaction(create))

@@ -81,6 +81,19 @@ async def test_there_is_nobody_to_change(store):
     assert await store.change_operator(books.identifier("nobody"), OperatorChange(name="x"), NOON_MS) is None
 
 
+async def test_the_first_that_serves_decides_about_the_master_key(store, database):
+    """An operator that was made with another one could be read by no server, and removed by nobody."""
+    await store.claim_database()
+    other = PostgresOperatorStore(database, Vault(b"1" * 32))
+    for refused in (other.claim_database(), other.create_operator(NEW, NOON_MS)):
+        with pytest.raises(VaultError, match="another master key"):
+            await refused
+    assert await database.run(lambda connection: connection.fetchval("SELECT count(*) FROM operators")) == 0
+    await store.claim_database()
+    made = await store.create_operator(NEW, NOON_MS)
+    assert await store.load_operators() == [made]
+
+
 @pytest.mark.parametrize("wrong", [{"rtp_bps": 0}, {"rev_share_bps": 10_001}, {"max_win_multiplier": 1}, {"name": ""}])
 async def test_terms_that_can_not_be_are_refused_as_a_whole(store, wrong):
     made = await store.create_operator(NEW, NOON_MS)

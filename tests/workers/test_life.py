@@ -260,7 +260,7 @@ def test_a_worker_that_can_not_start_ends_all(team):
     team.environ["GETAWAY_MASTER_KEY"] = OTHER_KEY
     status, errors = ended(team)
     assert status == 2
-    assert any(worker in (1, 2) and "is this the master key" in event for worker, event in errors), errors
+    assert any(worker in (1, 2) and "another master key" in event for worker, event in errors), errors
     assert any(worker == 0 and "could not start (exit status 2)" in event for worker, event in errors), errors
 
 
