@@ -28,6 +28,8 @@ class FrozenClock:
     def wall_ms(self):
         return NOW_S * 1000
 
+    now_ms = wall_ms
+
 
 @pytest.fixture
 def lines():
