@@ -1,6 +1,7 @@
 """``getaway restored``: what a person runs after the database was restored, before bets are taken again."""
 
 import getpass
+import time
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -143,9 +144,7 @@ async def _refund(
     config: "Config", database: "Database", vault: "Vault", given: Given, bets: "tuple[LostBet, ...]"
 ) -> list[tuple[str, str]]:
     """Note all, then send each: the same bytes however often. Those that were not acknowledged, and why."""
-    import time  # noqa: PLC0415
-
-    from actors.clock import ServerClock  # noqa: PLC0415
+    from actors.clock import ServerClock  # noqa: PLC0415 - trio and a database, only when they are needed
     from actors.ports import Acknowledged  # noqa: PLC0415
     from actors.records import CallKind, WalletCall  # noqa: PLC0415
     from server.db import restore  # noqa: PLC0415
