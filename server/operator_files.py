@@ -2,12 +2,12 @@
 
 import csv
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from actors.records import CallKind
+from actors.restoring import BookedCall
 from actors.rules.money import MINOR_MAX
 from server.web.errors import MalformedError
 from server.web.strict_json import parse_object
@@ -28,26 +28,12 @@ class OperatorFileError(Exception):
     """The file can't be used; the text says which lines are wrong, and why."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileRow:
-    """One transaction as the operator has it; ``line`` is where it ends, counted from 1."""
-
-    line: int
-    operator_tx_id: str
-    kind: str
-    amount_minor: int
-    currency: str
-    session_id: str = ""
-    operator_player_id: str = ""
-    """They are needed for the refund of a bet that only the operator knows, and else for nothing."""
-
-
 class _BadLineError(Exception):
     def __init__(self, line: int, reason: str) -> None:
         super().__init__(f"line {line}: {reason}")
 
 
-def read_batches(path: Path, file_format: str | None = None) -> Generator[list[FileRow], None, None]:
+def read_batches(path: Path, file_format: str | None = None) -> Generator[list[BookedCall], None, None]:
     """The file's rows, at most ``BATCH_ROWS`` at a time; without a format, a file that begins with ``{`` is JSON lines.
 
     Raises ``OperatorFileError``: at the first line that can't be read at all, and in the end for all others that are
@@ -76,7 +62,7 @@ def read_batches(path: Path, file_format: str | None = None) -> Generator[list[F
         raise OperatorFileError(f"{path}: {'; '.join(bad)}{more}")
 
 
-def _rows_of(file: BinaryIO, file_format: str | None, note: Callable[[_BadLineError], None]) -> Iterator[FileRow]:
+def _rows_of(file: BinaryIO, file_format: str | None, note: Callable[[_BadLineError], None]) -> Iterator[BookedCall]:
     if file_format is None:
         head = file.read(LINE_BYTES_MAX).removeprefix(_MARK).lstrip()
         file.seek(0)
@@ -142,7 +128,7 @@ def _amount(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(MINOR_MAX)) else 0
 
 
-def _row(line: int, record: dict[str, object]) -> FileRow:
+def _row(line: int, record: dict[str, object]) -> BookedCall:
     missing = [field for field in FIELDS if record.get(field) in (None, "")]
     if missing:
         raise _BadLineError(line, f"{', '.join(missing)} missing")
@@ -156,4 +142,4 @@ def _row(line: int, record: dict[str, object]) -> FileRow:
     if not isinstance(currency, str) or len(currency) != 3 or not (currency.isascii() and currency.isupper()):
         raise _BadLineError(line, "currency must be an ISO 4217 code: three capital letters")
     others = (str(record.get(field) or "") for field in OPTIONAL)
-    return FileRow(line, identity, kind, amount_minor, currency, *others)
+    return BookedCall(line, identity, kind, amount_minor, currency, *others)

@@ -73,6 +73,23 @@ class FlightPlan:
             return None
         return self._pays(shown)
 
+    def paying(self, payout_minor: int) -> Settlement | None:
+        """The end that pays exactly this, or ``None`` if no cash-out of this flight can.
+
+        A stake below 100 minor units pays the same at several multipliers: then it is the one that the flight cashes
+        out at by itself, if that is one of them, or else the lowest one that is ever shown.
+        """
+        target = self.target_hundredths
+        reaches_target = target <= self.crash_hundredths
+        lowest = max(-(-100 * payout_minor // self.amount_minor), CASHOUT_HUNDREDTHS_MIN)
+        highest = (100 * (payout_minor + 1) - 1) // self.amount_minor
+        if reaches_target and lowest <= target <= highest:
+            return self._pays(target)
+        last = min(highest, target - 1 if reaches_target else self.crash_hundredths)
+        shown = (h for h in range(lowest, last + 1) if self.curve.hundredths_at(self.curve.reaches_at_ms(h)) == h)
+        hundredths = next(shown, None)
+        return None if hundredths is None else self._pays(hundredths)
+
     def _pays(self, hundredths: int) -> Settlement:
         assert hundredths <= self.cap_hundredths
         result = Result.MAX_WIN if hundredths == self.cap_hundredths else Result.CASHOUT

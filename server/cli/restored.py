@@ -21,9 +21,10 @@ from server.cli.problems import EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandError
 from server.currencies import format_minor
 
 if TYPE_CHECKING:
+    from actors.restoring import BookedEnd, Findings, LostBet
     from server.config import Config
     from server.db.database import Connection, Database
-    from server.db.restore import Cut, Findings, LostBet, OpenRound
+    from server.db.restore import Cut, OpenRound
     from server.vault import Vault
 
 ROWS_MAX: Final = 1_000_000
@@ -31,8 +32,8 @@ ROWS_MAX: Final = 1_000_000
 REFUND_TIMEOUT_MS: Final = 10_000
 
 STATUSES: Final = """\b
-Exit status: 0 done, or nothing to be done, 1 a refund was not acknowledged: run it again,
-2 wrong usage or a bad file, 3 the database.
+Exit status: 0 done, or nothing to be done, 1 something could not be done yet (a refund was not acknowledged, a round is
+being changed): run it again, 2 wrong usage or a bad file, 3 the database.
 """
 
 
@@ -63,7 +64,7 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was found and, if it was to be done, what became of the refunds."""
+    """What was found and, if it was to be done, what could not be done yet: transaction ids, and why."""
 
     cut: "Cut"
     live_total: int
@@ -89,9 +90,10 @@ class Outcome:
 def restored(context: click.Context, /, **options: Any) -> int:
     """See to what a restored database has forgotten, then let bets be taken again.
 
-    Rounds that it has as live never fly on: nodes end each by its stored terms, or refund it. Bets in the operator's
-    list that it does not know are refunded (refund-<round id>, sent by this command). What can't be known is listed.
-    The list is that of `getaway reconcile`; for a refund it needs session_id and operator_player_id besides.
+    Rounds that it has as live never fly on: one whose win or refund is in the operator's list ends as booked there, all
+    others are ended by nodes, by their stored terms, or refunded. Bets in the list that it does not know are refunded
+    (refund-<round id>, sent by this command). What can't be known is listed. The list is that of `getaway reconcile`;
+    for a refund it needs session_id and operator_player_id besides.
     """
     given = Given(**options | {"by_whom": options["by_whom"] or getpass.getuser()})
     if (given.operator_file is None) != (given.operator_id is None):
@@ -102,9 +104,9 @@ def restored(context: click.Context, /, **options: Any) -> int:
 
 
 def _done(config: "Config", environ: Mapping[str, str], given: Given) -> Outcome:
-    from server.cli.stores import run_on_books  # noqa: PLC0415 - a database, only when it is needed
+    from actors.restoring import Findings  # noqa: PLC0415 - a database, only when it is needed
+    from server.cli.stores import run_on_books  # noqa: PLC0415
     from server.db import restore  # noqa: PLC0415
-    from server.db.restore import Findings  # noqa: PLC0415
     from server.operator_files import OperatorFileError, read_batches  # noqa: PLC0415
 
     rows = []
@@ -118,19 +120,20 @@ def _done(config: "Config", environ: Mapping[str, str], given: Given) -> Outcome
     except OperatorFileError as error:
         raise CommandError(str(error), EXIT_USAGE) from None
 
-    async def look(connection: "Connection") -> "tuple[Cut, int, list[OpenRound], Findings]":
-        total, live = await restore.live_rounds(connection)
-        findings = Findings((), ())
-        if given.operator_id is not None:
-            findings = await restore.compare(connection, given.operator_id, rows, given.since_ms)
-        return await restore.read_cut(connection), total, live, findings
-
     async def work(database: "Database", vault: "Vault") -> Outcome:
+        async def look(connection: "Connection") -> "tuple[Cut, int, list[OpenRound], Findings]":
+            total, live = await restore.live_rounds(connection)
+            findings = Findings()
+            if given.operator_id is not None:
+                findings = await restore.compare(connection, vault, given.operator_id, rows, given.since_ms)
+            return await restore.read_cut(connection), total, live, findings
+
         cut, total, live, findings = await database.in_snapshot(look)
         refused: list[tuple[str, str]] = []
         if given.does_it:
             if given.operator_id is not None:
-                refused = await _refund(config, database, vault, given, findings.bets)
+                refused = await _end_as_booked(database, vault, findings)
+                refused += await _refund(config, database, vault, given, findings.bets)
             if not given.stays_stopped and not refused:
                 await database.in_transaction(
                     lambda connection: restore.begin_history(connection, given.by_whom, given.since_ms)
@@ -138,6 +141,23 @@ def _done(config: "Config", environ: Mapping[str, str], given: Given) -> Outcome
         return Outcome(cut, total, live, findings, refused)
 
     return run_on_books(config, environ, work)
+
+
+async def _end_as_booked(database: "Database", vault: "Vault", findings: "Findings") -> list[tuple[str, str]]:
+    """End the live rounds that the operator has as ended, and park what contradicts its books, each by itself."""
+    from server.db import restore  # noqa: PLC0415 - a database, only when it is needed
+
+    todo = [(bet_tx_id(end.live.round_id), partial(restore.end_as_booked, end=end)) for end in findings.ends]
+    todo += [
+        (found.call.operator_tx_id, partial(restore.park_contradicted, found=found)) for found in findings.contradicted
+    ]
+    refused: list[tuple[str, str]] = []
+    for tx_id, change in todo:
+        try:
+            await database.in_transaction(partial(change, vault=vault))
+        except restore.NotFreeError as error:
+            refused.append((tx_id, str(error)))
+    return refused
 
 
 async def _refund(
@@ -214,6 +234,7 @@ def _print(outcome: Outcome, given: Given) -> None:
     if outcome.live:
         rows = [(str(r.round_id), r.status, format_minor(r.amount_minor, r.currency)) for r in outcome.live]
         print_table(("round", "status", "stake"), rows)
+    _print_ends(outcome)
     bets = outcome.findings.bets
     click.echo(f"\nbets that are refunded, because only the operator knows them: {len(bets)}")
     if bets:
@@ -228,17 +249,49 @@ def _print(outcome: Outcome, given: Given) -> None:
             for b in bets
         ]
         print_table(("refund", "amount", "state"), rows)
-    click.echo(f"\nfor a person to see to: {len(outcome.findings.unknown)}")
-    if outcome.findings.unknown:
-        print_table(
-            ("line", "transaction", "why"), [(str(u.line), u.operator_tx_id, u.why) for u in outcome.findings.unknown]
-        )
+    _print_unknown(outcome)
     click.echo()
     if not given.does_it:
         click.echo("nothing was done: add --yes")
     elif outcome.refused:
-        click.echo("bets stay stopped until all refunds are acknowledged: run this again")
+        click.echo("bets stay stopped until all of this is done: run this again")
     elif given.stays_stopped:
         click.echo("bets stay stopped, as asked")
     else:
         click.echo("a new history has begun: nodes register anew and take bets again")
+
+
+def _print_ends(outcome: Outcome) -> None:
+    """The rounds and calls that the command itself ends, because the operator has booked their ends."""
+    findings, errors = outcome.findings, dict(outcome.refused)
+    click.echo(f"\nlive rounds that end as the operator has booked them: {len(findings.ends)}")
+    if findings.ends:
+        rows = [
+            (str(end.live.round_id), _end_text(end), errors.get(bet_tx_id(end.live.round_id), ""))
+            for end in findings.ends
+        ]
+        print_table(("round", "end", "not done"), rows)
+    click.echo(
+        f"\ncalls that are not sent, because the operator has booked something else: {len(findings.contradicted)}"
+    )
+    if findings.contradicted:
+        calls = [(each.call.operator_tx_id, each.why) for each in findings.contradicted]
+        print_table(("transaction", "why", "not done"), [(*call, errors.get(call[0], "")) for call in calls])
+
+
+def _end_text(end: "BookedEnd") -> str:
+    if end.settlement is not None:
+        return f"paid {format_minor(end.settlement.payout_minor, end.live.currency)}"
+    return "refunded" if end.problem is None else "its refund is parked"
+
+
+def _print_unknown(outcome: Outcome) -> None:
+    parked = [
+        (refund_tx_id(end.live.round_id), end.problem) for end in outcome.findings.ends if end.problem is not None
+    ]
+    rows = [("-", *each) for each in parked]
+    rows += [("-", each.call.operator_tx_id, each.why) for each in outcome.findings.contradicted]
+    rows += [(str(each.line or "-"), each.operator_tx_id, each.why) for each in outcome.findings.unknown]
+    click.echo(f"\nfor a person to see to: {len(rows)}")
+    if rows:
+        print_table(("line", "transaction", "why"), rows)

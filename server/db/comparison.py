@@ -6,9 +6,9 @@ from dataclasses import astuple, dataclass
 from typing import Final
 from uuid import UUID
 
+from actors.restoring import BookedCall
 from server.db.database import Connection
 from server.db.reconcile import SHOWN_MAX, Scope
-from server.operator_files import FileRow
 from server.row_macs import ACTION, RowMacs
 
 FETCHED_ROWS: Final = 1_000
@@ -113,7 +113,7 @@ class Comparison:
     unsettled: tuple[UnsettledCall, ...]
 
 
-async def load_file(connection: Connection, batches: Iterable[list[FileRow]]) -> int:
+async def load_file(connection: Connection, batches: Iterable[list[BookedCall]]) -> int:
     """How many rows were copied into the connection's temporary table. Raises what ``batches`` raises."""
     await connection.execute(_TABLE)
     count = 0

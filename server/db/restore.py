@@ -1,13 +1,32 @@
 """What follows a restore: which rounds and bets the lost history leaves open, and the beginning of the next history."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, astuple, dataclass
+from contextlib import suppress
+from dataclasses import asdict, astuple, dataclass, replace
 from typing import Final
 from uuid import UUID
 
+from actors.records import LiveRound, Owner, WalletCall
+from actors.restoring import (
+    BookedCall,
+    BookedEnd,
+    Contradicted,
+    Findings,
+    LostBet,
+    Stored,
+    Unknown,
+    judge,
+    parked,
+    round_of,
+)
+from actors.rules.wallet_bodies import bet_tx_id, refund_tx_id, win_tx_id
+from actors.transitions import Busy, Rejected, Transition
+from server.db.aside import DOES_NOT_OPEN
 from server.db.database import Connection
-from server.operator_files import FileRow
-from server.row_macs import LOST_BET, RowMacs
+from server.db.groups import commit_group
+from server.db.rows import CALL_COLUMNS, ROUND_COLUMNS, live_round, plain_uuid, wallet_call
+from server.row_macs import LOST_BET, RowMacError, RowMacs
+from server.vault import Vault
 
 SHOWN_MAX: Final = 100
 
@@ -16,6 +35,34 @@ _HISTORY: Final = "SELECT history_id, cut_at_ms, cut_reason, cut_by FROM histori
 _LIVE: Final = """
 SELECT r.operator_id, r.round_id, r.status, r.amount_minor, r.currency, count(*) OVER () AS total FROM rounds r
 WHERE r.status IN ('betting', 'flying') ORDER BY r.created_at_ms, r.round_id LIMIT $1
+"""
+
+OWNER: Final = Owner("getaway restored", 0)
+"""Whose the rounds are that the command ends. No life of a node has this epoch: to all it is one that is dead."""
+
+_LISTED: Final = f"""
+SELECT {ROUND_COLUMNS} FROM rounds r
+WHERE operator_id = $1 AND round_id = ANY($2) AND status IN ('betting', 'flying') ORDER BY created_at_ms, round_id
+"""
+
+_OWED: Final = f"""
+SELECT {CALL_COLUMNS} FROM transactions
+WHERE operator_id = $1 AND operator_tx_id = ANY($2) AND status = 'pending' AND kind <> 'bet'
+"""
+
+# What a node commits meanwhile is not this owner's any more, and is rejected.
+_TAKE_ROUND: Final = """
+UPDATE rounds r SET owner_node = $3, owner_epoch = $4 FROM sessions s
+WHERE r.operator_id = $1 AND r.round_id = $2 AND r.status = $5
+    AND s.operator_id = r.operator_id AND s.session_id = r.session_id
+RETURNING s.balance_minor, database_ms() AS now_ms
+"""
+
+_TAKE_CALL: Final = """
+UPDATE transactions SET claim_node = $3, claim_epoch = $4
+WHERE operator_id = $1 AND operator_tx_id = $2 AND status = 'pending'
+    AND (claim_node IS NULL OR next_attempt_at_ms <= database_ms())
+RETURNING database_ms()
 """
 
 _KNOWN: Final = "SELECT operator_tx_id FROM transactions WHERE operator_id = $1 AND operator_tx_id = ANY($2)"
@@ -67,26 +114,6 @@ class OpenRound:
 
 
 @dataclass(frozen=True, slots=True)
-class Unknown:
-    """A row of the operator's that nothing can be done for here; ``why`` is for a person."""
-
-    line: int
-    operator_tx_id: str
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class LostBet:
-    """A bet that the operator has booked and we do not know."""
-
-    round_id: UUID
-    session_id: UUID
-    operator_player_id: str
-    currency: str
-    amount_minor: int
-
-
-@dataclass(frozen=True, slots=True)
 class UnsentRefund:
     """What was noted of a refund; with a ``problem`` it was not noted by this program, and must not be sent."""
 
@@ -106,12 +133,8 @@ class Told:
     error: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """What is to be done with an operator's list: bets to refund, and what a person must see to."""
-
-    bets: tuple[LostBet, ...]
-    unknown: tuple[Unknown, ...]
+class NotFreeError(Exception):
+    """A round or a call is being changed by somebody else at this moment: nothing was done for it."""
 
 
 async def read_cut(connection: Connection) -> Cut:
@@ -127,53 +150,52 @@ async def live_rounds(connection: Connection) -> tuple[int, list[OpenRound]]:
     return (rows[0]["total"] if rows else 0), found
 
 
-async def compare(connection: Connection, operator_id: UUID, rows: Sequence[FileRow], since_ms: int) -> Findings:
-    """The bets of the list that we lack, and rows about which the list does not say enough.
-
-    A round id tells the millisecond at which its bet was made (RFC 9562): what was made before ``since_ms`` is not
-    explained by the restore, and is left to a person. So is a bet whose win the operator has booked: it was paid.
-    """
-    listed = {row.operator_tx_id for row in rows}
-    asked = listed | {"bet-" + tx_id.partition("-")[2] for tx_id in listed}
-    known = {row["operator_tx_id"] for row in await connection.fetch(_KNOWN, operator_id, sorted(asked))}
-    bets: list[LostBet] = []
-    unknown: list[Unknown] = []
-    for row in rows:
-        if row.operator_tx_id in known:
-            continue
-        kind, _, text = row.operator_tx_id.partition("-")
-        round_id = _uuid(text)
-        if round_id is None or kind != row.kind:
-            unknown.append(Unknown(row.line, row.operator_tx_id, "no transaction id of ours"))
-        elif row.kind != "bet":
-            if f"bet-{round_id}" in known:
-                why = "booked for a round that ends otherwise now: compare with `getaway round show`"
-                unknown.append(Unknown(row.line, row.operator_tx_id, why))
-        elif f"refund-{round_id}" in listed:
-            continue
-        elif f"win-{round_id}" in listed:
-            unknown.append(Unknown(row.line, row.operator_tx_id, "its win is booked, too: nothing is owed"))
-        else:
-            found = _lost_bet(row, round_id, since_ms)
-            (bets if isinstance(found, LostBet) else unknown).append(found)  # type: ignore[arg-type]
-    return Findings(tuple(bets), tuple(unknown))
+async def compare(
+    connection: Connection, vault: Vault, operator_id: UUID, rows: Sequence[BookedCall], since_ms: int
+) -> Findings:
+    """What follows from an operator's list: see ``actors.restoring``. Its live rounds that do not open are named."""
+    round_ids = sorted({round_id for round_id in map(round_of, rows) if round_id is not None})
+    asked = [tx_id(round_id) for round_id in round_ids for tx_id in (bet_tx_id, win_tx_id, refund_tx_id)]
+    known = {row["operator_tx_id"] for row in await connection.fetch(_KNOWN, operator_id, asked)}
+    live: dict[UUID, LiveRound] = {}
+    unopened: list[Unknown] = []
+    lines = {row.operator_tx_id: row.line for row in rows}
+    for row in await connection.fetch(_LISTED, operator_id, round_ids):
+        try:
+            live[plain_uuid(row["round_id"])] = live_round(vault, row)
+        except DOES_NOT_OPEN:
+            # Nobody ends it, and no node sends anything for it.
+            tx_id = bet_tx_id(row["round_id"])
+            unopened.append(Unknown(lines.get(tx_id, 0), tx_id, "its round is live and does not open"))
+    owed: dict[str, WalletCall] = {}
+    for row in await connection.fetch(_OWED, operator_id, asked):
+        with suppress(RowMacError):  # It is parked when its turn comes, and never sent.
+            owed[row["operator_tx_id"]] = wallet_call(vault, row)
+    found = judge(rows, Stored(frozenset(known), live, owed), since_ms)
+    return replace(found, unknown=(*found.unknown, *unopened))
 
 
-def _lost_bet(row: FileRow, round_id: UUID, since_ms: int) -> LostBet | Unknown:
-    session_id = _uuid(row.session_id)
-    if round_id.version == 7 and round_id.int >> 80 < since_ms:
-        return Unknown(row.line, row.operator_tx_id, "made before --since, and yet not known here")
-    if session_id is None or not row.operator_player_id:
-        return Unknown(row.line, row.operator_tx_id, "the list lacks its session_id or operator_player_id")
-    return LostBet(round_id, session_id, row.operator_player_id, row.currency, row.amount_minor)
+async def end_as_booked(connection: Connection, vault: Vault, end: BookedEnd) -> None:
+    """End a live round as its operator has booked it, in a transaction of the caller's. Raises ``NotFreeError``."""
+    key = end.live.operator_id, end.live.round_id
+    taken = await connection.fetchrow(_TAKE_ROUND, *key, OWNER.node, OWNER.epoch, end.live.status)
+    if taken is None:
+        raise NotFreeError("its round has changed meanwhile")
+    await _commit(connection, vault, end.transitions(OWNER, taken["now_ms"], taken["balance_minor"]))
 
 
-def _uuid(text: str) -> UUID | None:
-    try:
-        found = UUID(text)
-    except ValueError:
-        return None
-    return found if str(found) == text else None
+async def park_contradicted(connection: Connection, vault: Vault, found: Contradicted) -> None:
+    """Keep a call from being sent, in a transaction of the caller's. Raises ``NotFreeError``."""
+    call = found.call
+    now_ms = await connection.fetchval(_TAKE_CALL, call.operator_id, call.operator_tx_id, OWNER.node, OWNER.epoch)
+    if now_ms is None:
+        raise NotFreeError("it is being sent, or was answered meanwhile")
+    await _commit(connection, vault, [parked(OWNER, call, found.why, now_ms)])
+
+
+async def _commit(connection: Connection, vault: Vault, changes: Sequence[Transition]) -> None:
+    if any(isinstance(answer, Busy | Rejected) for answer in await commit_group(connection, vault, changes)):
+        raise NotFreeError("somebody has locked its session, or changes it")
 
 
 async def note_bets(

@@ -4,27 +4,31 @@ from uuid import UUID
 
 import pytest
 
+from actors import restoring
+from actors.restoring import BookedCall
 from server.db import restore
-from server.operator_files import FileRow
 from server.vault import Vault
 from tests.helpers.books import NOON_MS
 
-MACS = Vault(bytes(32)).macs
+VAULT = Vault(bytes(32))
+MACS = VAULT.macs
 
 ROUND = UUID(int=(NOON_MS + 5) << 80 | 7 << 76 | 0b10 << 62 | 1)
 OLD = UUID(int=(NOON_MS - 1) << 80 | 7 << 76 | 0b10 << 62 | 1)
 SESSION = str(UUID(int=9))
 
 
-def row(tx_id, kind="bet", session_id=SESSION, player_id="player-1"):
-    return FileRow(1, tx_id, kind, 100, "USD", session_id, player_id)
+def row(tx_id, kind="bet", session_id=SESSION, player_id="player-1", amount_minor=100):
+    return BookedCall(1, tx_id, kind, amount_minor, "USD", session_id, player_id)
 
 
 @pytest.fixture
 def compare(database, world):
     async def run(*rows, operator=None):
         operator = operator or await world.add_operator()
-        return await database.run(lambda connection: restore.compare(connection, operator.operator_id, rows, NOON_MS))
+        return await database.run(
+            lambda connection: restore.compare(connection, VAULT, operator.operator_id, rows, NOON_MS)
+        )
 
     return run
 
@@ -36,12 +40,12 @@ async def test_a_bet_that_only_the_operator_knows_is_refunded(compare):
 
 
 async def test_what_both_know_is_left_alone(compare, rounds):
-    known = [row(f"bet-{rounds.won.round_id}"), row(f"win-{rounds.won.round_id}", "win")]
-    assert await compare(*known, operator=rounds.operator) == restore.Findings((), ())
+    known = [row(f"bet-{rounds.won.round_id}"), row(f"win-{rounds.won.round_id}", "win", amount_minor=150)]
+    assert await compare(*known, operator=rounds.operator) == restoring.Findings()
 
 
 async def test_a_bet_whose_refund_is_booked_has_its_money(compare):
-    assert await compare(row(f"bet-{ROUND}"), row(f"refund-{ROUND}", "refund")) == restore.Findings((), ())
+    assert await compare(row(f"bet-{ROUND}"), row(f"refund-{ROUND}", "refund")) == restoring.Findings()
 
 
 @pytest.mark.parametrize(
@@ -51,6 +55,12 @@ async def test_a_bet_whose_refund_is_booked_has_its_money(compare):
         ([row(f"bet-{OLD}")], "made before --since"),
         ([row(f"bet-{ROUND}", session_id="")], "lacks its session_id"),
         ([row(f"bet-{ROUND}", player_id="")], "lacks its session_id or operator_player_id"),
+        ([row(f"win-{ROUND}", "win")], "neither we nor the list know its bet"),
+        (
+            [row(f"bet-{ROUND}"), row(f"win-{ROUND}", "win"), row(f"refund-{ROUND}", "refund")],
+            "a win and a refund of it",
+        ),
+        ([row(f"bet-{ROUND}"), row(f"refund-{ROUND}", "refund", amount_minor=99)], "not what its bet has taken"),
         ([row("bet-of-another-game")], "no transaction id of ours"),
         ([row(f"win-{ROUND}", "bet")], "no transaction id of ours"),
     ],
@@ -62,8 +72,14 @@ async def test_what_cannot_be_known_is_left_to_a_person(compare, rows, why):
 
 
 async def test_a_win_of_a_round_that_ends_otherwise_is_named(compare, rounds):
-    found = await compare(row(f"win-{rounds.flying.round_id}", "win"), operator=rounds.operator)
-    assert [unknown.operator_tx_id for unknown in found.unknown] == [f"win-{rounds.flying.round_id}"]
+    found = await compare(row(f"win-{rounds.taken_back.round_id}", "win"), operator=rounds.operator)
+    assert [unknown.operator_tx_id for unknown in found.unknown] == [f"win-{rounds.taken_back.round_id}"]
+
+
+async def test_a_bet_that_is_listed_twice_is_refunded_once(compare):
+    found = await compare(row(f"bet-{ROUND}"), row(f"bet-{ROUND}"))
+    assert [bet.round_id for bet in found.bets] == [ROUND]
+    assert [unknown.why for unknown in found.unknown] == ["listed more than once"]
 
 
 async def test_a_refund_is_noted_once_and_keeps_its_bytes(database, world, compare):

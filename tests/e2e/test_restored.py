@@ -16,6 +16,14 @@ DELETE FROM transactions WHERE round_id = '{0}';
 DELETE FROM rounds WHERE round_id = '{0}';
 UPDATE nodes SET heartbeat_at_ms = heartbeat_at_ms - 60000;
 """
+FORGET_END = """
+SET session_replication_role = replica;
+DELETE FROM transactions WHERE operator_tx_id = 'win-{0}';
+UPDATE rounds SET status = 'flying', settled_at_ms = NULL, result = NULL, realized_hundredths = 0, payout_minor = 0,
+    server_seed = NULL, crash_hundredths = NULL, map_seed = NULL, loot_seed = NULL, guard_seed = NULL, end_mac = NULL
+WHERE round_id = '{0}';
+UPDATE nodes SET heartbeat_at_ms = heartbeat_at_ms - 60000;
+"""
 
 
 @pytest.fixture
@@ -102,3 +110,29 @@ async def test_bets_stop_until_what_was_lost_is_refunded(postgres, house, tmp_pa
     told = await in_thread(restore, house, await in_thread(listed, house, tmp_path / "again.csv"), "--yes")
     assert "because only the operator knows them: 0" in told
     assert len(house.wallet.calls_of(f"refund-{round_id}")) == 1
+
+
+async def test_a_win_that_the_operator_has_booked_is_not_refunded_besides(postgres, house, tmp_path):
+    session = await in_thread(house.operator.session)
+    async with house.playing(session) as player:
+        while True:
+            started = await player.bet(1000, auto_cashout=1.2)
+            if (await player.until("round_ended"))["payout_minor"]:
+                break
+    round_id = started["round_id"]
+    await until(lambda: house.wallet.calls_of(f"win-{round_id}"))
+    await in_thread(
+        lambda: postgres.execute(FORGET_END.format(round_id), url=house.server.environ["GETAWAY_DATABASE_URL"])
+    )
+    await until(lambda: not house.server.is_ready())
+    path = await in_thread(listed, house, tmp_path / "theirs.csv")
+    told = await in_thread(restore, house, path)
+    assert "live rounds that end as the operator has booked them: 1" in told and "paid 12.00" in told
+    told = await in_thread(restore, house, path, "--yes")
+    assert "a new history has begun" in told
+    await until(house.server.is_ready)
+    await trio.sleep(3)
+    assert house.wallet.calls_of(f"refund-{round_id}") == []
+    assert len(house.wallet.calls_of(f"win-{round_id}")) == 1
+    shown = await in_thread(lambda: house.server.getaway("round", "show", round_id).stdout)
+    assert "settled" in shown and "12.00" in shown

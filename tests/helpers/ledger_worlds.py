@@ -1,6 +1,6 @@
 """The ledger under test, the in-memory twin or PostgreSQL, behind one face."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -9,13 +9,15 @@ import trio
 
 from actors.ports import Ledger
 from actors.records import CallStatus, LiveRound, Operator, Owner
+from actors.restoring import BookedCall, BookedEnd, Contradicted, Findings
 from actors.transitions import Answer, Busy, CreateSession, Transition
+from server.db import restore
 from server.db.database import open_database
 from server.db.ledger import PostgresLedger
 from server.db.session_frames import PostgresSessionFrames
 from server.vault import Vault
 from server.web.services import SessionFrame
-from tests.helpers import books
+from tests.helpers import books, memory_restore
 from tests.helpers.clocked_ledger import ClockedLedger
 from tests.helpers.game import operator
 from tests.helpers.memory_ledger import MemoryLedger
@@ -67,6 +69,31 @@ class World:
 
     async def damage(self, table: str, key: UUID | str) -> None:
         """A session, round or call does not open any more."""
+        raise NotImplementedError
+
+    async def restore(self, operator_id: UUID, rows: Sequence[BookedCall], since_ms: int):
+        """What `getaway restored` does in the database: the findings, and what could not be done, with the reasons."""
+        found = await self.compare(operator_id, rows, since_ms)
+        not_done = []
+        for end in found.ends:
+            try:
+                await self.end_as_booked(end)
+            except (restore.NotFreeError, memory_restore.NotFreeError) as error:
+                not_done.append((f"bet-{end.live.round_id}", str(error)))
+        for each in found.contradicted:
+            try:
+                await self.park_contradicted(each)
+            except (restore.NotFreeError, memory_restore.NotFreeError) as error:
+                not_done.append((each.call.operator_tx_id, str(error)))
+        return found, not_done
+
+    async def compare(self, operator_id: UUID, rows: Sequence[BookedCall], since_ms: int) -> Findings:
+        raise NotImplementedError
+
+    async def end_as_booked(self, end: BookedEnd) -> None:
+        raise NotImplementedError
+
+    async def park_contradicted(self, found: Contradicted) -> None:
         raise NotImplementedError
 
     async def commit(self, transition: Transition) -> Answer:
@@ -136,6 +163,15 @@ class MemoryWorld(World):
     async def damage(self, table, key):
         self.ledger.real.damaged.add(key)
 
+    async def compare(self, operator_id, rows, since_ms):
+        return memory_restore.compare(self.ledger.real, operator_id, rows, since_ms)
+
+    async def end_as_booked(self, end):
+        memory_restore.end_as_booked(self.ledger.real, end)
+
+    async def park_contradicted(self, found):
+        memory_restore.park_contradicted(self.ledger.real, found)
+
 
 class PostgresWorld(World):
     def __init__(self, database, vault: Vault) -> None:
@@ -189,6 +225,19 @@ class PostgresWorld(World):
             await connection.execute(statement, str(key))
 
         await self._database.in_transaction(work)
+
+    async def compare(self, operator_id, rows, since_ms):
+        return await self._database.in_snapshot(
+            lambda connection: restore.compare(connection, self._vault, operator_id, rows, since_ms)
+        )
+
+    async def end_as_booked(self, end):
+        await self._database.in_transaction(lambda connection: restore.end_as_booked(connection, self._vault, end))
+
+    async def park_contradicted(self, found):
+        await self._database.in_transaction(
+            lambda connection: restore.park_contradicted(connection, self._vault, found)
+        )
 
 
 @asynccontextmanager

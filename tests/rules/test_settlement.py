@@ -113,3 +113,43 @@ def test_waiting_never_pays_differently_from_the_unattended_end(plan):
 def test_an_interrupted_flight_is_settled_only_if_it_had_ended_while_the_node_lived(plan, alive_ms):
     end = interrupted_end(plan, 1_000, 1_000 + alive_ms)
     assert end == (plan.unattended() if alive_ms >= plan.ends_at_ms else None)
+
+
+@given(plans, st.integers(0, 10**6))
+def test_what_a_flight_paid_can_be_told_from_its_terms(flight, elapsed_ms):
+    paid = flight.cashed_out(elapsed_ms)
+    if paid is None or not paid.payout_minor:
+        return
+    found = flight.paying(paid.payout_minor)
+    assert found.payout_minor == paid.payout_minor
+    assert flight.amount_minor < 100 or found == paid
+
+
+@given(plans, st.integers(1, 10**8))
+def test_what_a_flight_can_not_have_paid_is_told(flight, paid_minor):
+    found = flight.paying(paid_minor)
+    if found is None:
+        # Nobody can have cashed out for it, at no moment of the flight.
+        shown = range(101, min(flight.crash_hundredths, flight.target_hundredths) + 1)
+        candidates = [h for h in shown if payout_minor(flight.amount_minor, h) == paid_minor]
+        assert all(flight.curve.hundredths_at(flight.curve.reaches_at_ms(h)) != h for h in candidates)
+        return
+    elapsed_ms = flight.curve.reaches_at_ms(found.realized_hundredths)
+    assert flight.cashed_out(elapsed_ms) == found
+    assert found.payout_minor == paid_minor
+
+
+def test_a_payout_below_the_stake_or_above_the_crash_is_none():
+    assert plan().paying(1_000) is plan().paying(2_510) is plan(crash_hundredths=100).paying(1_010) is None
+    assert plan().paying(2_500) == Settlement(Result.CASHOUT, 250, 2_500)
+
+
+def test_behind_its_automatic_cash_out_a_flight_pays_nothing():
+    assert plan(auto_cashout_hundredths=200).paying(2_010) is None
+    assert plan(auto_cashout_hundredths=200).paying(2_000) == Settlement(Result.CASHOUT, 200, 2_000)
+    assert plan(auto_cashout_hundredths=300).paying(2_500) == Settlement(Result.CASHOUT, 250, 2_500)
+
+
+def test_of_several_multipliers_that_pay_the_same_it_is_the_automatic_one_or_the_lowest():
+    assert plan(amount_minor=10).paying(11).realized_hundredths == 110
+    assert plan(amount_minor=10, auto_cashout_hundredths=115).paying(11).realized_hundredths == 115
