@@ -246,9 +246,16 @@ class Connection:
         return None if stream.taken is None else _Opened(opened.below, stream.taken, head_length(stream.taken))
 
     def _is_player(self, head: bytes) -> bool:
-        if self._port.players is None or not is_upgrade(head, self._port.settings.origins):
+        """Raises ``ApiError`` for an upgrade that is refused: the first request of a connection, or a later one."""
+        if self._port.players is None:
             return False
         self.note_client(forwarded_for(head))
+        try:
+            if not is_upgrade(head, self._port.settings.origins):
+                return False
+        except ApiError as error:
+            self._port.security.refused(self._group, error.code)
+            raise
         self._port.admission.move(self, self._group)
         return True
 
@@ -277,7 +284,6 @@ class Connection:
             if length is None or not self._is_player(data[:length]):
                 return _Opened(below, data, None)
         except ApiError as error:
-            self._port.security.refused(self._group, error.code)
             await below.send_all(refusal_bytes(error))
             await self._transport.linger(self._port.settings.refusal_timeout_ms / 1000)
             return None

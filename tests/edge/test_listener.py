@@ -94,6 +94,17 @@ async def test_a_refused_upgrade_on_a_kept_connection_says_why():
         await stream.send_all(upgrade_request(origin="https://evil.test"))
         status, body = split_answer(await read_all(stream))
         assert (status, json.loads(body)["error"]["code"]) == (403, "origin_not_allowed")
+        assert world.security.told == [("refused", "127.0.0.1", "origin_not_allowed")]
+
+
+async def test_whoever_has_no_turn_in_time_is_cut():
+    async with open_edge(units_per_second=0.01, units_burst=1, turn_timeout_ms=50) as world:
+        for _ in range(2):  # the second one on credit
+            assert await world.is_well()
+        async with await world.connect() as stream:
+            await stream.send_all(LIVE)
+            assert await read_all(stream) == b""
+        await until(lambda: world.edge.connections_open == 0)
 
 
 async def test_nothing_is_told_about_the_server():

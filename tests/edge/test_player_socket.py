@@ -189,12 +189,36 @@ async def test_whoever_reads_least_pays_for_what_waits_for_all():
         assert await reader.frame() == (Opcode.TEXT, "still here")
 
 
+async def test_who_has_read_what_it_was_sent_is_behind_no_more():
+    async with open_edge(unsent_bytes_max=2_048) as world:
+        client = await world.player(receive_buffer=4_096)
+        sink, sent = world.lobby.doors[0].sink, 0
+        while not sink.is_behind:
+            sink.send(b"x" * 60_000)
+            sent += 1
+        for _ in range(sent):
+            await client.frame()
+        await until(lambda: not sink.is_behind)
+
+
 async def test_a_refused_hello_is_told_and_closed():
     async with open_edge() as world:
         client = await world.player(hello=False)
         await client.say('{"type":"bet"}')
         texts, code = await client.until_close()
         assert code == 1000 and json.loads(texts[0])["code"] == "unauthorized"
+        await client.stream.aclose()
+        await until(lambda: world.security.told == [("refused", "127.0.0.1", "closed")])
+        assert world.edge._shared.admission.players == 0, "nobody stays for a hello that was refused"
+
+
+async def test_who_comes_in_and_how_it_ends_is_told():
+    async with open_edge() as world:
+        client = await world.player()
+        accepted = ("accepted", "127.0.0.1")
+        assert world.security.told == [accepted]
+        await client.stream.aclose()
+        await until(lambda: world.security.told == [accepted, ("ended", "127.0.0.1", "left")])
 
 
 async def test_a_lobby_that_does_not_answer():
@@ -366,6 +390,7 @@ async def test_only_pages_of_our_own_origin_may_open_a_socket(origin, status):
         document = json.loads(body)
         assert (answer, document["ok"], document["error"]["code"]) == (403, False, "origin_not_allowed")
         assert document["request_id"]
+        assert world.security.told == [("refused", "127.0.0.1", "origin_not_allowed")]
 
 
 @pytest.mark.parametrize(

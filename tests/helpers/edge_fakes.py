@@ -92,6 +92,22 @@ class CountingObserver:
         self.ends.append(end)
 
 
+class SecurityRecord:
+    """Who came in and who did not, as the security log is told."""
+
+    def __init__(self):
+        self.told = []
+
+    def accepted(self, address):
+        self.told.append(("accepted", address))
+
+    def refused(self, address, code):
+        self.told.append(("refused", address, code))
+
+    def ended(self, address, end):
+        self.told.append(("ended", address, end))
+
+
 async def small_app(scope, receive, send):
     """Answers /livez; /big with 64 MiB; /slow when its gate opens; anything else with 404."""
     assert scope["type"] in {"http", "websocket"}
@@ -111,8 +127,9 @@ async def small_app(scope, receive, send):
 
 
 class World:
-    def __init__(self, edge, lobby, observer, clock):
+    def __init__(self, edge, lobby, observer, clock, security):
         self.edge = edge
+        self.security = security
         self.lobby = lobby
         self.observer = observer
         self.clock = clock
@@ -255,6 +272,7 @@ def settings(**changes):
 @asynccontextmanager
 async def open_edge(app=small_app, *, with_lobby=True, is_caller=lambda head: False, **changes):
     clock, lobby, observer = ServerClock(time.time() * 1000), FakeLobby() if with_lobby else None, CountingObserver()
+    security = SecurityRecord()
 
     async def serve(task_status):
         chosen = settings(**changes)
@@ -265,13 +283,14 @@ async def open_edge(app=small_app, *, with_lobby=True, is_caller=lambda head: Fa
             clock=clock,
             observer=observer,
             is_caller=is_caller,
+            security=security,
             task_status=task_status,
         )
 
     world = None
     try:
         async with trio.open_nursery() as nursery:
-            world = World(await nursery.start(serve), lobby, observer, clock)
+            world = World(await nursery.start(serve), lobby, observer, clock, security)
             yield world
             nursery.cancel_scope.cancel()
     finally:  # not before: the server has to end without the clients' help
