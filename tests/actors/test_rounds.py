@@ -5,11 +5,12 @@ import trio
 import trio.lowlevel
 
 from actors.ledger import LOSS_PATIENCE_MS
-from actors.messages import Cashout
+from actors.messages import Cashout, FlightEnds
 from actors.metronome import LATE_MS_MAX
 from actors.patrol import PATROL_MS
 from actors.ports import Declined, Unclear
 from actors.records import CallKind
+from actors.round import RoundActor, Unwatched
 from actors.rules import fairness
 from actors.rules.growth import GrowthCurve
 from tests.helpers.game import LIMITS, open_game
@@ -322,6 +323,18 @@ async def test_a_cash_out_that_was_received_in_time_counts_behind_the_reminder_o
         actor._remind()
         actor.tell(Cashout("c", game.clock.steady_ms()))
         assert (await player.until("round_ended"))["result"] == "cashout"
+
+
+async def test_what_was_received_in_time_counts_although_the_end_has_come_when_it_is_read(autojump_clock):
+    async with open_game() as game:
+        player, actor = await in_flight(game, 200)
+        services, flown = game.node.services, actor.adopt(actor._watcher).live
+        late = RoundActor(services, game.node.desk, flown, next_commitment=actor.next_commitment, watcher=Unwatched())
+        late.tell(FlightEnds())
+        late.tell(Cashout("c", late.flight.ends_at_ms - 1))
+        await player.until("round_ended")
+        settlement, frame_id = await late._until_end(flown.plan(), late.flight)
+        assert (settlement.result, settlement.realized_hundredths, frame_id) == ("cashout", 200, "c")
 
 
 @pytest.mark.parametrize("fails", ["nothing", "the metronome"])

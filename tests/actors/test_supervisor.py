@@ -1,13 +1,16 @@
 """Whose task an actor has is nobody's concern but the supervisor's."""
 
 import weakref
+from itertools import pairwise
 
 import pytest
 import trio
+import trio.testing
 from trio.testing import wait_all_tasks_blocked
 
-from actors.actor import Actor
-from actors.supervisor import RESTING_TASKS_MAX, Policy, Supervisor
+from actors.actor import Actor, Reply
+from actors.errors import ActorStoppedError
+from actors.supervisor import RESTART_FIRST_MS, RESTART_MAX_MS, RESTING_TASKS_MAX, Policy, Supervisor
 
 
 class Once(Actor[str]):
@@ -97,3 +100,52 @@ async def test_who_is_started_while_all_are_cancelled_is_cancelled(resting: int)
         nursery.cancel_scope.cancel()
         supervisor.start(after, Policy.TEMPORARY)
     assert before.is_stopped and after.is_stopped
+
+
+class Restless(Actor[None]):
+    """Notes when each of its lives begins, and fails after so many seconds of it."""
+
+    def __init__(self, lives_s: list[float]) -> None:
+        super().__init__("restless", 1)
+        self.lives_s = lives_s
+        self.began_at: list[float] = []
+
+    async def run(self) -> None:
+        self.began_at.append(trio.current_time())
+        if self.lives_s:
+            await trio.sleep(self.lives_s.pop(0))
+            raise RuntimeError("as told")
+
+
+async def test_pauses_between_lives_double_and_begin_anew_after_a_long_one(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    actor = Restless([0.0] * 9 + [RESTART_MAX_MS / 1000 + 0.001, 0.0])
+    Supervisor(nursery, lambda kind: None).start(actor, Policy.RESTART)
+    await trio.sleep(60)
+    pauses_ms = [round(1000 * (after - before)) for before, after in pairwise(actor.began_at)]
+    doubling = [min(RESTART_FIRST_MS * 2**count, RESTART_MAX_MS) for count in range(9)]
+    assert pauses_ms == [*doubling, RESTART_MAX_MS + 1 + RESTART_FIRST_MS, 2 * RESTART_FIRST_MS]
+
+
+class Hasty(Actor[Reply[None]]):
+    """Takes a question, waits a second and fails."""
+
+    def __init__(self) -> None:
+        super().__init__("hasty", 1)
+
+    async def run(self) -> None:
+        await self.receive()
+        await trio.sleep(1)
+        raise RuntimeError("as told")
+
+
+@pytest.mark.parametrize("policy", Policy)
+async def test_who_waits_for_an_actor_that_fails_is_told_at_once_whatever_its_policy(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery, policy: Policy
+) -> None:
+    actor = Hasty()
+    Supervisor(nursery, lambda kind: None).start(actor, policy)
+    with trio.fail_after(1.001), pytest.raises(ActorStoppedError):
+        await actor.ask_patrolled(lambda reply: reply, 60_000)
+    nursery.cancel_scope.cancel()

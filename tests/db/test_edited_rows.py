@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from actors.ports import LedgerUnavailableError
+from actors.transitions import Rejected
 from server.db.aside import PutAside
 from server.db.ledger import PostgresLedger
 from server.db.reports import PostgresReports
@@ -431,3 +432,11 @@ async def test_a_copy_under_another_operator_hides_nothing(scene, world, caplog)
 
 
 _KEY = {"sessions": "session_id", "rounds": "round_id", "transactions": "operator_tx_id"}
+
+
+async def test_a_start_that_is_not_ours_is_no_answer_to_ours(scene, world, rounds, owner):
+    """Otherwise the flight would go on from a moment that somebody else has chosen."""
+    await scene.edit(
+        "UPDATE rounds SET status = 'flying', started_at_ms = created_at_ms - 9000 WHERE round_id = '{betting}'"
+    )
+    assert await world.commit(books.start(owner, rounds.betting)) == Rejected()

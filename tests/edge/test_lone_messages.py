@@ -135,6 +135,16 @@ async def test_messages_that_come_alone_do_not_reach_the_library():
     assert taken == [b"1", b"2", b"3"]
 
 
+async def test_a_message_was_received_when_it_came_however_slowly_its_client_is_read(autojump_clock):
+    """A cash-out is worth what was shown at its receipt."""
+    times, clock = [], ServerClock(0)
+    stream = PlayerStream(None, Said(say(1), say(2), say(3)), head=b"", early=b"", clock=clock, meter=FrameMeter(1, 1))
+    stream.open(lambda: 1011)
+    stream.take_messages(lambda _: times.append((stream.received_at_ms, clock.steady_ms())), BYTES_MAX)
+    await stream.receive_some()
+    assert times == [(0, 0), (0, 1_000), (1_000, 2_000)]
+
+
 async def test_a_message_waits_behind_those_that_the_library_has():
     taken = []
     stream = stream_of(say(1) + say(2), say(3), say(4), say(5))

@@ -12,8 +12,9 @@ from cryptography.x509.oid import NameOID
 from trio.testing import wait_all_tasks_blocked
 from wsproto.frame_protocol import Opcode
 
+from server.edge.connection import tls_context
 from server.edge.player_stream import text_frame
-from tests.helpers.edge_fakes import open_edge, read_all, split_answer, tick, until
+from tests.helpers.edge_fakes import open_edge, read_all, settings, split_answer, tick, until
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +81,12 @@ async def test_tls_1_1_is_refused(files, client_context):
         with pytest.raises(trio.BrokenResourceError):
             await connect(world, client_context)
         await until(lambda: world.edge.connections_open == 0)
+
+
+def test_tls_1_2_is_the_least_whatever_the_systems_library_would_take(files):
+    context = tls_context(settings(tls_certificate_file=files[0], tls_key_file=files[1]))
+    assert context is not None and context.minimum_version is ssl.TLSVersion.TLSv1_2
+    assert context.options & ssl.OP_NO_RENEGOTIATION and context.options & ssl.OP_NO_COMPRESSION
 
 
 async def test_a_player_gets_frames_and_the_newest_tick(files, client_context):

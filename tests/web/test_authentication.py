@@ -61,6 +61,15 @@ async def test_other_timestamps_are_stale_and_the_refusal_tells_the_time(casino,
     assert answer.error["server_time"] == NOW_S
 
 
+async def test_a_timestamp_is_judged_by_the_machines_clock_and_a_session_by_the_houses(casino, world):
+    """Operators sign by their machines' clocks, and the house's time is the database's."""
+    world.clock.house_ahead_ms, world.clock.steady_ahead_ms = 3_600_000, -3_600_000
+    assert (await casino.launch()).status == 200
+    assert world.ledger.transitions[0].created_at_ms == (NOW_S + 3_600) * 1000
+    headers = casino.headers("POST", LAUNCH, BODY, NOW_S + 3_600)
+    assert (await casino.send("POST", LAUNCH, BODY, headers)).error["server_time"] == NOW_S
+
+
 async def test_timestamps_in_other_digits_are_stale(casino):
     data = request_bytes("GET", REVENUE, casino.headers("GET", REVENUE) | {"X-Timestamp": "\xb2" * 10})
     assert (await exchange(casino.port, data)).code == "stale_timestamp"

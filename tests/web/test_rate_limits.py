@@ -86,3 +86,11 @@ async def test_forged_signatures_are_limited_like_other_failures(world, start):
     answers = [await casino.send("GET", REVENUE, headers=forged) for _ in range(4)]
     assert [answer.code for answer in answers] == ["bad_signature"] * 2 + ["rate_limited"] * 2
     assert (await casino.get(REVENUE)).status == 200
+
+
+async def test_a_step_of_the_clocks_fills_no_bucket(world, start):
+    port = await start(create_app(world.services(requests_per_second=1, requests_burst=1)))
+    casino = Casino(port, next(iter(world.operators.operators.values())))
+    assert [(await casino.get(REVENUE)).status for _ in range(2)] == [200, 429]
+    world.clock.ms, world.clock.steady_ahead_ms = world.clock.ms + 5_000, -5_000
+    assert (await casino.get(REVENUE)).status == 429
