@@ -58,6 +58,7 @@ from server.workers.parent import serve_workers
 
 log = logging.getLogger("getaway.server")
 
+REGISTER_AGAIN_S: Final = 0.5
 GAUGES_INTERVAL_S: Final = 1
 """How often the gauges of sessions and rounds are set."""
 
@@ -110,20 +111,17 @@ class TakenPorts(NamedTuple):
     private: Listening
     public: Listening
 
+    def close(self) -> None:
+        """Nobody serves them after the copies that are served now."""
+        self.private.close()
+        self.public.close()
+
 
 async def _serve(config: Config, environ: Mapping[str, str]) -> int:
     database_config = config.database
     allow_open_files(config.server.connections_max)
     key = load_master_key(environ, database_config.data_dir, may_create=database_config.url == EMBEDDED)
     # The ports come before the node: who can't have them must not take its name from the process that has them.
-    while (end := await _serve_life(config, key)) is NodeEnd.HISTORY_OVER:
-        log.warning("the node registers anew")
-    return EXIT_FAILED if end is NodeEnd.FENCED else EXIT_OK
-
-
-async def _serve_life(config: Config, key: bytes) -> "NodeEnd":
-    """One life of the node, from its ports and connections to its end."""
-    database_config = config.database
     with (
         await take_port("metrics_port", metrics_edge_settings(config)) as private_port,
         await take_port("port", edge_settings(config)) as public_port,
@@ -147,9 +145,9 @@ async def _serve_life(config: Config, key: bytes) -> "NodeEnd":
                     await warn_of_owner(database)
             if told.is_set():
                 log.info("stopped")
-                return NodeEnd.TOLD
-            ports = TakenPorts(private_port, public_port)
-            return await serve_node(config, database, Vault(key), told, ports)
+                return EXIT_OK
+            end = await serve_lives(config, database, Vault(key), told, TakenPorts(private_port, public_port))
+            return EXIT_FAILED if end is NodeEnd.FENCED else EXIT_OK
 
 
 class NodeEnd(Enum):
@@ -158,11 +156,12 @@ class NodeEnd(Enum):
     TOLD = auto()
     FENCED = auto()
     """A newer process has taken its name."""
-    HISTORY_OVER = auto()
-    """The database has gone back, or was restored: the process begins another life, under a new epoch."""
+    LIFE_OVER = auto()
+    """Its lease ran out, or the database has gone back or was restored: the process begins another life, under a new
+    epoch."""
 
 
-async def serve_node(
+async def serve_lives(
     config: Config,
     database: Database,
     vault: Vault,
@@ -171,10 +170,40 @@ async def serve_node(
     *,
     on_serving: Callable[[], None] | None = None,
 ) -> NodeEnd:
-    """Serve a node on ports that are taken until it is ``told`` to stop, or its life ends otherwise.
+    """Serve one life of the node after the other on ports that are taken, until it is ``told`` to stop, or fenced.
 
-    ``on_serving`` is called once both ports are served.
+    Connections wait at the ports from one life to the next, also for a database that is away just then. ``on_serving``
+    is called once both ports are served. Raises what keeps the first life from beginning.
     """
+    async with trio.open_nursery() as nursery:
+        if database.embedded is not None:  # for workers their parent starts it
+            nursery.start_soon(partial(database.embedded.keep_running, may_start=config.server.workers == 1))
+        end = await _serve_life(config, database, vault, told, taken, on_serving=on_serving or _nothing)
+        while end is NodeEnd.LIFE_OVER and not told.is_set():
+            log.warning("the node registers anew")
+            try:
+                end = await _serve_life(config, database, vault, told, taken, on_serving=_nothing)
+            except LedgerUnavailableError as error:
+                log.warning("the node can't register anew yet", extra={"error": str(error)})
+                with trio.move_on_after(REGISTER_AGAIN_S):
+                    await told.wait()
+        nursery.cancel_scope.cancel()
+    return NodeEnd.TOLD if told.is_set() else end
+
+
+def _nothing() -> None:
+    """Nobody waits for a later life to serve."""
+
+
+async def _serve_life(
+    config: Config,
+    database: Database,
+    vault: Vault,
+    told: trio.Event,
+    taken: TakenPorts,
+    *,
+    on_serving: Callable[[], None],
+) -> NodeEnd:
     # Nothing is in it: a node that can't commit does not begin, and the first bet need not wait for a connection.
     await database.commit_group("{}")
     await PostgresOperatorStore(database, vault).claim_database()
@@ -197,11 +226,11 @@ async def serve_node(
             frames = PostgresSessionFrames(database, vault, aside)
             web = _web_services(config, PostgresReports(database, vault, aside), frames, node, told_of)
             app = create_app(web)
-            serve_metrics = partial(serve_edge, taken.private, lobby=None, clock=clock)
+            serve_metrics = partial(serve_edge, taken.private.copy(), lobby=None, clock=clock)
             private: Edge = await nursery.start(serve_metrics, create_metrics_app(metrics.registry, web.log))
             serve_public = partial(
                 serve_edge,
-                taken.public,
+                taken.public.copy(),
                 lobby=node.lobby,
                 clock=clock,
                 observer=told_of,
@@ -212,13 +241,12 @@ async def serve_node(
             nursery.start_soon(_set_gauges, metrics, node, public)
             nursery.start_soon(_tell_left_out, told_of.log, app)
             nursery.start_soon(collect_garbage, lambda: node.lobby.rounds_live)
-            if database.embedded is not None:  # for workers their parent starts it
-                nursery.start_soon(partial(database.embedded.keep_running, may_start=config.server.workers == 1))
             _announce(config, public, private)
             calm_garbage_collector()
-            if on_serving is not None:
-                on_serving()
+            on_serving()
             await _until_either(told, node.fenced)
+            if _end_of(node, told) is not NodeEnd.LIFE_OVER:
+                taken.close()
             await _stop(node, public, private)
             nursery.cancel_scope.cancel()
         return _end_of(node, told)
@@ -227,7 +255,7 @@ async def serve_node(
 def _end_of(node: Node, told: trio.Event) -> NodeEnd:
     if told.is_set() or not node.fenced.is_set():
         return NodeEnd.TOLD
-    return NodeEnd.HISTORY_OVER if node.services.contact.must_register else NodeEnd.FENCED
+    return NodeEnd.LIFE_OVER if node.services.contact.must_register else NodeEnd.FENCED
 
 
 def _web_services(
@@ -278,11 +306,15 @@ async def _until_either(one: trio.Event, other: trio.Event) -> None:
 async def _stop(node: Node, public: Edge, private: Edge) -> None:
     """In order: no new bets, rounds end, sessions are told, requests in flight are answered, sockets close.
 
-    A fenced node has lost its rounds to a newer process: it has nothing to end.
+    A fenced node has lost its rounds to a newer process: it has nothing to end. One whose lease ran out may have them
+    still.
     """
+    contact = node.services.contact
     if not node.fenced.is_set():
         log.info("draining", extra={"rounds": node.lobby.rounds_live, "sessions": node.lobby.sessions_open})
         await node.drain()
+    elif contact.must_register and not contact.is_cut:
+        await node.store_ends()
     await public.stop()
     await private.stop()
     log.info("stopped")

@@ -213,13 +213,21 @@ class Listening:
     listener: socket.socket
     tls: ssl.SSLContext | None
 
+    def copy(self) -> "Listening":
+        """The same port once more: connections wait there until all copies are closed. Raises ``OSError``."""
+        return Listening(self.settings, self.listener.dup(), self.tls)
+
+    def close(self) -> None:
+        """Give the port up, for this copy."""
+        self.listener.close()
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.listener.close()
+        self.close()
 
 
 async def listen(settings: EdgeSettings) -> Listening:

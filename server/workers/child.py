@@ -13,7 +13,7 @@ from typing import Final, Never
 
 import trio
 
-from server.app import NodeEnd, TakenPorts, exit_status, serve_node
+from server.app import NodeEnd, TakenPorts, exit_status, serve_lives
 from server.db.database import open_database
 from server.edge.sharing import adopt
 from server.exits import EXIT_FAILED, EXIT_OK
@@ -109,7 +109,7 @@ async def _serve_node(brief: Brief, line: socket.socket) -> int:
                 connection_age_ms_max=config.database.connection_age_ms_max,
             ) as database,
         ):
-            end = await serve_node(
+            end = await serve_lives(
                 config,
                 database,
                 Vault(brief.master_key),

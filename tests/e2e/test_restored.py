@@ -37,7 +37,7 @@ async def in_thread(function, *arguments):
 
 
 def launched(house, statuses):
-    """Whether a launch was answered, and how: a node that registers anew gives its port up for a moment."""
+    """Whether a launch was answered, and how: a node that registers anew cuts what is under way."""
     try:
         answer = house.operator.request("POST", LAUNCH, house.operator.launch_body(house.operator.new_player_id()))
     except OSError:
