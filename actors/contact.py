@@ -18,8 +18,11 @@ DIFFERENCE_MS_WARNED = 250
 DIFFERENCE_MS_MAX = 1_000
 """Beyond it a node is not ready and takes no bets: one of the two clocks is wrong, and its signatures may be stale."""
 
-BEATS_MISSED_MAX = 3
+BEATS_MISSED_MAX = 6
 """A node that could not record more beats than these is not ready for new players."""
+BEATS_SILENT = 3
+"""A node that missed so many is dead if its connection is gone as well. One that has only lost its connection makes a
+new one for its next beat."""
 
 _NEVER_MS = 10**12
 """A silence that no node reaches: then only a newer life of its own name makes a node dead."""
@@ -32,6 +35,9 @@ class LedgerContact:
         self._lease_ms = settings.lease_ms
         self._clock = clock
         self._gap_s_max = BEATS_MISSED_MAX * settings.heartbeat_ms / 1000
+        self.silent_ms = BEATS_SILENT * settings.heartbeat_ms
+        self._newest_end_ms: int | None = None
+        self._somebody_ended = trio.Event()
         self._since = self._beat_at = trio.current_time()
         self._database = ClockOffset()
         self.written_ms: int | None = None
@@ -86,5 +92,20 @@ class LedgerContact:
     @property
     def lease_ms(self) -> int:
         """The silence after which another node counts as dead."""
-        is_steady = self.is_recent and trio.current_time() - self._since >= self._gap_s_max
-        return self._lease_ms if is_steady else _NEVER_MS
+        return self._lease_ms if self.may_judge else _NEVER_MS
+
+    @property
+    def may_judge(self) -> bool:
+        """Whether the silence of another node is its own: this one's beats have been recorded for a while."""
+        return self.is_recent and trio.current_time() - self._since >= self._gap_s_max
+
+    def note_end(self, newest_end_ms: int | None) -> None:
+        """The newest end of a life that the database knows of."""
+        if newest_end_ms is not None and newest_end_ms > (self._newest_end_ms or 0):
+            self._newest_end_ms = newest_end_ms
+            self._somebody_ended.set()
+            self._somebody_ended = trio.Event()
+
+    async def somebody_ended(self) -> None:
+        """Until the next life is known to be over."""
+        await self._somebody_ended.wait()

@@ -122,7 +122,7 @@ class Giver(Protocol):
 
 class HandOvers(Actor[None]):
     """Serves what other nodes ask of this one, and takes up what it was given: every ``handover_poll_ms``, or every
-    ``heartbeat_ms`` while no other node lives. ``run_beside`` runs one hand-over; a session has one at a time."""
+    ``company_look_ms`` while no other node lives. ``run_beside`` runs one hand-over; a session has one at a time."""
 
     def __init__(self, services: Services, giver: Giver, run_beside: RunBeside) -> None:
         super().__init__("handovers", 1)
@@ -139,13 +139,13 @@ class HandOvers(Actor[None]):
         while True:
             try:
                 if trio.current_time() >= look_around_at:
-                    look_around_at = trio.current_time() + settings.heartbeat_ms / 1000
+                    look_around_at = trio.current_time() + settings.company_look_ms / 1000
                     has_company = await self._has_company()
                 await self._serve()
             except LedgerUnavailableError as error:
                 log.warning("requests for sessions could not be read", extra={"error": str(error)})
-                await trio.sleep(settings.heartbeat_ms / 1000)
-            await trio.sleep((settings.handover_poll_ms if has_company else settings.heartbeat_ms) / 1000)
+                await trio.sleep(settings.company_look_ms / 1000)
+            await trio.sleep((settings.handover_poll_ms if has_company else settings.company_look_ms) / 1000)
 
     async def _has_company(self) -> bool:
         services = self._services

@@ -106,6 +106,11 @@ class Lobby:
         """Round actors in memory."""
         return len(self._rounds)
 
+    @property
+    def rounds_ending(self) -> int:
+        """Rounds of which the end is decided, and not stored yet."""
+        return sum(actor.is_ending for actor in self._rounds.values())
+
     def limits_for(self, operator: Operator, currency: str) -> BetLimits | None:
         """What the operator's players bet under; ``None`` for a currency that is not theirs."""
         return limits_for(operator, currency, self._services.settings.bet_limits)
@@ -495,10 +500,14 @@ class Lobby:
         if not self._sessions and not self._rounds and not self._giving:
             self._quiet.set()
 
-    async def drain(self) -> None:
-        """Refuse new bets, let live rounds end for ``drain_ms_max``, then refund what still flies; end all sessions."""
+    def begin_drain(self) -> None:
+        """Refuse new bets, and end sessions as soon as they have no round."""
         self.draining = True
         self._look()
+
+    async def drain(self) -> None:
+        """Refuse new bets, let live rounds end for ``drain_ms_max``, then refund what still flies; end all sessions."""
+        self.begin_drain()
         with trio.move_on_after(self._services.settings.drain_ms_max / 1000):
             await self._until_quiet()
             return

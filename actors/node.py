@@ -2,7 +2,7 @@
 
 ::
 
-    foundation   ledger, operators, heartbeat      ends last: everything above stores through it
+    foundation   ledger, operators, heartbeat      ends last, and with it the life: everything above stores through it
       wallets    one per session with calls        may finish what is in flight
         rounds   one per live round, metronome, orphan sweeper, hand-overs
           sessions  one per open session           ends first
@@ -25,7 +25,7 @@ from actors.lobby import Lobby
 from actors.metronome import Metronome
 from actors.operators import OperatorDirectory
 from actors.patrol import Patrol
-from actors.ports import Entropy, Ledger, OperatorSource, WalletGateway
+from actors.ports import Entropy, Ledger, LedgerUnavailableError, OperatorSource, WalletGateway
 from actors.recovery import Heartbeat
 from actors.rules.growth import GrowthCurve
 from actors.services import Observer, Services
@@ -36,6 +36,8 @@ from actors.wallet import WalletActor, WalletDesk
 
 log = logging.getLogger("getaway.node")
 
+LAST_WORD_MS_MAX = 1_000
+"""How long a life may take to record its end. Without it the end of its connection tells, or of its lease."""
 REST_CHECK_S = 0.005
 """How often a draining node looks whether its deliveries have ended."""
 
@@ -56,7 +58,8 @@ class Ports:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """A running node. ``fenced`` is set when a newer process has taken its name: it must stop at once."""
+    """A running node. ``fenced`` is set when its life is over: a newer process has taken its name, its lease ran out,
+    or the database has gone back."""
 
     services: Services
     lobby: Lobby
@@ -69,6 +72,14 @@ class Node:
         await self.lobby.drain()
         with trio.move_on_after(self.services.settings.delivery_drain_ms_max / 1000):
             while self.courier.is_busy or self.desk.lanes.is_busy:  # noqa: ASYNC110 - many owners, one short wait
+                await trio.sleep(REST_CHECK_S)
+
+    async def store_ends(self) -> None:
+        """After the end of its lease: take no more bets, and store for ``ends_drain_ms_max`` what has been decided,
+        where nobody has taken the round meanwhile. What still flies is ended by what is stored."""
+        self.lobby.begin_drain()
+        with trio.move_on_after(self.services.settings.ends_drain_ms_max / 1000):
+            while self.lobby.rounds_ending:  # noqa: ASYNC110 - many owners, one short wait
                 await trio.sleep(REST_CHECK_S)
 
 
@@ -99,9 +110,8 @@ async def open_node(name: str, settings: GameSettings, clock: ServerClock, ports
     )
     fenced = trio.Event()
     heartbeat = Heartbeat(services, fenced.set)
-    # Before anything is stored or judged by this node its clock is the house's.
-    await heartbeat.beat()
     async with (
+        _life(services, heartbeat),
         _supervised(services) as foundation,
         _supervised(services) as wallets,
         _supervised(services) as rounds,
@@ -122,6 +132,21 @@ async def open_node(name: str, settings: GameSettings, clock: ServerClock, ports
         wallets.start(courier, Policy.RESTART)
         wallets.start(BacklogWatch(services, desk.lanes), Policy.RESTART)
         yield Node(services=services, lobby=lobby, desk=desk, courier=courier, fenced=fenced)
+
+
+@asynccontextmanager
+async def _life(services: Services, heartbeat: Heartbeat) -> AsyncIterator[None]:
+    """While the block runs actors of this life act; its last word is that none does any more."""
+    try:
+        # Before anything is stored or judged by this node its clock is the house's.
+        await heartbeat.beat()
+        yield
+    finally:
+        with trio.move_on_after(LAST_WORD_MS_MAX / 1000, shield=True):
+            try:
+                await services.reads.end_life(services.owner)
+            except LedgerUnavailableError as error:
+                log.warning("a life's end was not recorded", extra={"error": str(error)})
 
 
 @asynccontextmanager

@@ -43,8 +43,15 @@ class Pulse:
     """The database's clock when it recorded the beat: unix milliseconds. All nodes judge each other by it."""
     before_ms: int | None
     """The beat of this life that it had recorded before; ``None``: it knows of no such life."""
+    is_recorded: bool
+    """Whether the beat is stored."""
     is_superseded: bool
     """A newer life of this node exists: nothing was recorded, and this one must stop."""
+    is_over: bool
+    """Its lease ran out before this beat, or somebody knew it dead: nothing was recorded, and others may have what it
+    had."""
+    newest_end_ms: int | None
+    """When it last became known that a life, of any node, was over."""
     lineage: Lineage
     """Of the database: whether it is the one that was written to."""
 
@@ -70,14 +77,24 @@ class Ledger(Protocol):
         """
         ...
 
-    async def heartbeat(self, owner: Owner, flown_ms: int, written_ms: int | None = None) -> Pulse:
+    async def heartbeat(self, owner: Owner, flown_ms: int, lease_ms: int, written_ms: int | None = None) -> Pulse:
         """Record that the owner is alive, by the database's clock, and that its flights have flown up to ``flown_ms``
         of the time in which their starts are stored (``ServerClock.cautious_ms``).
 
-        A life that is not known, or has a newer one, is not recorded. Nor is one whose stored beat is older than
-        ``written_ms``, the last one that it was answered (unix ms by the database's clock): that history was cut. The
-        answer may get lost, and then the next beat must find the same.
+        A life that is not known, or has a newer one, is not recorded. Nor is one that is over, as every life is after a
+        silence of ``lease_ms``: up to when its flights have certainly flown stays what it was before. Nor is one whose
+        stored beat is older than ``written_ms``, the last one that it was answered (unix ms by the database's clock):
+        that history was cut. The answer may get lost, and then the next beat must find the same.
         """
+        ...
+
+    async def end_silent(self, owner: Owner, silent_ms: int) -> list[Owner]:
+        """Note that lives are over, other than ``owner``, whose processes are gone: which. None whose last beat is
+        younger than ``silent_ms``: a living process may have lost its connection, and has another one by then."""
+        ...
+
+    async def end_life(self, owner: Owner) -> None:
+        """The last word of a life: nothing acts for it any more, and what it has left is anybody's."""
         ...
 
     async def note_cut(self, owner: Owner, history_id: str, reason: str) -> None:
@@ -102,7 +119,7 @@ class Ledger(Protocol):
 
         A round of it is either live in what is read or, once settled, among its totals.
 
-        A session owned by another node whose heartbeat is younger than ``lease_ms`` is not taken:
+        A session owned by another node that is alive, with a heartbeat younger than ``lease_ms``, is not taken:
         raises ``SessionElsewhereError``: ``request_session`` asks for it.
         """
         ...
@@ -151,7 +168,7 @@ class Ledger(Protocol):
         ...
 
     async def take_orphans(self, owner: Owner, lease_ms: int, limit: int) -> list[LiveRound]:
-        """Take live rounds whose owner is dead (a superseded epoch, or no heartbeat for ``lease_ms``).
+        """Take live rounds whose owner is dead (a superseded epoch, a life that is over, silent for ``lease_ms``).
 
         From then on they carry ``interrupted_at_ms``: up to when their owner's flights had flown by its last heartbeat.
         A round whose taker dies, too, keeps it. What ``owner`` has taken before comes again until it has ended: the

@@ -91,7 +91,7 @@ async def resolve_stored(
 
 
 class OrphanSweeper(Actor[None]):
-    """Takes the rounds of dead owners, at the start and then every ``orphan_sweep_ms``, and ends them.
+    """Takes the rounds of dead owners, at the start, when one has ended, and every ``orphan_sweep_ms``, and ends them.
 
     ``deliver`` lets the courier know of an operator that has calls due.
     """
@@ -112,7 +112,8 @@ class OrphanSweeper(Actor[None]):
                     pass
             except LedgerUnavailableError as error:
                 log.warning("orphaned rounds could not be read", extra={"error": str(error)})
-            await trio.sleep(self._services.settings.orphan_sweep_ms / 1000)
+            with trio.move_on_after(self._services.settings.orphan_sweep_ms / 1000):
+                await self._services.contact.somebody_ended()
 
     async def sweep(self) -> int:
         """End one batch; how many rounds there were. Raises ``LedgerUnavailableError``."""
@@ -177,7 +178,12 @@ class Heartbeat(Actor[None]):
                     self._fenced()
                     return
                 if self._services.contact.must_register:
-                    log.error("this life ends, and the node registers anew")
+                    if pulse.is_over:
+                        log.warning("this life's lease ran out, or others knew it gone")
+                    log.log(
+                        logging.ERROR if self._services.contact.is_cut else logging.WARNING,
+                        "this life ends, and the node registers anew",
+                    )
                     self._fenced()
                     return
             await trio.sleep(self._services.settings.heartbeat_ms / 1000)
@@ -187,21 +193,31 @@ class Heartbeat(Actor[None]):
         services = self._services
         self._note_step("wall", services.clock.look())
         asked_at = trio.current_time()
+        contact = services.contact
         pulse = await services.reads.heartbeat(
-            services.owner, services.clock.cautious_ms(), services.contact.written_ms
+            services.owner, services.clock.cautious_ms(), services.settings.lease_ms, contact.written_ms
         )
-        self._note_step("house", services.contact.beat(pulse, asked_at))
-        self._note_difference(services.contact.difference_ms)
+        self._note_step("house", contact.beat(pulse, asked_at))
+        self._note_difference(contact.difference_ms)
         if not pulse.is_superseded:
+            contact.must_register = contact.must_register or pulse.is_over
             await self._judge_history(pulse)
+            if contact.may_judge and not contact.is_cut:
+                await self._find_dead()
+            contact.note_end(pulse.newest_end_ms)
         return pulse
+
+    async def _find_dead(self) -> None:
+        for owner in await self._services.reads.end_silent(self._services.owner, self._services.contact.silent_ms):
+            log.warning("a node's process is gone", extra={"of_node": owner.node, "epoch": owner.epoch})
 
     async def _judge_history(self, pulse: Pulse) -> None:
         """Nothing new begins in a history that was cut, whoever finds it; and no life goes on into another history."""
         services, lineage = self._services, pulse.lineage
         contact = services.contact
         reason = self._cut_reason or cut_reason(lineage, recorded_ms=pulse.before_ms, written_ms=contact.written_ms)
-        contact.written_ms = pulse.database_ms
+        if pulse.is_recorded:
+            contact.written_ms = pulse.database_ms
         if reason is not None:
             self._cut_reason, contact.is_cut = reason, True
             log.error("the database's history was cut: no bets until `getaway restored`", extra={"reason": reason})

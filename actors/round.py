@@ -83,6 +83,8 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
         self.is_stored = False
         self.is_over = False
         """Its end is stored, and told."""
+        self.is_ending = False
+        """Its end is decided, and being stored."""
         self.is_in_trouble = False
         """The bet could not be stored, and is being taken back in case it was after all."""
         self._watcher = watcher
@@ -177,7 +179,7 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
     async def _take_back(self) -> None:
         """Void the intent if it was stored after all; the operator was never asked, so nothing is owed."""
         ending = self._void("wallet_unavailable", CallStatus.DECLINED, 0, "not sent: it could not be stored")
-        if isinstance(await commit_until_known(self._services, ending.transition), Applied):
+        if isinstance(await self._store(ending), Applied):
             self._over(ending, None)
         else:
             self.report(BetNotStored(refused=False))
@@ -312,7 +314,7 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
     async def _end(
         self, ending: endings.Ending, frame_id: str | None = None, *, balance_minor: int | None = None
     ) -> None:
-        answer = await commit_until_known(self._services, ending.transition)
+        answer = await self._store(ending)
         if isinstance(answer, Applied):
             self._over(ending, frame_id, balance_minor)
         else:
@@ -323,6 +325,13 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
             self._desk.send_claimed(ending.owed, is_claimed=isinstance(answer, Applied) and answer.is_claimed)
         else:
             self._desk.deliver(self.placed.operator_id)
+
+    async def _store(self, ending: endings.Ending) -> Answer:
+        self.is_ending = True
+        try:
+            return await commit_until_known(self._services, ending.transition)
+        finally:
+            self.is_ending = False
 
     def _over(self, ending: endings.Ending, frame_id: str | None, balance_minor: int | None = None) -> None:
         self.is_over = True

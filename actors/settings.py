@@ -47,16 +47,19 @@ class GameSettings:
     operator_refresh_ms: int = 2_000
     operators_age_ms_max: int = 30_000
     """Operators that could not be read for so long are not bet on: new bets and launches are refused, in words."""
-    heartbeat_ms: int = 1_000
-    lease_ms: int = 10_000
-    """A node that was silent for this long has lost its sessions and rounds."""
-    orphan_sweep_ms: int = 5_000
+    heartbeat_ms: int = 500
+    lease_ms: int = 4_000
+    """A node that was silent for this long has lost its sessions and rounds, and registers anew."""
+    orphan_sweep_ms: int = 2_000
+    """How often a node looks what the dead have left, without being told that somebody has died."""
     unattended_look_ms: int = 10_000
     unattended_age_ms: int = 30_000
     """A node looks so often for live rounds of its own that no actor has, and ends those that are older and had none at
     two looks: within a minute."""
     handover_poll_ms: int = 150
     """How often a node looks, while it is not alone, what others ask of it."""
+    company_look_ms: int = 1_000
+    """How often it looks whether it is alone, and what it was given itself."""
     handover_look_ms: int = 50
     """How often a node that has asked for a session looks whether it has it."""
     handover_patience_ms: int = 12_000
@@ -67,6 +70,8 @@ class GameSettings:
     """At shutdown live rounds may fly on for this long; then their stakes are refunded."""
     delivery_drain_ms_max: int = 3_000
     """At shutdown calls in flight may finish for this long; what is left stays stored and goes out after the start."""
+    ends_drain_ms_max: int = 2_000
+    """A life that is over may store the ends of flights for so long; what is left is ended by what is stored."""
     start_patience_ms: int = 5_000
     """An accepted stake whose start cannot be stored for this long is refunded."""
 

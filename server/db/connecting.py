@@ -30,6 +30,10 @@ _NEXT_PLACE: Final = (
     asyncpg.TargetServerAttributeNotMatched,
 )
 """Another place may do better. A wrong password is wrong everywhere, as libpq has it."""
+PAST_USE: Final = ("25006", "08", "57")
+"""SQLSTATE's code of a server that only reads, and its classes of lost connections and of an operator's intervention: a
+connection that has met one of them may answer for ever, and be of no use."""
+
 _TCP_SETTINGS: Final = {
     "keepalives_idle": "TCP_KEEPIDLE",
     "keepalives_interval": "TCP_KEEPINTVL",

@@ -13,11 +13,12 @@ import trio
 
 from actors.ports import LedgerUnavailableError
 from server.db.bridge import Bridge
-from server.db.connecting import AgingConnection, Connector
+from server.db.connecting import PAST_USE, AgingConnection, Connector
 from server.db.direct import DirectStatement, Rows
 from server.db.embedded import EmbeddedServer
 from server.db.errors import DatabaseUnavailableError, DatabaseUrlError, RefusedError
 from server.db.kept import KeptConnections, PooledConnection
+from server.db.line import KeptLine, Line
 from server.db.statements import COMMIT_GROUP, READ_ROUND
 from server.db.url import FORM, read_url
 
@@ -49,10 +50,6 @@ _NOT_SESSION_MODE: Final = (
 REFUSALS = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, RefusedError)
 """The database says no to the values themselves: repeating the same work would be refused again."""
 
-PAST_USE = ("25006", "08", "57")
-"""SQLSTATE's code of a server that only reads, and its classes of lost connections and of an operator's intervention: a
-connection that has met one of them may answer for ever, and be of no use."""
-
 _TROUBLE = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
@@ -71,12 +68,15 @@ class Database:
         self,
         bridge: Bridge,
         connections: KeptConnections,
+        line: KeptLine,
         groups: DirectStatement,
         rounds: DirectStatement,
+        *,
         command_timeout_ms: int,
     ) -> None:
         self._bridge = bridge
         self._connections = connections
+        self._line = line
         self._groups = groups
         self._rounds = rounds
         self._timeout_s = command_timeout_ms / 1000
@@ -108,6 +108,15 @@ class Database:
 
         with _trouble_is_unavailability():
             return await self._bridge.run(on_loop)
+
+    async def on_line(self, work: Callable[[Line], Awaitable[Value]]) -> Value:
+        """The result of ``await work(line)``, on a connection that lasts and that no other unit of work waits for. The
+        work may be done twice.
+
+        Raises ``LedgerUnavailableError`` on trouble.
+        """
+        with _trouble_is_unavailability():
+            return await self._bridge.run(lambda: self._line.run(work))
 
     async def commit_group(self, batch: str) -> Rows:
         """What ``COMMIT_GROUP`` answers for a batch: kind and key of what it has applied. Commits itself.
@@ -222,14 +231,16 @@ async def _connected(
 
     with Bridge() as bridge:
         connections = KeptConnections(await _reached(bridge, connector, pool_size, version_min))
+        line = KeptLine(connector.connect)
         groups = DirectStatement(places, COMMIT_GROUP, settings, command_timeout_ms, age_ms_max)
         rounds = DirectStatement(places, READ_ROUND, settings, command_timeout_ms, age_ms_max)
         try:
-            yield Database(bridge, connections, groups, rounds, command_timeout_ms)
+            yield Database(bridge, connections, line, groups, rounds, command_timeout_ms=command_timeout_ms)
         finally:
             groups.close()
             rounds.close()
             with trio.CancelScope(shield=True):
+                await bridge.run(line.close)
                 await bridge.run(lambda: connections.close(CONNECT_TIMEOUT_S))
 
 

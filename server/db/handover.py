@@ -47,15 +47,16 @@ FROM session_requests q {_SESSION_OF_Q}
 LEFT JOIN nodes n ON n.node = q.to_node AND n.epoch = q.to_epoch
 WHERE s.owner_node = $1 AND s.owner_epoch = $2
     AND ((q.to_node, q.to_epoch) = ($1, $2) OR q.asked_at_ms > (SELECT database_ms()) - $4
-        AND n.heartbeat_at_ms > (SELECT database_ms()) - $3
+        AND n.heartbeat_at_ms > (SELECT database_ms()) - $3 AND n.ended_at_ms IS NULL
         AND NOT EXISTS (SELECT FROM nodes l WHERE l.node = q.to_node AND l.epoch > q.to_epoch))
 ORDER BY q.asked_at_ms, q.session_id LIMIT $5
 """
 
-_MOVE = "SELECT move_session_2($1, $2, $3, $4, $5, $6, $7)"
+_MOVE = "SELECT move_session_3($1, $2, $3, $4, $5, $6, $7)"
 
 _COMPANY = """
-SELECT EXISTS (SELECT FROM nodes n WHERE (n.node, n.epoch) <> ($1, $2) AND n.heartbeat_at_ms > (SELECT database_ms()) - $3
+SELECT EXISTS (SELECT FROM nodes n WHERE (n.node, n.epoch) <> ($1, $2)
+    AND n.heartbeat_at_ms > (SELECT database_ms()) - $3 AND n.ended_at_ms IS NULL
     AND NOT EXISTS (SELECT FROM nodes l WHERE l.node = n.node AND l.epoch > n.epoch))
 """
 

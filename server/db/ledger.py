@@ -20,9 +20,8 @@ from actors.records import (
     WalletCall,
 )
 from actors.rules import fairness
-from actors.rules.lineage import Lineage
 from actors.transitions import Answer, Busy, Rejected, Transition
-from server.db import handover, outbox
+from server.db import handover, lives, outbox
 from server.db.aside import Key, PutAside
 from server.db.database import REFUSALS, Connection, Database
 from server.db.groups import commit_at_once, commit_group, needs_one_call
@@ -45,36 +44,6 @@ from server.vault import Vault, VaultError
 
 log = logging.getLogger("getaway.db")
 
-_REGISTER = """
-WITH present AS (
-    INSERT INTO histories (system_identifier, timeline) SELECT p.system_identifier, p.timeline FROM database_place() p
-    WHERE NOT EXISTS (SELECT FROM histories WHERE restored_at_ms IS NULL) ON CONFLICT DO NOTHING
-)
-INSERT INTO nodes (node, started_at_ms, heartbeat_at_ms, flown_at_ms)
-SELECT $1, d.ms, d.ms, $2 FROM database_ms() AS d (ms) RETURNING epoch
-"""
-
-_HEARTBEAT = """
-WITH before AS MATERIALIZED (
-    SELECT heartbeat_at_ms AS before_ms, EXISTS (SELECT FROM nodes l WHERE l.node = $1 AND l.epoch > $2) AS is_superseded
-    FROM nodes WHERE node = $1 AND epoch = $2
-), beat AS (
-    UPDATE nodes SET heartbeat_at_ms = d.ms, flown_at_ms = $3, is_synchronous = p.is_synchronous
-    FROM database_ms() AS d (ms), database_place() AS p
-    WHERE node = $1 AND epoch = $2
-        AND EXISTS (SELECT FROM before WHERE NOT is_superseded AND (before_ms < $4) IS NOT TRUE)
-    RETURNING heartbeat_at_ms
-)
-SELECT coalesce((SELECT heartbeat_at_ms FROM beat), database_ms()) AS database_ms,
-       (SELECT before_ms FROM before) AS before_ms,
-       EXISTS (SELECT FROM nodes l WHERE l.node = $1 AND l.epoch > $2) AS is_superseded,
-       h.history_id::text, h.cut_reason,
-       h.system_identifier <> p.system_identifier IS TRUE OR h.timeline <> p.timeline IS TRUE AS has_moved,
-       (SELECT l.is_synchronous FROM nodes l WHERE l.is_synchronous IS NOT NULL
-        ORDER BY l.heartbeat_at_ms DESC LIMIT 1) IS TRUE AS was_synchronous
-FROM database_place() AS p LEFT JOIN histories h ON h.restored_at_ms IS NULL
-"""
-
 _NOTE_CUT = """
 UPDATE histories SET cut_at_ms = database_ms(), cut_reason = $2, cut_by = $3
 WHERE history_id::text = $1 AND restored_at_ms IS NULL AND cut_at_ms IS NULL
@@ -87,7 +56,7 @@ WHERE h.history_id::text = $1 AND h.restored_at_ms IS NULL
 
 _ALIVE = """
 SELECT EXISTS (SELECT FROM nodes WHERE node = $1 AND epoch = $2
-    AND heartbeat_at_ms > (SELECT database_ms()) - $3
+    AND heartbeat_at_ms > (SELECT database_ms()) - $3 AND ended_at_ms IS NULL
     AND NOT EXISTS (SELECT FROM nodes n WHERE n.node = $1 AND n.epoch > $2))
 """
 
@@ -216,25 +185,19 @@ class PostgresLedger:
 
     async def register_node(self, node: str, flown_ms: int) -> Owner:
         """A new life of the node."""
-        return Owner(node, await self._database.run(lambda connection: connection.fetchval(_REGISTER, node, flown_ms)))
+        return await self._database.on_line(lambda line: lives.register(line, node, flown_ms))
 
-    async def heartbeat(self, owner: Owner, flown_ms: int, written_ms: int | None = None) -> Pulse:
+    async def heartbeat(self, owner: Owner, flown_ms: int, lease_ms: int, written_ms: int | None = None) -> Pulse:
         """A sign of life, and what the database says to it."""
-        row = await self._database.run(
-            lambda connection: connection.fetchrow(_HEARTBEAT, owner.node, owner.epoch, flown_ms, written_ms)
-        )
-        assert row is not None, "there is one row, whatever is known of the life"
-        return Pulse(
-            database_ms=row["database_ms"],
-            before_ms=row["before_ms"],
-            is_superseded=row["is_superseded"],
-            lineage=Lineage(
-                history_id=row["history_id"] or "",
-                cut_reason=row["cut_reason"],
-                has_moved=row["has_moved"],
-                was_synchronous=row["was_synchronous"],
-            ),
-        )
+        return await self._database.on_line(lambda line: lives.beat(line, owner, flown_ms, lease_ms, written_ms))
+
+    async def end_silent(self, owner: Owner, silent_ms: int) -> list[Owner]:
+        """Lives whose process is gone."""
+        return await self._database.on_line(lambda line: lives.end_silent(line, owner, silent_ms))
+
+    async def end_life(self, owner: Owner) -> None:
+        """Its last word."""
+        await self._database.on_line(lambda line: lives.end(line, owner))
 
     async def note_cut(self, owner: Owner, history_id: str, reason: str) -> None:
         """Bets stop everywhere."""

@@ -20,7 +20,8 @@ from server.row_macs import OPERATOR, RowMacError
 from server.vault import KEY_PLACES, Vault, VaultError
 
 ALIVE_MS: Final = 10_000
-"""A node whose last heartbeat is older counts as dead. As long as the longest lease, so that none is passed over."""
+"""A node whose last heartbeat is older counts as dead. Longer than any lease, so that none is passed over: one that wakes
+up after it knows by its first heartbeat that its life is over."""
 
 _INSERT = """
 INSERT INTO operators
@@ -42,7 +43,7 @@ UPDATE nodes SET operators_version = $3 WHERE node = $1 AND epoch = $2 AND opera
 # Whoever is not alive does nothing, and reads them anew when it starts again.
 _UNCONFIRMED = """
 SELECT n.node FROM nodes n
-WHERE n.heartbeat_at_ms > database_ms() - $1
+WHERE n.heartbeat_at_ms > database_ms() - $1 AND n.ended_at_ms IS NULL
     AND NOT EXISTS (SELECT FROM nodes l WHERE l.node = n.node AND l.epoch > n.epoch)
     AND n.operators_version >= $2 IS NOT TRUE
 ORDER BY n.node

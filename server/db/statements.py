@@ -19,7 +19,7 @@ def dead_owners(owners: str) -> str:
 ), dead AS MATERIALIZED (
     SELECT o.node, o.epoch, coalesce(n.flown_at_ms, n.heartbeat_at_ms, 0) AS flown_at_ms
     FROM owners o LEFT JOIN nodes n ON n.node = o.node AND n.epoch = o.epoch
-    WHERE n.epoch IS NULL OR n.heartbeat_at_ms <= (SELECT database_ms()) - $3
+    WHERE n.epoch IS NULL OR n.ended_at_ms IS NOT NULL OR n.heartbeat_at_ms <= (SELECT database_ms()) - $3
         OR EXISTS (SELECT FROM nodes l WHERE l.node = n.node AND l.epoch > n.epoch)
 )"""
 

@@ -45,7 +45,7 @@ async def test_a_cut_is_found_also_if_the_answer_that_told_of_it_was_lost(autoju
                 raise LedgerUnavailableError("the answer was lost")
             return answer
 
-        await trio.sleep(2.5)  # between two beats, so that none is on its way past the loss
+        await trio.sleep(2.25)  # between two beats, so that none is on its way past the loss
         game.ledger.heartbeat = lose_the_first
         await cut(game)
         assert lost and game.ledger.cut_reason is not None

@@ -7,8 +7,9 @@ import trio
 
 from actors.flights import KEPT_MS, FlightMemory
 from actors.records import CallKind
+from actors.settings import GameSettings
 from actors.transitions import StartRound
-from tests.helpers.game import Player, open_game
+from tests.helpers.game import LIMITS, Player, open_game
 from tests.helpers.promises import Promises, Sheet
 
 AWAY_S = 5.0
@@ -50,6 +51,11 @@ async def cash_out(player, started) -> dict:
     return await player.until("round_ended")
 
 
+def slow_beats() -> GameSettings:
+    """A player comes back before the next heartbeat finds that the database has gone back."""
+    return GameSettings(bet_limits={"USD": LIMITS}, heartbeat_ms=1_000)
+
+
 async def leave_memory(game, player) -> None:
     player.door.leave()
     session = next(iter(game.node.lobby._sessions.values()))
@@ -59,7 +65,7 @@ async def leave_memory(game, player) -> None:
 
 
 async def test_a_flight_that_has_ended_does_not_fly_again(autojump_clock):
-    async with open_game() as game:
+    async with open_game(settings=slow_beats()) as game:
         token, keeper = await game.launch(400), Keeper()
         player = await keeper.enter(game, token)
         started = await fly(player)
@@ -98,7 +104,8 @@ async def test_a_flight_whose_time_is_over_is_ended_as_stored_and_never_shown(au
 
 
 async def test_a_flight_that_has_ended_is_not_given_to_fly_elsewhere(autojump_clock):
-    async with open_game() as game, open_game(beside=game, name="node-b") as other:
+    slow = slow_beats()
+    async with open_game(settings=slow) as game, open_game(beside=game, name="node-b", settings=slow) as other:
         await trio.sleep(1.1)
         token, keeper = await game.launch(400), Keeper()
         player = await keeper.enter(game, token)

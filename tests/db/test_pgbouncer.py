@@ -13,7 +13,7 @@ from server.db.errors import DatabaseUnavailableError
 from server.db.ledger import PostgresLedger
 from server.db.migrate import migrate
 from server.vault import Vault
-from tests.helpers.books import NOON_MS
+from tests.helpers.books import LEASE_MS, NOON_MS
 from tests.helpers.programs import needed
 from tests.helpers.programs_of_postgres import LocalServer, servers_folder, unprivileged
 from tests.helpers.server_process import free_ports
@@ -72,7 +72,7 @@ async def test_all_works_behind_one_in_session_mode_with_its_defaults(server):
                 assert await database.commit_group("{}") == []
                 ledger = PostgresLedger(database, Vault(bytes(32)))
                 owner = await ledger.register_node(f"node-{pool_size}", NOON_MS)
-                assert await ledger.heartbeat(owner, NOON_MS + 1_000)
+                assert await ledger.heartbeat(owner, NOON_MS + 1_000, LEASE_MS)
                 for name, value in (("statement_timeout", "10s"), ("timezone", "UTC"), ("application_name", "getaway")):
                     show = f"SHOW {name}"
                     assert await database.run(lambda connection, show=show: connection.fetchval(show)) == value

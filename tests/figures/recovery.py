@@ -45,7 +45,7 @@ async def die_in_flight(stand: Stand, operator_id: UUID, rounds: int) -> None:
             live = [books.new_round(created, created_at_ms=now_ms) for created in sessions]
             await ledger.commit([books.place(owner, each) for each in live])
             await ledger.commit([books.start(owner, each) for each in live])
-        await ledger.heartbeat(owner, time.time_ns() // 1_000_000)
+        await ledger.heartbeat(owner, time.time_ns() // 1_000_000, 60_000)
 
 
 class Launches(threading.Thread):

@@ -67,6 +67,10 @@ class World:
         """What the session's page is made from."""
         raise NotImplementedError
 
+    async def hang_up(self, owner: Owner) -> None:
+        """The connection of a life's heartbeats ends, as with its process."""
+        raise NotImplementedError
+
     async def damage(self, table: str, key: UUID | str) -> None:
         """A session, round or call does not open any more."""
         raise NotImplementedError
@@ -160,6 +164,9 @@ class MemoryWorld(World):
             return None
         return SessionFrame(stored.record.operator_id, stored.record.expires_at_ms, stored.page)
 
+    async def hang_up(self, owner):
+        self.ledger.real.processes_gone.add(owner)
+
     async def damage(self, table, key):
         self.ledger.real.damaged.add(key)
 
@@ -215,6 +222,10 @@ class PostgresWorld(World):
 
     async def frame(self, created):
         return await self._frames.session_frame(created.token_digest)
+
+    async def hang_up(self, owner):
+        """All lives of this world have one connection: it gives up the lock of one."""
+        await self._database.on_line(lambda line: line.connection.execute("SELECT pg_advisory_unlock($1)", owner.epoch))
 
     async def damage(self, table, key):
         column, mac = _KEYS[table]

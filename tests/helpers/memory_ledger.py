@@ -50,7 +50,7 @@ from tests.helpers.memory_outbox import MemoryOutbox, StoredCall
 from tests.helpers.memory_requests import MemoryRequests
 from tests.helpers.memory_rules import finish, refuses_bet, refuses_end, refuses_session, same_end
 
-TABLES = ("sessions", "rounds", "calls", "launches", "heartbeats_ms", "flown_ms", "requests")
+TABLES = ("sessions", "rounds", "calls", "launches", "heartbeats_ms", "flown_ms", "ended_ms", "requests")
 """All that is stored but the operators."""
 
 
@@ -98,6 +98,9 @@ class MemoryLedger(MemoryRequests):
         self.epochs_drawn = 0
         """No table, and so it never goes back."""
         self.flown_ms: dict[Owner, int] = {}
+        self.ended_ms: dict[Owner, int] = {}
+        self.processes_gone: set[Owner] = set()
+        """Lives whose connections have ended with their processes."""
         self.histories = 1
         self.cut_reason: str | None = None
         self.has_moved = self.was_synchronous = False
@@ -297,11 +300,13 @@ class MemoryLedger(MemoryRequests):
         self.heartbeats_ms[owner], self.flown_ms[owner] = self.now_ms(), flown_ms
         return owner
 
-    async def heartbeat(self, owner: Owner, flown_ms: int, written_ms: int | None = None) -> Pulse:
+    async def heartbeat(self, owner: Owner, flown_ms: int, lease_ms: int, written_ms: int | None = None) -> Pulse:
         await self._cross()
         before_ms, is_superseded, now_ms = self.heartbeats_ms.get(owner), self._is_superseded(owner), self.now_ms()
+        is_over = before_ms is not None and (owner in self.ended_ms or before_ms <= now_ms - lease_ms)
         is_older = before_ms is not None and written_ms is not None and before_ms < written_ms
-        if before_ms is not None and not is_superseded and not is_older:
+        is_recorded = before_ms is not None and not is_superseded and not is_over and not is_older
+        if is_recorded:
             self.heartbeats_ms[owner], self.flown_ms[owner] = now_ms, flown_ms
         lineage = Lineage(
             history_id=str(self.histories),
@@ -309,7 +314,34 @@ class MemoryLedger(MemoryRequests):
             has_moved=self.has_moved,
             was_synchronous=self.was_synchronous,
         )
-        return Pulse(database_ms=now_ms, before_ms=before_ms, is_superseded=is_superseded, lineage=lineage)
+        return Pulse(
+            database_ms=now_ms,
+            before_ms=before_ms,
+            is_recorded=is_recorded,
+            is_superseded=is_superseded,
+            is_over=is_over,
+            newest_end_ms=max(self.ended_ms.values(), default=None),
+            lineage=lineage,
+        )
+
+    async def end_silent(self, owner: Owner, silent_ms: int) -> list[Owner]:
+        await self._cross()
+        now_ms = self.now_ms()
+        gone = [
+            other
+            for other, beat_ms in self.heartbeats_ms.items()
+            if other != owner
+            and other in self.processes_gone
+            and other not in self.ended_ms
+            and beat_ms <= now_ms - silent_ms
+        ]
+        self.ended_ms.update(dict.fromkeys(gone, now_ms))
+        return gone
+
+    async def end_life(self, owner: Owner) -> None:
+        await self._cross()
+        if owner in self.heartbeats_ms:
+            self.ended_ms.setdefault(owner, self.now_ms())
 
     async def note_cut(self, owner: Owner, history_id: str, reason: str) -> None:
         await self._cross()
@@ -330,7 +362,8 @@ class MemoryLedger(MemoryRequests):
         return any(other.node == owner.node and other.epoch > owner.epoch for other in self.heartbeats_ms)
 
     def _is_alive(self, owner: Owner, lease_ms: int, now_ms: int) -> bool:
-        return not self._is_superseded(owner) and now_ms - self.heartbeats_ms.get(owner, 0) < lease_ms
+        is_over = owner in self.ended_ms or self._is_superseded(owner)
+        return not is_over and now_ms - self.heartbeats_ms.get(owner, 0) < lease_ms
 
     async def open_session(
         self, token_digest: bytes, owner: Owner, lease_ms: int, server_seed: str

@@ -271,7 +271,7 @@ class Audit:
     def _is_dead(self, owner: Owner) -> bool:
         beats, now_ms = self.ledger.heartbeats_ms, self.ledger.now_ms()
         newer = any(other.node == owner.node and other.epoch > owner.epoch for other in beats)
-        return newer or now_ms - beats[owner] >= self.world.settings.lease_ms
+        return newer or owner in self.ledger.ended_ms or now_ms - beats[owner] >= self.world.settings.lease_ms
 
     async def _take_orphans(self, life, call, arguments) -> list:
         taker = arguments[0]

@@ -16,6 +16,8 @@ START_AGAIN_S = 1.0
 LEDGER_CALLS = (
     "register_node",
     "heartbeat",
+    "end_silent",
+    "end_life",
     "note_cut",
     "adopt_place",
     "open_session",
@@ -102,6 +104,8 @@ class Life:
             return
         self.dead = True
         self.world.trace.note(f"{self.label} {why}")
+        if self.owner is not None:
+            self.world.ledger.processes_gone.add(self.owner)
         self._end()
 
     def _end(self) -> None:

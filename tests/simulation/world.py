@@ -223,6 +223,7 @@ def settings_of(rng: random.Random, *, is_long: bool) -> GameSettings:
         growth_rate_per_ms=rng.choice((Decimal("0.00006"), Decimal("0.0002"))),
         tick_ms=1_000,
         heartbeat_ms=3_000,
+        lease_ms=24_000,
         courier_poll_ms=5_000,
         backlog_watch_ms=3_600_000,
         operator_refresh_ms=60_000,
@@ -237,7 +238,7 @@ def settings_of(rng: random.Random, *, is_long: bool) -> GameSettings:
     return replace(
         usual,
         heartbeat_ms=8_000,
-        lease_ms=30_000,
+        lease_ms=64_000,
         courier_poll_ms=15_000,
         orphan_sweep_ms=30_000,
         retry_period_ms=rng.choice((3_600_000, 10**9)),

@@ -1,0 +1,147 @@
+"""Heartbeats on real connections: a process that is gone is known by its lock, one that is silent has its lease."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import trio
+
+from actors.ports import LedgerUnavailableError
+from actors.records import Owner
+from server.db.database import open_database
+from server.db.ledger import PostgresLedger
+from server.vault import Vault
+from tests.db.test_concurrency import rival
+from tests.helpers.books import NOON_MS
+from tests.helpers.server_process import ROOT
+
+LEASE_MS = 60_000
+SILENT_MS = 300
+FOUND_S_MAX = 10
+
+A_LIFE = """
+import sys, trio
+from pathlib import Path
+from server.db.database import open_database
+from server.db.ledger import PostgresLedger
+from server.vault import Vault
+
+async def live():
+    async with open_database(sys.argv[1], Path(), pool_size=1) as database:
+        owner = await PostgresLedger(database, Vault(bytes(32))).register_node("elsewhere", 0)
+        print(owner.epoch, flush=True)
+        await trio.sleep_forever()
+
+trio.run(live)
+"""
+HOLDERS = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND (classid::bigint << 32) + objid::bigint = $1"
+
+
+@pytest.fixture
+def ledger(database):
+    return PostgresLedger(database, Vault(bytes(32)))
+
+
+@contextmanager
+def life(url):
+    """A process with a life of a node, and that life."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", A_LIFE, url],
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        text=True,
+    )
+    try:
+        yield process, Owner("elsewhere", int(process.stdout.readline()))
+    finally:
+        process.send_signal(signal.SIGCONT)
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+async def found_gone(ledger, owner, seconds):
+    """Whether the life is found gone within so many seconds."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := await ledger.end_silent(Owner("test", 1), SILENT_MS):
+            assert found == [owner]
+            return True
+        await trio.sleep(0.02)
+    return False
+
+
+async def test_a_killed_process_is_found_gone_long_before_its_lease(ledger, emptied_database_url):
+    with life(emptied_database_url) as (process, owner):
+        assert not await found_gone(ledger, owner, 2 * SILENT_MS / 1000), "it holds its lock"
+        process.kill()
+        assert await found_gone(ledger, owner, FOUND_S_MAX)
+
+
+async def test_a_stopped_process_has_its_lease(ledger, emptied_database_url):
+    with life(emptied_database_url) as (process, owner):
+        process.send_signal(signal.SIGSTOP)
+        assert not await found_gone(ledger, owner, 3 * SILENT_MS / 1000)
+
+
+async def holder(database, owner):
+    return await database.run(lambda connection: connection.fetchval(HOLDERS, owner.epoch))
+
+
+async def test_a_beat_makes_a_new_connection_and_holds_the_lock_again(database, ledger):
+    owner = await ledger.register_node("node-a", NOON_MS)
+    first = await holder(database, owner)
+    await database.run(lambda connection: connection.execute("SELECT pg_terminate_backend($1)", first))
+    pulse = await ledger.heartbeat(owner, NOON_MS, LEASE_MS)
+    assert (pulse.is_recorded, pulse.is_over) == (True, False)
+    assert await holder(database, owner) not in {None, first}
+
+
+async def test_a_lock_that_somebody_tries_just_then_is_got_with_the_next_beat(database, ledger):
+    owner = await ledger.register_node("node-a", NOON_MS)
+    first = await holder(database, owner)
+
+    async def try_it(connection):
+        await connection.execute("SELECT pg_terminate_backend($1, 5000)", first)
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", owner.epoch)
+
+    async with rival(database, try_it):
+        trying = await holder(database, owner)
+        assert (await ledger.heartbeat(owner, NOON_MS, LEASE_MS)).is_recorded
+        assert await holder(database, owner) == trying != first
+    assert (await ledger.heartbeat(owner, NOON_MS, LEASE_MS)).is_recorded
+    assert await holder(database, owner) not in {None, trying}
+
+
+async def test_a_beat_waits_for_nobody(emptied_database_url):
+    """Not for the pool's connections, however busy they are."""
+    async with open_database(emptied_database_url, Path(), pool_size=1) as database, trio.open_nursery() as nursery:
+        ledger = PostgresLedger(database, Vault(bytes(32)))
+        owner = await ledger.register_node("node-a", NOON_MS)
+        nursery.start_soon(database.run, lambda connection: connection.execute("SELECT pg_sleep(30)"))
+        await trio.sleep(0.1)
+        with trio.fail_after(FOUND_S_MAX):
+            assert (await ledger.heartbeat(owner, NOON_MS, LEASE_MS)).is_recorded
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_locked_row_delays_its_beat_for_a_second_and_keeps_the_connection(database, ledger):
+    owner = await ledger.register_node("node-a", NOON_MS)
+    before = await holder(database, owner)
+
+    async def lock_it(connection):
+        await connection.execute("SELECT FROM nodes WHERE epoch = $1 FOR UPDATE", owner.epoch)
+        await connection.execute("SELECT pg_sleep(1.3)")
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(database.in_transaction, lock_it)
+        await trio.sleep(0.1)
+        with pytest.raises(LedgerUnavailableError):
+            await ledger.heartbeat(owner, NOON_MS, LEASE_MS)
+    assert (await ledger.heartbeat(owner, NOON_MS, LEASE_MS)).is_recorded
+    assert await holder(database, owner) == before
