@@ -6,7 +6,7 @@ code; it is put back from a backup, or provisioned anew.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -85,17 +85,38 @@ class PostgresOperatorStore:
     async def claim_database(self) -> None:
         """Note by which master key the database is written, unless somebody has: by the first that serves or adds to it.
 
-        Raises ``VaultError`` if that is another key.
+        Raises ``VaultError`` if that is another key, or if the operators are of a time before rows had codes.
         """
         await self._database.in_transaction(self._claim)
 
     async def _claim(self, connection: Connection) -> None:
-        await connection.execute(_MARK, self._vault.macs.mark)
+        if await connection.fetchval(_MARKED) is None:
+            # Whoever adds the first operator leaves a mark: where there is none, nothing says whose these are.
+            self._check_any_opens(await connection.fetch(SELECT_OPERATORS))
+            await connection.execute(_MARK, self._vault.macs.mark)
         if await connection.fetchval(_MARKED) == self._vault.macs.mark:
             return
         # A mark that is damaged is no other key.
-        if not any(map(self._opens, await connection.fetch(SELECT_OPERATORS))):
+        rows = await connection.fetch(SELECT_OPERATORS)
+        self._check_any_opens(rows)
+        if not rows:
             raise VaultError(f"the database is written with another master key than this one: it is {KEY_PLACES}")
+
+    def _check_any_opens(self, rows: Sequence[Row]) -> None:
+        """Raises ``VaultError``, with what is wrong with how many, if there are operators and none of them opens."""
+        if not rows or any(map(self._opens, rows)):
+            return
+        bare = sum(row["mac"] is None for row in rows)
+        if bare == len(rows):
+            raise VaultError(
+                f"none of the {bare} operators in the database has a code of the master key: they were written before "
+                "rows had codes, or by somebody else, and nothing can tell which. No session, round or call of theirs "
+                "is believed: begin with an empty database, and create the operators anew"
+            )
+        raise VaultError(
+            f"the database is written with another master key than this one: it is {KEY_PLACES}. Of {len(rows)} "
+            f"operators {len(rows) - bare} do not open with it, and {bare} have no code at all"
+        )
 
     async def create_operator(self, new: NewOperator, now_ms: int) -> Operator:
         """Store a new operator. Raises ``VaultError`` if the database is written with another master key."""
@@ -126,7 +147,8 @@ class PostgresOperatorStore:
     async def load_operators(self) -> list[Operator]:
         """All operators that open, oldest first; the others are put aside.
 
-        Raises ``VaultError`` if nothing says that this is the master key that the database is written with.
+        Raises ``VaultError`` if nothing says that this is the master key that the database is written with: the mark
+        is another one, or missing, and none of them opens.
         """
 
         async def read(connection: Connection) -> tuple[list[Row], bytes | None]:
@@ -134,10 +156,8 @@ class PostgresOperatorStore:
             return rows, await connection.fetchval(_MARKED)
 
         rows, mark = await self._database.run(read)
-        if rows and mark != self._vault.macs.mark and not any(map(self._opens, rows)):
-            raise VaultError(
-                f"no operator opens: is this the master key that the database was written with? It is {KEY_PLACES}"
-            )
+        if mark != self._vault.macs.mark:
+            self._check_any_opens(rows)
         self._aside.keep_only("operators", rows)
         return self._aside.opened("operators", rows, self.opened)
 
