@@ -50,13 +50,15 @@ class Attendance(Protocol):
 
 class UnattendedSweeper(Actor[None]):
     """Looks every ``unattended_look_ms``; ends what had no actor at two looks in a row and is older than
-    ``unattended_age_ms``."""
+    ``unattended_age_ms``. What does not open can't be ended: it is told once, left aside, and ended should it open."""
 
     def __init__(self, services: Services, attendance: Attendance) -> None:
         super().__init__("unattended", 1)
         self._services = services
         self._attendance = attendance
         self._suspects: set[UUID] = set()
+        self._aside: set[UUID] = set()
+        """Live rounds that did not open, until they do. Overflow, beyond ``ROUNDS_MAX``: one is told at each look."""
 
     async def run(self) -> None:
         """Sweep for ever."""
@@ -90,10 +92,21 @@ class UnattendedSweeper(Actor[None]):
                     services.flights.check(live)
             except HistoryCutError:
                 return  # Its end has been told, and may have been paid: a person has to look.
-            log.error(
-                "a live round has no actor and is ended",
-                extra={"round_id": str(key.round_id), "session_id": str(key.session_id)},
-            )
+            names = {"round_id": str(key.round_id), "session_id": str(key.session_id)}
+            if live is None and await services.reads.finished_round(key.operator_id, key.round_id) is None:
+                await self._leave_aside(key, names)
+                return
+            self._aside.discard(key.round_id)
+            log.error("a live round has no actor and is ended", extra=names)
             lost_at_ms = self._attendance.lost_at_ms(key.round_id)
             finished = await resolve_stored(services, key.operator_id, key.round_id, lost_at_ms)
             await self._attendance.has_ended(key, finished)
+
+    async def _leave_aside(self, key: RoundKey, names: dict[str, str]) -> None:
+        """Whoever waits for its end learns that there is none to tell: once, or each look would say it again."""
+        if key.round_id in self._aside:
+            return
+        if len(self._aside) < ROUNDS_MAX:
+            self._aside.add(key.round_id)
+        log.error("a live round has no actor and does not open: it is left aside for a person", extra=names)
+        await self._attendance.has_ended(key, None)

@@ -1,5 +1,7 @@
 """A live round that has no actor on the node that owns it: found within a minute, and ended by the rules."""
 
+from uuid import UUID
+
 import pytest
 import trio
 
@@ -270,3 +272,22 @@ async def test_an_end_that_is_stored_and_could_not_be_told_is_told(autojump_cloc
         assert (ended["status"], ended["result"]) == ("settled", "crash")
         player.say("bet", amount_minor=1_000, auto_cashout=1.5)
         assert (await player.until("round_ended"))["payout_minor"] == 1_500
+
+
+async def test_one_that_does_not_open_is_told_once_and_left_aside_until_it_opens(autojump_clock, forgetful, caplog):
+    async with open_game() as game:
+        player = await game.play(200_000)
+        player.say("bet", amount_minor=1_000)
+        round_id = (await player.until("round_started"))["round_id"]
+        game.ledger.damaged.add(UUID(round_id))
+        await lose(game)
+        await trio.sleep(10 * FOUND_S_MAX)
+        told = [record for record in caplog.records if record.message.startswith("a live round has no actor")]
+        assert [(record.message.partition(" and ")[2], record.round_id) for record in told] == [
+            ("does not open: it is left aside for a person", round_id)
+        ]
+        (stored,) = game.ledger.rounds.values()
+        assert stored.finished is None
+        game.ledger.damaged.clear()
+        await trio.sleep(FOUND_S_MAX)
+        assert (stored.finished.status, stored.finished.reason) == ("refunded", "interrupted")
