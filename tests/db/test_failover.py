@@ -17,10 +17,12 @@ from server.db.errors import DatabaseUnavailableError
 from tests.helpers.postgres_proxy import Proxy
 from tests.helpers.programs_of_postgres import LocalServer, servers_folder
 
-BACK_S_MAX = 5.0
-LEFT_S_MAX = 2.0
-SLACK_S = 1.5
-"""For a busy machine; what is measured would be ten seconds or for ever."""
+REFUSALS_MAX = 3
+"""After a promotion, of what is asked again and again: there are none on a quiet machine, and on a busy one a server
+may be late. A connection that stayed behind would refuse for as long as it is kept."""
+PATIENCE_S = 60
+LEFT_S_MAX = 8.0
+"""A silent server is left after one or two seconds; a connection that waits for it waits for ten, or for ever."""
 
 
 def fetching(statement):
@@ -90,17 +92,22 @@ async def test_an_address_that_leads_to_a_standby_and_then_to_the_promoted_serve
             await trio.sleep(0.1)
         await trio.to_thread.run_sync(follower.promote)
         address.leads_to = follower.port
-        with trio.fail_after(BACK_S_MAX):
-            await eventually(partial(database.commit_group, "3"))
-            await eventually(partial(database.run, fetching("SELECT count(*) FROM booked")))
+        with trio.fail_after(PATIENCE_S):
+            assert await refusals_until_done(partial(database.commit_group, "3")) <= REFUSALS_MAX
+            assert await refusals_until_done(partial(database.run, PID)) <= REFUSALS_MAX
         assert await database.run(fetching("SELECT sum(n) FROM booked")) == 4
 
 
-async def eventually(attempt):
+async def refusals_until_done(attempt):
+    refusals = 0
     while True:
-        with suppress(LedgerUnavailableError):
-            return await attempt()
-        await trio.sleep(0.05)
+        try:
+            await attempt()
+        except LedgerUnavailableError:
+            refusals += 1
+            await trio.sleep(0.05)
+        else:
+            return refusals
 
 
 @pytest.mark.parametrize("state", ["25006", "08006", "57P01", "57014"])
@@ -181,7 +188,7 @@ async def test_a_silent_first_host_is_left_in_time_by_both_drivers_and_asked_las
         url = proxy.url(f"127.0.0.1:{silent},127.0.0.1:{proxy.port}")
         began = time.monotonic()
         async with open_database(url, Path(), pool_size=3) as database:
-            assert time.monotonic() - began < LEFT_S_MAX + SLACK_S
+            assert time.monotonic() - began < LEFT_S_MAX
             began = time.monotonic()
             assert await database.commit_group("[]") == []
             async with trio.open_nursery() as nursery:

@@ -6,12 +6,14 @@ from contextlib import contextmanager
 import pytest
 import trio
 
+from actors.settings import GameSettings
 from tests.e2e.house import audit_house, finished_round, open_house
 from tests.e2e.wallet import Fault
 from tests.helpers.server_process import ServerProcess
 
 SLOW_RATE_PER_MS = "0.00006"
-BACK_S_MAX = 5
+BACK_S_MAX = GameSettings().handover_patience_ms / 1000
+"""What a player is never kept waiting for without a word; a quiet machine needs a fifth of a second."""
 FLIGHT_HUNDREDTHS_MIN = 140
 """A flight that is shown to two nodes has to last about so long; one that crashes before is flown again."""
 
