@@ -106,11 +106,11 @@ async def test_terms_that_can_not_be_are_refused_as_a_whole(store, wrong):
 
 async def test_another_master_key_opens_no_operator(store, database):
     await store.create_operator(NEW, NOON_MS)
-    with pytest.raises(VaultError, match="another master key .* Of 1 operators 1 do not open with it, and 0 have no"):
+    with pytest.raises(VaultError, match=r"another master key .* Of 1 operators 1 do not open with it, and 0 have no"):
         await PostgresOperatorStore(database, Vault(b"x" * 32)).load_operators()
 
 
-BEFORE_CODES = "none of the 2 operators in the database has a code .* begin with an empty database"
+BEFORE_CODES = r"none of the 2 operators in the database has a code .* begin with an empty database"
 
 
 async def test_operators_of_before_rows_had_codes_are_refused_as_what_they_are(store, database):
@@ -133,7 +133,7 @@ async def test_those_without_a_code_are_counted_apart_from_those_with_a_wrong_on
     await database.run(lambda connection: connection.execute(bare))
     other = PostgresOperatorStore(database, Vault(b"1" * 32))
     for refused in (other.load_operators, other.claim_database):
-        with pytest.raises(VaultError, match="another master key .* Of 3 operators 2 do not open .* 1 have no code"):
+        with pytest.raises(VaultError, match=r"another master key .* Of 3 operators 2 do not open .* 1 have no code"):
             await refused()
     assert len(await store.load_operators()) == 2, "with the right key the one is put aside"
 
