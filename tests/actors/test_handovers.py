@@ -11,6 +11,7 @@ from actors.messages import Cashout, HandOver
 from actors.ports import Declined, LedgerUnavailableError, Unclear
 from actors.records import CallKind, SessionRequest
 from actors.settings import GameSettings
+from actors.transitions import ChangeClientSeed
 from tests.helpers.game import LIMITS, Player, open_game
 
 CRASH_400_S = 23.105
@@ -196,6 +197,45 @@ async def test_a_pending_win_is_shown_and_delivered_after_the_move(autojump_cloc
         assert (await player.until("welcome"))["pending_minor"] == ended["payout_minor"]
         balance = await player.until("balance")
         assert (balance["pending_minor"], balance["balance_minor"]) == (0, 9_000 + ended["payout_minor"])
+
+
+async def test_a_bet_that_waits_for_a_pending_win_is_refused_before_its_session_goes(autojump_clock):
+    async with two_games() as (first, second):
+        token = await first.launch(400)
+        left, started = await fly(first, token)
+        await trio.sleep(3)
+        first.wallet.script[CallKind.WIN].append(Unclear("away"))
+        left.say("cashout", round_id=started["round_id"])
+        await left.until("round_ended")
+        left.say("bet", amount_minor=1_000, id="waits")
+        await second.enter(token)
+        refused = await left.until("error")
+        assert (refused["code"], refused["id"]) == ("wallet_pending", "waits")
+        assert (await left.until("session_ended"))["reason"] == "replaced"
+
+
+async def test_a_cash_out_counts_for_as_long_as_its_session_has_not_left(autojump_clock):
+    """The session is busy with a change that takes its time, and its round must not leave before it."""
+    async with two_games() as (first, second), trio.open_nursery() as nursery:
+        token = await first.launch(400)
+        left, started = await fly(first, token)
+        commit = first.ledger.commit
+
+        async def slowly(transitions):
+            if any(isinstance(transition, ChangeClientSeed) for transition in transitions):
+                await trio.sleep(2)
+            return await commit(transitions)
+
+        first.ledger.commit = slowly
+        await trio.sleep(3)
+        left.say("client_seed", value="slow")
+        nursery.start_soon(second.enter, token)
+        await trio.sleep(1)
+        left.say("cashout", round_id=started["round_id"])
+        await left.until_closed()
+        (stored,) = first.ledger.rounds.values()
+        assert stored.finished.result == "cashout"
+        assert "error" not in {frame["type"] for frame in left.frames}
 
 
 async def test_who_asks_and_dies_takes_nothing_along(autojump_clock):

@@ -5,6 +5,8 @@ import json
 import trio
 import trio.testing
 
+from actors.fair_queue import QueueFullError
+from actors.ports import LedgerUnavailableError
 from actors.services import READS_AT_ONCE
 from tests.helpers.game import Player, open_game
 
@@ -19,6 +21,23 @@ async def test_history_is_refused_while_an_answer_is_unread():
         player.is_behind = False
         player.say("history", id="third")
         assert (await player.until("history"))["id"] == "third"
+
+
+async def test_a_history_that_could_not_be_read_is_no_reading_that_never_ends():
+    async with open_game() as game:
+        player, read = await game.enter(await game.launch(150)), game.ledger.history
+        for failure, code in ((LedgerUnavailableError(), "wallet_unavailable"), (QueueFullError(), "rate_limited")):
+
+            async def fails(*_, failure=failure):
+                raise failure
+
+            game.ledger.history = fails
+            player.say("history", id="fails")
+            refusal = await player.until("error")
+            assert (refusal["code"], refusal["id"]) == (code, "fails")
+            game.ledger.history = read
+            player.say("history", id="works")
+            assert (await player.until("history"))["id"] == "works"
 
 
 async def hello(game, token, **fields):

@@ -93,6 +93,14 @@ def test_refusals_are_bounded_and_counted(clock, lines):
     assert fields == {"kind": "hello refused closed", "left_out": 1_000 - REFUSALS_PER_SECOND}
 
 
+def test_one_kind_of_refusal_does_not_hide_another(clock, lines):
+    log = SecurityLog(KEY, clock)
+    for _ in range(REFUSALS_PER_SECOND + 1):
+        log.hello_refused("192.0.2.1", "closed")
+    log.hello_refused("192.0.2.1", "flood")
+    assert [fields["code"] for _, fields in lines()] == ["closed"] * REFUSALS_PER_SECOND + ["flood"]
+
+
 @pytest.mark.parametrize("end", ["left", "shutdown", "handshake"])
 def test_who_leaves_by_itself_was_not_refused(end, world, lines):
     EdgeSecurity(world.services().metrics, SecurityLog(KEY)).refused("192.0.2.1", end)
@@ -187,3 +195,5 @@ def test_changes_of_operators_are_told_by_name_and_without_values(lines):
         ("operator changed", str(third.operator_id), ["created"]),
     ]
     assert "gs_" not in str(lines())
+    watch()
+    assert len(lines()) == 3, "a change is told once"
