@@ -12,7 +12,7 @@ from typing import Protocol
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
-from hypercorn.events import Event, RawData
+from hypercorn.events import Event, RawData, Updated
 from hypercorn.logging import Logger
 from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.tcp_server import TCPServer
@@ -213,12 +213,15 @@ class TlsHttpStream(HttpStream):
 
 
 class _Connection(TCPServer):
-    """Ends a connection that hypercorn is about to switch to another protocol, and writes an answer at once, which
-    hypercorn hands over as head, body and nothing."""
+    """Ends a connection that hypercorn is about to switch to another protocol, and one whose client has gone, which
+    hypercorn would keep until it is too long idle. Writes an answer at once, which hypercorn hands over as head, body
+    and nothing."""
 
     stream: HttpStream  # type: ignore[assignment]  # hypercorn takes any that has what it asks for
     _head = b""
     """Of an answer whose body is still to come."""
+    _has_ended = False
+    """The client says no more."""
 
     async def run(self) -> None:
         """Serve the connection, and leave no cycle of references behind: it would be garbage to be looked for."""
@@ -227,8 +230,15 @@ class _Connection(TCPServer):
         finally:
             vars(self).pop("protocol", None)
 
+    async def _read_data(self) -> None:
+        await super()._read_data()
+        self._has_ended = True
+        await self.idle_task.stop()
+
     async def protocol_send(self, event: Event) -> None:
         """Write for the protocol."""
+        if isinstance(event, Updated) and event.idle and self._has_ended:
+            return  # There is no next request to be waited for.
         if isinstance(event, RawData):
             switches = event.data.startswith(_SWITCHING) or not isinstance(self.protocol.protocol, H11Protocol)
             if switches:

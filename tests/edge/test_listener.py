@@ -42,6 +42,20 @@ async def test_a_connection_is_kept_for_more_requests():
         assert (await one_answer(stream))[0] == 200
 
 
+@pytest.mark.parametrize("while_answering", [False, True])
+async def test_a_connection_that_its_client_has_closed_keeps_no_place(while_answering):
+    """It was kept for as long as a connection may be idle."""
+    async with open_edge() as world:
+        stream = await world.connect()
+        await stream.send_all(LIVE)
+        assert (await one_answer(stream))[0] == 200
+        if while_answering:
+            await stream.send_all(LIVE.replace(b"livez", b"slow"))
+            await trio.sleep(0.05)
+        await stream.aclose()
+        await until(lambda: world.edge.connections_open == 0)
+
+
 async def test_an_answer_is_written_at_once(monkeypatch):
     """Head, body and end in one packet: each of them is a system call, and wakes the client."""
     written, send_all = [], Transport.send_all
