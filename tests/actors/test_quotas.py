@@ -8,7 +8,7 @@ from actors.ports import Declined
 from actors.records import CallKind, RoundStatus
 from actors.settings import GameSettings
 from actors.void_rounds import RoundTally
-from tests.helpers.game import LIMITS, open_game
+from tests.helpers.game import LIMITS, open_game, operator
 
 ONE, OTHER = UUID(int=1), UUID(int=2)
 
@@ -33,7 +33,7 @@ async def void_until_limited(player, most):
     return None
 
 
-async def test_a_session_has_so_many_void_rounds_and_then_waits():
+async def test_a_session_has_so_many_void_rounds_and_then_waits(autojump_clock):
     chosen = settings(session_void_rounds_burst=5, session_void_rounds_per_minute=6)
     async with open_game(settings=chosen) as game:
         game.wallet.script[CallKind.BET].extend([Declined("402")] * 100)
@@ -49,7 +49,7 @@ async def test_a_session_has_so_many_void_rounds_and_then_waits():
         assert (await refused_bet(player))[0] == "rate_limited"
 
 
-async def test_a_session_that_is_opened_again_does_not_begin_anew():
+async def test_a_session_that_is_opened_again_does_not_begin_anew(autojump_clock):
     chosen = settings(session_void_rounds_burst=3, session_void_rounds_per_minute=1, session_linger_ms=10)
     async with open_game(settings=chosen) as game:
         game.wallet.script[CallKind.BET].extend([Declined("402")] * 100)
@@ -64,7 +64,7 @@ async def test_a_session_that_is_opened_again_does_not_begin_anew():
         assert (await refused_bet(again))[0] == "rate_limited"
 
 
-async def test_an_operator_has_so_many_void_rounds_over_all_its_sessions():
+async def test_an_operator_has_so_many_void_rounds_over_all_its_sessions(autojump_clock):
     chosen = settings(operator_void_rounds_burst=6, operator_void_rounds_per_second=1)
     async with open_game(settings=chosen) as game:
         game.wallet.script[CallKind.BET].extend([Declined("402")] * 100)
@@ -101,7 +101,7 @@ def test_only_void_rounds_count_and_what_ended_is_told_by_operator():
     assert tally.take() == {}
 
 
-async def test_a_player_has_so_many_sessions_open():
+async def test_a_player_has_so_many_sessions_open(autojump_clock):
     async with open_game(settings=settings(sessions_of_player_max=3)) as game:
         players = [await game.play(150) for _ in range(3)]
         token = await game.launch(150)
@@ -112,7 +112,7 @@ async def test_a_player_has_so_many_sessions_open():
         await (await game.enter(token)).until("welcome")
 
 
-async def test_a_player_comes_back_to_a_session_however_many_are_open():
+async def test_a_player_comes_back_to_a_session_however_many_are_open(autojump_clock):
     async with open_game(settings=settings(sessions_of_player_max=2)) as game:
         token = await game.launch(150)
         await (await game.enter(token)).until("welcome")
@@ -120,7 +120,7 @@ async def test_a_player_comes_back_to_a_session_however_many_are_open():
         await (await game.enter(token)).until("welcome")
 
 
-async def test_an_operator_has_so_many_sessions_open():
+async def test_an_operator_has_so_many_sessions_open(autojump_clock):
     async with open_game(settings=settings(sessions_of_operator_max=2, session_linger_ms=10)) as game:
         first, _ = [await game.play(150) for _ in range(2)]
         late = await game.enter(await game.launch(150))
@@ -129,3 +129,13 @@ async def test_an_operator_has_so_many_sessions_open():
         await trio.sleep(1)
         await game.play(150)
         assert game.node.lobby.sessions_open == 2
+
+
+async def test_players_of_two_operators_are_two_although_their_names_are_one(autojump_clock):
+    async with open_game(settings=settings(sessions_of_player_max=1)) as game:
+        game.ledger.operators.append(operator(operator_id=OTHER))
+        await trio.sleep(3)
+        await game.play(150)
+        await game.play(150, operator_id=OTHER)
+        late = await game.enter(await game.launch(150, operator_id=OTHER))
+        assert (await late.until("error"))["code"] == "rate_limited"

@@ -45,6 +45,7 @@ async def test_the_welcome_says_everything(autojump_clock):
         b'{"type":"hello"}',
         b'{"type":"hello","session":"no-such-token"}',
         b'{"type":"hello","session":"\\ud800"}',
+        '{"type":"hello","session":"é"}'.encode(),
     ],
 )
 async def test_who_may_not_enter_is_told_so_and_shown_out(autojump_clock, hello):
@@ -211,6 +212,14 @@ async def test_an_expired_session_ends_after_its_round(autojump_clock):
         assert player.closed
         late = await enter_with(game, json.dumps({"type": "hello", "session": token}).encode())
         assert [frame["reason"] for frame in late.frames] == ["expired"]
+
+
+async def test_a_session_in_which_nothing_happens_ends_when_it_expires(autojump_clock):
+    async with open_game() as game:
+        began_ms = game.clock.now_ms()
+        player = await game.play(ttl_s=60)
+        assert (await player.until("session_ended"))["reason"] == "expired"
+        assert began_ms + 60_000 <= game.clock.now_ms() <= began_ms + 60_001
 
 
 async def test_a_suspension_ends_sessions_within_five_seconds_and_rounds_end_first(autojump_clock):

@@ -202,3 +202,31 @@ async def test_the_allow_list_tells_nothing_to_who_is_not_authenticated(casino, 
 )
 def test_failures_are_counted_by_subscriber(address, group):
     assert address_group(address) == group
+
+
+async def test_a_request_counts_as_signed_once_its_signature_was_found_right(world):
+    """Whoever is known to have signed gives way to nobody: the connection must not be told before."""
+    app, told = create_app(world.services()), []
+    casino = Casino(0, next(iter(world.operators.operators.values())))
+
+    async def receive():
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message):
+        told.append(message.get("status"))
+
+    good = casino.headers("GET", REVENUE)
+    for headers, signed in ((good | {"X-Signature": "0" * 64}, []), (good, [True])):
+        path, _, query = REVENUE.partition("?")
+        noted = []
+        scope = {
+            "method": "GET",
+            "raw_path": path.encode(),
+            "query_string": query.encode(),
+            "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+            "client": ("127.0.0.1", 1),
+            "state": {"signed": lambda noted=noted: noted.append(True)},
+        }
+        await app.dispatcher.exchange(scope, receive, send)
+        assert noted == signed
+    assert [status for status in told if status] == [401, 200]
