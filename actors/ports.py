@@ -167,8 +167,14 @@ class Ledger(Protocol):
         """A round that has ended, as stored."""
         ...
 
-    async def take_orphans(self, owner: Owner, lease_ms: int, limit: int) -> list[LiveRound]:
+    async def take_orphans(
+        self, owner: Owner, lease_ms: int, limit: int, written_ms: int | None = None
+    ) -> list[LiveRound]:
         """Take live rounds whose owner is dead (a superseded epoch, a life that is over, silent for ``lease_ms``).
+
+        None in a history that was cut, as far as the database can tell: that is noted, or it is written at another
+        place, or has no beat of ``owner`` as new as ``written_ms``, the last one that was answered. Who has not noticed
+        yet would end again what has ended and was paid, and take all for dead, whose newest beats are missing.
 
         From then on they carry ``interrupted_at_ms``: up to when their owner's flights had flown by its last heartbeat.
         A round whose taker dies, too, keeps it. What ``owner`` has taken before comes again until it has ended: the

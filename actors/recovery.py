@@ -125,7 +125,7 @@ class OrphanSweeper(Actor[None]):
         if services.contact.is_cut:
             return 0
         orphans = await services.reads.take_orphans(
-            services.owner, services.contact.lease_ms, services.settings.orphan_batch_max
+            services.owner, services.contact.lease_ms, services.settings.orphan_batch_max, services.contact.written_ms
         )
         async with trio.open_nursery() as nursery:
             for live in orphans:

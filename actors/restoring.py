@@ -12,7 +12,7 @@ from uuid import UUID
 from actors import endings
 from actors.records import CallKind, CallStatus, LiveRound, Owner, RoundStatus, WalletCall
 from actors.rules.settlement import Settlement
-from actors.rules.wallet_bodies import bet_tx_id, refund_tx_id, win_tx_id
+from actors.rules.wallet_bodies import bet_tx_id, call_body, refund_tx_id, win_tx_id
 from actors.transitions import AcknowledgeCall, PostponeCall, StartRound, Transition
 
 ENDS_OTHERWISE: Final = "booked for a round that ends otherwise now: compare with `getaway round show`"
@@ -63,6 +63,35 @@ class LostBet:
     operator_player_id: str
     currency: str
     amount_minor: int
+
+    @property
+    def refund_body(self) -> bytes:
+        """The refund's bytes: those that a node would have sent, too."""
+        return call_body(
+            operator_tx_id=refund_tx_id(self.round_id),
+            operator_player_id=self.operator_player_id,
+            session_id=self.session_id,
+            round_id=self.round_id,
+            currency=self.currency,
+            amount_minor=self.amount_minor,
+            bet_tx_id=bet_tx_id(self.round_id),
+        )
+
+    def refund(self, operator_id: UUID, body: bytes, now_ms: int) -> WalletCall:
+        """The call that carries ``body``, the one that was noted first. It belongs to no round, and so to no turn."""
+        return WalletCall(
+            operator_id=operator_id,
+            session_id=self.session_id,
+            round_id=self.round_id,
+            operator_tx_id=refund_tx_id(self.round_id),
+            kind=CallKind.REFUND,
+            amount_minor=self.amount_minor,
+            body=body,
+            position=0,
+            attempts=0,
+            created_at_ms=now_ms,
+            next_attempt_at_ms=now_ms,
+        )
 
 
 @dataclass(frozen=True, slots=True)

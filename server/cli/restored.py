@@ -13,7 +13,7 @@ from uuid import UUID
 
 import click
 
-from actors.rules.wallet_bodies import bet_tx_id, call_body, refund_tx_id
+from actors.rules.wallet_bodies import bet_tx_id, refund_tx_id
 from server.cli.context import config_option, environ_of, loaded_config
 from server.cli.kinds import IDENTIFIER, Parsed
 from server.cli.output import print_table, time_text
@@ -166,7 +166,6 @@ async def _refund(
     """Note all, then send each: the same bytes however often. Those that were not acknowledged, and why."""
     from actors.clock import ServerClock  # noqa: PLC0415 - trio and a database, only when they are needed
     from actors.ports import Acknowledged  # noqa: PLC0415
-    from actors.records import CallKind, WalletCall  # noqa: PLC0415
     from server.db import restore  # noqa: PLC0415
     from server.db.operators import PostgresOperatorStore  # noqa: PLC0415
     from server.settings import gateway_settings  # noqa: PLC0415
@@ -178,12 +177,12 @@ async def _refund(
     operator = next((each for each in operators if each.operator_id == operator_id), None)
     if operator is None:
         raise CommandError(f"there is no operator {operator_id}")
-    bodies = [(bet, _body(bet)) for bet in bets]
+    bodies = [(bet, bet.refund_body) for bet in bets]
     await database.in_transaction(
         lambda connection: restore.note_bets(connection, vault.macs, operator_id, bodies, given.by_whom)
     )
     todo = await database.run(lambda connection: restore.unsent(connection, vault.macs, operator_id, bets))
-    amounts = {bet.round_id: bet.amount_minor for bet in bets}
+    lost = {bet.round_id: bet for bet in bets}
     refused: list[tuple[str, str]] = []
     clock = ServerClock(time.time() * 1000)
     with HttpWalletGateway(gateway_settings(config), clock) as gateway:
@@ -191,19 +190,7 @@ async def _refund(
             if refund.problem is not None:
                 refused.append((refund_tx_id(refund.round_id), f"never sent: {refund.problem}"))
                 continue
-            call = WalletCall(
-                operator_id=operator_id,
-                session_id=refund.session_id,
-                round_id=refund.round_id,
-                operator_tx_id=refund_tx_id(refund.round_id),
-                kind=CallKind.REFUND,
-                amount_minor=amounts[refund.round_id],
-                body=refund.body,
-                position=0,
-                attempts=0,
-                created_at_ms=clock.now_ms(),
-                next_attempt_at_ms=clock.now_ms(),
-            )
+            call = lost[refund.round_id].refund(operator_id, refund.body, clock.now_ms())
             answer = await gateway.send(operator, call, REFUND_TIMEOUT_MS)
             error = None if isinstance(answer, Acknowledged) else answer.detail
             noted = restore.Told(operator_id, refund.round_id, answer.sends, error)
@@ -211,18 +198,6 @@ async def _refund(
             if error is not None:
                 refused.append((call.operator_tx_id, error))
     return refused
-
-
-def _body(bet: "LostBet") -> bytes:
-    return call_body(
-        operator_tx_id=refund_tx_id(bet.round_id),
-        operator_player_id=bet.operator_player_id,
-        session_id=bet.session_id,
-        round_id=bet.round_id,
-        currency=bet.currency,
-        amount_minor=bet.amount_minor,
-        bet_tx_id=bet_tx_id(bet.round_id),
-    )
 
 
 def _print(outcome: Outcome, given: Given) -> None:

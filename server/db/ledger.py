@@ -110,13 +110,22 @@ WHERE operator_id = $1 AND operator_player_id = $2 AND settled_at_ms IS NOT NULL
 ORDER BY settled_at_ms DESC, round_id DESC LIMIT $3
 """
 
+# A database that has gone back takes everybody for dead, whose newest beats it lacks, and has rounds as live that have ended
+# and were paid. Who has not noticed yet must take none of them.
 _ORPHANS = f"""
-WITH {dead_owners("SELECT owner_node, owner_epoch FROM rounds WHERE status IN ('betting', 'flying')")}, orphans AS (
+WITH whole AS MATERIALIZED (
+    SELECT EXISTS (SELECT FROM nodes WHERE node = $1 AND epoch = $2 AND (heartbeat_at_ms < $7) IS NOT TRUE)
+        AND NOT EXISTS (
+            SELECT FROM histories h, database_place() p
+            WHERE h.restored_at_ms IS NULL AND (h.cut_at_ms IS NOT NULL
+                OR h.system_identifier <> p.system_identifier OR h.timeline <> p.timeline)) AS is_whole
+), {dead_owners("SELECT owner_node, owner_epoch FROM rounds WHERE status IN ('betting', 'flying')")}, orphans AS (
     SELECT r.operator_id, r.round_id, d.flown_at_ms
     FROM (SELECT d.*, FALSE AS is_self FROM dead d UNION ALL SELECT $1::text, $2::bigint, 0, TRUE) d
     JOIN rounds r ON r.owner_node = d.node AND r.owner_epoch = d.epoch
     WHERE r.status IN ('betting', 'flying') AND (NOT d.is_self OR r.interrupted_at_ms IS NOT NULL)
         AND (r.operator_id, r.round_id) NOT IN (SELECT * FROM unnest($5::uuid[], $6::uuid[]))
+        AND (SELECT is_whole FROM whole)
     ORDER BY r.created_at_ms, r.round_id LIMIT $4 FOR NO KEY UPDATE OF r SKIP LOCKED
 )
 UPDATE rounds r
@@ -309,14 +318,18 @@ class PostgresLedger:
             return None
         return self._aside.open("rounds", row, lambda row: finished_round(self._vault, row))
 
-    async def take_orphans(self, owner: Owner, lease_ms: int, limit: int) -> list[LiveRound]:
+    async def take_orphans(
+        self, owner: Owner, lease_ms: int, limit: int, written_ms: int | None = None
+    ) -> list[LiveRound]:
         """Rounds of the dead, now ours. What was put aside before is left out, and a batch of nothing else is followed
         by the next one: however many bad rows there are, they are not in the way of the good ones."""
         aside: list[Key] = []
 
         async def take(connection: Connection) -> list[Row]:
             left_out = [key[0] for key in aside], [key[1] for key in aside]
-            rows: list[Row] = await connection.fetch(_ORPHANS, owner.node, owner.epoch, lease_ms, limit, *left_out)
+            rows: list[Row] = await connection.fetch(
+                _ORPHANS, owner.node, owner.epoch, lease_ms, limit, *left_out, written_ms
+            )
             return rows
 
         while True:

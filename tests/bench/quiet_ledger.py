@@ -68,7 +68,9 @@ class QuietLedger(MemoryLedger):
         await self._cross()
         return [], False
 
-    async def take_orphans(self, owner: Owner, lease_ms: int, limit: int) -> list[LiveRound]:
+    async def take_orphans(
+        self, owner: Owner, lease_ms: int, limit: int, written_ms: int | None = None
+    ) -> list[LiveRound]:
         await self._cross()
         return []
 

@@ -27,7 +27,7 @@ STATEMENTS = {
     "requests": (handover._REQUESTS, ("node", 1, 10_000, 12_000, 500)),
     "totals": (ledger._TOTALS, (OPERATOR, OPERATOR)),
     "own live rounds": (ledger._OWN_LIVE, ("node", 1, NOON_MS, 500)),
-    "take orphans": (ledger._ORPHANS, ("node", 1, 10_000, 500, [OPERATOR], [OPERATOR])),
+    "take orphans": (ledger._ORPHANS, ("node", 1, 10_000, 500, [OPERATOR], [OPERATOR], 1)),
 }
 ADD_OPERATOR = """
 INSERT INTO operators

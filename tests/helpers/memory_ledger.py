@@ -396,9 +396,13 @@ class MemoryLedger(MemoryRequests):
             discarded=discarded,
         )
 
-    async def take_orphans(self, owner: Owner, lease_ms: int, limit: int) -> list[LiveRound]:
+    async def take_orphans(
+        self, owner: Owner, lease_ms: int, limit: int, written_ms: int | None = None
+    ) -> list[LiveRound]:
         await self._cross()
         taken: list[LiveRound] = []
+        if not self._is_whole(owner, written_ms):
+            return taken
         for stored in sorted(
             self.rounds.values(), key=lambda stored: (stored.live.created_at_ms, stored.live.round_id)
         ):
@@ -413,6 +417,12 @@ class MemoryLedger(MemoryRequests):
                 stored.owner = owner
                 taken.append(stored.live)
         return taken
+
+    def _is_whole(self, owner: Owner, written_ms: int | None) -> bool:
+        """Whether the history is the one in which ``owner`` has written, and nobody has found otherwise."""
+        beat_ms = self.heartbeats_ms.get(owner)
+        is_older = beat_ms is None or (written_ms is not None and beat_ms < written_ms)
+        return not is_older and self.cut_reason is None and not self.has_moved
 
     async def own_live_rounds(self, owner: Owner, before_ms: int, limit: int) -> list[RoundKey]:
         await self._cross()

@@ -17,13 +17,21 @@ AGE_S = (0.05, 0.5, 2.0, 5.0, 10.0, 30.0)
 HOW = (
     *("under living nodes",) * 3,
     *("under a life that is replaced",) * 2,
-    "with a restart",
+    *("with a restart",) * 2,
 )
+AIMED_SHARE = 0.7
+"""Of those again, the ones whose backup has a flight that has ended when the database goes back."""
 PATIENCE_S = 0.5
-LEFT_MS = 8_000
-"""A flight that is backed up should have so much before it: it ends, is cut off, and could fly again."""
+LEFT_MS = (500, 500, 500, 8_000)
+"""A flight that is backed up should have so much before it: it ends, and one with much could fly again."""
+FLIGHT_WITHIN_S = 30.0
 LOOK_S = 0.1
 ENDS_WITHIN_S = 20.0
+OUTLASTS_LEASE_SHARE = 0.5
+"""Where so much is lost that all nodes look dead to each other, before they know."""
+LATE_BEATS_SHARE = 0.5
+LATE_BEATS_S = (2.0, 5.5, 5.5)
+"""For so long no heartbeat gets through to tell of the cut, while everything else does."""
 
 
 class CutHistory:
@@ -35,8 +43,15 @@ class CutHistory:
         self._happens = not world.is_long and self._rng.random() < SHARE
         self._how = self._rng.choice(HOW)
         self._age_s = self._rng.choice(AGE_S)
-        self._aims = self._how == "under living nodes" and self._rng.random() < 0.7
-        self._cut_at = self._rng.uniform(2 + self._age_s, max(3 + self._age_s, world.play_s * 0.7))
+        self._aims = self._rng.random() < AIMED_SHARE
+        self._left_ms = self._rng.choice(LEFT_MS)
+        self._outlasts_lease = self._aims and self._rng.random() < OUTLASTS_LEASE_SHARE
+        if self._outlasts_lease:
+            self._left_ms = min(LEFT_MS)
+        self._wants_win = self._rng.random() < 0.7
+        self._cut_at = self._rng.uniform(
+            2 + self._age_s, max(3 + self._age_s, world.play_s * (0.2 if self._aims else 0.7))
+        )
 
     async def happen(self) -> None:
         """The backup, and later what makes it the present."""
@@ -48,26 +63,38 @@ class CutHistory:
         for browser in world.browsers:
             # What goes wrong does so soon: who bets late finds flights that have ended by themselves.
             browser.patience_s = min(browser.patience_s, PATIENCE_S)
-        backup = world.ledger.backup()
+        backup, backup_at = world.ledger.backup(), trio.current_time()
         if self._how == "under a life that is replaced":
             # Who registers now is not known after the cut.
             for life in world.living():
                 life.kill("is killed after the backup")
                 world.begin(life.name)
         if flying is None:
-            await trio.sleep_until(self._cut_at)
+            await trio.sleep(self._age_s)
         else:
-            await self._end_of(flying)
+            if self._wants_win:
+                await trio.sleep(rng.uniform(0.1, self._left_ms / 1000))
+                self._cash_out(flying)
+            await self._end_of(flying.round_id)
+        if self._outlasts_lease:
+            await trio.sleep_until(backup_at + world.settings.lease_ms / 1000 + 0.5)
         if not world.playing:
             return
         world.faults.count(f"history cut {self._how}")
-        world.trace.note(f"the database goes back by {self._age_s} s {self._how}")
+        age_s = trio.current_time() - backup_at
+        world.trace.note(f"the database goes back by {age_s:.2f} s {self._how}")
         lives = world.living()
         if self._how == "with a restart":
             for life in lives:
                 life.kill("is stopped for the restore")
-        world.cut(backup, is_quiet=_is_quiet(backup))
-        world.ledger.has_moved = rng.random() < MOVED_SHARE
+            world.person.stops_nodes()
+        has_moved = rng.random() < MOVED_SHARE
+        is_told = has_moved or self._how != "under living nodes"
+        world.cut(backup, is_quiet=_is_quiet(backup), is_told=is_told)
+        world.ledger.has_moved = has_moved
+        if self._outlasts_lease or rng.random() < LATE_BEATS_SHARE:
+            world.faults.hold_beats(trio.current_time() + rng.choice(LATE_BEATS_S))
+        world.nursery.start_soon(world.person.see_to_it, backup_at)
         if self._how == "with a restart":
             for name in sorted({life.name for life in lives} or {"node-a"}):
                 world.begin(name)
@@ -79,18 +106,25 @@ class CutHistory:
             life.go_on()
 
     async def _flight(self):
-        """A round that flies and has time left, once there is one."""
-        world = self._world
-        while world.playing:
+        """A round that flies and has time left, once there is one; ``None`` if there is none for long."""
+        world, gives_up_at = self._world, trio.current_time() + FLIGHT_WITHIN_S
+        while world.playing and trio.current_time() < gives_up_at:
             now_ms = NOON_MS + trio.current_time() * 1000
             for stored in world.ledger.rounds.values():
                 live = stored.live
                 if stored.finished is not None or live.started_at_ms is None:
                     continue
-                if live.started_at_ms + live.plan().ends_at_ms > now_ms + LEFT_MS:
-                    return live.round_id
+                if live.started_at_ms + live.plan().ends_at_ms > now_ms + self._left_ms:
+                    return live
             await trio.sleep(LOOK_S)
         return None
+
+    def _cash_out(self, flying) -> None:
+        """What is paid is in an operator's list. The list tells nothing of flights that crashed."""
+        for life in self._world.living():
+            for connection in list(life.connections):
+                if connection.browser.session_id == flying.session_id:
+                    connection.say("cashout", round_id=str(flying.round_id))
 
     async def _end_of(self, round_id) -> None:
         with trio.move_on_after(ENDS_WITHIN_S):

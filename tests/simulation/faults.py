@@ -61,11 +61,12 @@ class Faults:
         self.stopped = False
         self.ledger_down_until: dict[str | None, float] = {}
         self.commits_down_until = 0.0
+        self.beats_held_until = 0.0
 
     def stop(self) -> None:
         self.stopped = True
         self.ledger_down_until.clear()
-        self.commits_down_until = 0.0
+        self.commits_down_until = self.beats_held_until = 0.0
 
     def count(self, kind: str) -> None:
         self.counts[kind] += 1
@@ -89,6 +90,11 @@ class Faults:
         kind = self.rng.choice(self.rates.ledger_kinds)
         self.count(kind)
         return kind
+
+    def hold_beats(self, until: float) -> None:
+        """Heartbeats get stuck on their way, and nothing else."""
+        self.count("heartbeats late")
+        self.beats_held_until = until
 
     def take_ledger_away(self, node: str | None, until: float) -> None:
         """From one node, or (``None``) from all."""

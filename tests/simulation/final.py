@@ -1,5 +1,7 @@
 """What must hold when a world has come to rest: our ledger and each operator's say the same."""
 
+from uuid import UUID
+
 from actors.records import CallKind, CallStatus, RoundStatus
 
 TAKEN = {
@@ -41,13 +43,31 @@ def judge(world) -> None:
         for tx_id, entry in book.entries.items():
             if tx_id not in world.ledger.calls:
                 world.broken("the operator's books hold only what we stored", f"{tx_id}: {entry}")
+        if world.was_cut:
+            _judge_forgotten(world, book)
         _judge_balances(world, book)
     keys = [(stored.live.session_id, stored.live.commitment.nonce) for stored in world.ledger.rounds.values()]
     if len(set(keys)) != len(keys):
         world.broken("a nonce is used once", "two rounds of a session share one")
 
 
+def _judge_forgotten(world, book) -> None:
+    """What the operator has booked of rounds that a restored ledger does not know: a stake that was given back, or a
+    win, which somebody has seen. Nothing is paid twice, whoever knows of it."""
+    for round_id in {entry.round_id for entry in book.entries.values()}:
+        moved = {kind: entry.moved_minor for kind, entry in book.of_round(round_id).items() if entry.moved_minor}
+        if CallKind.WIN in moved and CallKind.REFUND in moved:
+            world.broken("never win and refund", f"round {round_id}: moved {moved}")
+        if UUID(round_id) in world.ledger.rounds or not moved or round_id in world.person.listed:
+            continue
+        if sum(moved.values()):
+            invariant = "every stake is paid, lost, given back or named to a person"
+            world.broken(invariant, f"round {round_id} is forgotten: moved {moved}")
+
+
 def _judge_round(world, round_id: str, stored) -> None:
+    if world.was_cut and round_id in world.person.listed:
+        return
     calls, status = world.ledger.calls, stored.finished.status
     theirs = world.books[stored.live.operator_id].of_round(round_id)
     bet = calls[f"bet-{round_id}"]

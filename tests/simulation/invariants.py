@@ -264,6 +264,8 @@ class Audit:
         call = getattr(self.ledger, method)
         if method == "note_cut":
             return await self._note_cut(life, arguments)
+        if method == "take_orphans" and self.world.was_cut:
+            return await self._take_after_a_cut(call, arguments)
         if judge is None or self.world.was_cut:
             return await call(*arguments)
         return await judge(life, call, arguments)
@@ -287,6 +289,14 @@ class Audit:
             self.world.taken_from(owner)
             self.failed_at_ms.setdefault(live.round_id, self.ledger.flown_ms[owner])
             self.beat_at_failure_ms.setdefault(live.round_id, self.ledger.heartbeats_ms[owner])
+        return taken
+
+    async def _take_after_a_cut(self, call, arguments) -> list:
+        """Until a person has seen to it what is stored as live may have ended, and its end may have been paid."""
+        is_known = self.ledger.has_moved or self.ledger.cut_reason is not None
+        taken = await call(*arguments)
+        if is_known and taken:
+            self.broken("no orphan is ended before the history is restored", f"{arguments[0]} took {taken[0].round_id}")
         return taken
 
     async def _open_session(self, life, call, arguments):
@@ -390,22 +400,16 @@ class Audit:
         return count
 
     async def _note_cut(self, life, arguments: tuple) -> None:
-        """A person comes before long and runs what follows a restore."""
+        """A person will hear of it."""
         self.world.trace.note(f"{life.label} finds that the history was cut")
         self.cut_known_ms.setdefault(arguments[0], life.clock.now_ms())
         await self.ledger.note_cut(*arguments)
-        self.world.nursery.start_soon(self._restore)
+        self.world.nursery.start_soon(self.world.person.noticed)
 
     def hears(self, life, owner: Owner, pulse: Pulse) -> None:
         """The answer to a heartbeat has arrived."""
         if pulse.lineage.cut_reason is not None:
             self.cut_known_ms.setdefault(owner, life.clock.now_ms())
-
-    async def _restore(self) -> None:
-        await trio.sleep(8)
-        if self.ledger.cut_reason is not None:
-            self.world.trace.note("a person has the history restored")
-            self.ledger.restored()
 
     # What leaves for the operators.
 

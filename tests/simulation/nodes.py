@@ -96,6 +96,10 @@ class Life:
         return self._resumed is not None
 
     @property
+    def knows_of_cut(self) -> bool:
+        return self.node is not None and self.node.services.contact.is_cut
+
+    @property
     def serves(self) -> bool:
         return self.node is not None and not self.dead
 
@@ -151,6 +155,7 @@ class Life:
     async def run(self) -> None:
         """Be a process: start, serve until killed or fenced."""
         with self.scope:
+            await self.world.person.may_run.wait()
             while not self.dead:
                 try:
                     await self._serve()
@@ -217,6 +222,9 @@ class LedgerPort:
         await life.gate()
         world.trace.mark(f"{life.label} {method}")
         fault = world.faults.of_ledger()
+        if method == "heartbeat" and world.faults.beats_held_until > trio.current_time():
+            await trio.sleep_until(world.faults.beats_held_until)
+            await life.gate()
         if fault == "slow ledger":
             await trio.sleep(world.faults.rng.choice((0.05, 0.5, 3.0)))
             await life.gate()

@@ -2,13 +2,27 @@
 
 from contextlib import AbstractContextManager
 
-from tests.simulation import planted_actors, planted_handovers, planted_promises, planted_rules, planted_wallets
+from tests.simulation import (
+    planted_actors,
+    planted_handovers,
+    planted_promises,
+    planted_restores,
+    planted_rules,
+    planted_wallets,
+)
 from tests.simulation.planting import patched
 
 SEEDS_MAX = 1_500
 """Most are found within five worlds, the rarest in one of several hundred; a change of the product shuffles which."""
 
-BUGS = planted_actors.BUGS | planted_handovers.BUGS | planted_promises.BUGS | planted_rules.BUGS | planted_wallets.BUGS
+BUGS = (
+    planted_actors.BUGS
+    | planted_handovers.BUGS
+    | planted_promises.BUGS
+    | planted_restores.BUGS
+    | planted_rules.BUGS
+    | planted_wallets.BUGS
+)
 
 
 def planted(name: str) -> AbstractContextManager[None]:

@@ -58,9 +58,12 @@ class Entry:
     kind: CallKind
     round_id: str
     player: str
+    session_id: str
+    amount_minor: int
     body: bytes
     status: int
     moved_minor: int
+    booked_at_s: float
 
 
 class OperatorBook:
@@ -106,7 +109,7 @@ class OperatorBook:
         player, round_id, amount = request["operator_player_id"], request["round_id"], request["amount_minor"]
         status, moved = self._judge(kind, request, self.of_round(round_id), amount)
         self.balances[player] += moved
-        entry = Entry(kind, round_id, player, body, status, moved)
+        entry = Entry(kind, round_id, player, request["session_id"], amount, body, status, moved, trio.current_time())
         self.entries[request["operator_tx_id"]] = entry
         of_round = self._by_round.setdefault(round_id, {})
         if kind in of_round:

@@ -19,6 +19,7 @@ from tests.simulation.invariants import Audit
 from tests.simulation.mishaps import Mishaps
 from tests.simulation.nodes import Life, SharedLedger
 from tests.simulation.players import Browser
+from tests.simulation.restoring import Person
 from tests.simulation.trace import SimulationFailedError, Trace
 from tests.simulation.wallets import Network, OperatorBook
 
@@ -39,10 +40,25 @@ PROMISES = frozenset(
         "no hash is promised after its seed was revealed",
         "no actor fails",
         "no bet before the history is restored",
+        "no orphan is ended before the history is restored",
     }
 )
 """What holds also after the database has gone back."""
 CALLS = frozenset({"same id, same bytes", "never win and refund", "a win belongs to a taken bet", "one id a call"})
+REST = frozenset(
+    {
+        "a restore comes to its end",
+        "a world comes to rest",
+        "every stake is paid, lost, given back or named to a person",
+        "a bet's end fits its round's",
+        "every end owes what it should",
+        "both ledgers say the same",
+        "an operator's book adds up",
+        "a nonce is used once",
+    }
+)
+"""What a careful person's restore comes to."""
+RESTORED_WITHIN_S = 120.0
 CROWDED_SHARE = 0.08
 """Worlds in which all players are at one operator, and their bets wait for each other."""
 LONG_SHARE = 0.005
@@ -102,6 +118,8 @@ class World:
         self.flights_moved = 0
         self.was_cut = False
         self.judged_after_a_cut = PROMISES
+        self.is_money_judged = True
+        self.person = Person(self)
         self.playing = True
         self.over = False
         self._populate(rng)
@@ -147,11 +165,16 @@ class World:
             return self.rng.randint(-SKEW_MS_USUAL, SKEW_MS_USUAL)
         return self.rng.choice((-1, 1)) * self.rng.choice((3_000, 15_000, 120_000, SKEW_MS_MAX))
 
-    def cut(self, backup: dict, *, is_quiet: bool) -> None:
+    def cut(self, backup: dict, *, is_quiet: bool, is_told: bool) -> None:
         """The database goes back. From then on the books of the world outside are ahead of ours, and what is judged is
-        what holds all the same; if nothing was live or owed in the backup (``is_quiet``), what wallets hear, too."""
+        what holds all the same: where a careful person restores and all nodes are told of the cut, or stopped
+        (``is_told``), all the money; where nothing was live or owed in the backup (``is_quiet``), what wallets hear."""
         self.was_cut = True
-        self.judged_after_a_cut = PROMISES | (CALLS if is_quiet else frozenset())
+        self.is_money_judged = self.person.is_careful and is_told
+        is_heard = self.is_money_judged or is_quiet
+        self.judged_after_a_cut = (
+            PROMISES | (CALLS if is_heard else frozenset()) | (REST if self.is_money_judged else frozenset())
+        )
         self.ledger.go_back(backup)
         for browser in self.browsers:
             browser.promises.was_cut = True
@@ -179,18 +202,27 @@ class World:
                 self.playing = False
                 mishaps.stop()
                 self.faults.stop()
-                if self.was_cut:
-                    await trio.sleep(REST_AFTER_A_CUT_S)
-                else:
+                if self.is_money_judged:
+                    if self.was_cut:
+                        await self._be_restored()
                     await self._come_to_rest()
+                else:
+                    await trio.sleep(REST_AFTER_A_CUT_S)
                 self.over = True
-                if not self.was_cut:
+                if self.is_money_judged:
                     final.judge(self)
                 for life in self.lives:
                     life.kill("is no longer needed")
                 self.nursery.cancel_scope.cancel()
         if self.failure is not None:
             raise self.failure
+
+    async def _be_restored(self) -> None:
+        with trio.move_on_after(RESTORED_WITHIN_S):
+            await self.person.is_done.wait()
+            return
+        self.broken("a restore comes to its end", f"not within {RESTORED_WITHIN_S:.0f} s after the last fault")
+        await trio.sleep_forever()
 
     async def _come_to_rest(self) -> None:
         gives_up_at = trio.current_time() + REST_S_MAX
