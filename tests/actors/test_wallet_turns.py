@@ -143,6 +143,45 @@ async def test_a_failure_is_the_wallets_and_what_waits_goes_out_all_the_same(aut
         assert isinstance(sender.answers["bet-2"], Acknowledged)
 
 
+async def test_a_bet_that_gets_no_place_in_time_has_not_left(autojump_clock):
+    settings = GameSettings(bet_limits={"USD": LIMITS}, operator_bets_max=1)
+    async with open_game(settings=settings) as game:
+        places, began_at = game.node.desk.lanes.of(OPERATOR_ID).bets, trio.current_time()
+        places.acquire_on_behalf_of_nowait(game)
+        assert isinstance(await game.node.desk.send_bet(call(game, 1, CallKind.BET)), NotSent)
+        waited_ms = round((trio.current_time() - began_at) * 1_000)
+        assert waited_ms == settings.bet_timeout_ms and game.wallet.calls == []
+        places.release_on_behalf_of(game)
+        assert isinstance(await game.node.desk.send_bet(call(game, 2, CallKind.BET)), Acknowledged)
+        assert places.borrowed_tokens == 0
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_bet_that_got_its_place_late_has_what_is_left_and_is_not_sent_to_a_wallet_that_failed_meanwhile(
+    autojump_clock, fails
+):
+    settings = GameSettings(bet_limits={"USD": LIMITS}, operator_bets_max=1, breaker_failures_max=1)
+    async with open_game(settings=settings) as game, trio.open_nursery() as nursery:
+        sender, lane, timeouts = Sender(game, nursery), game.node.desk.lanes.of(OPERATOR_ID), []
+        send = game.wallet.send
+
+        async def timed(operator, bet, timeout_ms):
+            timeouts.append(timeout_ms)
+            return await send(operator, bet, timeout_ms)
+
+        game.wallet.send = timed
+        lane.bets.acquire_on_behalf_of_nowait(game)
+        sender.bet(1)
+        await trio.sleep(1.5)
+        if fails:
+            lane.note(CallKind.BET, Unclear("lost"), was_trial=False)
+        lane.bets.release_on_behalf_of(game)
+        await trio.sleep(0.1)
+        assert isinstance(sender.answers["bet-1"], NotSent if fails else Acknowledged)
+        assert timeouts == ([] if fails else [settings.bet_timeout_ms - 1_500])
+        assert lane.bets.borrowed_tokens == 0
+
+
 async def test_who_is_cancelled_leaves_the_rest_to_a_task_of_its_own(autojump_clock):
     async with open_game() as game:
         game.wallet.delay_s = 1.0

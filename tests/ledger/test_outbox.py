@@ -107,6 +107,31 @@ async def test_a_call_that_is_taken_up_waits_for_one_of_its_session_that_is_bein
     assert next_one.round_id == first.round_id
 
 
+async def test_an_end_claims_what_it_owes_unless_another_call_of_its_session_waits(world, owner):
+    operator = await world.add_operator()
+    created = await world.owned(owner, operator=operator)
+
+    async def end(nonce, *, taken_up=None):
+        live = await world.fly(owner, created, nonce)
+        if taken_up is not None:
+            await world.take_up(taken_up)
+        settle = books.cash_out(owner, live)
+        until_ms = settle.win.created_at_ms + CLAIM_MS
+        answer = await world.commit(replace(settle, win=replace(settle.win, next_attempt_at_ms=until_ms)))
+        return live, settle.win, answer
+
+    first, win, answer = await end(1)
+    until_ms = win.created_at_ms + CLAIM_MS
+    assert answer == Applied(is_claimed=True)
+    assert await claim(world, owner, operator, now_ms=until_ms - 1) == []
+    await world.commit(books.postpone(first, owner=owner, parked=True))
+    _second, next_win, answer = await end(2, taken_up=first)
+    assert answer == Applied(is_claimed=False)
+    waiting = await world.ledger.pending_calls(created.operator_id, created.session_id)
+    assert [call.operator_tx_id for call in waiting] == [win.operator_tx_id, next_win.operator_tx_id]
+    assert waiting[1].next_attempt_at_ms == next_win.created_at_ms, "claimed by nobody, and due"
+
+
 async def test_only_the_claimer_may_postpone_and_anybody_may_acknowledge(world, owner, other):
     operator = await world.add_operator()
     live, _ = await won(world, owner, operator)

@@ -1,0 +1,160 @@
+"""What this node has claimed is sent by it, or said to be unsent: places and claims are kept for nothing else."""
+
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from actors.ports import Acknowledged, Declined, Unclear
+from actors.records import CallKind
+from actors.settings import GameSettings
+from tests.helpers.game import LIMITS, OPERATOR_ID, open_game
+from tests.helpers.wallet_calls import call
+
+SESSION_ID = UUID(int=77)
+
+
+def owed(game, number: int = 1, *, claimed_ms: int = 0):
+    """A win that a round's end owes, or that is claimed already."""
+    now_ms = game.clock.now_ms()
+    return replace(
+        call(CallKind.WIN),
+        operator_id=OPERATOR_ID,
+        session_id=SESSION_ID,
+        operator_tx_id=f"win-{number}",
+        created_at_ms=now_ms,
+        next_attempt_at_ms=now_ms + claimed_ms,
+    )
+
+
+@asynccontextmanager
+async def quiet_game(**settings):
+    """A game whose courier has looked once, and looks no more by itself."""
+    async with open_game(settings=GameSettings(bet_limits={"USD": LIMITS}, courier_poll_ms=10**9, **settings)) as game:
+        await trio.sleep(0.1)
+        yield game
+
+
+class Nudges(list):
+    """In the courier's place: the operators that may have calls due."""
+
+    def __init__(self, game):
+        super().__init__()
+        game.node.desk.on_due(self.append)
+
+
+def open_the_breaker(game) -> None:
+    lane = game.node.desk.lanes.of(OPERATOR_ID)
+    while lane.permits:
+        lane.note(CallKind.BET, Unclear("as told"), was_trial=False)
+
+
+async def test_who_claims_has_a_place_for_as_long_as_a_claim_lasts(autojump_clock):
+    async with quiet_game() as game:
+        desk, lane, win = game.node.desk, game.node.desk.lanes.of(OPERATOR_ID), owed(game)
+        claimed = desk.claim(win)
+        assert claimed == replace(win, next_attempt_at_ms=win.created_at_ms + game.node.services.settings.claim_ms)
+        assert list(lane.deliveries) == [win.operator_tx_id]
+        desk.send_claimed(claimed, is_claimed=True)
+        await trio.sleep(0.1)
+        assert [sent.body for sent in game.wallet.calls] == [win.body]
+        assert not lane.is_busy and not desk.has_unsent_claims
+
+
+@pytest.mark.parametrize("is_claimed", [False, True])
+async def test_what_was_claimed_and_will_not_be_sent_is_left_to_the_courier(autojump_clock, is_claimed):
+    async with quiet_game() as game:
+        desk, lane, nudges = game.node.desk, game.node.desk.lanes.of(OPERATOR_ID), Nudges(game)
+        claimed = desk.claim(owed(game))
+        if is_claimed:
+            open_the_breaker(game)
+        desk.send_claimed(claimed, is_claimed=is_claimed)
+        await trio.sleep(0.1)
+        assert game.wallet.calls == []
+        assert (lane.is_busy, desk.has_unsent_claims, list(nudges)) == (False, True, [OPERATOR_ID])
+
+
+async def test_nothing_is_handed_over_to_a_wallet_that_keeps_failing(autojump_clock):
+    async with quiet_game() as game:
+        desk, lane = game.node.desk, game.node.desk.lanes.of(OPERATOR_ID)
+        open_the_breaker(game)
+        assert not desk.hand_over(owed(game, claimed_ms=60_000))
+        assert not lane.is_busy
+
+
+async def test_what_finds_no_room_with_its_wallet_keeps_no_place(autojump_clock):
+    async with quiet_game(wallet_mailbox_max=1) as game:
+        desk, lane, game.wallet.delay_s = game.node.desk, game.node.desk.lanes.of(OPERATOR_ID), 1.0
+        took = []
+        for number in range(3):
+            took.append(desk.hand_over(owed(game, number, claimed_ms=60_000)))
+            await wait_all_tasks_blocked()
+        assert took == [True, True, False]
+        assert sorted(lane.deliveries) == ["win-0", "win-1"]
+
+
+async def test_what_waited_while_the_wallet_began_to_fail_is_not_sent_and_is_said_to_be_unsent(autojump_clock):
+    async with quiet_game(breaker_open_first_ms=10_000) as game:
+        desk, lane, game.wallet.delay_s = game.node.desk, game.node.desk.lanes.of(OPERATOR_ID), 1.0
+        for number in range(2):
+            assert desk.hand_over(owed(game, number, claimed_ms=60_000))
+        await wait_all_tasks_blocked()
+        game.wallet.script[CallKind.WIN].append(Declined("404"))
+        Nudges(game)
+        open_the_breaker(game)
+        await trio.sleep(1.5)
+        assert [sent.operator_tx_id for sent in game.wallet.calls] == ["win-0"]
+        assert not lane.is_busy and desk.has_unsent_claims
+
+
+async def test_a_delivery_that_fails_in_us_gives_its_place_back(autojump_clock):
+    async with quiet_game() as game:
+        desk, lane = game.node.desk, game.node.desk.lanes.of(OPERATOR_ID)
+        game.wallet.failures.append(RuntimeError("as told"))
+        assert desk.hand_over(owed(game, claimed_ms=60_000))
+        await trio.sleep(0.1)
+        assert game.observer.failures == ["wallet"] and not lane.is_busy
+
+
+async def test_the_courier_is_nudged_when_a_backlog_has_room(autojump_clock):
+    async with quiet_game() as game:
+        desk, lane = game.node.desk, game.node.desk.lanes.of(OPERATOR_ID)
+        lane.note(CallKind.BET, Acknowledged(5), was_trial=False)  # the first success is a reason of its own
+        nudges = Nudges(game)
+        for has_backlog in (False, True):
+            lane.has_backlog = has_backlog
+            assert desk.hand_over(owed(game, claimed_ms=60_000))
+            await trio.sleep(0.1)
+            assert list(nudges) == [OPERATOR_ID] * has_backlog
+
+
+@pytest.mark.parametrize(("left_ms", "is_sent"), [(10_000, True), (9_999, False)])
+async def test_nothing_is_sent_whose_claim_could_end_before_its_answer(autojump_clock, left_ms, is_sent):
+    async with quiet_game() as game:
+        assert game.node.services.settings.delivery_timeout_ms == 10_000
+        assert game.node.desk.hand_over(owed(game, claimed_ms=left_ms))
+        await trio.sleep(0.1)
+        assert len(game.wallet.calls) == is_sent
+
+
+async def test_an_old_wallet_s_end_is_not_that_of_the_next_one(autojump_clock):
+    """Two of one session at once would send two of its calls at once."""
+    async with quiet_game() as game, trio.open_nursery() as nursery:
+        desk, game.wallet.delay_s = game.node.desk, 1.0
+        bet = replace(owed(game, 1), kind=CallKind.BET, operator_tx_id="bet-1")
+        answers = []
+
+        async def send_bet():
+            answers.append(await desk.send_bet(bet))
+            assert desk.hand_over(owed(game, 2, claimed_ms=60_000))
+
+        nursery.start_soon(send_bet)
+        await trio.sleep(1.5)
+        assert desk.hand_over(owed(game, 3, claimed_ms=60_000))
+        await trio.sleep(3)
+        assert isinstance(answers[0], Acknowledged)
+        assert [sent.operator_tx_id for sent in game.wallet.calls] == ["bet-1", "win-2", "win-3"]
+        assert game.wallet.in_flight_max == 1
