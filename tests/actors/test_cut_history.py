@@ -3,7 +3,7 @@
 import trio
 
 from actors.ports import LedgerUnavailableError
-from tests.helpers.game import open_game
+from tests.helpers.game import OPERATOR_ID, open_game
 
 
 async def started(game, player):
@@ -105,3 +105,21 @@ async def test_a_flight_of_a_cut_history_waits_for_the_restore_and_flies_no_more
         await trio.sleep(20)
         assert stored.finished.status == "refunded"
         assert again.node.services.contact.is_ready
+
+
+async def test_nothing_that_is_owed_is_sent_by_a_node_that_knows_of_the_cut(autojump_clock):
+    """What is stored may have been paid already, and what was paid may have been forgotten."""
+    async with open_game() as game:
+        claims, claim = [], game.ledger.claim_due_calls
+
+        async def noted(*arguments):
+            claims.append(arguments)
+            return await claim(*arguments)
+
+        game.ledger.claim_due_calls = noted
+        for is_cut in (True, False):
+            claims.clear()
+            game.node.services.contact.is_cut = is_cut
+            game.node.courier.nudge(OPERATOR_ID)
+            await trio.sleep(2)
+            assert bool(claims) is not is_cut

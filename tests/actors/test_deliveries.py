@@ -273,6 +273,26 @@ async def test_a_claim_that_could_not_be_handed_over_is_given_up_and_made_again_
         assert [stored.status for stored in wins(game)] == [CallStatus.ACKNOWLEDGED], "claims last for 20 s"
 
 
+async def test_what_is_in_flight_keeps_its_claim_when_others_are_given_up(autojump_clock):
+    async with open_game() as game:
+        gateway = switch(game)
+        player = await game.play(300)
+        player.say("bet", amount_minor=1_000, auto_cashout=1.1)
+        await player.until("round_started")
+        gateway.hanging.add(OPERATOR_ID)
+        await player.until("round_ended")
+        await trio.sleep(0.1)
+        (stored,) = wins(game)
+        claimed_by, until_ms, sent = stored.claimed_by, stored.call.next_attempt_at_ms, len(gateway.sent)
+        assert claimed_by is not None
+        game.node.desk.has_unsent_claims = True
+        game.node.courier.nudge(OPERATOR_ID)
+        await trio.sleep(1)
+        assert not game.node.desk.has_unsent_claims, "the courier has been there"
+        assert (stored.claimed_by, stored.call.next_attempt_at_ms) == (claimed_by, until_ms)
+        assert len(gateway.sent) == sent
+
+
 async def test_an_end_claims_what_it_owes_and_has_it_sent_without_the_courier(autojump_clock):
     async with open_game() as game:
         claims = []

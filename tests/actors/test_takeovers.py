@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import trio
 
+from actors.records import CallKind, CallStatus
 from actors.recovery import interrupted
 from actors.transitions import RefundRound
 from tests.helpers.game import open_game
@@ -100,3 +101,23 @@ async def test_a_round_that_is_read_later_is_judged_by_the_moment_noted_with_it(
             assert interrupted(game.node.services, live, ends_at_ms + 60_000).finished.status.value == status
         for moment_ms, status in ((ends_at_ms - 1, "refunded"), (ends_at_ms, "settled")):
             assert interrupted(game.node.services, stored.live, moment_ms).finished.status.value == status
+
+
+async def test_what_the_dead_had_claimed_is_sent_after_one_sweep(autojump_clock):
+    """Not only when its claim has ended."""
+    async with open_game() as game:
+        player = await game.play(300)
+        player.say("bet", amount_minor=1_000, auto_cashout=1.1)
+        await player.until("round_started")
+        game.wallet.delay_s = 5.0
+        await player.until("round_ended")
+        await trio.sleep(1)
+        (claimed,) = [each for each in game.ledger.calls.values() if each.call.kind is CallKind.WIN]
+        assert claimed.claimed_by == game.node.services.owner, "it is being sent"
+        game.ledger.loses_commits = True
+        stored, clock = game.ledger.copy_at_death(), game.clock
+    async with open_game(ledger=stored, clock=clock) as game:
+        await trio.sleep(game.node.services.settings.orphan_sweep_ms / 1000 + 1)
+        (sent,) = [each for each in stored.calls.values() if each.call.kind is CallKind.WIN]
+        assert claimed.call.next_attempt_at_ms > clock.now_ms(), "the claim would last longer"
+        assert sent.status is CallStatus.ACKNOWLEDGED

@@ -190,3 +190,14 @@ async def test_what_does_not_leave_for_a_reason_of_ours_opens_no_breaker(autojum
         lane.note(CallKind.BET, NotSent("too many bets of this operator are in flight"), was_trial=False)
         assert lane.permits
         assert not game.observer.breakers
+
+
+@pytest.mark.parametrize("answer", [Acknowledged(9_000, sends=2), Declined("402", sends=2), Unclear("lost", sends=2)])
+async def test_how_often_a_bet_was_sent_is_stored_whatever_became_of_it(autojump_clock, answer):
+    """`getaway reconcile` lists bets that were declined after more than one sending."""
+    async with open_game() as game:
+        player = await game.play(300)
+        game.wallet.script[CallKind.BET].append(answer)
+        player.say("bet", amount_minor=1_000)
+        await player.until("round_started" if isinstance(answer, Acknowledged) else "round_ended")
+        assert only(game, CallKind.BET).call.attempts == 2

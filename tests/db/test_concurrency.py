@@ -8,7 +8,9 @@ import pytest
 import trio
 
 from actors.ports import LedgerUnavailableError, SessionElsewhereError
+from actors.records import CallStatus
 from actors.transitions import Applied, Busy, Launched, Rejected
+from server.db import outbox
 from server.db.groups import commit_group
 from server.db.reports import PostgresReports
 from server.vault import Vault
@@ -188,3 +190,15 @@ async def test_a_commit_whose_answer_was_lost_is_repeated_with_the_same_answers(
         await database.in_transaction(commit_and_die)
     assert Rejected() not in answers
     assert await world.ledger.commit(group) == answers
+
+
+async def test_what_does_not_open_is_parked_by_who_has_claimed_it_and_by_nobody_else(database, world, owner, rounds):
+    """Between the claim and this the claim may have ended, and the call be on its way from another node."""
+    key = (rounds.operator.operator_id, f"win-{rounds.won.round_id}")
+    claimed = await world.ledger.claim_due_calls(owner, {key[0]: 10}, NOON_MS + 60_000, 20_000)
+    assert key[1] in {call.operator_tx_id for call in claimed}
+    other = await world.ledger.register_node("node-b", NOON_MS)
+    newer = await world.ledger.register_node(owner.node, NOON_MS)
+    for node, status in ((other, CallStatus.PENDING), (newer, CallStatus.PENDING), (owner, CallStatus.PARKED)):
+        await database.run(lambda connection, node=node: outbox.park_refused(connection, node, [key]))
+        assert (await world.call_states(rounds.won))["win"][0] is status

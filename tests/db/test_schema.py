@@ -121,6 +121,23 @@ async def test_sessions_and_operators_with_rounds_stay(database, rounds):
         assert "fkey" in await refusal(database, f"DELETE FROM {table}")
 
 
+LOST_BET = """
+INSERT INTO lost_bets
+    (operator_id, round_id, session_id, operator_player_id, currency, amount_minor, body, noted_by, mac)
+SELECT operator_id, gen_random_uuid(), gen_random_uuid(), 'player', 'USD', 100, 'body', 'ann', ''
+FROM operators LIMIT 1
+"""
+
+
+async def test_a_lost_bet_stays_as_it_was_noted(database, rounds):
+    await database.run(lambda connection: connection.execute(LOST_BET))
+    assert "who got what back" in await refusal(database, "DELETE FROM lost_bets")
+    for change in ("round_id = gen_random_uuid()", "amount_minor = 99", "body = 'another'"):
+        assert "the same bytes" in await refusal(database, f"UPDATE lost_bets SET {change}")
+    told = "UPDATE lost_bets SET attempts = 1, acknowledged_at_ms = 1"
+    assert await database.run(lambda connection: connection.execute(told)) == "UPDATE 1"
+
+
 async def test_an_ended_round_never_changes(database, rounds):
     for live in (rounds.won, rounds.crashed, rounds.void, rounds.taken_back):
         for column in ("payout_minor = 0", "reason = 'x'", "owner_epoch = 9", "status = 'flying'"):

@@ -136,7 +136,9 @@ async def test_only_the_claimer_may_postpone_and_anybody_may_acknowledge(world, 
     operator = await world.add_operator()
     live, _ = await won(world, owner, operator)
     await claim(world, owner, operator)
-    assert await world.commit(books.postpone(live, owner=other)) == Rejected()
+    newer = await world.ledger.register_node(owner.node, LATER_MS)
+    for stranger in (other, newer):
+        assert await world.commit(books.postpone(live, owner=stranger)) == Rejected()
     assert await world.commit(books.postpone(live, owner=owner)) == Applied()
     due_ms = books.postpone(live).next_attempt_at_ms
     assert len(await claim(world, other, operator, now_ms=due_ms)) == 1, "a postponed call is claimed by nobody"

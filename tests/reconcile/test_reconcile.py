@@ -7,7 +7,7 @@ import pytest
 
 from tests.helpers.books import NOON_MS
 from tests.helpers.command_line import on_database
-from tests.helpers.sound_books import NOW_MS
+from tests.helpers.sound_books import NEXT_DAY_MS, NOW_MS
 
 TODAY = "2026-07-01 USD"
 NO_END_CHECK = "ALTER TABLE rounds DROP CONSTRAINT end_and_payout"
@@ -299,6 +299,9 @@ def test_an_operator_and_days_limit_what_is_looked_at(sound):
     assert sound.reconcile("--to", "2026-06-30").status == 4
     sound.damage(set_round("later", "map_seed = loot_seed"))
     assert sound.reconcile("--from", "2026-07-02", "--to", "2026-07-02").status == 1
+    sound.damage(set_round("later", f"settled_at_ms = {NEXT_DAY_MS}"))
+    found = sound.findings(json.loads(sound.reconcile("--to", "2026-07-01", "--json").out))
+    assert "revenue" not in found, "it was settled in the first millisecond of the next day"
 
 
 def test_more_findings_than_are_shown_are_counted(sound):

@@ -1,5 +1,6 @@
 """Deadlines, kept connections, name servers."""
 
+import ssl
 import threading
 import time
 
@@ -8,7 +9,7 @@ import trio
 import trio.testing
 
 from actors.ports import Acknowledged, Declined
-from server.wallet_connection import Resolver
+from server.wallet_connection import Endpoint, Resolver, connect
 from server.wallet_gateway import HttpWalletGateway, WalletGatewaySettings
 from tests.helpers.raw_http import always, raw_server, reset, response
 from tests.helpers.wallet_calls import (
@@ -85,6 +86,25 @@ async def test_a_host_that_accepts_nothing_ends_at_the_deadline():
             nursery.cancel_scope.cancel()
     for client in held:
         client.close()
+
+
+async def test_an_address_that_does_not_answer_is_left_for_the_next_one(autojump_clock):
+    async with raw_server(always(response(GOOD))) as server:
+        port = int(server.url.rsplit(":", 1)[1])
+        deaf, held = trio.socket.socket(), [trio.socket.socket() for _ in range(4)]
+        await deaf.bind(("127.0.0.2", port))
+        deaf.listen(0)
+        async with trio.open_nursery() as nursery:
+            for client in held:
+                nursery.start_soon(client.connect, deaf.getsockname())
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            with trio.fail_after(30):
+                endpoint = Endpoint("wallet.example", port, is_tls=False)
+                connection = await connect(endpoint, ["127.0.0.2", "127.0.0.1"], ssl.create_default_context())
+            connection.close()
+            nursery.cancel_scope.cancel()
+        for client in (deaf, *held):
+            client.close()
 
 
 async def test_a_refused_connection_sends_nothing():

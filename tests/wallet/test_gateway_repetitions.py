@@ -120,6 +120,13 @@ async def test_only_what_may_have_arrived_is_counted_and_doubted(autojump_clock,
     assert await over(ScriptedTransport(*outcomes)) == answer
 
 
+async def test_what_fails_in_us_on_its_way_may_have_arrived(autojump_clock, caplog):
+    answer = await over(ScriptedTransport(RuntimeError("secret")))
+    assert_unclear(answer, "unexpectedly")
+    assert answer.sends == 1 and "secret" not in caplog.text
+    caplog.clear()
+
+
 async def test_nothing_goes_out_to_an_address_that_policy_forbids():
     with HttpWalletGateway(WalletGatewaySettings(), FrozenClock(), transport=ScriptedTransport()) as wallet:
         answer = await wallet.send(operator("http://wallet.example"), call(), 5_000)
