@@ -21,6 +21,8 @@ import trio
 from actors.clock import ServerClock
 from actors.node import Node, Ports, open_node
 from actors.ports import LedgerUnavailableError
+from actors.records import Owner
+from actors.services import Services
 from server.config import Config
 from server.db.aside import PutAside
 from server.db.connections import connections_of
@@ -38,6 +40,7 @@ from server.edge.player_stream import text_frame
 from server.entropy import SystemEntropy
 from server.exits import EXIT_CONFIGURATION, EXIT_DATABASE, EXIT_FAILED, EXIT_OK
 from server.garbage import calm_garbage_collector, collect_garbage
+from server.high_water import HighWater, Mark
 from server.metrics import Metrics
 from server.observer import MetricsObserver
 from server.ports import PortError, TlsFilesError, take_port
@@ -211,9 +214,13 @@ async def _serve_life(
     entropy = SystemEntropy(clock)
     settings = game_settings(config)
     aside = PutAside(metrics.rows_put_aside)
+    ledger = PostgresLedger(database, vault, aside)
+    high_water = HighWater(config.database.data_dir, config.server.node)
+    if (mark := high_water.read()) is not None:
+        await ledger.compare(Owner(config.server.node, mark.epoch), mark.history_id, mark.beat_ms)
     with HttpWalletGateway(gateway_settings(config), clock) as gateway:
         ports = Ports(
-            ledger=PostgresLedger(database, vault, aside),
+            ledger=ledger,
             operators=PostgresOperatorStore(database, vault, aside),
             gateway=gateway,
             entropy=entropy,
@@ -240,6 +247,7 @@ async def _serve_life(
             public: Edge = await nursery.start(serve_public, app)
             nursery.start_soon(_set_gauges, metrics, node, public)
             nursery.start_soon(_tell_left_out, told_of.log, app)
+            nursery.start_soon(high_water.keep, partial(_mark_of, node.services))
             nursery.start_soon(collect_garbage, lambda: node.lobby.rounds_live)
             _announce(config, public, private)
             calm_garbage_collector()
@@ -250,6 +258,13 @@ async def _serve_life(
             await _stop(node, public, private)
             nursery.cancel_scope.cancel()
         return _end_of(node, told)
+
+
+def _mark_of(services: Services) -> Mark | None:
+    contact = services.contact
+    if contact.history_id is None or contact.written_ms is None:
+        return None
+    return Mark(contact.history_id, services.owner.epoch, contact.written_ms)
 
 
 def _end_of(node: Node, told: trio.Event) -> NodeEnd:

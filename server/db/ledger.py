@@ -213,6 +213,16 @@ class PostgresLedger:
         by = f"{owner.node} {owner.epoch}"
         await self._database.run(lambda connection: connection.execute(_NOTE_CUT, history_id, reason, by))
 
+    async def compare(self, owner: Owner, history_id: str, beat_ms: int) -> None:
+        """Note the cut if the present history is ``history_id`` and lacks the heartbeat that a life of before was answered.
+
+        Raises ``LedgerUnavailableError``.
+        """
+        reason = await self._database.run(lambda connection: lives.lost(connection, owner, history_id, beat_ms))
+        if reason is not None:
+            log.error("the database's history was cut while nothing ran", extra={"reason": reason})
+            await self.note_cut(owner, history_id, reason)
+
     async def adopt_place(self, history_id: str) -> None:
         """The present timeline is the history's."""
         await self._database.run(lambda connection: connection.execute(_ADOPT_PLACE, history_id))

@@ -8,7 +8,8 @@ process may have lost its connection.
 
 from actors.ports import Pulse
 from actors.records import Owner
-from actors.rules.lineage import Lineage
+from actors.rules.lineage import Lineage, cut_reason
+from server.db.database import Connection
 from server.db.line import Line
 
 _REGISTER = """
@@ -63,6 +64,12 @@ RETURNING n.node, n.epoch
 
 _END = "UPDATE nodes SET ended_at_ms = database_ms() WHERE node = $1 AND epoch = $2 AND ended_at_ms IS NULL"
 
+# Of a history that is cut, or over, nothing is compared any more: a person has seen to it, or has to.
+_LIFE = """
+SELECT (SELECT n.heartbeat_at_ms FROM nodes n WHERE n.node = $1 AND n.epoch = $2) AS recorded_ms
+FROM histories h WHERE h.history_id::text = $3 AND h.restored_at_ms IS NULL AND h.cut_at_ms IS NULL
+"""
+
 _HOLD = "SELECT pg_try_advisory_lock($1)"
 
 
@@ -98,6 +105,16 @@ async def end_silent(line: Line, owner: Owner, silent_ms: int) -> list[Owner]:
     """See the port."""
     rows = await line.connection.fetch(_END_SILENT, owner.node, owner.epoch, silent_ms)
     return [Owner(row["node"], row["epoch"]) for row in rows]
+
+
+async def lost(connection: Connection, owner: Owner, history_id: str, beat_ms: int) -> str | None:
+    """Why the history counts as cut, if it is the present one and lacks the beat of ``owner`` that was answered with
+    ``beat_ms``; ``None`` if it has it, or is another one."""
+    row = await connection.fetchrow(_LIFE, owner.node, owner.epoch, history_id)
+    if row is None:
+        return None
+    lineage = Lineage(history_id=history_id, cut_reason=None, has_moved=False, was_synchronous=False)
+    return cut_reason(lineage, recorded_ms=row["recorded_ms"], written_ms=beat_ms)
 
 
 async def end(line: Line, owner: Owner) -> None:

@@ -1,5 +1,7 @@
 """How a life of a node ends, and how soon the others know."""
 
+from dataclasses import replace
+
 import trio
 
 from actors.ports import LedgerUnavailableError
@@ -118,3 +120,22 @@ async def test_after_an_outage_nobody_is_found_gone_until_all_had_time_to_come_b
         assert other not in game.ledger.ended_ms
         await trio.sleep(1)
         assert other in game.ledger.ended_ms
+
+
+async def test_a_life_that_is_found_gone_during_its_beat_ends_and_finds_no_cut(autojump_clock):
+    """The answer of that beat is that nothing was recorded, and the next one that the life is over."""
+    async with open_game() as game:
+        await trio.sleep(5.2)
+        beat, owner = game.ledger.heartbeat, game.node.services.owner
+
+        async def overtaken(*arguments):
+            game.ledger.heartbeat = beat
+            pulse = await beat(*arguments)
+            game.ledger.heartbeats_ms[owner] = pulse.before_ms
+            await game.ledger.end_life(owner)
+            return replace(pulse, is_recorded=False)
+
+        game.ledger.heartbeat = overtaken
+        with trio.fail_after(1.1):
+            await game.node.fenced.wait()
+        assert game.ledger.cut_reason is None

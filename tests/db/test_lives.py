@@ -16,7 +16,7 @@ from actors.records import Owner
 from server.db.database import open_database
 from server.db.ledger import PostgresLedger
 from server.vault import Vault
-from tests.db.test_concurrency import rival
+from tests.db.test_concurrency import WAITING, rival
 from tests.helpers.books import NOON_MS
 from tests.helpers.server_process import ROOT
 
@@ -145,3 +145,42 @@ async def test_a_locked_row_delays_its_beat_for_a_second_and_keeps_the_connectio
             await ledger.heartbeat(owner, NOON_MS, LEASE_MS)
     assert (await ledger.heartbeat(owner, NOON_MS, LEASE_MS)).is_recorded
     assert await holder(database, owner) == before
+
+
+async def test_a_mark_is_compared_with_the_present_history_alone(database, ledger):
+    owner = await ledger.register_node("node-a", NOON_MS)
+    pulse = await ledger.heartbeat(owner, NOON_MS, LEASE_MS)
+    history_id = pulse.lineage.history_id
+
+    async def is_cut():
+        return (await ledger.heartbeat(owner, NOON_MS, LEASE_MS)).lineage.cut_reason
+
+    await ledger.compare(owner, history_id, pulse.database_ms)
+    await ledger.compare(owner, "another", pulse.database_ms + 60_000)
+    await ledger.compare(Owner("node-b", 1), "another", 1)
+    assert await is_cut() is None
+    await ledger.compare(owner, history_id, pulse.database_ms + 60_000)
+    assert "lacks" in await is_cut()
+    await database.run(
+        lambda connection: connection.execute("UPDATE histories SET cut_at_ms = NULL, cut_reason = NULL, cut_by = NULL")
+    )
+    await ledger.compare(Owner("node-b", 1), history_id, 1)
+    assert "registration" in await is_cut()
+
+
+async def test_a_beat_that_waits_for_whoever_ends_its_life_is_not_recorded(database, ledger):
+    owner = await ledger.register_node("node-a", NOON_MS)
+    answers = []
+
+    async def beat():
+        answers.append(await ledger.heartbeat(owner, NOON_MS + 7, LEASE_MS))
+
+    async def end(connection):
+        await connection.execute("UPDATE nodes SET ended_at_ms = database_ms() WHERE epoch = $1", owner.epoch)
+
+    async with trio.open_nursery() as nursery, rival(database, end):
+        nursery.start_soon(beat)
+        while not await database.run(lambda connection: connection.fetchval(WAITING)):
+            await trio.sleep(0.01)
+    assert [pulse.is_recorded for pulse in answers] == [False]
+    assert (await ledger.heartbeat(owner, NOON_MS, LEASE_MS)).is_over

@@ -2,6 +2,7 @@
 
 import csv
 import time
+from urllib.parse import urlsplit
 
 import pytest
 import trio
@@ -110,6 +111,40 @@ async def test_bets_stop_until_what_was_lost_is_refunded(postgres, house, tmp_pa
     told = await in_thread(restore, house, await in_thread(listed, house, tmp_path / "again.csv"), "--yes")
     assert "because only the operator knows them: 0" in told
     assert len(house.wallet.calls_of(f"refund-{round_id}")) == 1
+
+
+def stop(server):
+    server.tell_to_stop()
+    assert server.wait() == 0
+
+
+async def test_a_copy_that_was_put_back_while_nothing_ran_is_found_at_the_start(postgres, house, tmp_path):
+    """As a snapshot of a volume: same cluster, same timeline."""
+    url = house.server.environ["GETAWAY_DATABASE_URL"]
+    name = urlsplit(url).path[1:]
+
+    def execute(statement):
+        postgres.execute(statement, url=url.replace(f"/{name}", "/postgres"))
+
+    await in_thread(stop, house.server)
+    await in_thread(execute, f"CREATE DATABASE {name}_copy TEMPLATE {name}")
+    await in_thread(house.server.start)
+    assert "history was cut" not in house.server.log(), "nothing is lost by a stop"
+    session = await in_thread(house.operator.session)
+    async with house.playing(session) as player:
+        await player.bet(1000)
+        await player.until("round_ended")
+    await in_thread(stop, house.server)
+    await in_thread(execute, f"DROP DATABASE {name}")
+    await in_thread(execute, f"ALTER DATABASE {name}_copy RENAME TO {name}")
+    await in_thread(house.server.spawn)
+    await until(lambda: "history was cut while nothing ran" in house.server.log())
+    statuses = []
+    await until(lambda: launched(house, statuses))
+    assert statuses == [503]
+    path = await in_thread(listed, house, tmp_path / "theirs.csv")
+    assert "a new history has begun" in await in_thread(restore, house, path, "--yes")
+    await until(house.server.is_ready)
 
 
 async def test_a_win_that_the_operator_has_booked_is_not_refunded_besides(postgres, house, tmp_path):
