@@ -176,6 +176,13 @@ class Lobby:
                 return door
         raise LedgerUnavailableError("the session ended again and again while a socket entered")
 
+    def _is_full_for(self, operator_id: UUID) -> bool:
+        settings = self._services.settings
+        sessions_max = settings.sessions_of_operator_max
+        if not self._services.operators.is_alone(operator_id):
+            sessions_max = min(sessions_max, settings.sessions_of_operator_beside_others_max)
+        return self._of_operator[operator_id] >= sessions_max
+
     def _has_too_many(self, session: SessionActor) -> bool:
         """Whether the player of a session that no socket shows yet has as many that are shown as it may."""
         mates = self._of_player.get(player_of(session), ())
@@ -287,7 +294,7 @@ class Lobby:
         if len(self._sessions) >= services.settings.sessions_max:
             self.overflowed("lobby")
             return session_ended_frame("shutdown")
-        if running is None and self._of_operator[record.operator_id] >= services.settings.sessions_of_operator_max:
+        if running is None and self._is_full_for(record.operator_id):
             self.overflowed("lobby")
             return error_frame("rate_limited", TOO_MANY_SESSIONS)
         session = SessionActor(

@@ -57,6 +57,10 @@ class OperatorDirectory(Actor[None]):
         operator = self.find(operator_id)
         return operator is not None and operator.status is OperatorStatus.ACTIVE
 
+    def is_alone(self, operator_id: UUID) -> bool:
+        """Whether no other operator's players may bet: then nobody is kept out by this one's."""
+        return not any(other != operator_id and self.is_active(other) for other in self._operators)
+
     def on_change(self, listener: Callable[[], None]) -> None:
         """Call ``listener`` after every refresh that changed something. It must not wait."""
         self._listeners.append(listener)

@@ -45,6 +45,7 @@ class GameSettings:
     session_linger_ms: int = 30_000
     """A session without a socket and without a round leaves memory after this; its row stays."""
     operator_refresh_ms: int = 2_000
+    """How often the operators are read again: a change takes effect within this, and a second for the reading."""
     operators_age_ms_max: int = 30_000
     """Operators that could not be read for so long are not bet on: new bets and launches are refused, in words."""
     heartbeat_ms: int = 500
@@ -96,5 +97,8 @@ class GameSettings:
     """Sessions of one player that sockets of this node show. Overflow: `hello` is refused (``rate_limited``)."""
     sessions_of_operator_max: int = 10_000
     """Sessions of one operator in this node's memory. Overflow: as of a player's."""
+    sessions_of_operator_beside_others_max: int = 7_500
+    """The same while another operator is active: fewer than the node has places for players, so that no operator takes
+    them all from the others. Overflow: the same; who is in stays."""
     sessions_max: int = 20_000
     """Overflow: `hello` is answered with ``session_ended`` (``shutdown``) and the client tries again later."""

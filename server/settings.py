@@ -46,6 +46,7 @@ def game_settings(config: Config) -> GameSettings:
         drain_ms_max=config.server.drain_ms_max,
         sessions_of_player_max=config.limits.sessions_of_player_max,
         sessions_of_operator_max=config.limits.sessions_of_operator_max,
+        sessions_of_operator_beside_others_max=-(-3 * share(config, config.server.connections_max) // 4),
         session_void_rounds_per_minute=config.limits.void_rounds_of_session_per_minute,
         operator_void_rounds_per_second=share(config, config.limits.void_rounds_of_operator_per_second),
         operator_void_rounds_burst=share(config, VOID_ROUNDS_BURST * config.limits.void_rounds_of_operator_per_second),

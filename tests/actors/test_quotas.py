@@ -1,11 +1,12 @@
 """What one session, one player and one operator may have: void rounds, open sessions."""
 
+from dataclasses import replace
 from uuid import UUID
 
 import trio
 
 from actors.ports import Declined
-from actors.records import CallKind, RoundStatus
+from actors.records import CallKind, OperatorStatus, RoundStatus
 from actors.settings import GameSettings
 from actors.void_rounds import RoundTally
 from tests.helpers.game import LIMITS, open_game, operator
@@ -139,3 +140,19 @@ async def test_players_of_two_operators_are_two_although_their_names_are_one(aut
         await game.play(150, operator_id=OTHER)
         late = await game.enter(await game.launch(150, operator_id=OTHER))
         assert (await late.until("error"))["code"] == "rate_limited"
+
+
+async def test_an_operator_leaves_room_while_another_one_is_active(autojump_clock):
+    chosen = settings(sessions_of_operator_max=4, sessions_of_operator_beside_others_max=2)
+    async with open_game(settings=chosen) as game:
+        for _ in range(3):
+            await game.play(150)
+        directory, other = game.node.services.operators, operator(operator_id=UUID(int=77))
+        game.ledger.operators.append(other)
+        await directory.refresh()
+        token = await game.launch(150)
+        assert (await (await game.enter(token)).until("error"))["code"] == "rate_limited"
+        assert game.node.lobby.sessions_open == 3, "who is in stays"
+        game.ledger.operators[-1] = replace(other, status=OperatorStatus.SUSPENDED)
+        await directory.refresh()
+        await (await game.enter(token)).until("welcome")

@@ -74,6 +74,7 @@ def test_workers_share_what_is_for_the_whole_server_and_each_has_its_own_of_the_
     assert edge.connections_max == 2_500
     assert (game.operator_void_rounds_per_second, game.operator_void_rounds_burst) == (5, 50)
     assert game.sessions_of_operator_max == game_settings(alone).sessions_of_operator_max
+    assert (game.sessions_of_operator_beside_others_max, edge.connections_max) == (1_875, 2_500)
     assert web.failures_burst == -(-web_settings(alone).failures_burst // 4)
     assert edge.messages_per_second == edge_settings(alone).messages_per_second
     assert game.drain_ms_max == game_settings(alone).drain_ms_max
