@@ -39,6 +39,8 @@ def tls_of(parameters: Mapping[str, str]) -> ssl.SSLContext | str:
     try:
         _verify(context, mode, parameters)
         _show_certificate(context, parameters)
+    except DatabaseUrlError:  # a ValueError, but ours: it says what is missing
+        raise
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         said = (getattr(error, "strerror", None) or type(error).__name__).splitlines()[0]
         raise DatabaseUrlError(f"a TLS file of its URL can't be used: {said}") from None

@@ -5,6 +5,7 @@ writes watches for that and ends the connection instead.
 """
 
 import logging
+import re
 import sys
 from collections.abc import Callable
 from typing import Protocol
@@ -20,7 +21,7 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, ConnectionState, Scope
 
 from server.edge.failures import where
-from server.edge.refusals import http2, refusal_bytes
+from server.edge.refusals import http2, no_request, refusal_bytes
 from server.edge.settings import EdgeSettings
 from server.edge.transport import Transport
 from server.edge.upgrade import head_length, may_be_stream
@@ -30,6 +31,10 @@ log = logging.getLogger("getaway.edge")
 
 _SWITCHING = b"HTTP/1.1 101 "
 _HEAD, _INTERIM = b"HTTP/1.1 ", b"HTTP/1.1 1"
+_EMPTY_ANSWER = re.compile(
+    rb"HTTP/1\.1 ([45][0-9]{2}) [^\r\n]*\r\ncontent-length: 0\r\nconnection: close\r\n[^\0]*\r\n\r\n"
+)
+"""A refusal of hypercorn's own: no answer of the application closes its connection."""
 
 
 class ProtocolSwitchError(Exception):
@@ -215,7 +220,7 @@ class TlsHttpStream(HttpStream):
 class _Connection(TCPServer):
     """Ends a connection that hypercorn is about to switch to another protocol, and one whose client has gone, which
     hypercorn would keep until it is too long idle. Writes an answer at once, which hypercorn hands over as head, body
-    and nothing."""
+    and nothing, and gives its own refusals, which have nothing but a status, the form and headers of all others."""
 
     stream: HttpStream  # type: ignore[assignment]  # hypercorn takes any that has what it asks for
     _head = b""
@@ -250,7 +255,8 @@ class _Connection(TCPServer):
                 return
             if not data:
                 return
-            event = RawData(data=data)
+            refusal = _EMPTY_ANSWER.fullmatch(data)
+            event = RawData(data=data if refusal is None else refusal_bytes(no_request(int(refusal[1]))))
         await super().protocol_send(event)
 
 

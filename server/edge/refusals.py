@@ -18,6 +18,14 @@ def http2() -> ApiError:
     return ApiError(505, "http_version_not_supported", "Only HTTP/1.1 is spoken here.")
 
 
+def no_request(status: int) -> ApiError:
+    """What came is no HTTP request that can be answered, by hypercorn's judgement: 400, 431, 501 and the like."""
+    phrase = HTTPStatus(status).phrase
+    if status == 400:
+        return ApiError(status, "malformed", "This is no HTTP/1.1 request.")
+    return ApiError(status, phrase.lower().replace(" ", "_"), f"{phrase}.")
+
+
 def refusal_bytes(error: ApiError) -> bytes:
     """The whole HTTP/1.1 answer, after which the connection is closed."""
     answer = error_response(error, os.urandom(16).hex())

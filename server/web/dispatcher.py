@@ -228,6 +228,7 @@ async def refuse_websocket(scope: WebsocketScope, receive: ASGIReceiveCallable, 
         (b"content-length", b"%d" % len(response.body)),
         (b"connection", b"close"),
         (b"x-request-id", chosen_id.encode("ascii")),
+        (b"x-content-type-options", b"nosniff"),
         *response.headers,
     ]
     await send({"type": "websocket.http.response.start", "status": response.status, "headers": headers})

@@ -239,3 +239,10 @@ async def test_a_tls_file_that_is_missing_is_one_line():
     with pytest.raises(DatabaseUnavailableError, match="a TLS file of its URL can't be used: No such file"):
         async with open_database(f"{FAR}?sslmode=verify-full&sslrootcert=/no/such/file", Path()):
             pass
+
+
+async def test_a_root_certificate_that_is_not_named_is_said_to_be_missing(monkeypatch):
+    monkeypatch.setenv("HOME", "/no/such/home")
+    with pytest.raises(DatabaseUnavailableError, match="sslmode=verify-full, which needs sslrootcert"):
+        async with open_database(f"{FAR}?sslmode=verify-full", Path()):
+            pass

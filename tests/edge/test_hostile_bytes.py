@@ -1,5 +1,6 @@
 """Whatever comes in, nobody else notices: the server answers on, logs no error, and lets go of the connection."""
 
+import json
 import os
 import random
 
@@ -198,8 +199,12 @@ async def test_a_request(app, name):
             if status == 426 or name in {"a body that ends early", "an expectation"}:
                 await trio.lowlevel.checkpoint()
             data = await read_all(stream)
-        answer, _ = split_answer(data)
+        answer, body = split_answer(data)
         assert status is None or answer == status, data[:300]
+        if (answer or 0) >= 400:
+            assert json.loads(body)["ok"] is False, "a refusal says what is wrong"
+            assert b"\r\nx-content-type-options: nosniff\r\n" in data
+            assert b"\r\ncontent-security-policy: default-src 'none'" in data
         assert ACCEPTED not in data
         await is_over(world)
 
