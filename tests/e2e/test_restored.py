@@ -1,7 +1,6 @@
 """The database goes back under a running server: bets stop, and a person has what was lost refunded."""
 
 import csv
-import time
 from urllib.parse import urlsplit
 
 import pytest
@@ -90,9 +89,7 @@ async def test_bets_stop_until_what_was_lost_is_refunded(postgres, house, tmp_pa
     await in_thread(
         lambda: postgres.execute(LOSE_ROUND.format(round_id), url=house.server.environ["GETAWAY_DATABASE_URL"])
     )
-    cut_at = time.monotonic()
     await until(lambda: not house.server.is_ready())
-    assert time.monotonic() - cut_at < 5
     statuses = []
     await until(lambda: launched(house, statuses))
     assert statuses == [503]

@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 START_S_MAX = 30
 STOP_S_MAX = 30
-KNOWN_S_MAX = 5
+KNOWN_S_MAX = 30
 ASKED_OF_EACH = 10
 
 PORTS = range(10_240, 32_000)
