@@ -5,6 +5,7 @@ dead, so a node counts silence against others only once its own heartbeats have 
 """
 
 import math
+from collections.abc import Callable
 
 import trio
 
@@ -38,6 +39,9 @@ class LedgerContact:
         self.silent_ms = BEATS_SILENT * settings.heartbeat_ms
         self._newest_end_ms: int | None = None
         self._somebody_ended = trio.Event()
+        self._has_company = False
+        self._sent_away = False
+        self._on_change: list[Callable[[], None]] = []
         self._since = self._beat_at = trio.current_time()
         self._database = ClockOffset()
         self.written_ms: int | None = None
@@ -60,7 +64,9 @@ class LedgerContact:
         self._database.learn(asked_at * 1000, pulse.database_ms, self._beat_at * 1000)
         # The estimate is by trio's clock, which the steady one is carried by.
         ahead_ms = self._database.ahead_ms + self._clock.trio_time(0) * 1000
-        return self._clock.follow_house(ahead_ms, self._database.doubt_ms)
+        step_ms = self._clock.follow_house(ahead_ms, self._database.doubt_ms)
+        self._tell_change()
+        return step_ms
 
     @property
     def difference_ms(self) -> float:
@@ -79,6 +85,26 @@ class LedgerContact:
     def is_in_time(self) -> bool:
         """Whether the machine's clock is near enough to the database's for new bets."""
         return abs(self.difference_ms) <= DIFFERENCE_MS_MAX
+
+    @property
+    def sends_away(self) -> bool:
+        """Whether players belong on another node: this machine's clock is wrong, and it is not the only one."""
+        return self._has_company and not self.is_in_time
+
+    def note_company(self, *, has_company: bool) -> None:
+        """Whether any other node lives."""
+        self._has_company = has_company
+        self._tell_change()
+
+    def on_change(self, changed: Callable[[], None]) -> None:
+        """Call ``changed`` when ``sends_away`` does."""
+        self._on_change.append(changed)
+
+    def _tell_change(self) -> None:
+        if self.sends_away != self._sent_away:
+            self._sent_away = self.sends_away
+            for changed in self._on_change:
+                changed()
 
     def failed(self) -> None:
         """A heartbeat could not be recorded."""

@@ -141,6 +141,7 @@ class HandOvers(Actor[None]):
                 if trio.current_time() >= look_around_at:
                     look_around_at = trio.current_time() + settings.company_look_ms / 1000
                     has_company = await self._has_company()
+                    self._services.contact.note_company(has_company=has_company)
                 await self._serve()
             except LedgerUnavailableError as error:
                 log.warning("requests for sessions could not be read", extra={"error": str(error)})

@@ -91,10 +91,10 @@ class Lobby:
         self._quiet = trio.Event()
         self.draining = False
         # One for all sessions: thousands of them are idle in memory.
-        self._is_draining = lambda: self.draining
         self.sweeper = OrphanSweeper(services, self._deliver)
         self.unattended = UnattendedSweeper(services, self)
         services.operators.on_change(self._look)
+        services.contact.on_change(self._look)
 
     @property
     def sessions_open(self) -> int:
@@ -160,7 +160,7 @@ class Lobby:
             return unauthorized
         digest = token_digest(hello.token)
         for _ in range(ENTER_ATTEMPTS_MAX):
-            if self.draining or self._services.contact.is_cut:
+            if self._sends_away() or self._services.contact.is_cut:
                 return session_ended_frame("shutdown")
             session = None if digest in self._opening else self._sessions.get(digest)
             if session is None:
@@ -303,7 +303,7 @@ class Lobby:
             opened,
             start_round=self._start_round,
             run_beside=self._session_supervisor.run_beside,
-            draining=self._is_draining,
+            draining=self._sends_away,
         )
         if running is not None:
             session.adopt(running)
@@ -433,6 +433,9 @@ class Lobby:
 
     def _deliver(self, operator_id: UUID) -> None:
         self._desk.deliver(operator_id)
+
+    def _sends_away(self) -> bool:
+        return self.draining or self._services.contact.sends_away
 
     def _look(self) -> None:
         for session in list(self._sessions.values()):

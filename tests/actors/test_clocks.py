@@ -216,3 +216,25 @@ async def test_a_player_reckons_a_flights_age_by_one_clock(autojump_clock):
         shown.append((await (await game.enter(token)).until("welcome"))["server_time"])
         assert game.clock.now_ms() - ledger.now_ms() > 500, "it stands"
         assert all(abs(server_time - started["started_at"]) < 250 for server_time in shown)
+
+
+async def test_a_node_far_from_the_databases_time_sends_its_players_to_the_others(autojump_clock):
+    """Who flies flies on to the end. Alone it keeps them, and refuses bets in words."""
+    machine = Machine()
+    async with open_game(clock=machine.clock()) as game:
+        async with open_game(ledger=game.ledger, name="node-b") as other:
+            await trio.sleep(2)
+            token = await game.launch(200)
+            idle, flying = await game.enter(token), await game.play(130)
+            flying.say("bet", amount_minor=1_000)
+            await flying.until("round_started")
+            machine.ahead_ms += 5_000
+            assert (await idle.until("session_ended"))["reason"] == "shutdown"
+            assert (await flying.until("round_ended"))["result"] == "crash"
+            assert (await flying.until("session_ended"))["reason"] == "shutdown"
+            assert (await (await game.enter(token)).until("session_ended"))["reason"] == "shutdown"
+            await (await other.enter(token)).until("welcome")
+        await trio.sleep(2)
+        player = await game.play(200)
+        player.say("bet", amount_minor=1_000)
+        assert (await player.until("error"))["code"] == "wallet_unavailable"
