@@ -2,6 +2,7 @@ import time
 
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 
 from actors.fair_queue import CROWD
 from server.config_values import network
@@ -37,6 +38,33 @@ async def test_what_is_given_back_lets_the_next_one_go_on(autojump_clock):
         for number in range(CROWD * 3):
             nursery.start_soon(come, number)
     assert len(done) == CROWD * 3 and trio.current_time() - start < 1
+
+
+async def test_who_waits_goes_on_when_another_of_its_address_has_proved_to_be_somebody(autojump_clock):
+    tolerance, start = Tolerance(0.001, 4), trio.current_time()
+    await tolerance.spend("a", 4)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(tolerance.spend, "a", 1)
+        await wait_all_tasks_blocked()
+        tolerance.give_back("a", 4)
+    assert trio.current_time() == start
+
+
+async def test_who_comes_later_does_not_pass_those_who_wait(autojump_clock):
+    tolerance, passed = Tolerance(1, 1), []
+
+    async def come(name):
+        await tolerance.spend("a", 1)
+        passed.append(name)
+
+    await tolerance.spend("a", 2)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(come, "first")
+        await wait_all_tasks_blocked()
+        await trio.sleep(0.5)
+        tolerance._purse("a").units = 1.0
+        nursery.start_soon(come, "later")
+    assert passed == ["first", "later"]
 
 
 async def test_who_asks_again_at_once_comes_behind_who_waits(autojump_clock):
