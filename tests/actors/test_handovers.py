@@ -238,6 +238,36 @@ async def test_a_cash_out_counts_for_as_long_as_its_session_has_not_left(autojum
         assert "error" not in {frame["type"] for frame in left.frames}
 
 
+async def test_who_has_said_hello_when_its_session_goes_asks_for_it_back(autojump_clock):
+    """Its history is still being read when another node asks, and the session is too busy to leave at once."""
+    async with two_games() as (first, second), trio.open_nursery() as nursery:
+        token, entered = await first.launch(400), []
+        left = await first.enter(token)
+        commit, history = first.ledger.commit, first.ledger.history
+
+        async def commit_slowly(transitions):
+            if any(isinstance(transition, ChangeClientSeed) for transition in transitions):
+                await trio.sleep(2)
+            return await commit(transitions)
+
+        async def read_slowly(*arguments):
+            first.ledger.history = history
+            await trio.sleep(1)
+            return await history(*arguments)
+
+        async def enter(game):
+            entered.append(await game.enter(token))
+
+        first.ledger.commit, first.ledger.history = commit_slowly, read_slowly
+        left.say("client_seed", value="slow")
+        nursery.start_soon(enter, first)
+        await trio.sleep(0.1)
+        nursery.start_soon(enter, second)
+        await trio.sleep(10)
+        frames = [{frame["type"] for frame in player.frames} for player in entered]
+        assert len(frames) == 2 and all("welcome" in types for types in frames)
+
+
 async def test_who_asks_and_dies_takes_nothing_along(autojump_clock):
     async with open_game() as first:
         token = await first.launch(400)
