@@ -23,7 +23,7 @@ async def test_history_is_refused_while_an_answer_is_unread():
         assert (await player.until("history"))["id"] == "third"
 
 
-async def test_a_history_that_could_not_be_read_is_no_reading_that_never_ends():
+async def test_a_history_that_could_not_be_read_is_no_reading_that_never_ends(autojump_clock):
     async with open_game() as game:
         player, read = await game.enter(await game.launch(150)), game.ledger.history
         for failure, code in ((LedgerUnavailableError(), "wallet_unavailable"), (QueueFullError(), "rate_limited")):

@@ -196,7 +196,8 @@ async def test_who_has_read_what_it_was_sent_is_behind_no_more():
         while not sink.is_behind:
             sink.send(b"x" * 60_000)
             sent += 1
-        for _ in range(sent):
+        sink.send(b"behind a frame that was taken in part")
+        for _ in range(sent + 1):
             await client.frame()
         await until(lambda: not sink.is_behind)
 
