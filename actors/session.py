@@ -416,6 +416,7 @@ class SessionActor(PromptActor[SessionMessage]):
         if news.owes_minor:
             self._owed.add(finished.owed_tx_id, news.owes_minor)
         fields = ended_fields(finished, self.record, self._balance_minor, self._next, self._totals)
+        fields["pending_minor"] = self._owed.minor
         frames = [encode("round_ended", frame_id, **fields)]
         if void and finished.reason in WORDS:
             frames.append(error_frame(finished.reason, words(finished.reason), frame_id))

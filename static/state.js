@@ -7,6 +7,9 @@ const SHOWN_COMMITMENTS_MAX = 200; // the oldest is forgotten; it only proves wh
 const WELCOME_HISTORY = 20;
 const PLAYED_HISTORY_MAX = 100; // rounds kept while playing goes on; older ones are loaded again at a press
 
+const DECLINED = new Set(["insufficient_funds", "bet_declined"]); // what is said of these says it all
+const ARRIVED = { "stake.coming": "stake.back", "stake.coming_if_taken": "stake.back_if_taken" };
+
 /** The state before the first frame. `notice` is the last thing to say: { key, values, tone, serial }. */
 export function initialState() {
   return {
@@ -170,7 +173,8 @@ function resumed(before, state) {
   const ended = state.history.find((entry) =>
     flight.roundId === null ? entry.serverSeedHash === flight.serverSeedHash : entry.roundId === flight.roundId,
   );
-  if (ended) return withResult({ ...state, last: { ...ended, wasMissed: true } }, ended);
+  // Of a round that ended unseen nobody says whether its stake had been taken.
+  if (ended) return withResult({ ...state, last: { ...ended, wasMissed: true } }, ended, stakeWords(ended, state.pendingMinor, true));
   return withNotice(state, flight.roundId === null ? "bet.never_arrived" : "connection.back", "bad");
 }
 
@@ -191,11 +195,14 @@ function onRoundEnded(state, frame, event) {
   const live = isCurrent ? state.round : null;
   const ended = endedRound(frame, live, state.session, event.serverNowMs ?? null);
   const totals = totalsOf(frame.totals) ?? state.totals;
-  const next = { ...withNext(state, frame.next), ...historyAfter(state, ended), totals, balanceMinor: frame.balance_minor };
+  const pendingMinor = frame.pending_minor ?? state.pendingMinor;
+  const next = { ...withNext(state, frame.next), ...historyAfter(state, ended), totals, balanceMinor: frame.balance_minor, pendingMinor };
   if (!isCurrent) return next;
   const voided = ended.status === "void" ? { id: state.asked.bet, code: ended.reason } : null;
   const asked = { ...next.asked, bet: null };
-  return withResult({ ...next, asked, round: null, last: ended, voided }, ended);
+  // A server of the version before does not say what is owed: then all may be.
+  const stake = stakeWords(ended, frame.pending_minor ?? ended.amountMinor, frame.pending_minor === undefined);
+  return withResult({ ...next, asked, round: null, last: ended, voided }, ended, stake);
 }
 
 function historyAfter(state, ended) {
@@ -204,14 +211,27 @@ function historyAfter(state, ended) {
   return { history: kept, hasMore: state.hasMore || kept.length < history.length };
 }
 
-function withResult(state, ended) {
+// What is known of the stake of a round that was not played, as a message; null where there is nothing to say of it. While
+// anything is owed a refund is under way: no bet is placed before all that was owed has arrived.
+function stakeWords(ended, pendingMinor, mayHaveBeenTaken) {
+  if (ended.status === "refunded") return pendingMinor > 0 ? "stake.coming" : "stake.back";
+  if (ended.status !== "void" || DECLINED.has(ended.reason)) return null;
+  if (pendingMinor > 0) return "stake.coming_if_taken";
+  return mayHaveBeenTaken ? "stake.back_if_taken" : "stake.kept";
+}
+
+function withResult(state, ended, stake) {
   const values = {
+    stake,
     hundredths: ended.realizedHundredths,
     payoutMinor: ended.payoutMinor,
     crashHundredths: ended.crashHundredths,
     amountMinor: ended.amountMinor,
   };
-  if (ended.status === "void") return withNotice(state, `void.${ended.reason}`, "bad", values);
+  if (ended.status === "void") {
+    const wasNotSent = stake === "stake.kept" && ended.reason === "wallet_unavailable";
+    return withNotice(state, wasNotSent ? "void.not_sent" : `void.${ended.reason}`, "bad", values);
+  }
   if (ended.status === "refunded") return withNotice(state, `refunded.${ended.reason}`, "bad", values);
   if (ended.result === "crash") return withNotice(state, "result.crash", "loss", values);
   if (!isProfit(ended)) return withNotice(state, "result.cashout_even", "info", values);
@@ -221,8 +241,12 @@ function withResult(state, ended) {
 function onBalance(state, frame) {
   const delivered = state.pendingMinor > 0 && frame.pending_minor === 0;
   const next = { ...state, balanceMinor: frame.balance_minor, pendingMinor: frame.pending_minor };
+  const { notice } = state;
+  if (notice?.values.stake in ARRIVED && frame.pending_minor === 0) {
+    return withNotice(next, notice.key, notice.tone, { ...notice.values, stake: ARRIVED[notice.values.stake] });
+  }
   // The result stays on the screen; only a page that showed nothing else says that the money has arrived.
-  return delivered && state.notice?.key === "error.wallet_pending" ? withNotice(next, "balance.delivered") : next;
+  return delivered && notice?.key === "error.wallet_pending" ? withNotice(next, "balance.delivered") : next;
 }
 
 function onHistory(state, frame) {

@@ -196,7 +196,8 @@ export function textValues(values, { money, state }) {
 
 function noticeText(notice, model) {
   const values = textValues(notice.values ?? {}, model);
-  const text = say(notice.key, values);
+  const stake = notice.values?.stake;
+  const text = stake ? `${say(notice.key, values)} ${say(stake, values)}` : say(notice.key, values);
   return notice.key.startsWith("error.") && text === say("error.other") && values.message ? values.message : text;
 }
 

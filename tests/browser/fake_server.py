@@ -90,8 +90,9 @@ class FakeGame:
         """The wallet that was asked at last says yes."""
         self._run(self._fly)
 
-    def void_held_round(self, code: str) -> None:
-        self._run(self._void, code, None)
+    def void_held_round(self, code: str, owes_minor: int = 0) -> None:
+        """The wallet gave no clear answer (then the stake is owed, in case it was taken), or was never asked."""
+        self._run(self._void, code, None, owes_minor)
 
     def crash_now(self) -> None:
         self._run(self._end, "crash", 0)
@@ -305,22 +306,24 @@ class FakeGame:
         else:
             await self._end("cashout", shown, reply)
 
-    async def _void(self, code: str, reply: str | None) -> None:
+    async def _void(self, code: str, reply: str | None, owes_minor: int = 0) -> None:
         entry = self._finished("void", None, code, 0)
-        await self._finish(entry)
+        await self._finish(entry, None, owes_minor)
         await self._send("error", {"code": code, "message": "no", **({"id": reply} if reply else {})})
+        if owes_minor:
+            await self._owe(owes_minor)
 
     async def _end(self, result: str, hundredths: int, reply: str | None = None) -> None:
         entry = self._finished("settled", result, None, hundredths)
         self.totals["rounds"] += 1
         self.totals["staked_minor"] += entry["amount_minor"]
         self.totals["paid_minor"] += entry["payout_minor"]
-        await self._finish(entry, reply)
+        await self._finish(entry, reply, entry["payout_minor"])
         await self._owe(entry["payout_minor"])
 
     async def _refund(self, reason: str) -> None:
         entry = self._finished("refunded", None, reason, 0)
-        await self._finish(entry)
+        await self._finish(entry, None, entry["amount_minor"])
         await self._owe(entry["amount_minor"])
 
     async def _begin_round(self, amount_minor: int) -> None:
@@ -361,12 +364,13 @@ class FakeGame:
             "settled_at": now_ms(),
         }
 
-    async def _finish(self, entry: dict, reply: str | None = None) -> None:
+    async def _finish(self, entry: dict, reply: str | None = None, owes_minor: int = 0) -> None:
         self.round = None
         self.history.insert(0, entry)
         self.nonce += 1
         self.choose_seed()
         now = {"balance_minor": self.balance_minor, "next": self.next_fields(), "totals": self.totals_fields()}
+        now["pending_minor"] = self.pending_minor + owes_minor
         fields = entry | now | ({"id": reply} if reply else {})
         await self._send("round_ended", fields)
 

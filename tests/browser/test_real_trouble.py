@@ -205,7 +205,9 @@ def test_a_line_that_has_gone_silent(house, line, context):
     seat = opened(house, "dan", context.new_page())
     seat.fly()
     line.is_deaf = True
-    expect(seat.at("#connection")).to_have_text("No news from the server. Your round goes on there.")
+    expect(seat.at("#connection")).to_have_text(
+        "No news from the server. As soon as it answers you see how your round stands."
+    )
     stood_at = seat.hundredths()
     seat.page.wait_for_timeout(300)
     assert seat.hundredths() == stood_at
@@ -225,12 +227,14 @@ def test_a_server_that_is_killed_amid_a_flight(house, context):
     seat.fly(stake="4.00")
     house.server.kill()
     has_status(seat, "lost")
+    expect(seat.at("#action-sub")).to_have_text("your round is with the server")
     house.server.start()
     seat.says("refunded.interrupted")
     seat.in_state("bet")
-    expect(seat.at("#message")).to_contain_text("Your stake of $4.00 is on its way back.")
+    # The refund may be there before the page: then it is not on its way.
     assert house.at_rest("eve", "bet", "refund") == [("bet", -400), ("refund", 400)]
     seat.shows_minor("#balance", 500_000)
+    expect(seat.at("#message")).to_contain_text("interrupted the round. Your stake of $4.00 is back.")
     expect(seat.at("#history li")).to_have_count(1)
     expect(seat.at("#stage-note")).to_have_text("Stake refunded")
     seat.win()

@@ -164,6 +164,46 @@ test("a refunded round says so", () => {
   assert.equal(state.notice.values.amountMinor, 1000);
 });
 
+const broken = { status: "refunded", result: null, reason: "interrupted", payout_minor: 0, realized_multiplier: 0 };
+const unclear = { ...broken, status: "void", reason: "wallet_unavailable" };
+const stakeOf = (state) => state.notice.values.stake;
+const balance = (pending_minor) => frame("balance", { balance_minor: 99_000, pending_minor });
+
+test("a stake that is on its way back is back once nothing is owed any more", () => {
+  const state = play(flying(), ended({ ...broken, pending_minor: 1000 }));
+  assert.equal(stakeOf(state), "stake.coming");
+  assert.equal(state.pendingMinor, 1000);
+  assert.equal(stakeOf(play(state, balance(1000))), "stake.coming");
+  const back = play(state, balance(1000), balance(0));
+  assert.equal(back.notice.key, "refunded.interrupted");
+  assert.equal(stakeOf(back), "stake.back");
+  assert.notEqual(back.notice.serial, state.notice.serial);
+  assert.equal(play(back, balance(0)).notice.serial, back.notice.serial);
+});
+
+test("a bet that may have been taken is told from one that was never sent", () => {
+  const state = play(betting(), ended({ ...unclear, pending_minor: 1000 }));
+  assert.equal(state.notice.key, "void.wallet_unavailable");
+  assert.equal(stakeOf(state), "stake.coming_if_taken");
+  assert.equal(stakeOf(play(state, balance(0))), "stake.back_if_taken");
+  const kept = play(betting(), ended({ ...unclear, pending_minor: 0 }));
+  assert.equal(kept.notice.key, "void.not_sent");
+  assert.equal(stakeOf(kept), "stake.kept");
+  assert.equal(stakeOf(play(betting(), ended({ ...unclear, reason: "interrupted", pending_minor: 0 }))), "stake.kept");
+  assert.equal(stakeOf(play(betting(), ended({ ...unclear, reason: "bet_declined", pending_minor: 0 }))), null);
+  // A server of the version before does not say what is owed.
+  assert.equal(stakeOf(play(betting(), ended(unclear))), "stake.coming_if_taken");
+});
+
+test("what became of a stake while the connection was lost is told by what is owed", () => {
+  const after = (fields, pending_minor) =>
+    stakeOf(play(flying(), lost, connecting, open, welcome({ next: LATER, history: [entry("r1", fields)], pending_minor })));
+  assert.equal(after(broken, 1000), "stake.coming");
+  assert.equal(after(broken, 0), "stake.back");
+  assert.equal(after(unclear, 1000), "stake.coming_if_taken");
+  assert.equal(after(unclear, 0), "stake.back_if_taken");
+});
+
 test("a bet that was sent and never answered is resolved by the welcome", () => {
   const cut = play(ready(), asked("bet", "bet-1"), lost, connecting, open);
   assert.equal(play(cut, welcome()).notice.key, "bet.never_arrived");
