@@ -56,6 +56,9 @@ _CLIENT_GONE: Final = (
 _ORDINARY: Final = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError, ProtocolSwitchError)
 """How connections end that are lost, cut or refused."""
 
+ACCEPTED_AT_ONCE_MAX: Final = 16
+"""The kernel's queue knows no turns: whoever is honest waits there behind all that a flood has put in. It is emptied as
+fast as places are given and refused, and the turns come after it."""
 TURN_REST_S_MAX: Final = 0.004
 """So that a busy server still lets some 200 a second in."""
 _CUT_TIMEOUT_S: Final = 1
@@ -101,23 +104,27 @@ class Edge:
         try:
             with self._accepting, self._listener:
                 while True:
-                    await self._accept_one()
+                    await self._accept_some()
         except BaseException:
             self._cut_all()  # hypercorn's writes are shielded: only this ends them
             raise
 
-    async def _accept_one(self) -> None:
-        try:
-            raw, peer = self._listener.accept()
-        except BlockingIOError:
-            await trio.lowlevel.wait_readable(self._listener)
-            return
-        except OSError as error:
-            if error.errno not in _CLIENT_GONE:
-                log.warning("no connection can be accepted", extra={"error": _name(error)})
-                await trio.sleep(self._settings.accept_pause_ms / 1000)
-            await trio.lowlevel.checkpoint()
-            return
+    async def _accept_some(self) -> None:
+        for _ in range(ACCEPTED_AT_ONCE_MAX):
+            try:
+                raw, peer = self._listener.accept()
+            except BlockingIOError:
+                await trio.lowlevel.wait_readable(self._listener)
+                return
+            except OSError as error:
+                if error.errno not in _CLIENT_GONE:
+                    log.warning("no connection can be accepted", extra={"error": _name(error)})
+                    await trio.sleep(self._settings.accept_pause_ms / 1000)
+                break
+            self._take(raw, peer)
+        await trio.lowlevel.checkpoint()  # however many there are to accept, others get their turn
+
+    def _take(self, raw: socket.socket, peer: tuple[str, int]) -> None:
         try:
             raw.setblocking(False)
             transport = Transport(
@@ -131,7 +138,6 @@ class Edge:
             raw.close()
         else:
             self._admit(transport, peer[0] if peer else "")
-        await trio.lowlevel.checkpoint()  # however many there are to accept, others get their turn
 
     def _admit(self, transport: Transport, peer: str) -> None:
         connection = Connection(transport, self._shared, peer)
