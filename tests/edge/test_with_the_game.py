@@ -12,7 +12,7 @@ from wsproto.frame_protocol import Opcode
 from actors.settings import GameSettings
 from server.edge.listener import listen, serve_edge
 from server.edge.player_stream import text_frame
-from tests.helpers.edge_fakes import CountingObserver, World, settings, small_app
+from tests.helpers.edge_fakes import CountingObserver, SecurityRecord, World, settings, small_app
 from tests.helpers.game import LIMITS, open_game
 
 FAST = GameSettings(bet_limits={"USD": LIMITS}, growth_rate_per_ms=Decimal("0.002"), tick_ms=20)
@@ -36,7 +36,7 @@ async def game():
     async with open_game(settings=FAST, framed=text_frame) as game, trio.open_nursery() as nursery:
         serve = partial(serve_edge, await listen(settings()), small_app, lobby=game.node.lobby, clock=game.clock)
         edge = await nursery.start(serve)
-        world = World(edge, game.node.lobby, CountingObserver(), game.clock)
+        world = World(edge, game.node.lobby, CountingObserver(), game.clock, SecurityRecord())
         try:
             yield game, world
         finally:
