@@ -12,6 +12,7 @@ from actors.records import CallKind, CallStatus
 from actors.settings import GameSettings
 from actors.transitions import AcknowledgeCall
 from tests.helpers.game import LIMITS, OPERATOR_ID, open_game, operator
+from tests.helpers.memory_outbox import StoredCall
 
 OTHER = UUID(int=8)
 
@@ -305,6 +306,26 @@ async def test_an_end_claims_what_it_owes_and_has_it_sent_without_the_courier(au
         await win(game)
         await trio.sleep(0.1)
         assert [stored.status for stored in wins(game)] == [CallStatus.ACKNOWLEDGED]
+
+
+async def test_an_end_that_could_not_claim_what_it_owes_sends_nothing_by_itself(autojump_clock):
+    """A person has taken up an older win of the session: that one goes first, whoever claims it."""
+    async with open_game() as game:
+        player = await game.play(300)
+        player.say("bet", amount_minor=1_000, auto_cashout=1.1)
+        await player.until("round_started")
+        (bet,) = game.ledger.calls.values()
+        later_ms = game.clock.now_ms() + 60_000
+        older = replace(
+            bet.call, kind=CallKind.WIN, operator_tx_id="win-older", position=0, next_attempt_at_ms=later_ms
+        )
+        game.ledger.calls[older.operator_tx_id] = StoredCall(older, CallStatus.PENDING)
+        await player.until("round_ended")
+        await trio.sleep(1)
+        assert game.wallet.sent(CallKind.WIN) == [] and not game.node.desk.lanes.is_busy
+        await trio.sleep(60)
+        assert game.wallet.sent(CallKind.WIN)[0].operator_tx_id == older.operator_tx_id
+        assert [stored.status for stored in wins(game)] == [CallStatus.ACKNOWLEDGED] * 2
 
 
 async def test_an_end_whose_answer_was_lost_is_delivered_at_once(autojump_clock):

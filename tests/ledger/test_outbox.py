@@ -147,6 +147,21 @@ async def test_only_the_claimer_may_postpone_and_anybody_may_acknowledge(world, 
     assert (await world.call_states(live))["win"] == (CallStatus.ACKNOWLEDGED, 1, None)
 
 
+async def test_what_was_postponed_is_nobodys_any_more(world, owner, other):
+    operator = await world.add_operator()
+    late, parked = [(await won(world, owner, operator, name))[0] for name in ("late", "parked")]
+    assert len(await claim(world, owner, operator)) == 2
+    await world.commit(books.postpone(late, owner=owner))
+    await world.commit(books.postpone(parked, owner=owner, parked=True))
+    assert await world.ledger.give_up_claims(owner, [], LATER_MS + 60_000) == 0
+    dead_at_ms = NOON_MS + 2 * LEASE_MS
+    await world.ledger.heartbeat(other, dead_at_ms)
+    assert await world.ledger.release_claims(other, LEASE_MS, dead_at_ms, 10) == 0
+    due_ms = books.postpone(late).next_attempt_at_ms
+    until_ms = due_ms - 1
+    assert await ahead(world, other, operator, until_ms, due_ms) == {f"win-{late.round_id}"}, "as what is unclaimed"
+
+
 async def test_what_the_dead_had_claimed_is_due_again(world, owner, other):
     operator = await world.add_operator()
     for name in range(3):
