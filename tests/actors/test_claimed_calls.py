@@ -138,23 +138,3 @@ async def test_nothing_is_sent_whose_claim_could_end_before_its_answer(autojump_
         assert game.node.desk.hand_over(owed(game, claimed_ms=left_ms))
         await trio.sleep(0.1)
         assert len(game.wallet.calls) == is_sent
-
-
-async def test_an_old_wallet_s_end_is_not_that_of_the_next_one(autojump_clock):
-    """Two of one session at once would send two of its calls at once."""
-    async with quiet_game() as game, trio.open_nursery() as nursery:
-        desk, game.wallet.delay_s = game.node.desk, 1.0
-        bet = replace(owed(game, 1), kind=CallKind.BET, operator_tx_id="bet-1")
-        answers = []
-
-        async def send_bet():
-            answers.append(await desk.send_bet(bet))
-            assert desk.hand_over(owed(game, 2, claimed_ms=60_000))
-
-        nursery.start_soon(send_bet)
-        await trio.sleep(1.5)
-        assert desk.hand_over(owed(game, 3, claimed_ms=60_000))
-        await trio.sleep(3)
-        assert isinstance(answers[0], Acknowledged)
-        assert [sent.operator_tx_id for sent in game.wallet.calls] == ["bet-1", "win-2", "win-3"]
-        assert game.wallet.in_flight_max == 1

@@ -161,6 +161,32 @@ async def test_a_refusal_keeps_the_connection():
     assert server.connections == 1
 
 
+async def test_a_call_that_outlives_the_gateway_is_answered_and_keeps_no_connection():
+    asked, may_answer, ended = trio.Event(), trio.Event(), trio.Event()
+
+    async def answer(stream, request):
+        asked.set()
+        await may_answer.wait()
+        await stream.send_all(response(GOOD))
+        assert await stream.receive_some(1) == b""
+        ended.set()
+        return False
+
+    answers = []
+    async with raw_server(answer) as server, gateway() as wallet, trio.open_nursery() as nursery:
+
+        async def send():
+            answers.append(await wallet.send(operator(server.url), call(), 2000))
+
+        nursery.start_soon(send)
+        await asked.wait()
+        wallet.close()
+        may_answer.set()
+        with trio.fail_after(5):
+            await ended.wait()
+    assert answers == [Acknowledged(490_000)]
+
+
 @pytest.mark.parametrize("abrupt", [False, True])
 async def test_a_kept_connection_that_closes_under_the_call_is_tried_once_more(abrupt):
     async def answer(stream, request):
