@@ -243,3 +243,27 @@ async def test_what_is_being_ended_or_arrives_is_not_among_a_nodes_own_live_roun
     await world.ledger.heartbeat(other, late_ms)
     await world.ledger.take_orphans(other, LEASE_MS, late_ms, 10)
     assert [key.round_id for key in await world.ledger.own_live_rounds(other, NOON_MS + 60_000, 10)] == [given.round_id]
+
+
+async def test_no_other_life_of_a_node_changes_what_this_one_has(world, owner, caplog):
+    """Neither an older one that does not know that it is over, nor a newer one that has not taken it."""
+    created = await world.owned(owner)
+    lives = [Owner(owner.node, owner.epoch - 1), await world.ledger.register_node(owner.node, NOON_MS)]
+    live = books.new_round(created)
+    flown = books.flying(live)
+
+    async def only_the_owner(*makes):
+        for make in makes:
+            for life in lives:
+                assert await world.commit(make(life)) == Rejected(), make
+        return await world.commit(makes[0](owner))
+
+    assert await only_the_owner(lambda life: books.change_client_seed(life, created, books.CLIENT_SEED)) == Applied()
+    assert await only_the_owner(lambda life: books.place(life, live)) == Applied()
+    starting = await only_the_owner(lambda life: books.start(life, live), lambda life: books.void(life, live))
+    assert starting == Started(flown.started_at_ms)
+    ends = books.cash_out, books.crash, books.refund
+    assert await only_the_owner(*(lambda life, end=end: end(life, flown) for end in ends)) == Applied()
+    for life in lives:
+        assert await world.commit(books.cash_out(life, flown)) == Rejected(), "nor is it told that it had"
+    assert caplog.records == []

@@ -443,4 +443,4 @@ def test_another_master_key_is_told_as_what_it_is(sound):
     key = "eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHg="
     done = sound.getaway("reconcile", GETAWAY_MASTER_KEY=key)
     assert (done.status, done.out) == (2, "")
-    assert "is this the master key that the database was written with?" in done.err
+    assert "is written with another master key than this one" in done.err

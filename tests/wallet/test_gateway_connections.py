@@ -9,6 +9,7 @@ import trio
 import trio.testing
 
 from actors.ports import Acknowledged, Declined
+from actors.records import CallKind
 from server.wallet_connection import Endpoint, Resolver, connect
 from server.wallet_gateway import HttpWalletGateway, WalletGatewaySettings
 from tests.helpers.raw_http import always, raw_server, reset, response
@@ -68,6 +69,17 @@ async def test_a_refusal_whose_body_stalls_is_still_a_refusal():
         await trio.sleep_forever()
 
     assert isinstance(await answer_to(stall, 2000, drain_ms_max=20), Declined)
+
+
+async def test_the_body_of_a_refusal_that_never_ends_says_nothing():
+    body = b'{"ok":false,"error":"already_booked"}'
+
+    async def stall(stream, request):
+        await stream.send_all(response(body, "409 Conflict").replace(b"Length: %d" % len(body), b"Length: 100"))
+        await trio.sleep_forever()
+
+    async with raw_server(stall) as server, gateway(drain_ms_max=20) as wallet:
+        assert isinstance(await wallet.send(operator(server.url), call(CallKind.WIN), 2000), Declined)
 
 
 async def test_a_host_that_accepts_nothing_ends_at_the_deadline():
