@@ -138,3 +138,14 @@ async def test_nothing_is_sent_whose_claim_could_end_before_its_answer(autojump_
         assert game.node.desk.hand_over(owed(game, claimed_ms=left_ms))
         await trio.sleep(0.1)
         assert len(game.wallet.calls) == is_sent
+
+
+async def test_what_an_end_could_not_claim_is_told_to_the_courier(autojump_clock):
+    async with quiet_game() as game:
+        player = await game.play(300)
+        player.say("bet", amount_minor=1_000, auto_cashout=1.1)
+        await player.until("round_started")
+        game.node.desk.lanes.of(OPERATOR_ID).has_backlog = True
+        await player.until("round_ended")
+        await trio.sleep(0.1)
+        assert len(game.wallet.sent(CallKind.WIN)) == 1, "though the courier never looks by itself"

@@ -6,8 +6,9 @@ import trio
 
 from actors.records import CallKind, CallStatus
 from actors.recovery import interrupted
+from actors.settings import GameSettings
 from actors.transitions import RefundRound
-from tests.helpers.game import open_game
+from tests.helpers.game import LIMITS, open_game
 
 CRASH_400_S = 23.105
 """When a flight that crashes at 4.00x ends."""
@@ -121,3 +122,16 @@ async def test_what_the_dead_had_claimed_is_sent_after_one_sweep(autojump_clock)
         (sent,) = [each for each in stored.calls.values() if each.call.kind is CallKind.WIN]
         assert claimed.call.next_attempt_at_ms > clock.now_ms(), "the claim would last longer"
         assert sent.status is CallStatus.ACKNOWLEDGED
+
+
+async def test_what_a_dead_nodes_round_owes_is_told_to_the_courier(autojump_clock):
+    never_looking = GameSettings(bet_limits={"USD": LIMITS}, courier_poll_ms=10**9)
+    async with open_game(name="node-b", settings=never_looking) as second:
+        async with open_game(ledger=second.ledger, clock=second.clock) as first:
+            player = await first.play(400)
+            player.say("bet", amount_minor=1_000)
+            await player.until("round_started")
+            second.ledger.loses_commits = True
+        second.ledger.loses_commits = False
+        await trio.sleep(20)
+        assert len(second.wallet.sent(CallKind.REFUND)) == 1
