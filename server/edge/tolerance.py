@@ -17,18 +17,37 @@ ADDRESSES_MAX: Final = 20_000
 of it waits."""
 WAITS_S_MAX: Final = 2.0
 """So long whoever came first may wait behind others of its address before the newest goes first, as in a crowd of
-``FairQueue``. Who asks again as soon as it is answered is always the newest: the patient would never have a turn."""
+``FairQueue``, and the oldest after it: who asks again as soon as it is answered is always the newest, and the patient
+would never have a turn."""
+
+
+class _Lane:
+    """Who waits for the same number of units: the oldest first, in a crowd the newest and the oldest in turns."""
+
+    __slots__ = ("is_oldest_next", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting: deque[trio.Event] = deque()
+        self.is_oldest_next = False
 
 
 class _Purse:
-    """One address's units, and who waits for some, the oldest first."""
+    """One address's units, and who waits for some, in lanes that take turns: a thousand connections that ask for
+    ``/livez`` do not keep those from a socket who came from the same address to play."""
 
-    __slots__ = ("filled_at", "units", "waiting")
+    __slots__ = ("filled_at", "lanes", "units")
 
     def __init__(self, units: float) -> None:
         self.units = units
         self.filled_at = trio.current_time()
-        self.waiting: deque[trio.Event] = deque()
+        self.lanes: dict[float, _Lane] = {}
+        """Those in which somebody waits, by units; whose turn it is comes first."""
+
+    def served(self, units: float) -> None:
+        """One of this lane has its units."""
+        lane = self.lanes.pop(units)
+        lane.is_oldest_next = not lane.is_oldest_next
+        self.lanes[units] = lane
 
 
 class Tolerance:
@@ -46,11 +65,12 @@ class Tolerance:
     async def spend(self, group: Hashable, units: float) -> None:
         """Take so many units, as soon as there are some. Whoever waits has a deadline of its own."""
         purse = self._purse(group)
-        if not purse.waiting and purse.units > 0:
+        if not purse.lanes and purse.units > 0:
             purse.units -= units
             return
         turn = trio.Event()
-        purse.waiting.append(turn)
+        waiting = purse.lanes.setdefault(units, _Lane()).waiting
+        waiting.append(turn)
         try:
             while True:
                 if turn is self._next(purse):
@@ -62,10 +82,14 @@ class Tolerance:
                 else:
                     await turn.wait()
                 if turn.is_set():
-                    purse.waiting[purse.waiting.index(turn)] = turn = trio.Event()
+                    at = waiting.index(turn)
+                    waiting[at] = turn = trio.Event()
             purse.units -= units
+            purse.served(units)
         finally:
-            purse.waiting.remove(turn)
+            waiting.remove(turn)
+            if not waiting:
+                del purse.lanes[units]
             self._wake(purse)
 
     def give_back(self, group: Hashable, units: float) -> None:
@@ -75,11 +99,13 @@ class Tolerance:
         self._wake(purse)
 
     def _next(self, purse: _Purse) -> trio.Event:
-        """The oldest, or in a crowd the newest: see ``WAITS_S_MAX``."""
-        return purse.waiting[-1] if len(purse.waiting) > self._crowd else purse.waiting[0]
+        """Whose turn it is: see ``WAITS_S_MAX``."""
+        lane = next(iter(purse.lanes.values()))
+        is_newest = len(lane.waiting) > self._crowd and not lane.is_oldest_next
+        return lane.waiting[-1 if is_newest else 0]
 
     def _wake(self, purse: _Purse) -> None:
-        if purse.waiting:
+        if purse.lanes:
             self._next(purse).set()
 
     def _purse(self, group: Hashable) -> _Purse:
@@ -96,7 +122,7 @@ class Tolerance:
         if len(self._purses) >= ADDRESSES_MAX:
             oldest = next(iter(self._purses))
             purse = self._purses.pop(oldest)
-            if purse.waiting:
+            if purse.lanes:
                 self._purses[oldest] = purse
 
     def _filled(self, purse: _Purse) -> float:

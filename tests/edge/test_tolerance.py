@@ -86,6 +86,44 @@ async def test_who_asks_again_at_once_comes_behind_who_waits(autojump_clock):
         nursery.cancel_scope.cancel()
 
 
+@pytest.mark.parametrize("flood", [50, 1_500])
+async def test_a_flood_of_requests_keeps_nobody_of_its_address_from_a_socket(autojump_clock, flood):
+    tolerance = Tolerance(200, 10)
+
+    async def ask_for_ever():
+        while True:
+            await tolerance.spend("shared", 1)
+            await trio.sleep(0.003)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(flood):
+            nursery.start_soon(ask_for_ever)
+        for phase_ms in range(1, 12):
+            await trio.sleep(1 + phase_ms / 1000)
+            with trio.fail_after(0.1):
+                await tolerance.spend("shared", 4)
+            tolerance.give_back("shared", 4)
+        nursery.cancel_scope.cancel()
+
+
+async def test_in_a_crowd_the_patient_have_their_turn_too(autojump_clock):
+    """A thousand who ask again as soon as they are answered are always the newest ones."""
+    tolerance = Tolerance(200, 10)
+
+    async def ask_for_ever():
+        while True:
+            await tolerance.spend("shared", 1)
+            await trio.sleep(0.001)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(1_000):
+            nursery.start_soon(ask_for_ever)
+        await trio.sleep(3)
+        with trio.fail_after(1_000 / 100 + 1):  # every second turn is an oldest one's
+            await tolerance.spend("shared", 1)
+        nursery.cancel_scope.cancel()
+
+
 async def test_who_gives_up_holds_nobody_up(autojump_clock):
     tolerance, done = Tolerance(1, 1), []
 
