@@ -295,7 +295,10 @@ class SessionActor(PromptActor[SessionMessage]):
 
     async def _change_client_seed(self, change: ClientSeedIn) -> None:
         """Store the seed, then answer. Bets behind it in the mailbox find it in force."""
-        if self._round is not None and not self._round.is_stored:
+        # What is promised is shown with the answer: it must be for a bet to come, as this session has read it.
+        if self._round is not None and (
+            not self._round.is_stored or self._next.nonce <= self._round.placed.commitment.nonce
+        ):
             self._refuse("round_in_progress", change.frame_id, "A bet is being placed. Change the seed after it.")
             return
         try:

@@ -3,9 +3,11 @@
 import pytest
 import trio
 
+from actors.messages import BetStored
 from actors.ports import LedgerUnavailableError
 from actors.records import CallKind
 from actors.rules import fairness
+from actors.session import SessionActor
 from actors.transitions import PlaceBet, VoidRound
 from tests.helpers.game import CLIENT_SEED, OPERATOR_ID, Player, open_game
 
@@ -22,6 +24,28 @@ def is_discarded(welcome: dict, promised: dict) -> bool:
 async def welcomed(game, token) -> tuple[Player, dict]:
     player = await game.enter(token)
     return player, await player.until("welcome")
+
+
+async def test_a_seed_that_comes_with_the_news_of_a_stored_bet_changes_no_promise(autojump_clock, monkeypatch):
+    """The bet is stored, and its session has not read so yet: what is promised to it must not be shown anew."""
+    report = SessionActor.report
+
+    def just_behind(session, news):
+        if isinstance(news, BetStored):
+            player.say("client_seed", value="too-soon")
+        report(session, news)
+
+    async with open_game() as game:
+        player = await game.play(150)
+        monkeypatch.setattr(SessionActor, "report", just_behind)
+        promised = player.frames[-1]["next"]
+        player.say("bet", amount_minor=1_000)
+        assert (await player.until("error"))["code"] == "round_in_progress"
+        started = await player.until("round_started")
+        assert [frame for frame in player.frames if frame["type"] == "client_seed"] == []
+        assert {name: started[name] for name in promised} == promised
+        ended = await player.until("round_ended")
+        assert (ended["next"]["client_seed"], ended["next"]["nonce"]) == (CLIENT_SEED, 2)
 
 
 async def test_the_first_opening_discards_nothing_that_anybody_saw(autojump_clock):
