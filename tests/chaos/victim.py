@@ -24,6 +24,7 @@ from actors.wallet import WalletDesk
 from server.cli.program import main
 from server.db.ledger import PostgresLedger
 from server.edge.listener import Edge
+from server.edge.outlet import Outlet
 from server.edge.player_sink import SocketSink
 from server.edge.player_stream import PlayerStream
 from server.wallet_connection import WalletConnection
@@ -67,7 +68,7 @@ def wrap(owner, attribute, stems, *, before="before", after="after", worth=lambd
     setattr(owner, attribute, wrapper)
 
 
-def wrap_plain(owner, attribute, stems, *, before="before", after="after"):
+def wrap_plain(owner, attribute, stems, *, before="before", after="after", worth=lambda _result: True):
     """The same for a function that does not wait."""
     original = getattr(owner, attribute)
 
@@ -77,7 +78,7 @@ def wrap_plain(owner, attribute, stems, *, before="before", after="after"):
         if before is not None:
             TRAP.hit([f"{stem}.{before}" for stem in found])
         result = original(*arguments, **named)
-        if after is not None:
+        if after is not None and worth(result):
             TRAP.hit([f"{stem}.{after}" for stem in found])
         return result
 
@@ -131,6 +132,8 @@ def wrap_wallet():
 
 def wrap_sockets():
     wrap_plain(SocketSink, "send", lambda _self, *frames: frames_of(b"".join(frames)), after=None)
+    # At once, or, where the kernel has no room, by the task that writes what waits.
+    wrap_plain(Outlet, "offer", lambda _self, frames: frames_of(frames), before=None, after="written", worth=bool)
     wrap(PlayerStream, "send_frames", lambda _self, frames: frames_of(frames), before=None, after="written")
 
 
