@@ -342,12 +342,12 @@ async def test_a_thousand_hostile_requests_leave_it_serving(world, start):
         for data in requests:
             async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
                 await stream.send_all(data)
-                with trio.move_on_after(0.3):
+                with trio.move_on_after(2):
                     answer = await stream.receive_some(65_536)
                     statuses.append(answer[9:12])
 
     requests = [hostile_request(chance) for _ in range(1000)]
-    with trio.fail_after(30):
+    with trio.fail_after(120):
         async with trio.open_nursery() as nursery:
             for start_at in range(0, 1000, 50):
                 nursery.start_soon(attack, requests[start_at : start_at + 50])
