@@ -32,6 +32,8 @@ class _Known:
     """When it would have ended by itself."""
     gone_by_ms: int | None
     """When the node that flies it now had asked for its session; ``None`` for one that has ended here."""
+    learned: int
+    """The moment at which it became known."""
 
 
 class FlightMemory:
@@ -42,17 +44,23 @@ class FlightMemory:
         self._known: OrderedDict[UUID, _Known] = OrderedDict()
         self._of_session: dict[UUID, set[UUID]] = {}
         self._doubted: set[UUID] = set()
+        self._moment = 0
 
     def __len__(self) -> int:
         return len(self._known)
 
+    @property
+    def moment(self) -> int:
+        """Of now, to be noted before a round is read. It only counts what was learned: nothing else has an order."""
+        return self._moment
+
     def end(self, session_id: UUID, round_id: UUID, ends_at_ms: int) -> None:
         """The flight's end is stored, and its seed revealed. By itself it would have ended at ``ends_at_ms``."""
-        self._learn(round_id, _Known(session_id, ends_at_ms, None))
+        self._learn(session_id, round_id, ends_at_ms, None)
 
     def go(self, request: SessionRequest, round_id: UUID, ends_at_ms: int) -> None:
         """Another node, which asked by ``request``, flies it now."""
-        self._learn(round_id, _Known(request.session_id, ends_at_ms, request.asked_at_ms))
+        self._learn(request.session_id, round_id, ends_at_ms, request.asked_at_ms)
 
     def has_gone(self, round_id: UUID) -> bool:
         """Whether the flight was handed over, and has not come back as far as this life knows."""
@@ -76,10 +84,16 @@ class FlightMemory:
             return live.interrupted_at_ms is None
         return live.round_id in self._known
 
-    def check(self, live: LiveRound) -> None:
-        """Raise ``HistoryCutError`` for a live round of this life that memory ``contradicts``; logged once a round."""
+    def check(self, live: LiveRound, asked: int) -> bool:
+        """Whether a live round of this life is as it was read, by whoever began to read it at the moment ``asked``.
+
+        ``False`` if it has ended, or gone, since then: it must be read again, and neither flown on nor ended. Raises
+        ``HistoryCutError`` for one that memory ``contradicts``; logged once a round.
+        """
         if not self.contradicts(live):
-            return
+            return True
+        if self._known[live.round_id].learned > asked:
+            return False
         if live.round_id not in self._doubted:
             self._doubted.add(live.round_id)
             seen = {"round_id": str(live.round_id)}
@@ -90,11 +104,12 @@ class FlightMemory:
         """The flights of a session that this life has ended, or given away, and remembers."""
         return frozenset(self._of_session.get(session_id, ()))
 
-    def _learn(self, round_id: UUID, known: _Known) -> None:
+    def _learn(self, session_id: UUID, round_id: UUID, ends_at_ms: int, gone_by_ms: int | None) -> None:
         self._forget()
-        self._known[round_id] = known
+        self._moment += 1
+        self._known[round_id] = _Known(session_id, ends_at_ms, gone_by_ms, self._moment)
         self._known.move_to_end(round_id)
-        self._of_session.setdefault(known.session_id, set()).add(round_id)
+        self._of_session.setdefault(session_id, set()).add(round_id)
 
     def _forget(self) -> None:
         """From the oldest on. One that lasts long keeps the ones behind it for as long, which is minutes."""

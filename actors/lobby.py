@@ -229,6 +229,7 @@ class Lobby:
         services = self._services
         shown: Commitment | None = None
         for attempt in range(OPEN_ATTEMPTS_MAX):
+            asked = services.flights.moment
             if asks:
                 opened = await open_or_ask(services, digest, lambda: self.draining)
             else:
@@ -241,6 +242,8 @@ class Lobby:
             if opened.live_round is not None and running is None and attempt:
                 await note_return(services, opened)
                 # There was no actor before it was read, either: no end of it was under way.
+                if opened.owns_round and not services.flights.check(opened.live_round, asked):
+                    continue  # It was ended while it was read.
                 running = self._fly_on(opened)
                 if running is None:
                     await self._end_stale_round(opened)
@@ -249,14 +252,9 @@ class Lobby:
         raise LedgerUnavailableError("a round of the session can't be ended yet")
 
     def _fly_on(self, opened: OpenedSession) -> RoundActor | None:
-        """The actor of a flight that this node was given; ``None`` if nobody can fly it any more.
-
-        Raises ``HistoryCutError`` if it has flown already, in a history that the database does not remember.
-        """
+        """The actor of a flight that this node was given; ``None`` if nobody can fly it any more."""
         live = opened.live_round
         assert live is not None
-        if opened.owns_round:
-            self._services.flights.check(live)
         is_whole = live.status is RoundStatus.FLYING and live.interrupted_at_ms is None
         if not opened.owns_round or not is_whole or live.round_id in self._failed:
             return None
@@ -481,9 +479,11 @@ class Lobby:
         """Whether no flight that this node has ended or given away is stored as live. Usually there is none."""
         services = self._services
         for round_id in services.flights.known_in(request.session_id):
-            live = await services.reads.live_round(request.operator_id, round_id)
-            if live is not None:
-                services.flights.check(live)
+            while True:
+                asked = services.flights.moment
+                live = await services.reads.live_round(request.operator_id, round_id)
+                if live is None or services.flights.check(live, asked):
+                    break
         return True
 
     def has_given(self, request: SessionRequest) -> None:

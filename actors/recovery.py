@@ -124,18 +124,20 @@ class OrphanSweeper(Actor[None]):
         services = self._services
         if services.contact.is_cut:
             return 0
+        asked = services.flights.moment
         orphans = await services.reads.take_orphans(
             services.owner, services.contact.lease_ms, services.settings.orphan_batch_max, services.contact.written_ms
         )
         async with trio.open_nursery() as nursery:
             for live in orphans:
-                nursery.start_soon(self._end, live)
+                nursery.start_soon(self._end, live, asked)
         return len(orphans)
 
-    async def _end(self, live: LiveRound) -> None:
+    async def _end(self, live: LiveRound, asked: int) -> None:
         assert live.interrupted_at_ms is not None, "taking a round notes it"
         try:
-            self._services.flights.check(live)
+            if not self._services.flights.check(live, asked):
+                return  # It has been ended for its player, who came back meanwhile.
         except HistoryCutError:
             return  # Its end has been told, and may have been paid: a person has to look.
         ending = await resolve(self._services, live, live.interrupted_at_ms)

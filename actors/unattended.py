@@ -86,10 +86,11 @@ class UnattendedSweeper(Actor[None]):
         async with self._attendance.alone_with(key.token_digest):
             if self._attendance.attends(key.session_id):
                 return  # Its player has come back meanwhile.
+            asked = services.flights.moment
             live = await services.reads.live_round(key.operator_id, key.round_id)
             try:
-                if live is not None:
-                    services.flights.check(live)
+                if live is not None and not services.flights.check(live, asked):
+                    return  # It has ended meanwhile.
             except HistoryCutError:
                 return  # Its end has been told, and may have been paid: a person has to look.
             names = {"round_id": str(key.round_id), "session_id": str(key.session_id)}

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import trio
 
-from actors.flights import KEPT_MS, FlightMemory
+from actors.flights import KEPT_MS, FlightMemory, HistoryCutError
 from actors.records import CallKind
 from actors.settings import GameSettings
 from actors.transitions import StartRound
@@ -313,6 +313,47 @@ def test_memory_lasts_as_long_as_a_flight_would():
     memory.end("last", "of-all", 2 * KEPT_MS + 9_500)
     assert memory.known_in("session") == memory.known_in("other") == memory.known_in("asked") == frozenset()
     assert not memory.contradicts(live("given")) and len(memory) == 1
+
+
+def test_what_was_learned_while_a_round_was_read_contradicts_nothing():
+    memory = FlightMemory(Clock())
+    assert memory.check(live("ended"), memory.moment)
+    asked = memory.moment
+    memory.end("session", "ended", 2_000)
+    assert not memory.check(live("ended"), asked), "it is to be read again"
+    with pytest.raises(HistoryCutError):
+        memory.check(live("ended"), memory.moment)
+
+
+async def nobody_yet(*_arguments):
+    return []
+
+
+async def test_a_round_that_a_sweep_ends_while_its_player_comes_back_is_no_cut(autojump_clock, caplog):
+    async with open_game() as game:
+        token = await game.launch(400)
+        await fly(await game.enter(token))
+        await trio.sleep(2)
+        died, clock = game.ledger.copy_at_death(), game.clock
+    take_orphans = died.take_orphans
+    died.take_orphans = nobody_yet
+    async with open_game(ledger=died, clock=clock) as again:
+        open_session, reads = died.open_session, []
+
+        async def read_amid_a_sweep(*arguments):
+            reads.append(arguments)
+            if len(reads) != 2:
+                return await open_session(*arguments)
+            (orphan,) = await take_orphans(again.node.services.owner, 1, 10)
+            opened = await open_session(*arguments)
+            assert opened.owns_round
+            await again.node.lobby.sweeper._end(orphan, 0)
+            return opened
+
+        died.open_session = read_amid_a_sweep
+        welcome = await (await again.enter(token)).until("welcome")
+        assert (welcome["round"], welcome["history"][0]["status"]) == (None, "refunded")
+    assert "gone back" not in caplog.text
 
 
 def test_a_flight_has_come_back_only_by_a_request_that_is_younger_than_its_going():
