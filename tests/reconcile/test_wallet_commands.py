@@ -5,6 +5,7 @@ from dataclasses import replace
 from uuid import UUID
 
 import asyncpg
+import psycopg
 import pytest
 import trio
 
@@ -106,6 +107,31 @@ def test_a_retry_makes_a_parked_call_pending_and_due(getaway, owed, emptied_data
     listed = getaway("wallet", "list", "--json").document
     now_ms = 2 * NOON_MS
     assert told(emptied_database_url, claimed) == set(owed)
+
+
+@pytest.mark.parametrize("action", ["retry", "resolve"])
+def test_what_a_person_takes_up_begins_anew_and_is_nobodys(getaway, emptied_database_url, action):
+    """The wallet has been mended: refusals of before are no reason to wait, nor is an old claim to hold it."""
+
+    async def refused_and_claimed(opened):
+        live = await opened.world.fly(opened.owner, await opened.world.owned(opened.owner))
+        await opened.world.commit(books.cash_out(opened.owner, live))
+        refused = replace(books.postpone(live), refused_since_ms=NOON_MS, not_before_ms=3 * NOON_MS)
+        await opened.world.commit(refused)
+        quotas = {live.operator_id: 9}
+        assert len(await opened.world.ledger.claim_due_calls(opened.owner, quotas, NOON_MS + 60_000, 20_000)) == 1
+        return refused.operator_tx_id
+
+    tx_id = told(emptied_database_url, refused_and_claimed)
+    columns = "claim_node, claim_epoch, refused_since_ms, not_before_ms"
+    with psycopg.connect(emptied_database_url) as connection:
+        before = connection.execute(f"SELECT {columns} FROM transactions WHERE kind = 'win'").fetchone()
+        assert None not in before
+    getaway("wallet", action, tx_id, "--by", "ann", "--reason", "the wallet is mended")
+    with psycopg.connect(emptied_database_url) as connection:
+        after = connection.execute(f"SELECT {columns} FROM transactions WHERE kind = 'win'").fetchone()
+    assert after[:2] == (None, None)
+    assert action == "resolve" or after[2:] == (None, None)
 
 
 @pytest.mark.parametrize("command", [("retry",), ("resolve", "--reason", "booked")], ids=["retry", "resolve"])
