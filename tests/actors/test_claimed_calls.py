@@ -8,9 +8,11 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from actors.messages import WalletNews
 from actors.ports import Acknowledged, Declined, Unclear
 from actors.records import CallKind
 from actors.settings import GameSettings
+from actors.transitions import AcknowledgeCall, Applied, PostponeCall, Rejected
 from tests.helpers.game import LIMITS, OPERATOR_ID, open_game
 from tests.helpers.wallet_calls import call
 
@@ -149,3 +151,47 @@ async def test_what_an_end_could_not_claim_is_told_to_the_courier(autojump_clock
         await player.until("round_ended")
         await trio.sleep(0.1)
         assert len(game.wallet.sent(CallKind.WIN)) == 1, "though the courier never looks by itself"
+
+
+class Stored:
+    """What is committed and what is told, in order. ``answer`` is the ledger's to what became of a call."""
+
+    def __init__(self, game, answer):
+        self.events = []
+        commit, facts = game.ledger.commit, (AcknowledgeCall, PostponeCall)
+
+        async def noted(transitions):
+            answers = await commit(transitions)
+            self.events += [type(each) for each in transitions if isinstance(each, facts)]
+            return [answer if isinstance(each, facts) else one for each, one in zip(transitions, answers, strict=True)]
+
+        game.ledger.commit = noted
+        game.node.desk.listen(SESSION_ID, self.events.append)
+
+
+@pytest.mark.parametrize("answer", [Applied(), Rejected()])
+@pytest.mark.parametrize("ends", ["acknowledged", "parked", "postponed"])
+async def test_a_session_is_told_what_is_stored_and_after_it_is_stored(autojump_clock, ends, answer):
+    async with quiet_game(retry_period_ms=0 if ends == "parked" else 10**6) as game:
+        stored = Stored(game, answer)
+        if ends != "acknowledged":
+            game.wallet.script[CallKind.WIN].append(Unclear("lost"))
+        assert game.node.desk.hand_over(owed(game, claimed_ms=60_000))
+        await trio.sleep(0.1)
+        done, *news = stored.events
+        assert done is (AcknowledgeCall if ends == "acknowledged" else PostponeCall)
+        if ends == "acknowledged":  # a fact, whoever has stored it first
+            assert news == [WalletNews("win-1", game.wallet.balance_minor)]
+        elif ends == "parked" and isinstance(answer, Applied):
+            assert news == [WalletNews("win-1", None, is_parked=True)]
+        else:
+            assert news == []
+
+
+async def test_who_has_left_is_told_nothing(autojump_clock):
+    async with quiet_game() as game:
+        stored = Stored(game, Applied())
+        game.node.desk.forget(SESSION_ID)
+        assert game.node.desk.hand_over(owed(game, claimed_ms=60_000))
+        await trio.sleep(0.1)
+        assert stored.events == [AcknowledgeCall]

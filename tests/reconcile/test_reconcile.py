@@ -88,6 +88,19 @@ DAMAGES = {
     ),
     "a refund for a declined bet": ([add_call("declined", "refund")], {"void": ["round declined"]}),
     "no refund for an unknown bet": ([drop_call("refund-{unknown}")], {"void": ["round unknown"]}),
+    "a refund of another amount for an unknown bet": (
+        [set_call("refund-{unknown}", "amount_minor = 99")],
+        {"void": ["round unknown"], "body": ["refund-unknown"]},
+    ),
+    "a win for a void round": ([add_call("declined", "win")], {"void": ["round declined"]}),
+    "two refunds": (
+        [NO_ID_CHECK, MANY_ENDS, add_call("refunded", "refund", tx_id="refund-again")],
+        {"refunded": ["round refunded"], "transaction": ["refund-again"]},
+    ),
+    "a lost round without an acknowledged bet": (
+        [set_call("bet-{lost}", "status = 'pending', acknowledged_at_ms = NULL")],
+        {"lost": ["round lost"]},
+    ),
     "a void round with an acknowledged bet": (
         [set_call("bet-{unknown}", "status = 'acknowledged', acknowledged_at_ms = 1")],
         {"void": ["round unknown"]},
