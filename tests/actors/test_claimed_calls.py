@@ -195,3 +195,22 @@ async def test_who_has_left_is_told_nothing(autojump_clock):
         assert game.node.desk.hand_over(owed(game, claimed_ms=60_000))
         await trio.sleep(0.1)
         assert stored.events == [AcknowledgeCall]
+
+
+async def test_a_courier_is_busy_from_the_nudge_to_the_end_of_its_claim(autojump_clock):
+    """A node that stops waits for it: what is claimed at its end would be sent by nobody while the claim lasts."""
+    async with quiet_game() as game:
+        courier, claim = game.node.courier, game.ledger.claim_due_calls
+
+        async def slowly(*arguments):
+            await trio.sleep(1)
+            return await claim(*arguments)
+
+        game.ledger.claim_due_calls = slowly
+        assert not courier.is_busy
+        courier.nudge(OPERATOR_ID)
+        assert courier.is_busy
+        await trio.sleep(0.5)
+        assert courier.is_busy
+        await trio.sleep(1)
+        assert not courier.is_busy
