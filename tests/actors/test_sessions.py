@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import trio
 
-from actors.messages import Leave
+from actors.messages import Leave, Look
 from actors.ports import Unclear
 from actors.records import CallKind, OperatorStatus
 from actors.settings import GameSettings
@@ -322,6 +322,19 @@ async def test_a_flood_of_frames_is_refused_and_the_round_stays_right(autojump_c
         assert codes == {"round_in_progress", "rate_limited"}
         assert started["id"] == "0"
         assert len(game.wallet.sent(CallKind.BET)) == 1
+
+
+async def test_half_of_a_mailbox_is_kept_for_news_however_much_a_player_says(autojump_clock):
+    async with open_game() as game:
+        player = await game.play()
+        (session,) = game.node.lobby._sessions.values()
+        player.say("client_seed", value="takes-a-moment")
+        for number in range(session.mailbox_max):
+            player.say("bet", amount_minor=1_000, id=str(number))
+        assert session.queued == session.mailbox_max // 2
+        assert [frame["code"] for frame in player.frames[1:]] == ["rate_limited"] * (session.mailbox_max // 2 + 1)
+        for _ in range(session.mailbox_max // 2):
+            session.tell(Look())
 
 
 async def test_many_sockets_at_once_open_one_session(autojump_clock):
