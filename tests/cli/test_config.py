@@ -208,6 +208,13 @@ def test_a_wrong_variable_is_named_with_its_key(name, text, expected, tmp_path):
     assert refusal(tmp_path, "", {name: text}).startswith(f"{name}: {expected}")
 
 
+def test_a_variable_that_was_read_from_a_file_ends_in_a_newline():
+    variables = {"GETAWAY_SERVER_PORT": "8081\r\n", "GETAWAY_SERVER_HOST": "::1\n", "GETAWAY_LOG_FORMAT": "console\n"}
+    config = load_config(None, variables | {"GETAWAY_WALLET_ALLOW_INSECURE_CALLBACKS": "true\n"})
+    assert (config.server.port, config.server.host, config.log.format) == (8081, "::1", "console")
+    assert config.wallet.allow_insecure_callbacks is True
+
+
 def test_the_value_of_a_refused_variable_is_not_repeated(tmp_path):
     message = refusal(tmp_path, "", {"GETAWAY_DATABASE_URL": "postgres:u:hunter2@db"})
     assert "hunter2" not in message
