@@ -88,6 +88,18 @@ async def test_a_frame_is_made_once_for_all():
     assert len(made) == 5 == len(set(made))
 
 
+def test_a_flight_that_has_left_is_not_brought_back():
+    """Whoever learns of its start late has it join after its end."""
+    clock = LateClock(0)
+    flight, metronome = Flight(UUID(int=1), NOON_MS, NOON_MS + 10_000), Metronome(clock, CURVE, 100, bytes)
+    metronome.join(flight)
+    assert flight.cohort is not None
+    for _ in range(2):
+        metronome.leave(flight)
+        metronome.join(flight)
+        assert flight.over and flight.cohort is None and not metronome._cohorts
+
+
 async def test_who_watches_may_change_in_mid_flight():
     clock = LateClock(0)
     first, second = Target(clock, NOON_MS, 3), Target(clock, NOON_MS, 3)

@@ -92,3 +92,18 @@ async def test_what_was_changed_while_it_was_read_is_not_confirmed(autojump_cloc
         assert game.ledger.confirmed == {owner: 0}
         await trio.sleep(REFRESH_S)
         assert game.ledger.confirmed == {owner: 7}
+
+
+async def test_what_took_long_to_be_read_is_as_old_as_its_question(autojump_clock, monkeypatch):
+    """A suspension may have come just after the question."""
+    async with open_game(settings=SETTINGS) as game:
+        directory, load = game.node.services.operators, game.ledger.load_operators
+
+        async def load_slowly():
+            loaded = await load()
+            await trio.sleep(AGE_S_MAX + 1)
+            return loaded
+
+        monkeypatch.setattr(game.ledger, "load_operators", load_slowly)
+        await directory.refresh()
+        assert directory.age_s >= AGE_S_MAX + 1 and not directory.is_fresh

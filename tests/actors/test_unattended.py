@@ -1,10 +1,12 @@
 """A live round that has no actor on the node that owns it: found within a minute, and ended by the rules."""
 
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
 import trio
 
+from actors.calls import bet_call
 from actors.lobby import Lobby
 from actors.ports import LedgerUnavailableError
 from actors.records import CallKind, RoundKey
@@ -291,3 +293,24 @@ async def test_one_that_does_not_open_is_told_once_and_left_aside_until_it_opens
         game.ledger.damaged.clear()
         await trio.sleep(FOUND_S_MAX)
         assert (stored.finished.status, stored.finished.reason) == ("refunded", "interrupted")
+
+
+async def test_with_the_end_of_a_round_only_what_itself_owes_is_told(autojump_clock, monkeypatch):
+    """Of the same session an older win may be pending again: a person has had it retried."""
+    async with open_game() as game:
+        player = await game.play(101)
+        player.say("bet", amount_minor=1_000)
+        await player.until("round_ended")
+        (stored,) = game.ledger.rounds.values()
+        own, told = stored.live, []
+
+        def owed(round_id, amount_minor):
+            return replace(bet_call(own), round_id=round_id, amount_minor=amount_minor)
+
+        async def pending_calls(operator_id, session_id):
+            return [owed(UUID(int=5), 70_000), owed(own.round_id, 1_000)]
+
+        monkeypatch.setattr(game.ledger, "pending_calls", pending_calls)
+        key = own.operator_id, own.session_id, own.round_id
+        await game.node.lobby._tell_end(told.append, *key, stored.finished)
+        assert [(news.finished, news.owes_minor) for news in told] == [(stored.finished, 1_000)]

@@ -336,6 +336,18 @@ async def test_a_flood_of_other_frames_is_read_slowly():
         assert await world.is_well()
 
 
+async def test_a_client_that_sends_much_in_few_messages_is_read_slowly():
+    async with open_edge(received_bytes_per_second=1, received_bytes_burst=5_000) as world:
+        client = await world.player()
+        for _ in range(10):
+            await client.say("x" * 2_000)
+            await trio.sleep(0.01)
+        delivered = world.lobby.doors[0].delivered
+        await until(lambda: len(delivered) >= 2)
+        await trio.sleep(0.05)
+        assert len(delivered) == 2, "the third one makes a debt, and waits until it is paid"
+
+
 async def test_a_client_that_pongs_stays():
     async with open_edge(ping_interval_ms=20, ping_timeout_ms=5_000) as world:
         client = await world.player()
