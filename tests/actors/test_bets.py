@@ -14,7 +14,7 @@ FREE = {"is_busy": False, "is_draining": False, "permits": True}
 
 
 @pytest.fixture
-async def opened(autojump_clock):
+async def opened():
     async with open_game(bet_limits={"USD": replace(LIMITS, max_payout_minor=777_777)}) as game:
         await game.play()
         (session,) = game.node.lobby._sessions.values()
@@ -25,7 +25,7 @@ def bet(amount_minor=1_000, client_seed=None, auto=None):
     return BetIn(None, amount_minor, auto, client_seed)
 
 
-async def test_what_keeps_any_bet_from_being_placed(opened):
+async def test_what_keeps_any_bet_from_being_placed(autojump_clock, opened):
     services, session = opened
     now_ms = services.clock.now_ms()
     assert place_error(services, session, **FREE) is None
@@ -39,7 +39,7 @@ async def test_what_keeps_any_bet_from_being_placed(opened):
     assert place_error(services, replace(session, expires_at_ms=now_ms), **FREE) == "session_expired"
 
 
-async def test_a_suspended_operator_takes_no_bet_and_ends_its_sessions(opened):
+async def test_a_suspended_operator_takes_no_bet_and_ends_its_sessions(autojump_clock, opened):
     services, session = opened
     assert end_reason(services, session, is_draining=False) is None
     assert end_reason(services, session, is_draining=True) == "shutdown"
@@ -51,7 +51,7 @@ async def test_a_suspended_operator_takes_no_bet_and_ends_its_sessions(opened):
     assert end_reason(services, session, is_draining=True) == "operator_suspended"
 
 
-async def test_a_stake_may_be_the_whole_balance_and_no_more(opened):
+async def test_a_stake_may_be_the_whole_balance_and_no_more(autojump_clock, opened):
     table = table_of(*opened)
     assert bet_error(bet(1_000), table, 1_000) is None
     assert bet_error(bet(1_000), table, 999) == "insufficient_funds"
@@ -61,7 +61,7 @@ async def test_a_stake_may_be_the_whole_balance_and_no_more(opened):
 
 
 @pytest.mark.parametrize("client_seed", [None, "of-the-bet"])
-async def test_a_round_is_played_on_the_promise_and_the_client_seed_of_its_bet(opened, client_seed):
+async def test_a_round_is_played_on_the_promise_and_the_client_seed_of_its_bet(autojump_clock, opened, client_seed):
     services, session = opened
     promised, table = session.next, table_of(services, session)
     live = new_round(services, session, promised, bet(client_seed=client_seed, auto=150), table)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from uuid import UUID
 
 import pytest
 import trio
@@ -199,6 +200,21 @@ async def test_another_sessions_round_cannot_be_cashed_out(autojump_clock):
         thief.say("cashout", round_id=started["round_id"])
         assert (await thief.until("error"))["code"] == "no_such_round"
         assert (await owner.until("round_ended"))["result"] == "crash"
+
+
+async def test_a_cash_out_of_an_older_round_leaves_the_live_one_alone(autojump_clock):
+    """A click that came too late for the round before must not take this one."""
+    async with open_game() as game:
+        player = await game.play(101, 300)
+        player.say("bet", amount_minor=1_000)
+        before = await player.until("round_ended")
+        player.say("bet", amount_minor=1_000)
+        await player.until("round_started")
+        await trio.sleep(5)
+        for round_id, code in ((before["round_id"], "too_late"), (str(UUID(int=9)), "no_such_round")):
+            player.say("cashout", round_id=round_id)
+            assert (await player.until("error"))["code"] == code
+        assert (await player.until("round_ended"))["result"] == "crash"
 
 
 async def test_an_expired_session_ends_after_its_round(autojump_clock):
