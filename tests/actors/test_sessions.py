@@ -127,8 +127,11 @@ async def test_a_flight_that_is_still_shown_is_not_in_the_history(autojump_clock
         game.ledger.commit = commit_slowly
         player.say("bet", amount_minor=1_000)
         started = await player.until("round_started")
+        await trio.sleep(5)  # a cash-out at once is too early
         player.say("cashout", round_id=started["round_id"])
         await trio.sleep(1)
+        (stored,) = game.ledger.rounds.values()
+        assert stored.finished is not None
         back = await game.enter(token)
         welcome = await back.until("welcome")
         assert (welcome["round"]["round_id"], welcome["history"]) == (started["round_id"], [])
