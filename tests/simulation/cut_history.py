@@ -10,26 +10,29 @@ from tests.helpers.game import NOON_MS
 
 SHARE = 0.2
 """Worlds in which it happens."""
-MOVED_SHARE = 0.7
+MOVED_SHARE = 0.75
 """Of those, the ones in which the database says so: it is on another timeline, or in another cluster. A copied disk
 says nothing."""
 AGE_S = (0.05, 0.5, 2.0, 5.0, 10.0, 30.0)
 HOW = (
-    *("under living nodes",) * 3,
+    *("under living nodes",) * 5,
     *("under a life that is replaced",) * 2,
     *("with a restart",) * 2,
 )
-AIMED_SHARE = 0.7
+AIMED_SHARE = 0.8
 """Of those again, the ones whose backup has a flight that has ended when the database goes back."""
 PATIENCE_S = 0.5
-LEFT_MS = (500, 500, 500, 8_000)
+LEFT_MS = 500
+AGAIN_MS = 3_000
 """A flight that is backed up should have so much before it: it ends, and one with much could fly again."""
 FLIGHT_WITHIN_S = 30.0
 LOOK_S = 0.1
 ENDS_WITHIN_S = 20.0
-OUTLASTS_LEASE_SHARE = 0.5
+OUTLASTS_LEASE_SHARE = 0.35
 """Where so much is lost that all nodes look dead to each other, before they know."""
 LATE_BEATS_SHARE = 0.5
+HOPS_SHARE = 0.5
+"""Where all players go to another node at once, which opens what is stored."""
 LATE_BEATS_S = (2.0, 5.5, 5.5)
 """For so long no heartbeat gets through to tell of the cut, while everything else does."""
 
@@ -44,10 +47,8 @@ class CutHistory:
         self._how = self._rng.choice(HOW)
         self._age_s = self._rng.choice(AGE_S)
         self._aims = self._rng.random() < AIMED_SHARE
-        self._left_ms = self._rng.choice(LEFT_MS)
         self._outlasts_lease = self._aims and self._rng.random() < OUTLASTS_LEASE_SHARE
-        if self._outlasts_lease:
-            self._left_ms = min(LEFT_MS)
+        self._left_ms = LEFT_MS if self._outlasts_lease else AGAIN_MS
         self._wants_win = self._rng.random() < 0.7
         self._cut_at = self._rng.uniform(
             2 + self._age_s, max(3 + self._age_s, world.play_s * (0.2 if self._aims else 0.7))
@@ -59,6 +60,9 @@ class CutHistory:
             return
         world, rng = self._world, self._rng
         await trio.sleep_until(self._cut_at - self._age_s)
+        if self._aims and self._how == "under living nodes" and len(world.living()) == 1:
+            # What one node has told another would do again.
+            world.begin("node-b")
         flying = await self._flight() if self._aims else None
         for browser in world.browsers:
             # What goes wrong does so soon: who bets late finds flights that have ended by themselves.
@@ -73,7 +77,7 @@ class CutHistory:
             await trio.sleep(self._age_s)
         else:
             if self._wants_win:
-                await trio.sleep(rng.uniform(0.1, self._left_ms / 1000))
+                await trio.sleep(rng.uniform(0.1, LEFT_MS / 1000))
                 self._cash_out(flying)
             await self._end_of(flying.round_id)
         if self._outlasts_lease:
@@ -92,9 +96,12 @@ class CutHistory:
         is_told = has_moved or self._how != "under living nodes"
         world.cut(backup, is_quiet=_is_quiet(backup), is_told=is_told)
         world.ledger.has_moved = has_moved
-        if self._outlasts_lease or rng.random() < LATE_BEATS_SHARE:
+        if self._aims or rng.random() < LATE_BEATS_SHARE:
             world.faults.hold_beats(trio.current_time() + rng.choice(LATE_BEATS_S))
         world.nursery.start_soon(world.person.see_to_it, backup_at)
+        if rng.random() < HOPS_SHARE:
+            for browser in world.browsers:
+                browser.hops_next = True
         if self._how == "with a restart":
             for name in sorted({life.name for life in lives} or {"node-a"}):
                 world.begin(name)

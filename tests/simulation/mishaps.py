@@ -17,9 +17,10 @@ MISHAPS = (
     "kill and pause the heirs",
     "pause at a move and replace",
     "pause at a move and replace",
-    "pause at a move and replace",
-    "pause at a move and replace",
-    "pause at a move and replace",
+    "pause at a move, and its player comes back",
+    "pause at a move, and its player comes back",
+    "pause at a move, and the asker dies",
+    "pause at a move, and the asker dies",
     "pause at a send",
     "pause at a bet's commit and replace",
     "pause at a bet's commit and replace",
@@ -175,6 +176,13 @@ class Mishaps:
                 for giver in world.living():
                     giver.pauses_at = "move_session"
                     world.nursery.start_soon(self._go_on_after_pause, giver, True)
+            case "pause at a move, and its player comes back" | "pause at a move, and the asker dies":
+                asker_dies = kind.endswith("dies")
+                for giver in world.living():
+                    giver.pauses_at = "move_session"
+                    world.nursery.start_soon(self._after_pause_at_a_move, giver, asker_dies)
+                for browser in world.browsers:
+                    browser.hops_next = True
             case "no commits, then a kill":
                 away_s = rng.uniform(3, 9)
                 world.faults.count("commits unavailable")
@@ -207,6 +215,30 @@ class Mishaps:
         if replaces:
             self._world.nursery.start_soon(self._begin_again, life.name, self._rng.uniform(0.1, 3))
         await self._go_on(life, self._rng.choice((9.0, 18.0, PAUSE_S_MAX)))
+
+    async def _after_pause_at_a_move(self, giver, asker_dies: bool) -> None:
+        """The giver is stuck with its answer: its asker dies, or its own next life is given the session by nobody."""
+        world, rng = self._world, self._rng
+        await giver.has_paused.wait()
+        if not world.playing:
+            return
+        if asker_dies:
+            for asker in world.living():
+                if asker is not giver:
+                    world.faults.count("crash")
+                    asker.kill("is killed while it is given something")
+                    world.nursery.start_soon(self._begin_again, asker.name, 0.1)
+            await self._go_on(giver, rng.choice((0.5, 1.0, 3.0)))
+            return
+        for browser in world.browsers:
+            browser.aims_at = giver.name
+        for life in world.living():
+            for connection in list(life.connections):
+                connection.cut()
+        await self._begin_again(giver.name, 0.1)
+        await self._go_on(giver, rng.choice((9.0, 18.0, PAUSE_S_MAX)))
+        for browser in world.browsers:
+            browser.aims_at = None
 
     async def _kill_after(self, life, after_s: float) -> None:
         await trio.sleep(after_s)

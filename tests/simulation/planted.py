@@ -12,7 +12,7 @@ from tests.simulation import (
 )
 from tests.simulation.planting import patched
 
-SEEDS_MAX = 1_500
+SEEDS_MAX = 500
 """Most are found within five worlds, the rarest in one of several hundred; a change of the product shuffles which."""
 
 BUGS = (

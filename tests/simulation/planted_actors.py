@@ -54,7 +54,7 @@ def _sent_early():
     real = RoundActor._place_bet
 
     async def place(self):
-        await self._ask_wallet()
+        await self._desk.send_bet(self._bet)
         return await real(self)
 
     return [(RoundActor, "_place_bet", place)]
@@ -63,8 +63,9 @@ def _sent_early():
 @BUGS.named("a flight is shown before its start is stored")
 def _shown_early():
     async def start(self, taken):
-        started_at_ms = self._services.metronome.next_beat_ms()
-        return replace(self.placed, status=RoundStatus.FLYING, started_at_ms=started_at_ms)
+        began_ms = self._services.metronome.next_beat_ms()
+        started_at_ms = self._services.clock.unix_of(began_ms)
+        return replace(self.placed, status=RoundStatus.FLYING, started_at_ms=started_at_ms), began_ms
 
     return [(RoundActor, "_start", start)]
 
@@ -214,9 +215,9 @@ def _given_up_in_flight():
 
 @BUGS.named("a node gives up the claims of its other lives, too")
 def _given_up_of_others():
-    def give_up(self, owner, in_flight, now_ms):
+    def give_up(self, owner, *rest):
         nodes = {each.claimed_by for each in self.values() if each.claimed_by and each.claimed_by.node == owner.node}
-        return sum(real(self, each, in_flight, now_ms) for each in nodes | {owner})
+        return sum(real(self, each, *rest) for each in nodes | {owner})
 
     real = MemoryOutbox.give_up
     return [(MemoryOutbox, "give_up", give_up)]
@@ -224,9 +225,9 @@ def _given_up_of_others():
 
 @BUGS.named("a node gives up everybody's claims")
 def _given_up_of_all():
-    def give_up(self, owner, in_flight, now_ms):
+    def give_up(self, owner, *rest):
         owners = {each.claimed_by for each in self.values() if each.claimed_by}
-        return sum(real(self, each, in_flight, now_ms) for each in owners | {owner})
+        return sum(real(self, each, *rest) for each in owners | {owner})
 
     real = MemoryOutbox.give_up
     return [(MemoryOutbox, "give_up", give_up)]

@@ -59,13 +59,10 @@ def _flight_left_behind():
 def _starts_anew():
     real = RoundActor._takeoff
 
-    def takeoff(self, live, balance_minor):
-        flies = real(self, live, balance_minor)
+    def takeoff(self, live, began_ms, balance_minor):
         if self.placed.status is RoundStatus.FLYING:
-            now_ms = self._services.metronome.next_beat_ms()
-            flies.flight.ends_at_ms += now_ms - flies.flight.started_at_ms
-            flies.flight.started_at_ms = now_ms
-        return flies
+            began_ms = self._services.metronome.next_beat_ms()
+        return real(self, live, began_ms, balance_minor)
 
     return [(RoundActor, "_takeoff", takeoff)]
 

@@ -45,6 +45,24 @@ def _unanswered_is_unsent():
     return [(WalletDesk, "send_bet", send_bet)]
 
 
+@BUGS.named("a bet is sent although the breaker opened while it waited")
+def _asked_too_early():
+    async def send_bet(self, call):
+        is_permitted = self._lane.permits
+        give_up_at = trio.current_time() + self._services.settings.bet_timeout_ms / 1000
+        if not await self._take_place(give_up_at):
+            return NotSent("too many bets of this operator are in flight")
+        try:
+            left_ms = int((give_up_at - trio.current_time()) * 1000)
+            if left_ms <= 0 or not is_permitted:
+                return NotSent("the operator's wallet keeps failing")
+            return await self._attempt(call, left_ms, was_trial=self._lane.permits and self._lane.begin())
+        finally:
+            self._lane.bets.release_on_behalf_of(self)
+
+    return [(WalletActor, "send_bet", send_bet)]
+
+
 @BUGS.named("a balance that was not told is nought")
 def _untold_is_nought():
     real = WalletActor._attempt

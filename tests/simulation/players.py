@@ -134,6 +134,10 @@ class Browser:
         """Whether the player has gone for good while others play on."""
         self.left: Connection | None = None
         """The socket that is left for one at another node."""
+        self.hops_next = False
+        """Whether the next thing the player does is to go to another node."""
+        self.aims_at: str | None = None
+        """The node that the player goes to as long as it serves."""
         self.promises = Promises(lambda invariant, detail: world.broken(invariant, f"{self.name}: {detail}"))
         self.bets = 0
         self.sessions = 0
@@ -202,7 +206,8 @@ class Browser:
         others = [life for life in lives if self.left is not None and life is not self.left.life]
         if not lives:
             return None
-        connection = Connection(self, self.rng.choice(others or lives))
+        aimed_at = [life for life in lives if life.name == self.aims_at]
+        connection = Connection(self, self.rng.choice(aimed_at or others or lives))
         await self._say_hello(connection)
         if connection.door is None:
             await self._read_refusal(connection)
@@ -223,6 +228,7 @@ class Browser:
     def _hop(self, connection: Connection) -> None:
         """Go to another node, if there is one, and leave this socket open until that has answered."""
         self.world.faults.count("hop")
+        self.hops_next = False
         self.left = connection
 
     def _let_go(self) -> None:
@@ -245,7 +251,9 @@ class Browser:
         while self.world.playing and not connection.closed and self.left is None:
             await trio.sleep(self.rng.expovariate(1 / self.patience_s))
             dice = self.rng.random()
-            if dice < 0.82:
+            if self.hops_next:
+                self._hop(connection)
+            elif dice < 0.82:
                 await self._bet(connection)
             elif dice < 0.88:
                 connection.say("client_seed", value=f"seed-{self.rng.randrange(1000)}")

@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+import sys
 from dataclasses import replace
 from decimal import Decimal
 from uuid import UUID
@@ -59,8 +60,9 @@ REST = frozenset(
 )
 """What a careful person's restore comes to."""
 RESTORED_WITHIN_S = 120.0
-CROWDED_SHARE = 0.08
-"""Worlds in which all players are at one operator, and their bets wait for each other."""
+CROWDED_SHARE = 0.12
+"""Worlds in which all players are at one operator, in a hurry, and their bets wait for each other."""
+HURRY_S = 0.7
 LONG_SHARE = 0.005
 """Worlds in which an operator is gone for hours."""
 
@@ -142,6 +144,8 @@ class World:
         players = 1 if self.is_long else 4 if is_crowded else rng.choice((1, 1, 2, 2, 3))
         for number in range(players):
             self.browsers.append(Browser(self, number, books[number % len(books)]))
+            if is_crowded:
+                self.browsers[-1].patience_s = HURRY_S
 
     def broken(self, invariant: str, detail: str) -> None:
         """Note the first broken invariant and end the world."""
@@ -244,7 +248,8 @@ class FailureObserver(CountingObserver):
 
     def actor_failed(self, actor: str) -> None:
         if not is_injected():
-            self._world.broken("no actor fails", f"an actor of the kind {actor} failed")
+            failed = sys.exc_info()[1]
+            self._world.broken("no actor fails", f"an actor of the kind {actor} failed: {failed!r:.200}")
 
 
 def settings_of(rng: random.Random, *, is_long: bool) -> GameSettings:
@@ -256,6 +261,9 @@ def settings_of(rng: random.Random, *, is_long: bool) -> GameSettings:
         tick_ms=1_000,
         heartbeat_ms=3_000,
         lease_ms=24_000,
+        orphan_sweep_ms=5_000,
+        handover_poll_ms=400,
+        handover_look_ms=100,
         courier_poll_ms=5_000,
         backlog_watch_ms=3_600_000,
         operator_refresh_ms=60_000,
