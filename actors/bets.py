@@ -38,7 +38,8 @@ def place_error(
         return "round_in_progress"
     if is_draining:
         return "draining"
-    if not services.contact.is_in_time or services.contact.is_cut:
+    contact = services.contact
+    if not contact.is_in_time or contact.is_cut or contact.has_outlived_lease:
         return "wallet_unavailable"
     if services.clock.now_ms() >= session.expires_at_ms:
         return "session_expired"

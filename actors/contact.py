@@ -82,6 +82,12 @@ class LedgerContact:
         return self.is_recent and self.is_in_time and not self.is_cut
 
     @property
+    def has_outlived_lease(self) -> bool:
+        """Whether no beat was recorded for a whole lease: others may play what this life had, and its promises may be
+        revealed. The database refuses its bets then, unless it has gone back meanwhile."""
+        return trio.current_time() - self._beat_at >= self._lease_ms / 1000
+
+    @property
     def is_in_time(self) -> bool:
         """Whether the machine's clock is near enough to the database's for new bets."""
         return abs(self.difference_ms) <= DIFFERENCE_MS_MAX

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+import trio
 
 from actors.bets import bet_error, end_reason, new_round, next_commitment, place_error, table_of
 from actors.protocol import BetIn
@@ -35,6 +36,12 @@ async def test_what_keeps_any_bet_from_being_placed(autojump_clock, opened):
     services.contact.is_cut = True
     assert place_error(services, session, **FREE) == "wallet_unavailable"
     services.contact.is_cut = False
+    beat_at = services.contact._beat_at
+    services.contact._beat_at = trio.current_time() - services.settings.lease_ms / 1000
+    assert place_error(services, session, **FREE) == "wallet_unavailable", "others may play what this life had"
+    services.contact._beat_at += 0.001
+    assert place_error(services, session, **FREE) is None
+    services.contact._beat_at = beat_at
     assert place_error(services, replace(session, expires_at_ms=now_ms + 1), **FREE) is None
     assert place_error(services, replace(session, expires_at_ms=now_ms), **FREE) == "session_expired"
 

@@ -61,6 +61,7 @@ class Life:
     def __init__(self, world, name: str, number: int, skew_ms: int) -> None:
         self.world = world
         self.name = name
+        self.number = number
         self.label = f"{name}#{number}"
         self.skew_ms = skew_ms
         """How far its machine's clock is ahead of the truth now."""

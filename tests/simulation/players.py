@@ -174,8 +174,11 @@ class Browser:
         )
 
     def is_owned_by(self, life) -> bool:
-        """Whether the session is this life's, as stored, and no newer life of its node has begun."""
+        """Whether the session is this life's, as stored, and no newer life of its node has begun; nor one that the
+        ledger has forgotten."""
         ledger = self.world.ledger
+        if any(other.name == life.name and other.number > life.number and other.owner for other in self.world.lives):
+            return False
         session = ledger.sessions.get(self.session_id)
         return session is not None and session.owner == life.owner and not ledger._is_superseded(life.owner)
 
