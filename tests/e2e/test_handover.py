@@ -12,7 +12,7 @@ from tests.e2e.wallet import Fault
 from tests.helpers.server_process import ServerProcess
 
 SLOW_RATE_PER_MS = "0.00006"
-BACK_S_MAX = GameSettings().handover_patience_ms / 1000
+BACK_S_MAX = GameSettings(bet_limits={}).handover_patience_ms / 1000
 """What a player is never kept waiting for without a word; a quiet machine needs a fifth of a second."""
 FLIGHT_HUNDREDTHS_MIN = 140
 """A flight that is shown to two nodes has to last about so long; one that crashes before is flown again."""
