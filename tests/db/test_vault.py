@@ -4,9 +4,13 @@ import base64
 import os
 import stat
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
+from actors.records import Commitment
+from actors.rules import fairness
+from server.db.rows import commitment, seal_seed
 from server.vault import KEY_FILE, KEY_VARIABLE, MasterKeyError, Vault, VaultError, load_master_key
 
 KEY = bytes(range(32))
@@ -27,6 +31,19 @@ def test_what_is_sealed_opens_in_its_place_only():
     assert vault.open(sealed, b"round 1") == b"the seed"
     with pytest.raises(VaultError):
         vault.open(sealed, b"round 2")
+
+
+@pytest.mark.parametrize("moved", [{}, {"session_id": UUID(int=2)}, {"nonce": 4}, {"server_seed_hash": "0" * 64}])
+def test_a_promise_opens_for_the_round_that_it_was_made_for(moved):
+    """Or a seed that was revealed elsewhere could be promised again."""
+    vault, seed, row = Vault(KEY), "ab" * 32, {"session_id": UUID(int=1), "nonce": 3, "client_seed": "player"}
+    row["server_seed_sealed"] = seal_seed(vault, seed, row["session_id"], row["nonce"])
+    row["server_seed_hash"] = fairness.commitment(seed)
+    if moved:
+        with pytest.raises(VaultError):
+            commitment(vault, row | moved)
+    else:
+        assert commitment(vault, row) == Commitment(seed, fairness.commitment(seed), "player", 3)
 
 
 def test_sealing_twice_looks_different():

@@ -138,11 +138,13 @@ async def test_nobody_bets_in_a_session_that_nobody_has_opened(world, owner):
 async def test_a_start_sets_the_clock_the_bet_and_the_balance(world, owner):
     created = await world.owned(owner)
     live = await world.bet(owner, created)
-    start = books.start(owner, live, balance_minor=8_765, attempts=2)
+    start = books.start(owner, live, balance_minor=18_765, attempts=2)
     assert await world.commit(start) == Started(start.started_at_ms)
     assert await world.ledger.live_round(live.operator_id, live.round_id) == books.flying(live)
     assert await world.call_states(live) == {"bet": (CallStatus.ACKNOWLEDGED, 2, None)}
-    assert (await books.opened(world.ledger, created, owner)).session.balance_minor == 8_765
+    assert (await books.opened(world.ledger, created, owner)).session.balance_minor == 18_765, (
+        "more than at the launch: the player has paid in"
+    )
 
 
 async def test_a_repeated_start_answers_the_first_one(world, owner):
