@@ -15,6 +15,7 @@ from server.db.errors import DatabaseUnavailableError
 from server.db.ledger import PostgresLedger
 from server.db.migrate import migrate
 from server.vault import Vault
+from tests.helpers.books import LEASE_MS
 
 RECOVERY = "restore_command = '/bin/false'\nrecovery_target_action = 'promote'\n"
 
@@ -27,8 +28,8 @@ def beaten(url: str, owner: Owner | None = None) -> tuple[Owner, Pulse]:
             await migrate(database)
             ledger = PostgresLedger(database, Vault(bytes(32)))
             known = owner or await ledger.register_node("node-a", 0)
-            await ledger.heartbeat(known, 0)
-            return known, await ledger.heartbeat(known, 0)
+            await ledger.heartbeat(known, 0, LEASE_MS)
+            return known, await ledger.heartbeat(known, 0, LEASE_MS)
 
     return trio.run(beat)
 
@@ -41,7 +42,7 @@ def first_beat(url: str, owner: Owner) -> Pulse:
             while True:
                 with suppress(DatabaseUnavailableError):
                     async with open_database(url, Path()) as database:
-                        return await PostgresLedger(database, Vault(bytes(32))).heartbeat(owner, 0)
+                        return await PostgresLedger(database, Vault(bytes(32))).heartbeat(owner, 0, LEASE_MS)
                 await trio.sleep(0.2)
 
     return trio.run(beat)

@@ -23,7 +23,7 @@ class StoredCall:
 
     def is_due(self, now_ms: int, ahead_until_ms: int) -> bool:
         may_be_early = self.claimed_by is None and (self.not_before_ms or 0) <= now_ms
-        return self.call.next_attempt_at_ms <= (ahead_until_ms if may_be_early else now_ms)
+        return self.call.next_attempt_at_ms <= (max(ahead_until_ms, now_ms) if may_be_early else now_ms)
 
 
 class MemoryOutbox(dict[str, StoredCall]):

@@ -327,6 +327,14 @@ async def test_what_was_put_off_is_claimed_ahead_of_its_time_if_it_is_told_so_an
     assert await ahead(world, owner, operator, due_ms, due_ms + 60_000) == {much_later.operator_tx_id}
 
 
+async def test_a_hurry_that_is_over_keeps_nothing_that_is_due(world, owner):
+    operator = await world.add_operator()
+    late = await put_off(world, owner, operator, "late")
+    due_ms = late.next_attempt_at_ms
+    assert await ahead(world, owner, operator, due_ms - 1, due_ms - 2) == set()
+    assert await ahead(world, owner, operator, due_ms, due_ms - 2) == {late.operator_tx_id}
+
+
 async def test_since_when_a_call_is_refused_is_kept_until_it_is_not(world, owner):
     operator = await world.add_operator()
     refused = await put_off(world, owner, operator, "refused", refused_since_ms=NOON_MS + 700)

@@ -3,6 +3,7 @@
 import ssl
 import threading
 import time
+from uuid import UUID
 
 import pytest
 import trio
@@ -368,3 +369,11 @@ async def test_a_slow_name_server_ends_at_the_deadline():
     with HttpWalletGateway(WalletGatewaySettings(), FrozenClock(), resolver=resolver) as wallet:
         assert_not_sent(await wallet.send(operator("https://wallet.example"), call(), 50), "in time")
     stuck.set()
+
+
+async def test_of_a_host_with_many_addresses_the_first_four_are_tried_each_once():
+    def lookup(host, port, **_options):
+        return [(None, None, None, None, (f"192.0.2.{number // 2}", port)) for number in range(20)]
+
+    found = await Resolver(4, lookup).addresses(UUID(int=1), Endpoint("wallet.example", 443, is_tls=True))
+    assert found == [f"192.0.2.{number}" for number in range(4)]
