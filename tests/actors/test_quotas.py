@@ -8,7 +8,7 @@ import trio
 from actors.ports import Declined
 from actors.records import CallKind, OperatorStatus, RoundStatus
 from actors.settings import GameSettings
-from actors.void_rounds import RoundTally
+from actors.void_rounds import SESSIONS_OF_PLAYER, RoundTally
 from tests.helpers.game import LIMITS, open_game, operator
 
 ONE, OTHER = UUID(int=1), UUID(int=2)
@@ -86,6 +86,18 @@ def test_one_player_with_many_sessions_leaves_the_others_of_the_operator_theirs(
                 bets += 1
         assert tally.wait_ms(ONE, "honest", UUID(int=99), now_ms) == 0
     assert bets > 100, "more than one session may have"
+
+
+def test_all_sessions_of_a_player_together_have_as_many_void_rounds_as_four():
+    bounds = {"session_void_rounds_burst": 5, "session_void_rounds_per_minute": 6}
+    tally, bets = RoundTally(settings(**bounds, operator_void_rounds_burst=10_000)), 0
+    for now_ms in range(1_000_000, 1_060_000, 100):
+        for session in range(20):
+            whose = ONE, "refused", UUID(int=session)
+            if tally.wait_ms(*whose, now_ms) == 0:
+                tally.ended(*whose, RoundStatus.VOID, now_ms)
+                bets += 1
+    assert abs(bets - SESSIONS_OF_PLAYER * (5 + 6)) <= 1
 
 
 def test_only_void_rounds_count_and_what_ended_is_told_by_operator():
