@@ -97,10 +97,12 @@ class Ledger(Protocol):
         """The last word of a life: nothing acts for it any more, and what it has left is anybody's."""
         ...
 
-    async def note_cut(self, owner: Owner, history_id: str, reason: str) -> None:
+    async def note_cut(self, owner: Owner, history_id: str, reason: str, own_history_id: str | None = None) -> None:
         """``owner`` has found that this history was cut: all nodes are to stop bets until it is restored.
 
-        What was noted before stays, and a history that is not the present one is let be.
+        What was noted before stays, and a history that is not the present one is let be. Nor is anything noted if the
+        one that ``owner`` was registered in, ``own_history_id``, has been restored: it slept through all that, and the
+        present history is whole.
         """
         ...
 

@@ -223,7 +223,7 @@ class Heartbeat(Actor[None]):
         if reason is not None:
             self._cut_reason, contact.is_cut = reason, True
             log.error("the database's history was cut: no bets until `getaway restored`", extra={"reason": reason})
-            await services.reads.note_cut(services.owner, lineage.history_id, reason)
+            await services.reads.note_cut(services.owner, lineage.history_id, reason, contact.history_id)
             self._cut_reason = None
             contact.must_register = contact.history_id is not None or pulse.before_ms is None
         elif lineage.has_moved:

@@ -47,6 +47,7 @@ log = logging.getLogger("getaway.db")
 _NOTE_CUT = """
 UPDATE histories SET cut_at_ms = database_ms(), cut_reason = $2, cut_by = $3
 WHERE history_id::text = $1 AND restored_at_ms IS NULL AND cut_at_ms IS NULL
+    AND NOT EXISTS (SELECT FROM histories o WHERE o.history_id::text = $4 AND o.restored_at_ms IS NOT NULL)
 """
 
 _ADOPT_PLACE = """
@@ -208,10 +209,10 @@ class PostgresLedger:
         """Its last word."""
         await self._database.on_line(lambda line: lives.end(line, owner))
 
-    async def note_cut(self, owner: Owner, history_id: str, reason: str) -> None:
+    async def note_cut(self, owner: Owner, history_id: str, reason: str, own_history_id: str | None = None) -> None:
         """Bets stop everywhere."""
-        by = f"{owner.node} {owner.epoch}"
-        await self._database.run(lambda connection: connection.execute(_NOTE_CUT, history_id, reason, by))
+        values = history_id, reason, f"{owner.node} {owner.epoch}", own_history_id
+        await self._database.run(lambda connection: connection.execute(_NOTE_CUT, *values))
 
     async def compare(self, owner: Owner, history_id: str, beat_ms: int) -> None:
         """Note the cut if the present history is ``history_id`` and lacks the heartbeat that a life of before was answered.

@@ -2,6 +2,7 @@
 
 import pytest
 
+from server.db import restore
 from tests.helpers.books import NOON_MS
 
 
@@ -53,6 +54,17 @@ async def test_a_cut_is_noted_once_and_told_to_all(database, world, owner):
     assert (await beat(world, other)).cut_reason == "first"
     row = await database.run(lambda connection: connection.fetchrow("SELECT * FROM histories"))
     assert row["cut_by"] == f"node-a {owner.epoch}"
+
+
+async def test_who_slept_through_a_restore_does_not_cut_the_next_history(database, world, owner):
+    own_id = (await beat(world, owner)).history_id
+    await world.ledger.note_cut(owner, own_id, "found at first")
+    await database.in_transaction(lambda connection: restore.begin_history(connection, "me", NOON_MS))
+    present_id = (await beat(world, owner)).history_id
+    await world.ledger.note_cut(owner, present_id, "found in its sleep", own_id)
+    assert (await beat(world, owner)).cut_reason is None
+    await world.ledger.note_cut(owner, present_id, "a history of which the database knows nothing", present_id[::-1])
+    assert (await beat(world, owner)).cut_reason is not None
 
 
 async def test_a_plain_role_may_ask(database, world, owner):

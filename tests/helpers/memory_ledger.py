@@ -343,9 +343,10 @@ class MemoryLedger(MemoryRequests):
         if owner in self.heartbeats_ms:
             self.ended_ms.setdefault(owner, self.now_ms())
 
-    async def note_cut(self, owner: Owner, history_id: str, reason: str) -> None:
+    async def note_cut(self, owner: Owner, history_id: str, reason: str, own_history_id: str | None = None) -> None:
         await self._cross()
-        if history_id == str(self.histories) and self.cut_reason is None:
+        is_past = own_history_id is not None and int(own_history_id) < self.histories
+        if history_id == str(self.histories) and self.cut_reason is None and not is_past:
             self.cut_reason = reason
 
     async def adopt_place(self, history_id: str) -> None:
