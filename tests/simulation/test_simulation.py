@@ -14,7 +14,7 @@ from tests.simulation.trace import SimulationFailedError
 BATCH = 200
 BATCHES = 10
 FAULTS_PER_BATCH_MIN = 2_000
-FLIGHTS_MOVED_PER_BATCH_MIN = 40
+FLIGHTS_MOVED_PER_BATCH_MIN = 30
 ROOT = Path(__file__).resolve().parents[2]
 
 
