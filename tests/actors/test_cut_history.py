@@ -123,3 +123,35 @@ async def test_nothing_that_is_owed_is_sent_by_a_node_that_knows_of_the_cut(auto
             game.node.courier.nudge(OPERATOR_ID)
             await trio.sleep(2)
             assert bool(claims) is not is_cut
+
+
+async def test_a_life_that_was_paused_while_its_history_was_restored_ends_and_stops_nobody(autojump_clock):
+    """It is not in the database any more, nor would its newest beat be."""
+    for forget in (dict.clear, lambda beats: beats.update({owner: at_ms - 3_000 for owner, at_ms in beats.items()})):
+        async with open_game() as game:
+            await trio.sleep(2.2)
+            forget(game.ledger.heartbeats_ms)
+            game.ledger.restored()
+            with trio.fail_after(5):
+                await game.node.fenced.wait()
+            assert (game.ledger.cut_reason, game.node.services.contact.must_register) == (None, True)
+
+
+async def test_what_was_found_of_a_history_is_not_noted_of_the_next_one(autojump_clock):
+    async with open_game() as game:
+        note, is_noting = game.ledger.note_cut, []
+
+        async def lose_the_note(*arguments):
+            is_noting.append(arguments)
+            raise LedgerUnavailableError("it was not noted")
+
+        await trio.sleep(2.2)
+        game.ledger.note_cut = lose_the_note
+        go_back(game)
+        while not is_noting:
+            await trio.sleep(0.1)
+        game.ledger.note_cut = note
+        game.ledger.restored()
+        with trio.fail_after(5):
+            await game.node.fenced.wait()
+        assert game.ledger.cut_reason is None

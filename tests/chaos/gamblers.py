@@ -196,7 +196,8 @@ class Gambler:
     async def _cash_out(self, socket, round_id):
         if self._table.by_hand and self._dice.random() < 0.4:
             await trio.sleep(self._dice.uniform(0.01, 0.1))
-            await self._send(socket, "cashout", round_id=round_id)
+            # By its own name, so that its refusal is not taken for that of the next bet.
+            await self._send(socket, "cashout", id="cashout", round_id=round_id)
 
     async def _act(self, socket):
         self._waits = True
