@@ -195,6 +195,7 @@ async def test_values_are_refused_and_none_is_told(direct, furnished_url, number
     [
         ("SELECT * FROM no_such_table", {}, "42P01"),
         ("SELECT lo_get($1::oid)", {}, "42704"),
+        (SLEEP, {"statement_timeout": "20"}, "57014"),
         (ECHO, {"statement_timeout": "no number"}, "22023"),
         ("SELECT $1::text, 'no number'::int", {}, "22P02"),
     ],
