@@ -104,6 +104,30 @@ async def test_a_client_seed_is_stored_before_it_is_confirmed(autojump_clock):
         assert (await (await game.enter(token)).until("welcome"))["next"]["client_seed"] == "lucky-7"
 
 
+async def test_a_client_seed_that_could_not_be_stored_is_not_promised(autojump_clock):
+    async with open_game() as game:
+        token = await game.launch()
+        player = await game.enter(token)
+        promised = (await player.until("welcome"))["next"]
+        game.ledger.unavailable = True
+        player.say("client_seed", value="lost", id="c")
+        refused = await player.until("error")
+        assert (refused["code"], refused["id"]) == ("wallet_unavailable", "c")
+        game.ledger.unavailable = False
+        assert (await (await game.enter(token)).until("welcome"))["next"] == promised
+
+
+async def test_a_drain_waits_for_a_win_that_is_on_its_way(autojump_clock):
+    async with open_game() as game:
+        player = await game.play(300)
+        player.say("bet", amount_minor=1_000, auto_cashout=2)
+        await player.until("round_started")
+        game.wallet.delay_s = 1
+        await player.until("round_ended")
+        await game.node.drain()
+        assert not game.node.desk.lanes.is_busy and len(game.wallet.sent(CallKind.WIN)) == 1
+
+
 async def test_a_client_seed_with_the_bet_holds_from_that_round_on(autojump_clock):
     async with open_game() as game:
         player = await game.play()
