@@ -347,3 +347,11 @@ async def test_since_when_a_call_is_refused_is_kept_until_it_is_not(world, owner
     assert (backlog.pending, backlog.refused) == (1, 0)
     (claimed,) = await claim(world, owner, operator)
     assert claimed.refused_since_ms is None
+
+
+async def test_what_is_parked_is_not_counted_among_the_refused_that_wait(world, owner):
+    operator = await world.add_operator()
+    await put_off(world, owner, operator, "given up", refused_since_ms=NOON_MS, parked=True)
+    await put_off(world, owner, operator, "refused", refused_since_ms=NOON_MS)
+    (backlog,) = await world.ledger.backlogs()
+    assert (backlog.pending, backlog.parked, backlog.refused) == (1, 1, 1)
