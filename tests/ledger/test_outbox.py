@@ -355,3 +355,15 @@ async def test_what_is_parked_is_not_counted_among_the_refused_that_wait(world, 
     await put_off(world, owner, operator, "refused", refused_since_ms=NOON_MS)
     (backlog,) = await world.ledger.backlogs()
     assert (backlog.pending, backlog.parked, backlog.refused) == (1, 1, 1)
+
+
+async def test_a_living_life_keeps_its_claims_when_those_of_the_one_before_are_released(world, owner, other):
+    operator = await world.add_operator()
+    await won(world, owner, operator, "before")
+    assert len(await claim(world, owner, operator)) == 1
+    reborn = await world.ledger.register_node(owner.node, LATER_MS)
+    await won(world, reborn, operator, "after")
+    (kept,) = await claim(world, reborn, operator, now_ms=LATER_MS)
+    assert await world.ledger.release_claims(other, LEASE_MS, LATER_MS + 1, 10) == 1
+    (released,) = await claim(world, other, operator, now_ms=LATER_MS + 1)
+    assert released.operator_tx_id != kept.operator_tx_id
