@@ -418,3 +418,26 @@ async def test_who_is_alone_asks_the_ledger_little(autojump_clock):
             asked.clear()
             await trio.sleep(3)
             assert len(asked) >= 30
+
+
+async def test_what_could_not_be_taken_up_is_still_asked_for(autojump_clock):
+    """Its player has gone: nobody but the request knows that there is a flight to be ended."""
+    async with two_games() as (first, second):
+        token = await first.launch(400)
+        _, started = await fly(first, token)
+        take_up, attempts = second.node.lobby.take_up, []
+
+        async def fails_first(digest):
+            attempts.append(len(second.ledger.requests))
+            if len(attempts) == 1:
+                raise LedgerUnavailableError("not yet")
+            await take_up(digest)
+
+        second.node.lobby.take_up = fails_first
+        await second.ledger.request_session(token_digest(token), second.node.services.owner)
+        await trio.sleep(2)
+        assert attempts[:2] == [1, 1]
+        assert (actors_in(second), second.ledger.requests) == ((1, 1), {})
+        await trio.sleep(CRASH_400_S)
+        (stored,) = second.ledger.rounds.values()
+        assert str(stored.live.round_id) == started["round_id"] and stored.finished.status == "settled"
