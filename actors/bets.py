@@ -38,8 +38,7 @@ def place_error(
         return "round_in_progress"
     if is_draining:
         return "draining"
-    contact = services.contact
-    if not contact.is_in_time or contact.is_cut or contact.has_outlived_lease:
+    if not services.contact.takes_bets:
         return "wallet_unavailable"
     if services.clock.now_ms() >= session.expires_at_ms:
         return "session_expired"

@@ -82,6 +82,11 @@ class LedgerContact:
         return self.is_recent and self.is_in_time and not self.is_cut
 
     @property
+    def takes_bets(self) -> bool:
+        """Whether a bet may begin here, as far as the ledger and the clocks are concerned."""
+        return self.is_in_time and not self.is_cut and not self.has_outlived_lease
+
+    @property
     def has_outlived_lease(self) -> bool:
         """Whether no beat was recorded for a whole lease: others may play what this life had, and its promises may be
         revealed. The database refuses its bets then, unless it has gone back meanwhile."""

@@ -325,7 +325,9 @@ class SessionActor(PromptActor[SessionMessage]):
             self._services, self.record, is_busy=is_busy, is_draining=self._draining(), permits=lane.permits
         )
         if code or table is None or (code := bet_error(bet, table, self._known_balance_minor())):
-            self._refuse(code or "bet_declined", bet.frame_id)
+            # What is ours is not put down to the wallet, which was not asked.
+            is_ours = code == "wallet_unavailable" and not self._services.contact.takes_bets
+            self._refuse(code or "bet_declined", bet.frame_id, NOT_STORED if is_ours else None)
             return
         if not self._services.operators.is_fresh:
             self._refuse("wallet_unavailable", bet.frame_id, OPERATORS_ARE_OLD)

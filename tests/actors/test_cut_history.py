@@ -3,6 +3,7 @@
 import trio
 
 from actors.ports import LedgerUnavailableError
+from actors.session import NOT_STORED
 from tests.helpers.game import OPERATOR_ID, open_game
 
 
@@ -31,7 +32,8 @@ async def test_older_heartbeats_stop_bets_and_end_the_life(autojump_clock):
         assert (contact.is_ready, contact.must_register, game.observer.is_cut) == (False, True, True)
         assert game.ledger.cut_reason == "the database lacks 3000 ms of this node's heartbeats"
         player.say("bet", amount_minor=1_000)
-        assert (await player.until("error"))["code"] == "wallet_unavailable"
+        error = await player.until("error")
+        assert (error["code"], error["message"]) == ("wallet_unavailable", NOT_STORED), "nobody asked a wallet"
 
 
 async def test_a_cut_is_found_also_if_the_answer_that_told_of_it_was_lost(autojump_clock):

@@ -13,6 +13,7 @@ from tests.helpers.server_process import ServerProcess
 RATE_PER_MS = "0.0006"
 SERVING = '"event": "serving"'
 SERVING_S_MAX = 60
+SINCE = "2026-01-01T00:00:00Z"
 
 
 def broken(invariant, detail):
@@ -37,7 +38,7 @@ async def copy(source, target):
 
 
 async def serving_again(server):
-    """Bets may be closed until a person has looked: it need not be ready."""
+    """Bets are closed until a person has looked: it is not ready."""
     before = server.log().count(SERVING)
     await trio.to_thread.run_sync(server.spawn)
     with trio.fail_after(SERVING_S_MAX):
@@ -80,6 +81,12 @@ async def test_a_restored_database_promises_nothing_that_was_revealed(server, tm
         await copy(backup, data)
         promises.was_cut = True
         await serving_again(server)
+        assert "the database's history was cut while nothing ran" in server.log()
+        done = await trio.to_thread.run_sync(server.getaway, "restored", "--since", SINCE, "--yes")
+        assert done.returncode == 0, done.stderr
+        with trio.fail_after(SERVING_S_MAX):
+            while not await trio.to_thread.run_sync(server.is_ready):
+                await trio.sleep(0.1)
         promised = await visit(house, session, promises, 0)
         assert promised["nonce"] == 2, "the database knows of one round"
         assert promised["server_seed_hash"] not in lost
