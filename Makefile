@@ -19,12 +19,12 @@ serve: $(VENV)/runtime ## the server alone, on the embedded database
 
 # Three parts at a time: two wait for clocks and for other processes more than they work, and what they measure must not
 # suffer from the worlds, which only compute and take what the others leave.
-OUTSIDE := tests/browser tests/trouble
+OUTSIDE := tests/browser tests/trouble tests/workers tests/sandbox tests/siege
 WORLDS := tests/simulation
 test: lint ## every check and every test
 	@$(MAKE) --no-print-directory --jobs=3 test-outside test-inside test-worlds
 
-test-outside: $(VENV)/development # as players meet the server, also in trouble
+test-outside: $(VENV)/development # as players meet the server, also in trouble and under attack
 	@$(BIN)/python -m pytest $(OUTSIDE)
 
 test-worlds: $(VENV)/development # all clocks and wires are simulated
