@@ -105,7 +105,7 @@ def loadtest(context: click.Context, /, as_json: bool, report: Path | None, **op
         page = None if report is None else stack.enter_context(_opened(report))
         results = _run(plan)
         if page is not None:
-            from server.loadtest.html_report import html_report  # noqa: PLC0415
+            from server.loadtest.html_report import html_report
 
             page.write(html_report(results))
     return _tell(results, as_json=as_json)
@@ -227,12 +227,12 @@ def _opened(report: Path) -> TextIO:
 
 
 def _run(plan: RunPlan) -> "Results":
-    import trio  # noqa: PLC0415
+    import trio
 
-    from server.loadtest.probe import ProbeError  # noqa: PLC0415
-    from server.loadtest.progress import progress_on  # noqa: PLC0415
-    from server.loadtest.run import InterruptedRunError, run_load  # noqa: PLC0415
-    from server.loadtest.stand_in import StandInError  # noqa: PLC0415
+    from server.loadtest.probe import ProbeError
+    from server.loadtest.progress import progress_on
+    from server.loadtest.run import InterruptedRunError, run_load
+    from server.loadtest.stand_in import StandInError
 
     progress = progress_on(sys.stderr, lambda line: click.echo(line, err=True))
     try:
@@ -253,11 +253,11 @@ def _refuse(error: Exception, status: int) -> NoReturn:
 
 def _tell(results: "Results", *, as_json: bool) -> int:
     if as_json:
-        from server.loadtest.document import results_document  # noqa: PLC0415
+        from server.loadtest.document import results_document
 
         print_json(results_document(results))
     else:
-        from server.loadtest.text_report import text_report  # noqa: PLC0415
+        from server.loadtest.text_report import text_report
 
         for line in text_report(results):
             click.echo(line)

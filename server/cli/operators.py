@@ -241,7 +241,7 @@ def _on_operators(
     *,
     may_make: bool = False,
 ) -> Value:
-    from server.cli.stores import run_on_operators  # noqa: PLC0415 - a database, only when it is needed
+    from server.cli.stores import run_on_operators
 
     return run_on_operators(config, environ_of(context), work, may_make=may_make)
 

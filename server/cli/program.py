@@ -93,8 +93,8 @@ def serve(context: click.Context) -> int:
     """Run the game server until SIGTERM, SIGHUP or Ctrl-C; rounds that fly may land first."""
     environ = environ_of(context)
     config = loaded_config(context)
-    from server.app import run as run_server  # noqa: PLC0415
-    from server.logs import configure_logs  # noqa: PLC0415
+    from server.app import run as run_server
+    from server.logs import configure_logs
 
     configure_logs(config.log.format, config.log.level, worker=None if config.server.workers == 1 else 0)
     for name in foreign_variables(environ):
@@ -117,7 +117,7 @@ def serve(context: click.Context) -> int:
 def demo(context: click.Context, lobby_port: int) -> int:
     """Run the server with a demo casino beside it, to be played in a browser."""
     loaded_config(context)  # a wrong one is refused as by every other command
-    from server.sandbox.demo import run_demo  # noqa: PLC0415
+    from server.sandbox.demo import run_demo
 
     return run_demo(remembered_config_path(context), environ_of(context), lobby_port=lobby_port)
 
@@ -131,7 +131,7 @@ def demo(context: click.Context, lobby_port: int) -> int:
 @click.pass_context
 def migrate(context: click.Context, server_role: str | None, as_json: bool) -> None:
     """Make the database if there is none, and bring its schema up to date. `serve` and `demo` do so, too."""
-    from server.cli.stores import migrate_database  # noqa: PLC0415
+    from server.cli.stores import migrate_database
 
     applied = migrate_database(loaded_config(context), server_role)
     if as_json:

@@ -148,7 +148,7 @@ def _given(
     operator_file: Path | None,
     file_format: str | None,
 ) -> Given:
-    from server.db.reconcile import Scope  # noqa: PLC0415 - a database, only when it is needed
+    from server.db.reconcile import Scope
 
     if operator_file is not None and operator_id is None:
         raise click.UsageError("--operator-file needs --operator.", context)
@@ -160,10 +160,10 @@ def _given(
 
 
 def _found(config: "Config", environ: Mapping[str, str], given: Given, spool: IO[str]) -> Outcome:
-    from server.cli.stores import run_on_books  # noqa: PLC0415
-    from server.db import comparison, recompute, reconcile, written  # noqa: PLC0415
-    from server.db.operators import PostgresOperatorStore  # noqa: PLC0415
-    from server.operator_files import OperatorFileError, read_batches  # noqa: PLC0415
+    from server.cli.stores import run_on_books
+    from server.db import comparison, recompute, reconcile, written
+    from server.db.operators import PostgresOperatorStore
+    from server.operator_files import OperatorFileError, read_batches
 
     scope, path, operator_id = given.scope, given.operator_file, given.scope.operator_id
     file_rows = 0

@@ -104,10 +104,10 @@ def restored(context: click.Context, /, **options: Any) -> int:
 
 
 def _done(config: "Config", environ: Mapping[str, str], given: Given) -> Outcome:
-    from actors.restoring import Findings  # noqa: PLC0415 - a database, only when it is needed
-    from server.cli.stores import run_on_books  # noqa: PLC0415
-    from server.db import restore  # noqa: PLC0415
-    from server.operator_files import OperatorFileError, read_batches  # noqa: PLC0415
+    from actors.restoring import Findings
+    from server.cli.stores import run_on_books
+    from server.db import restore
+    from server.operator_files import OperatorFileError, read_batches
 
     rows = []
     try:
@@ -145,7 +145,7 @@ def _done(config: "Config", environ: Mapping[str, str], given: Given) -> Outcome
 
 async def _end_as_booked(database: "Database", vault: "Vault", findings: "Findings") -> list[tuple[str, str]]:
     """End the live rounds that the operator has as ended, and park what contradicts its books, each by itself."""
-    from server.db import restore  # noqa: PLC0415 - a database, only when it is needed
+    from server.db import restore
 
     todo = [(bet_tx_id(end.live.round_id), partial(restore.end_as_booked, end=end)) for end in findings.ends]
     todo += [
@@ -164,12 +164,12 @@ async def _refund(
     config: "Config", database: "Database", vault: "Vault", given: Given, bets: "tuple[LostBet, ...]"
 ) -> list[tuple[str, str]]:
     """Note all, then send each: the same bytes however often. Those that were not acknowledged, and why."""
-    from actors.clock import ServerClock  # noqa: PLC0415 - trio and a database, only when they are needed
-    from actors.ports import Acknowledged  # noqa: PLC0415
-    from server.db import restore  # noqa: PLC0415
-    from server.db.operators import PostgresOperatorStore  # noqa: PLC0415
-    from server.settings import gateway_settings  # noqa: PLC0415
-    from server.wallet_gateway import HttpWalletGateway  # noqa: PLC0415
+    from actors.clock import ServerClock
+    from actors.ports import Acknowledged
+    from server.db import restore
+    from server.db.operators import PostgresOperatorStore
+    from server.settings import gateway_settings
+    from server.wallet_gateway import HttpWalletGateway
 
     operator_id = given.operator_id
     assert operator_id is not None, "a list is an operator's"

@@ -34,7 +34,7 @@ def show(context: click.Context, round_id: UUID, as_json: bool) -> int:
     Seeds and outcome are shown once the round has ended. What this server has not written as it stands is shown, too,
     as unverified, with exit status 1.
     """
-    from server.cli.stores import run_on_reports  # noqa: PLC0415 - a database, only when it is needed
+    from server.cli.stores import run_on_reports
 
     report = run_on_reports(loaded_config(context), environ_of(context), lambda reports: reports.find_round(round_id))
     if report is None:
@@ -48,7 +48,7 @@ def show(context: click.Context, round_id: UUID, as_json: bool) -> int:
 
 def report_document(report: RoundReport) -> dict[str, object]:
     """What operators read of the round, and beside it what only the house knows."""
-    from server.web.reads import round_document  # noqa: PLC0415 - a web server, only when it is needed
+    from server.web.reads import round_document
 
     document = round_document(report)
     del document["ok"]

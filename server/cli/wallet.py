@@ -44,7 +44,7 @@ def wallet_group() -> None:
 @click.pass_context
 def list_undelivered(context: click.Context, operator_id: UUID | None, overdue_minutes: int, as_json: bool) -> None:
     """List parked and overdue wins and refunds, the oldest first."""
-    from server.cli.stores import run_on_wallet_actions  # noqa: PLC0415 - a database, only when it is needed
+    from server.cli.stores import run_on_wallet_actions
 
     until_ms = _now_ms() - overdue_minutes * 60_000
     calls = run_on_wallet_actions(
@@ -95,7 +95,7 @@ def resolve(context: click.Context, /, as_json: bool, **options: str | UUID | No
 @click.pass_context
 def audit(context: click.Context, operator_id: UUID | None, as_json: bool) -> None:
     """List every retry and resolve there ever was. What this program did not record is marked; nothing goes by it."""
-    from server.cli.stores import run_on_wallet_actions  # noqa: PLC0415 - a database, only when it is needed
+    from server.cli.stores import run_on_wallet_actions
 
     records = run_on_wallet_actions(
         loaded_config(context), environ_of(context), lambda actions: actions.actions(operator_id)
@@ -146,7 +146,7 @@ def print_calls(calls: list[UndeliveredCall]) -> None:
 
 
 def _act(context: click.Context, action: Action, as_json: bool, options: dict[str, str | UUID | None]) -> None:
-    from server.cli.stores import run_on_wallet_actions  # noqa: PLC0415 - a database, only when it is needed
+    from server.cli.stores import run_on_wallet_actions
 
     operator_id, reason = options["operator_id"], options["reason"]
     assert not isinstance(reason, UUID) and not isinstance(operator_id, str), "as their options are declared"
