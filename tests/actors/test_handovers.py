@@ -35,6 +35,16 @@ async def fly(game, token) -> tuple[Player, dict]:
     return player, await player.until("round_started")
 
 
+async def win_that_stays_pending(game) -> tuple[str, Player, dict]:
+    """A session's token, its player, and the end of a round whose win the wallet has not answered clearly."""
+    token = await game.launch(400)
+    player, started = await fly(game, token)
+    await trio.sleep(3)
+    game.wallet.script[CallKind.WIN].append(Unclear("away"))
+    player.say("cashout", round_id=started["round_id"])
+    return token, player, await player.until("round_ended")
+
+
 async def test_an_idle_session_goes_where_its_player_goes(autojump_clock):
     async with two_games() as (first, second):
         token = await first.launch()
@@ -187,12 +197,7 @@ async def test_a_bet_is_decided_before_its_session_goes(autojump_clock, answer, 
 
 async def test_a_pending_win_is_shown_and_delivered_after_the_move(autojump_clock):
     async with two_games() as (first, second):
-        token = await first.launch(400)
-        left, started = await fly(first, token)
-        await trio.sleep(3)
-        first.wallet.script[CallKind.WIN].append(Unclear("away"))
-        left.say("cashout", round_id=started["round_id"])
-        ended = await left.until("round_ended")
+        token, _, ended = await win_that_stays_pending(first)
         player = await second.enter(token)
         assert (await player.until("welcome"))["pending_minor"] == ended["payout_minor"]
         balance = await player.until("balance")
@@ -201,12 +206,7 @@ async def test_a_pending_win_is_shown_and_delivered_after_the_move(autojump_cloc
 
 async def test_a_bet_that_waits_for_a_pending_win_is_refused_before_its_session_goes(autojump_clock):
     async with two_games() as (first, second):
-        token = await first.launch(400)
-        left, started = await fly(first, token)
-        await trio.sleep(3)
-        first.wallet.script[CallKind.WIN].append(Unclear("away"))
-        left.say("cashout", round_id=started["round_id"])
-        await left.until("round_ended")
+        token, left, _ = await win_that_stays_pending(first)
         left.say("bet", amount_minor=1_000, id="waits")
         await second.enter(token)
         refused = await left.until("error")
