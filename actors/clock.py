@@ -81,8 +81,8 @@ class ServerClock:
         self._system_ms = system_ms
         self._house = Follower(is_guess=True)
         self._wall = Follower(is_guess=False)
-        self._leaps: list[tuple[int, int]] = []
-        """Forward steps of the house's time: when, by the steady clock, and how far."""
+        self._steps: list[tuple[int, int]] = []
+        """Steps of the house's time that concern living flights: when, by the steady clock, and how far."""
 
     def steady_ms(self) -> int:
         """Whole milliseconds, rounded down, of the clock that never steps: about unix time, as the process's start
@@ -117,6 +117,17 @@ class ServerClock:
         """Where a moment of the house's time lies on the steady clock, as of now."""
         return unix_ms - self._house.ahead_ms
 
+    def began_ms(self, started_at_ms: int) -> int:
+        """Where the stored start of a flight lies on the steady clock: by the house's time as it was then.
+
+        Of what a step made doubtful the younger flight is taken, which has not ended before its player could see it.
+        """
+        began_ms = self.steady_of(started_at_ms)
+        for at_ms, step_ms in reversed(self._steps):
+            if began_ms < at_ms:
+                began_ms = min(began_ms + step_ms, at_ms)
+        return began_ms
+
     def cautious_ms(self) -> int:
         """Up to when flights of this process have certainly flown, in the time of their stored starts.
 
@@ -124,15 +135,15 @@ class ServerClock:
         ``FLIGHT_MS_MAX`` are left out: what may not have ended by then is refunded, never taken for lost.
         """
         oldest = self.steady_ms() - FLIGHT_MS_MAX
-        self._leaps = [leap for leap in self._leaps if leap[0] > oldest]
-        return self.now_ms() - sum(step_ms for _, step_ms in self._leaps)
+        self._steps = [step for step in self._steps if step[0] > oldest]
+        return self.now_ms() - sum(step_ms for _, step_ms in self._steps if step_ms > 0)
 
     def follow_house(self, ahead_ms: float, doubt_ms: float) -> int:
         """The database's clock is ``ahead_ms`` ahead of the steady one, give or take ``doubt_ms``: the step taken."""
         steady_ms = self.steady_ms()
         step_ms = self._house.correct(steady_ms, ahead_ms, doubt_ms)
-        if step_ms > 0:
-            self._leaps.append((steady_ms, step_ms))
+        if step_ms:
+            self._steps.append((steady_ms, step_ms))
         return step_ms
 
     def look(self) -> int:

@@ -92,7 +92,7 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
         if live.status is RoundStatus.FLYING:
             assert live.started_at_ms is not None
             self.is_stored = True
-            self._flies = self._takeoff(live, services.clock.steady_of(live.started_at_ms), balance_minor)
+            self._flies = self._takeoff(live, services.clock.began_ms(live.started_at_ms), balance_minor)
 
     @property
     def flight(self) -> Flight | None:

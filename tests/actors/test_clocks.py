@@ -92,6 +92,20 @@ async def test_moments_are_turned_from_one_clock_to_the_other_and_back(autojump_
         assert clock.steady_of(clock.unix_of(moment_ms)) == moment_ms
 
 
+async def test_a_stored_start_lies_where_it_was_before_the_houses_time_stepped(autojump_clock):
+    clock = ServerClock(NOON_MS)
+    clock.follow_house(HOUR_MS, 0)
+    starts: list[tuple[int, int]] = []
+    for step_ms in (2 * SECOND_MS, -2 * SECOND_MS, 100, -50):
+        starts.append((clock.steady_ms(), clock.unix_of(clock.steady_ms())))
+        await trio.sleep(10)
+        assert clock.follow_house(clock.unix_of(0) + step_ms, 0) == step_ms
+    assert [clock.began_ms(started_at_ms) for _, started_at_ms in starts] == [steady_ms for steady_ms, _ in starts]
+    leapt_over_ms = clock.unix_of(clock.steady_ms()) + 50
+    assert clock.follow_house(clock.unix_of(0) + 100, 0) == 100
+    assert clock.began_ms(leapt_over_ms) == clock.steady_ms(), "not in the future"
+
+
 # A node.
 
 
@@ -182,6 +196,30 @@ async def test_two_nodes_whose_clocks_differ_leave_each_others_flights_alone(aut
             assert other.observer.ends == []
             assert all(stored.finished is None for stored in game.ledger.rounds.values())
             assert {stored.owner for stored in game.ledger.rounds.values()} == {game.node.services.owner}
+
+
+@pytest.mark.parametrize("flown_s", [5, 16])
+@pytest.mark.parametrize("step_ms", [-2 * SECOND_MS, SECOND_MS, 2 * SECOND_MS])
+async def test_a_flight_that_moves_goes_on_as_if_the_houses_time_had_not_stepped(autojump_clock, step_ms, flown_s):
+    """One of 23.1 s had crashed 2 s before its time, at the other node, when its player had seen 2.60."""
+    ledger, machine = SteppingLedger(), Machine()
+    async with (
+        open_game(ledger=ledger, clock=machine.clock()) as game,
+        open_game(ledger=ledger, clock=machine.clock(), name="node-b") as other,
+    ):
+        await trio.sleep(1.1)
+        token = await game.launch(400)
+        player = await game.enter(token)
+        player.say("bet", amount_minor=1_000)
+        round_id = (await player.until("round_started"))["round_id"]
+        await trio.sleep(flown_s)
+        ledger.ahead_ms = machine.ahead_ms = step_ms
+        await trio.sleep(22.5 - flown_s)
+        player = await other.enter(token)
+        assert (await player.until("welcome"))["round"]["round_id"] == round_id
+        player.say("cashout", round_id=round_id)
+        ended = await player.until("round_ended")
+        assert (ended["result"], ended["realized_multiplier"]) == ("cashout", pytest.approx(3.88, abs=0.05))
 
 
 async def test_a_flight_of_the_dead_is_not_taken_for_ended_because_a_clock_leapt(autojump_clock):
