@@ -1,6 +1,7 @@
 """A start that is durable too late for its player to be told in time is refunded instead of flown from the past."""
 
 import pytest
+import trio
 
 from actors.clock import ServerClock
 from actors.endings import LATE_START
@@ -15,13 +16,14 @@ from tests.helpers.memory_ledger import MemoryLedger
 
 class SlowStarts(MemoryLedger):
     """Starts are durable so long after their own moment. ``loses``: the answer of the first commit is lost instead, and
-    the repetition is answered then."""
+    the repetition is answered then, when the house's time has made a step of ``step_ms``."""
 
-    def __init__(self, clock: ServerClock, late_ms: int, *, loses: bool = False) -> None:
+    def __init__(self, clock: ServerClock, late_ms: int, *, loses: bool = False, step_ms: int = 0) -> None:
         super().__init__()
         self._clock = clock
         self._late_ms = late_ms
         self._loses_answer = loses
+        self._step_ms = step_ms
         self.started_at_ms: int | None = None
 
     async def commit(self, transitions):
@@ -30,6 +32,7 @@ class SlowStarts(MemoryLedger):
             self.started_at_ms = starts[0].started_at_ms
             if self._loses_answer:
                 await super().commit(transitions)
+                self._clock.follow_house(self._clock.unix_of(0) + self._step_ms, 0)
                 raise LedgerUnavailableError("the answer is lost")
         if starts:
             await self._clock.sleep_until_ms(self.started_at_ms + self._late_ms)
@@ -49,6 +52,21 @@ async def test_one_that_is_told_just_in_time_flies(autojump_clock, loses):
         assert (ended["status"], ended["realized_multiplier"]) == ("settled", 1.01), (
             "it had passed: 166 ms after the start"
         )
+
+
+@pytest.mark.parametrize("step_ms", [-5_000, 5_000])
+async def test_a_start_that_is_repeated_flies_from_its_moment_though_the_houses_time_has_stepped(
+    autojump_clock, step_ms
+):
+    clock = ServerClock(NOON_MS)
+    ledger = SlowStarts(clock, 0, loses=True, step_ms=step_ms)
+    async with open_game(clock=clock, ledger=ledger) as game:
+        player = await game.play(300)
+        began_at = trio.current_time()
+        player.say("bet", amount_minor=1_000, auto_cashout=1.10)
+        assert (await player.until("round_started"))["started_at"] == ledger.started_at_ms
+        assert (await player.until("round_ended"))["realized_multiplier"] == 1.10
+        assert 1.5 < trio.current_time() - began_at < 1.8, "1.10 is shown after 1.588 s"
 
 
 @pytest.mark.parametrize("loses", [False, True])
