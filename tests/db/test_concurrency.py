@@ -13,6 +13,8 @@ from actors.transitions import Applied, Busy, Launched, Rejected
 from server.db import outbox
 from server.db.groups import commit_group
 from server.db.reports import PostgresReports
+from server.db.wallet_actions import PostgresWalletActions
+from server.undelivered import Action, ActionRefusedError, ActionRequest
 from server.vault import Vault
 from tests.helpers import books
 from tests.helpers.books import LEASE_MS, NOON_MS
@@ -202,3 +204,34 @@ async def test_what_does_not_open_is_parked_by_who_has_claimed_it_and_by_nobody_
     for node, status in ((other, CallStatus.PENDING), (newer, CallStatus.PENDING), (owner, CallStatus.PARKED)):
         await database.run(lambda connection, node=node: outbox.park_refused(connection, node, [key]))
         assert (await world.call_states(rounds.won))["win"][0] is status
+
+
+WIN = "UPDATE transactions SET {} WHERE kind = 'win'"
+CLAIMED = f"claim_node = 'node-b', claim_epoch = 1, next_attempt_at_ms = {NOON_MS + LEASE_MS}"
+TAKEN_UP = {
+    "a node acknowledges it": (lambda live: committing(books.acknowledge(live)), "is acknowledged already"),
+    "another person resolves it": (
+        lambda live: doing(WIN.format("status = 'acknowledged', acknowledged_at_ms = 1")),
+        "is acknowledged already",
+    ),
+    "a node claims it": (lambda live: doing(WIN.format(CLAIMED)), "is being sent at this moment"),
+}
+
+
+@pytest.mark.parametrize("action", Action)
+@pytest.mark.parametrize("name", TAKEN_UP)
+async def test_a_person_takes_up_no_call_that_somebody_else_is_at(database, world, owner, rounds, name, action):
+    """Else a win that is being acknowledged would be sent again, or one that is being sent count as seen to."""
+    work, refusal = TAKEN_UP[name]
+    actions = PostgresWalletActions(database, Vault(bytes(32)))
+    tx_id = f"win-{rounds.won.round_id}"
+    request = ActionRequest(action=action, operator_tx_id=tx_id, operator_id=None, by_whom="ann", reason="it is late")
+
+    async def act():
+        try:
+            return await actions.act(request, NOON_MS)
+        except ActionRefusedError as error:
+            return str(error)
+
+    assert refusal in await meanwhile(database, work(rounds.won), act)
+    assert await actions.actions(None) == []
