@@ -1,7 +1,6 @@
 """``getaway wallet``: wins and refunds that an operator has not acknowledged, for a person to see to."""
 
 import getpass
-import time
 from uuid import UUID
 
 import click
@@ -46,9 +45,9 @@ def list_undelivered(context: click.Context, operator_id: UUID | None, overdue_m
     """List parked and overdue wins and refunds, the oldest first."""
     from server.cli.stores import run_on_wallet_actions
 
-    until_ms = _now_ms() - overdue_minutes * 60_000
+    overdue_ms = overdue_minutes * 60_000
     calls = run_on_wallet_actions(
-        loaded_config(context), environ_of(context), lambda actions: actions.undelivered(operator_id, until_ms)
+        loaded_config(context), environ_of(context), lambda actions: actions.undelivered(operator_id, overdue_ms)
     )
     if as_json:
         print_json([call_document(call) for call in calls])
@@ -159,7 +158,7 @@ def _act(context: click.Context, action: Action, as_json: bool, options: dict[st
     )
     try:
         record = run_on_wallet_actions(
-            loaded_config(context), environ_of(context), lambda actions: actions.act(request, _now_ms())
+            loaded_config(context), environ_of(context), lambda actions: actions.act(request)
         )
     except ActionRefusedError as error:
         raise CommandError(str(error)) from None
@@ -204,7 +203,3 @@ def _record_row(record: ActionRecord) -> tuple[str, ...]:
 
 def _unless_ours(what: str, problem: str | None) -> str | None:
     return None if problem is None else f"NO {what.upper()} OF OURS: {problem}"
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

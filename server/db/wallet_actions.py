@@ -12,13 +12,14 @@ from server.vault import Vault
 _LIST = """
 SELECT t.*, r.currency
 FROM transactions t JOIN rounds r USING (operator_id, round_id)
-WHERE (t.status = 'parked' OR t.status = 'pending' AND t.kind <> 'bet' AND t.created_at_ms <= $2)
+WHERE (t.status = 'parked' OR t.status = 'pending' AND t.kind <> 'bet' AND t.created_at_ms <= database_ms() - $2)
     AND ($1::uuid IS NULL OR t.operator_id = $1)
 ORDER BY t.created_at_ms, t.operator_id, t.operator_tx_id
 """
 
+# What is claimed, and what is due, is judged by the clock that all nodes share, not by that of whoever runs the command.
 _LOCK = """
-SELECT *, claim_node IS NOT NULL AND next_attempt_at_ms > $3 AS is_claimed
+SELECT *, claim_node IS NOT NULL AND next_attempt_at_ms > database_ms() AS is_claimed, database_ms() AS now_ms
 FROM transactions WHERE operator_tx_id = $1 AND ($2::uuid IS NULL OR operator_id = $2) FOR UPDATE
 """
 
@@ -54,19 +55,20 @@ class PostgresWalletActions:
         self._database = database
         self._macs = vault.macs
 
-    async def undelivered(self, operator_id: UUID | None, created_until_ms: int) -> list[UndeliveredCall]:
-        """Parked calls, and pending ones that were created until then (unix ms), the oldest first."""
-        rows = await self._database.run(lambda connection: connection.fetch(_LIST, operator_id, created_until_ms))
+    async def undelivered(self, operator_id: UUID | None, overdue_ms: int) -> list[UndeliveredCall]:
+        """Parked calls, and those that have been pending for ``overdue_ms`` or longer, the oldest first."""
+        rows = await self._database.run(lambda connection: connection.fetch(_LIST, operator_id, overdue_ms))
         return [self._undelivered(row) for row in rows]
 
-    async def act(self, request: ActionRequest, now_ms: int) -> ActionRecord:
+    async def act(self, request: ActionRequest) -> ActionRecord:
         """Do it and record it, in one transaction. Raises ``ActionRefusedError``."""
 
         async def work(connection: Connection) -> ActionRecord:
-            row = _only(request, await connection.fetch(_LOCK, request.operator_tx_id, request.operator_id, now_ms))
+            row = _only(request, await connection.fetch(_LOCK, request.operator_tx_id, request.operator_id))
             problem = self._macs.problem(CALL, row, row["mac"])
             if problem is not None:
                 raise ActionRefusedError(f"{request.operator_tx_id} is no call of ours: {problem}")
+            now_ms: int = row["now_ms"]
             record = ActionRecord(
                 operator_id=row["operator_id"],
                 operator_tx_id=request.operator_tx_id,

@@ -229,7 +229,7 @@ async def test_a_person_takes_up_no_call_that_somebody_else_is_at(database, worl
 
     async def act():
         try:
-            return await actions.act(request, NOON_MS)
+            return await actions.act(request)
         except ActionRefusedError as error:
             return str(error)
 

@@ -10,6 +10,7 @@ import pytest
 import trio
 
 from actors.records import CallKind, CallStatus
+from server.cli.output import time_text
 from server.db.wallet_actions import PostgresWalletActions
 from server.undelivered import Action, ActionRefusedError, ActionRequest
 from tests.helpers import books
@@ -18,6 +19,8 @@ from tests.helpers.command_line import CommandLine, on_database
 from tests.helpers.ledger_worlds import open_world
 from tests.helpers.sound_books import VAULT
 
+LATER_MS = NOON_MS + 3_600_000
+"""What the database's clock shows while commands run. The machine's, which must not matter, is months ahead."""
 ANOTHER = "11111111-1111-4111-8111-111111111111"
 
 
@@ -61,10 +64,12 @@ def told(url: str, story):
 
 @pytest.fixture
 def owed(emptied_database_url) -> tuple[str, str]:
-    """A parked win and one that is pending."""
+    """A parked win and one that has been pending for an hour."""
 
     async def story(opened):
-        return await opened.owe("parked", parked=True), await opened.owe("pending")
+        names = await opened.owe("parked", parked=True), await opened.owe("pending")
+        await opened.world.set_clock(LATER_MS)
+        return names
 
     return told(emptied_database_url, story)
 
@@ -120,6 +125,7 @@ def test_what_a_person_takes_up_begins_anew_and_is_nobodys(getaway, emptied_data
         await opened.world.commit(refused)
         quotas = {live.operator_id: 9}
         assert len(await opened.world.ledger.claim_due_calls(opened.owner, quotas, NOON_MS + 60_000, 20_000)) == 1
+        await opened.world.set_clock(LATER_MS)
         return refused.operator_tx_id
 
     tx_id = told(emptied_database_url, refused_and_claimed)
@@ -256,12 +262,30 @@ def test_what_is_being_sent_is_left_alone(getaway, owed, emptied_database_url):
     async def claim(opened):
         backlogs = await opened.world.ledger.backlogs()
         quotas = {backlog.operator_id: 9 for backlog in backlogs}
-        return await opened.world.ledger.claim_due_calls(opened.owner, quotas, 2 * NOON_MS, 20_000)
+        return await opened.world.ledger.claim_due_calls(opened.owner, quotas, LATER_MS, 20_000)
 
     (claimed,) = told(emptied_database_url, claim)
     assert claimed.operator_tx_id == owed[1]
     for command in (["retry", owed[1]], ["resolve", owed[1], "--reason", "x"]):
         assert "is being sent at this moment" in getaway.refusal(1, "wallet", *command)
+
+
+def test_a_retried_call_is_due_now_by_the_clock_that_all_nodes_share(getaway, owed):
+    """Else a machine whose clock is ahead would have it sent that much later."""
+    parked, pending = owed
+    for tx_id in owed:
+        getaway("wallet", "retry", tx_id, "--by", "ann")
+    listed = {call["operator_tx_id"]: call for call in getaway("wallet", "list", "--json").document}
+    later = time_text(LATER_MS)
+    assert [listed[tx_id]["next_attempt_at"] for tx_id in (parked, pending)] == [later, later]
+    assert [entry["at"] for entry in getaway("wallet", "audit", "--json").document] == [later, later]
+
+
+def test_the_age_of_what_is_listed_is_by_that_clock_too(getaway, owed):
+    parked, pending = owed
+    for minutes, names in ((59, {parked, pending}), (60, {parked})):
+        listed = getaway("wallet", "list", "--overdue-minutes", str(minutes), "--json").document
+        assert {call["operator_tx_id"] for call in listed} == names
 
 
 async def test_of_two_people_at_once_the_second_sees_what_the_first_did(emptied_database_url):
@@ -275,7 +299,7 @@ async def test_of_two_people_at_once_the_second_sees_what_the_first_did(emptied_
 
         async def act(by_whom: str) -> None:
             try:
-                ends.append((await actions.act(replace(request, by_whom=by_whom), NOON_MS)).status_after)
+                ends.append((await actions.act(replace(request, by_whom=by_whom))).status_after)
             except ActionRefusedError as error:
                 ends.append(str(error))
 
@@ -297,9 +321,9 @@ async def test_an_id_of_two_operators_asks_which(emptied_database_url):
         actions = PostgresWalletActions(opened.world._database, VAULT)
         request = ActionRequest(action=Action.RETRY, operator_tx_id=tx_id, operator_id=None, by_whom="ann", reason=None)
         with pytest.raises(ActionRefusedError, match="say which with --operator"):
-            await actions.act(request, NOON_MS)
-        await actions.act(replace(request, operator_id=opened.operator.operator_id), NOON_MS)
+            await actions.act(request)
+        await actions.act(replace(request, operator_id=opened.operator.operator_id))
         assert await actions.undelivered(opened.operator.operator_id, 0) == [], "it is parked no more"
-        states = {call.operator_id: call.status for call in await actions.undelivered(None, 2 * NOON_MS)}
+        states = {call.operator_id: call.status for call in await actions.undelivered(None, 0)}
         assert states == {opened.operator.operator_id: CallStatus.PENDING, twin.operator_id: CallStatus.PENDING}
-        assert all(call.kind is CallKind.WIN for call in await actions.undelivered(None, 2 * NOON_MS))
+        assert all(call.kind is CallKind.WIN for call in await actions.undelivered(None, 0))
