@@ -256,6 +256,23 @@ async def test_a_claim_whose_answer_was_lost_is_made_again_at_once(autojump_cloc
         assert [stored.status for stored in wins(game)] == [CallStatus.ACKNOWLEDGED], "claims last for 20 s"
 
 
+async def test_a_ledger_that_fails_is_asked_once_a_poll_however_many_nudges_come(autojump_clock):
+    """Each end of a round nudges: a database in trouble would get as many claims as there are players."""
+    async with open_game() as game:
+        asked_at = []
+
+        async def claim(*arguments):
+            asked_at.append(trio.current_time())
+            raise LedgerUnavailableError("as told")
+
+        game.ledger.claim_due_calls = claim
+        polls, poll_s = 5, game.node.services.settings.courier_poll_ms / 1000
+        for _ in range(100 * polls):
+            game.node.courier.nudge(OPERATOR_ID)
+            await trio.sleep(poll_s / 100)
+        assert polls - 1 <= len(asked_at) <= polls + 1
+
+
 async def test_a_claim_that_could_not_be_handed_over_is_given_up_and_made_again_at_once(autojump_clock):
     async with open_game() as game:
         real, refused = game.node.desk.hand_over, []
