@@ -17,7 +17,7 @@ WHERE (t.status = 'parked' OR t.status = 'pending' AND t.kind <> 'bet' AND t.cre
 ORDER BY t.created_at_ms, t.operator_id, t.operator_tx_id
 """
 
-# What is claimed, and what is due, is judged by the clock that all nodes share, not by that of whoever runs the command.
+# What is claimed, and what is due, is judged by the clock that all nodes share, not by that of the command's machine.
 _LOCK = """
 SELECT *, claim_node IS NOT NULL AND next_attempt_at_ms > database_ms() AS is_claimed, database_ms() AS now_ms
 FROM transactions WHERE operator_tx_id = $1 AND ($2::uuid IS NULL OR operator_id = $2) FOR UPDATE

@@ -85,6 +85,49 @@ async def test_who_is_cancelled_holds_nobody_up():
     assert done == [7] and share.waiting == turnstile.waiting == 0
 
 
+async def test_who_is_called_after_it_was_cancelled_passes_its_turn_on():
+    turnstile, passed = Turnstile(100, 100), []
+
+    async def pass_through(key, scope):
+        with scope:
+            await turnstile.pass_through(key)
+            passed.append(key)
+
+    scopes = {key: trio.CancelScope() for key in "abc"}
+    with trio.fail_after(5):
+        turnstile._is_turning = True  # somebody passes
+        async with trio.open_nursery() as nursery:
+            for key, scope in scopes.items():
+                nursery.start_soon(pass_through, key, scope)
+                await trio.testing.wait_all_tasks_blocked()
+            scopes["a"].cancel()
+            turnstile._is_turning = turnstile._queue.call_next()  # and has passed, before the cancelled one runs
+    assert passed == ["b", "c"] and turnstile.waiting == 0
+
+
+async def test_a_turnstile_rests_for_no_longer_than_it_may(autojump_clock, monkeypatch):
+    monkeypatch.setattr("actors.fair_queue.TURN_S_MAX", -1.0)  # each turn counts as long
+    turnstile, began_at = Turnstile(100, 100, rest_s_max=0.002), trio.current_time()
+    for _ in range(30):
+        await turnstile.pass_through("key")
+    assert 20 * 0.002 < trio.current_time() - began_at <= 30 * 0.002
+
+
+async def test_a_share_rests_for_no_longer_than_it_may(autojump_clock):
+    """Whoever waits behind a very long piece of work does not pay for it."""
+    share, began_at = Share(1, 2, waiting_max=10, waiting_of_one_max=10, rest_s_max=0.1), []
+
+    async def work():
+        async with share.turn("key"):
+            began_at.append(trio.current_time())
+            await trio.sleep(10)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(work)
+        nursery.start_soon(work)
+    assert began_at[1] - began_at[0] == pytest.approx(10.1)
+
+
 async def test_a_share_works_so_much_at_once_and_rests_in_between(autojump_clock):
     share, began = Share(1, 2, waiting_max=10, waiting_of_one_max=10), []
 

@@ -76,6 +76,16 @@ async def test_an_operator_has_so_many_void_rounds_over_all_its_sessions(autojum
         assert (await refused_bet(players[0]))[0] == "bet_declined"
 
 
+def test_each_of_many_operators_has_its_own_bound_and_none_is_forgotten_for_another():
+    tally = RoundTally(settings(operator_void_rounds_burst=1, operator_void_rounds_per_second=0.1))
+    operators = [UUID(int=number) for number in range(1_000)]
+    for operator_id in operators:
+        tally.ended(operator_id, "player", operator_id, RoundStatus.VOID, 1_000)
+        tally.ended(operator_id, "player", operator_id, RoundStatus.VOID, 1_000)
+    waits_ms = {tally.wait_ms(operator_id, "another", ONE, 1_000) for operator_id in operators[2:]}
+    assert len(waits_ms) == 1 and 0 not in waits_ms
+
+
 def test_one_player_with_many_sessions_leaves_the_others_of_the_operator_theirs():
     tally, bets = RoundTally(settings()), 0
     for now_ms in range(0, 60_000, 50):

@@ -1,5 +1,8 @@
 """The file that says how far a node had got: read as it was written, and never in the way."""
 
+import stat
+from pathlib import Path
+
 import pytest
 import trio
 
@@ -41,6 +44,26 @@ def test_where_nothing_can_be_written_the_log_says_so_once(tmp_path, caplog):
     for beat_ms in (1, 2):
         water.write(Mark("a", 1, beat_ms))
     assert caplog.text.count("no high-water mark is kept") == 1
+
+
+def test_a_disk_that_is_full_leaves_the_mark_of_before(tmp_path, monkeypatch):
+    """Half a mark would be none, and a database put back while nothing runs would go unnoticed."""
+    water = HighWater(tmp_path, "node-a")
+    water.write(MARK)
+    write = Path.write_text
+
+    def write_half(path, text, **options):
+        write(path, text[: len(text) // 2], **options)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", write_half)
+    water.write(Mark("5a0b", 17, MARK.beat_ms + 1))
+    assert HighWater(tmp_path, "node-a").read() == MARK
+
+
+def test_a_folder_that_is_made_for_it_is_nobody_elses(tmp_path):
+    HighWater(tmp_path / "data", "node-a").write(MARK)
+    assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
 
 
 async def at_once(work, *arguments):

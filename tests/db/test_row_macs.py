@@ -68,7 +68,17 @@ def test_a_code_is_good_for_its_kind_and_its_key_only():
 def test_no_code_and_a_part_of_one_are_refused():
     row = Row()
     mac = MACS.of_row(START, row)
-    for broken in (None, b"", mac[:-1], mac[1:], mac + b"x", bytes(MAC_BYTES), bytes([KEY_NUMBER + 1]) + mac[1:]):
+    flipped = [mac[:place] + bytes([mac[place] ^ 1]) + mac[place + 1 :] for place in range(MAC_BYTES)]
+    for broken in (
+        None,
+        b"",
+        mac[:-1],
+        mac[1:],
+        mac + b"x",
+        bytes(MAC_BYTES),
+        bytes([KEY_NUMBER + 1]) + mac[1:],
+        *flipped,
+    ):
         with pytest.raises(RowMacError):
             MACS.check(START, row, broken)
 
