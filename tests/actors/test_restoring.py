@@ -41,3 +41,17 @@ def test_a_bet_of_the_moment_to_which_the_database_went_back_may_be_lost(later_m
 def test_a_bet_of_which_too_little_is_said_is_left_to_a_person(lacks):
     found = judge([bet(made_at(NOON_MS), **lacks)], NOTHING, NOON_MS)
     assert found.bets == () and len(found.unknown) == 1
+
+
+def test_an_id_that_tells_no_time_is_not_judged_by_it():
+    drawn = UUID(int=(NOON_MS - 1) << 80 | 5, version=4)
+    assert [each.round_id for each in judge([bet(drawn)], NOTHING, NOON_MS).bets] == [drawn]
+
+
+@pytest.mark.parametrize("form", [str.upper, "{{{}}}".format, "urn:uuid:{}".format, lambda text: text.replace("-", "")])
+def test_an_id_in_another_form_than_ours_is_none_of_ours(form):
+    """Refunded under the form that we write, it would have another id than what the operator has booked."""
+    round_id = UUID(int=made_at(NOON_MS).int | 0xABCDEF)
+    row = bet(round_id, operator_tx_id=f"bet-{form(str(round_id))}")
+    found = judge([row], NOTHING, NOON_MS)
+    assert found.bets == () and [each.why for each in found.unknown] == ["no transaction id of ours"]

@@ -42,6 +42,8 @@ async def is_over(world, owner, other, live, status):
 
 
 async def test_a_live_round_whose_win_is_booked_ends_with_that_win(world, owner, other, live):
+    key = live.operator_id, live.session_id
+    balance_minor = await world.ledger.balance_minor(*key)
     found, not_done = await restore(world, live, booked(live, "win", 137))
     assert (len(found.ends), found.unknown, not_done) == (1, (), [])
     finished = await is_over(world, owner, other, live, RoundStatus.SETTLED)
@@ -49,6 +51,10 @@ async def test_a_live_round_whose_win_is_booked_ends_with_that_win(world, owner,
     states = await world.call_states(live)
     assert states["bet"][0] is states["win"][0] is CallStatus.ACKNOWLEDGED
     assert states.keys() == {"bet", "win"}
+    assert {attempts for _, attempts, _ in states.values()} == {1}, "the lost history has sent both"
+    assert await world.ledger.balance_minor(*key) == balance_minor, "what the wallet has now nobody knows"
+    started_at_ms = live.created_at_ms if live.started_at_ms is None else live.started_at_ms
+    assert finished.started_at_ms == started_at_ms, "when a bet of no known answer was taken nobody knows"
 
 
 async def test_a_live_round_whose_refund_is_booked_is_over_without_another(world, owner, other, live):
