@@ -92,6 +92,17 @@ def test_parked_and_overdue_calls_are_listed_the_oldest_first(getaway, owed):
     assert getaway("wallet", "list", "--operator", ANOTHER).out == "nothing is parked or overdue\n"
 
 
+def test_a_bet_that_waits_for_its_answer_is_no_call_to_see_to(getaway, emptied_database_url):
+    """Its round's end decides what becomes of it, and it is never sent again."""
+
+    async def bet(opened):
+        await opened.world.bet(opened.owner, await opened.world.owned(opened.owner, operator=opened.operator))
+        await opened.world.set_clock(LATER_MS)
+
+    told(emptied_database_url, bet)
+    assert getaway("wallet", "list", "--overdue-minutes", "0", "--json").document == []
+
+
 def test_what_is_pending_for_a_short_time_only_is_not_listed(getaway, owed):
     parked, _pending = owed
     listed = getaway("wallet", "list", "--overdue-minutes", "1000000", "--json").document
@@ -270,9 +281,25 @@ def test_what_is_being_sent_is_left_alone(getaway, owed, emptied_database_url):
         assert "is being sent at this moment" in getaway.refusal(1, "wallet", *command)
 
 
-def test_a_retried_call_is_due_now_by_the_clock_that_all_nodes_share(getaway, owed):
-    """Else a machine whose clock is ahead would have it sent that much later."""
+@pytest.mark.parametrize("command", [("retry",), ("resolve", "--reason", "booked")], ids=["retry", "resolve"])
+def test_what_can_not_be_recorded_is_not_done(getaway, owed, postgres, emptied_database_url, command):
+    name, *options = command
+    postgres.execute(
+        "ALTER TABLE wallet_actions ADD CONSTRAINT not_ann CHECK (by_whom <> 'ann')", url=emptied_database_url
+    )
+    try:
+        assert getaway("wallet", name, owed[0], "--by", "ann", *options).status != 0
+    finally:
+        postgres.execute("ALTER TABLE wallet_actions DROP CONSTRAINT not_ann", url=emptied_database_url)
+    assert statuses(getaway) == dict(zip(owed, ("parked", "pending"), strict=True))
+
+
+def test_a_retried_call_is_due_now_by_the_clock_that_all_nodes_share(getaway, owed, postgres, emptied_database_url):
+    """Else a machine whose clock is ahead would have it sent that much later. Nor does it wait for its old turn."""
     parked, pending = owed
+    postgres.execute(
+        f"UPDATE transactions SET next_attempt_at_ms = {3 * NOON_MS} WHERE kind = 'win'", url=emptied_database_url
+    )
     for tx_id in owed:
         getaway("wallet", "retry", tx_id, "--by", "ann")
     listed = {call["operator_tx_id"]: call for call in getaway("wallet", "list", "--json").document}
@@ -318,12 +345,13 @@ async def test_an_id_of_two_operators_asks_which(emptied_database_url):
         created = await opened.world.owned(opened.owner, "twin", operator=twin)
         live = await opened.world.fly(opened.owner, created, round_id=round_id)
         await opened.world.commit(books.cash_out(opened.owner, live))
+        await opened.world.set_clock(LATER_MS)
         actions = PostgresWalletActions(opened.world._database, VAULT)
         request = ActionRequest(action=Action.RETRY, operator_tx_id=tx_id, operator_id=None, by_whom="ann", reason=None)
         with pytest.raises(ActionRefusedError, match="say which with --operator"):
             await actions.act(request)
         await actions.act(replace(request, operator_id=opened.operator.operator_id))
-        assert await actions.undelivered(opened.operator.operator_id, 0) == [], "it is parked no more"
+        assert await actions.undelivered(opened.operator.operator_id, LATER_MS) == [], "it is parked no more"
         states = {call.operator_id: call.status for call in await actions.undelivered(None, 0)}
         assert states == {opened.operator.operator_id: CallStatus.PENDING, twin.operator_id: CallStatus.PENDING}
         assert all(call.kind is CallKind.WIN for call in await actions.undelivered(None, 0))
