@@ -103,6 +103,20 @@ async def test_a_flight_whose_time_is_over_is_ended_as_stored_and_never_shown(au
         assert (welcome["round"], welcome["history"][0]["result"]) == (None, "crash")
 
 
+async def test_the_seed_of_a_flight_stays_secret_though_its_bet_is_not_stored_any_more(autojump_clock):
+    """What is stored promises that seed again, and opening the session discards and reveals what was promised."""
+    async with open_game(settings=slow_beats()) as game:
+        token, keeper = await game.launch(400), Keeper()
+        player = await keeper.enter(game, token)
+        backup = game.ledger.backup()
+        started = await fly(player)
+        game.ledger.go_back(backup)
+        await leave_memory(game, player)
+        welcome = await (await keeper.enter(game, token)).until("welcome")
+        assert welcome["round"]["server_seed_hash"] == started["server_seed_hash"]
+        assert "discarded" not in welcome
+
+
 async def test_a_flight_that_has_ended_is_not_given_to_fly_elsewhere(autojump_clock):
     slow = slow_beats()
     async with open_game(settings=slow) as game, open_game(beside=game, name="node-b", settings=slow) as other:
