@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.rules.limits import BetLimits, auto_cashout_is_valid, stake_error
-from actors.rules.money import house_share_minor, multiplier_number, payout_minor, split_revenue
+from actors.rules.money import RevenueShare, house_share_minor, multiplier_number, payout_minor, split_revenue
 from actors.rules.retries import is_over, wait_before_attempt_ms
 from actors.rules.wallet_bodies import call_body
 
@@ -37,6 +37,11 @@ def test_half_minor_units_go_to_the_even_side(ggr, house):
 def test_the_two_shares_always_add_up(rows):
     split = split_revenue(rows)
     assert split.house_share_minor + split.operator_share_minor == split.ggr_minor == sum(ggr for ggr, _ in rows)
+
+
+def test_each_row_of_revenue_is_rounded_by_itself():
+    assert split_revenue([(3, 1_500)] * 3) == RevenueShare(ggr_minor=9, house_share_minor=0, operator_share_minor=9)
+    assert split_revenue([(5, 1_500)] * 2) == RevenueShare(ggr_minor=10, house_share_minor=2, operator_share_minor=8)
 
 
 @given(st.integers(0, 10**8))

@@ -5,6 +5,8 @@ import pytest
 import trio
 
 from server.web.app import create_app
+from server.web.dispatcher import BodyLimits, Dispatcher, Route
+from server.web.exchange import json_response
 from server.web.metrics_app import create_metrics_app
 from tests.helpers.http_client import exchange, read_answer, request_bytes
 from tests.helpers.operator_client import LAUNCH, Casino
@@ -217,9 +219,9 @@ async def test_every_request_is_logged_once_by_its_route_without_anything_secret
         assert secret not in text
 
 
-async def test_the_secret_is_gone_before_anything_around_the_application_could_log_it(world):
+def scope_with_secret():
     secret = (b"x-operator-hmac", b"the secret")
-    scope = {
+    return {
         "type": "http",
         "method": "GET",
         "raw_path": b"/livez",
@@ -227,17 +229,44 @@ async def test_the_secret_is_gone_before_anything_around_the_application_could_l
         "headers": [(b"host", b"game.test"), secret, secret],
         "client": ("127.0.0.1", 1),
     }
-    sent = []
 
-    async def receive():
-        return {"type": "http.request", "body": b"", "more_body": False}
+
+async def no_body():
+    return {"type": "http.request", "body": b"", "more_body": False}
+
+
+async def test_the_secret_is_gone_before_anything_around_the_application_could_log_it(world):
+    scope, sent = scope_with_secret(), []
 
     async def send(message):
         sent.append(message)
 
-    await create_app(world.services())(scope, receive, send)
+    await create_app(world.services())(scope, no_body, send)
     assert sent[0]["status"] == 200
     assert scope["headers"] == [(b"host", b"game.test")]
+
+
+async def test_of_the_secret_whoever_answers_learns_only_that_it_came(world):
+    asked = []
+
+    async def answer(request):
+        asked.append(request)
+        return json_response({})
+
+    async def send(message):
+        await trio.lowlevel.checkpoint()
+
+    dispatcher = Dispatcher(
+        routes={"/livez": Route("/livez", {"GET": answer})},
+        prefixes={},
+        metrics=None,
+        log=world.services().log,
+        limits=BodyLimits(discard_bytes_max=0, discard_timeout_ms=100),
+        read_address=lambda peer, forwarded_for: peer,
+    )
+    await dispatcher.exchange(scope_with_secret(), no_body, send)
+    assert asked[0].headers == {b"host": [b"game.test"]}
+    assert asked[0].brought_secret
 
 
 async def test_requests_are_measured(casino, world):
