@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 import trio
 
 from actors.ports import LedgerUnavailableError
@@ -110,12 +111,14 @@ async def test_rounds_of_a_process_that_is_gone_are_refunded_within_two_seconds(
         assert (stored.finished.status, stored.owner) == ("refunded", staying.node.services.owner)
 
 
-async def test_after_an_outage_nobody_is_found_gone_until_all_had_time_to_come_back(autojump_clock):
+@pytest.mark.parametrize("outage_s", [1, 3])
+async def test_after_an_outage_nobody_is_found_gone_until_all_had_time_to_come_back(autojump_clock, outage_s):
+    """Also a short one: the database's restart ends everybody's connections."""
     async with open_game() as game:
         other = await game.ledger.register_node("node-b", 0)
         game.ledger.processes_gone.add(other)
         await trio.sleep(0.6)
-        await away(game, 3)
+        await away(game, outage_s)
         await trio.sleep(2.9)
         assert other not in game.ledger.ended_ms
         await trio.sleep(1)

@@ -399,6 +399,18 @@ async def test_many_sockets_at_once_open_one_session(autojump_clock):
         assert all(player.frames[-1] == {"type": "session_ended", "reason": "replaced"} for player in replaced)
 
 
+async def test_a_session_stays_in_memory_for_a_while_from_when_its_player_has_left(autojump_clock):
+    """However long it was watched before."""
+    async with open_game() as game:
+        player, linger_s = await game.play(), game.node.services.settings.session_linger_ms / 1000
+        await trio.sleep(3 * linger_s)
+        player.door.leave()
+        await trio.sleep(linger_s - 0.5)
+        assert game.node.lobby.sessions_open == 1
+        await trio.sleep(1)
+        assert game.node.lobby.sessions_open == 0
+
+
 @pytest.mark.parametrize("how", ["a drain", "a hand-over"])
 async def test_a_session_that_nobody_watches_ends_at_once_when_it_must(autojump_clock, how):
     async with open_game() as game:

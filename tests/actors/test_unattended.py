@@ -91,6 +91,23 @@ async def test_also_where_nobody_has_the_session_open(autojump_clock, forgetful)
         assert [call.amount_minor for call in game.wallet.sent(CallKind.REFUND)] == [1_000]
 
 
+async def test_one_for_which_nobody_waits_is_left_alone_while_it_is_young(autojump_clock, forgetful):
+    """It may be on its way to an actor."""
+    async with open_game() as game:
+        player = await game.play(200_000)
+        player.say("bet", amount_minor=1_000)
+        await player.until("round_started")
+        (session,) = game.node.lobby._sessions.values()
+        session.report("no news")  # its actor fails
+        await lose(game)
+        assert game.node.lobby.sessions_open == 0
+        await trio.sleep(SETTINGS.unattended_age_ms / 1000 - 1)
+        (stored,) = game.ledger.rounds.values()
+        assert stored.finished is None
+        await trio.sleep(FOUND_S_MAX - SETTINGS.unattended_age_ms / 1000)
+        assert stored.finished.status == "refunded"
+
+
 async def test_a_bet_without_an_actor_is_void_and_given_back(autojump_clock, forgetful):
     async with open_game() as game:
         game.wallet.delay_s = 2
