@@ -11,7 +11,7 @@ from actors.services import READS_AT_ONCE
 from tests.helpers.game import Player, open_game
 
 
-async def test_history_is_refused_while_an_answer_is_unread():
+async def test_history_is_refused_while_an_answer_is_unread(autojump_clock):
     async with open_game() as game:
         player = await game.enter(await game.launch(150))
         player.is_behind = True
@@ -47,7 +47,7 @@ async def hello(game, token, **fields):
     return player
 
 
-async def test_a_welcome_has_as_much_history_as_the_page_wants():
+async def test_a_welcome_has_as_much_history_as_the_page_wants(autojump_clock):
     async with open_game() as game:
         token = await game.launch(100, 100, 100)
         player = await game.enter(token)
@@ -62,7 +62,7 @@ async def test_a_welcome_has_as_much_history_as_the_page_wants():
             assert "history" not in welcome
 
 
-async def test_a_hello_whose_history_is_no_number_is_refused_in_words():
+async def test_a_hello_whose_history_is_no_number_is_refused_in_words(autojump_clock):
     async with open_game() as game:
         token = await game.launch(100)
         for wish in ("20", 21, -1, 1.5, []):
@@ -71,7 +71,7 @@ async def test_a_hello_whose_history_is_no_number_is_refused_in_words():
             assert refusal["code"] == "unauthorized" and "history" in refusal["message"]
 
 
-async def test_only_so_many_histories_are_read_at_once():
+async def test_only_so_many_histories_are_read_at_once(autojump_clock):
     async with open_game() as game:
         reads, asked = game.ledger.history, []
 
