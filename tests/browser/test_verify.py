@@ -126,6 +126,43 @@ def test_a_wrong_seed_is_found_and_not_replayed(page, site):
     expect(page.locator("#replay")).to_be_hidden()
 
 
+def test_what_else_a_pasted_round_said_is_not_held_against_another(page, site):
+    open_verifier(page, site)
+    paste(page, json.dumps(entry()))
+    verdict(page, "ok", OK)
+    expect(fact(page, "details.stake")).to_have_count(1)
+    for name, value in (("nonce", str(ROUND["nonce"] + 1)), ("server-seed-hash", ""), ("crash", "")):
+        page.locator(f"#value-{name}").fill(value)
+    page.locator("#round-form button[type=submit]").click()
+    expect(fact(page, "details.nonce")).to_have_text(str(ROUND["nonce"] + 1))
+    expect(fact(page, "details.stake")).to_have_count(0)
+    expect(page.locator("#checks .bad")).to_have_count(0)
+    expect(page.locator(".verifier-page")).to_have_attribute("data-result", "none")
+
+
+SLOW_FIRST_DIGEST = """
+if (globalThis.SubtleCrypto !== undefined) { // about:blank has none
+  const digest = SubtleCrypto.prototype.digest;
+  SubtleCrypto.prototype.digest = function (...given) {
+    SubtleCrypto.prototype.digest = digest;
+    return new Promise((answer) => { globalThis.answerLate = () => answer(digest.apply(this, given)); });
+  };
+}
+"""
+
+
+def test_a_check_that_is_overtaken_by_another_shows_nothing(page, site):
+    page.add_init_script(SLOW_FIRST_DIGEST)
+    open_verifier(page, site, f"#{fragment(server_seed_hash='0' * 64)}")
+    page.wait_for_function("globalThis.answerLate !== undefined")
+    paste(page, json.dumps(entry()))
+    verdict(page, "ok", OK)
+    page.evaluate("answerLate()")
+    page.evaluate("new Promise((done) => setTimeout(done, 100))")
+    verdict(page, "ok", OK)
+    expect(fact(page, "details.stake")).to_have_text("$10.00")
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

@@ -3,7 +3,7 @@ import { webcrypto } from "node:crypto";
 import { test } from "node:test";
 
 import { ClientSeed } from "../../../static/client_seed.js";
-import { isClientSeed, isHonestlyDiscarded } from "../../../static/fairness.js";
+import { isClientSeed, isHonestlyDiscarded, randomClientSeed } from "../../../static/fairness.js";
 
 globalThis.crypto ??= webcrypto;
 
@@ -63,6 +63,12 @@ test("draws come from the browser's generator, and are client seeds", () => {
   Object.defineProperty(globalThis.crypto, "getRandomValues", { configurable: true, value: before });
   assert.equal(asked.length, 1);
   assert.equal(seed.text, "D".repeat(16));
+});
+
+test("every character of a drawn seed has six random bits", () => {
+  const drawn = [0, 16, 32, 48].map((first) => randomClientSeed((bytes) => bytes.map((_, index) => first + index)));
+  assert.equal(new Set(drawn.join("")).size, 64);
+  assert.equal(randomClientSeed((bytes) => bytes.map((_, index) => 192 + index)), drawn[0], "a byte has four turns through all");
 });
 
 test("a promise that is discarded is checked", async () => {

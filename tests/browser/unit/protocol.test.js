@@ -146,6 +146,16 @@ test("a silent line is given up", () => {
   assert.equal(world.statuses.some(({ status }) => status === "lost"), true);
 });
 
+test("where there is a reason to doubt, a dead line is given up much sooner", () => {
+  const world = new World();
+  world.welcomed();
+  world.connection.check();
+  world.pass(TIMING.checkMsMax - 1);
+  assert.equal(world.status, "open");
+  world.pass(1);
+  assert.equal(world.status, "lost");
+});
+
 test("a page that is told to wait does not begin anew", () => {
   const world = new World();
   world.connection.connect();

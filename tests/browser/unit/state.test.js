@@ -285,8 +285,18 @@ test("a round must be the one that was promised when the page bet", () => {
     assert.equal(keptPromise(pending, { ...same, ...other }), false);
   }
   assert.equal(keptPromise(pending, { ...same, roundId: "r-1", serverSeedHash: "never shown" }), null);
+  const elsewhere = play(bet(ready()), frame("bet_pending", { id: "bet-0", round_id: "r-8", amount_minor: 100 }));
+  assert.equal(keptPromise(elsewhere, { ...same, roundId: "r-8", serverSeedHash: "never shown" }), null, "it answers another bet");
   const foreign = play(bet(ready()), frame("bet_pending", { round_id: "r-9", amount_minor: 100 }));
   assert.equal(keptPromise(foreign, { ...same, serverSeedHash: "never shown" }), null);
+});
+
+test("a flight goes no higher than the largest multiplier, the largest payout and its automatic cash-out allow", () => {
+  const cap = (fields) => play(betting(), started({ id: "bet-1", ...fields })).round.capHundredths;
+  assert.equal(cap({ amount_minor: 10 }), 200_000);
+  assert.equal(cap({ amount_minor: 100_000 }), 5_000, "5,000,000 is the largest payout");
+  assert.equal(cap({ amount_minor: 100_000, auto_cashout: 60 }), 5_000);
+  assert.equal(cap({ amount_minor: 100_000, auto_cashout: 1.5 }), 150);
 });
 
 test("a frame that was dropped unread leaves nothing waiting", () => {
