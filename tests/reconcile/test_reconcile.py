@@ -42,6 +42,7 @@ def add_call(name: str, kind: str, amount: str = "amount_minor", tx_id: str | No
     """
 
 
+OTHER_BYTES = """body = convert_to(replace(convert_from(body, 'UTF8'), '"{name}":"', '"{name}":"x'), 'UTF8')"""
 REVENUE = {"revenue": [TODAY]}
 OF_TODAY = "WHERE (settled_day, currency) = ('2026-07-01', 'USD')"
 DAMAGES = {
@@ -126,6 +127,10 @@ DAMAGES = {
         [set_round("lost", "currency = 'EUR'")],
         {"session": ["round lost"], "body": ["bet-lost"]},
     ),
+    "a round of another player": (
+        [set_round("lost", "operator_player_id = 'player-43'")],
+        {"session": ["round lost"], "body": ["bet-lost"]},
+    ),
     "no session": (
         ["DELETE FROM sessions WHERE session_id = '{fresh}'"],
         {"session": ["round declined"]},
@@ -133,6 +138,14 @@ DAMAGES = {
     "a payout that is not the stake times the multiplier": (
         [NO_END_CHECK, set_round("won", "payout_minor = 154")],
         {"payout": ["round won"], "paid": ["round won"]},
+    ),
+    "a payout above the largest": (
+        [NO_END_CHECK, set_round("won", "max_payout_minor = 154")],
+        {"payout": ["round won"]},
+    ),
+    "a win that is told as a crash": (
+        [NO_END_CHECK, set_round("won", "result = 'crash'")],
+        {"payout": ["round won"]},
     ),
     "a payout of a round that was refunded": (
         [NO_END_CHECK, set_round("refunded", "payout_minor = 1")],
@@ -146,7 +159,9 @@ DAMAGES = {
         [set_round("lost", "crash_hundredths = crash_hundredths - 1")],
         {"fairness": ["round lost"]},
     ),
-    "other scenery": ([set_round("lost", "map_seed = loot_seed")], {"fairness": ["round lost"]}),
+    "another building": ([set_round("lost", "map_seed = loot_seed")], {"fairness": ["round lost"]}),
+    "other loot": ([set_round("lost", "loot_seed = map_seed")], {"fairness": ["round lost"]}),
+    "other guards": ([set_round("lost", "guard_seed = map_seed")], {"fairness": ["round lost"]}),
     "another seed than was promised": (
         [NO_SEED_CHECK, set_round("lost", "server_seed = map_seed")],
         {"fairness": ["round lost"]},
@@ -205,6 +220,13 @@ DAMAGES = {
         [set_call("win-{won}", "body = convert_to(replace(convert_from(body, 'UTF8'), ':155', ':1550'), 'UTF8')")],
         {"body": ["win-won"]},
     ),
+    **{
+        f"bytes that say another {name}": (
+            [set_call("win-{owed}", OTHER_BYTES.format(name=name))],
+            {"body": ["win-owed"]},
+        )
+        for name in ("operator_tx_id", "operator_player_id", "session_id", "round_id", "currency")
+    },
     "bytes that say nothing": ([set_call("win-{owed}", "body = ''")], {"body": ["win-owed"]}),
 }
 
@@ -317,6 +339,22 @@ def test_an_operator_and_days_limit_what_is_looked_at(sound):
     assert "revenue" not in found, "it was settled in the first millisecond of the next day"
 
 
+def test_a_day_ends_before_the_first_millisecond_of_the_next(sound):
+    for created_at_ms, is_found in ((NEXT_DAY_MS - 1, True), (NEXT_DAY_MS, False)):
+        sound.damage(set_round("later", f"map_seed = loot_seed, created_at_ms = {created_at_ms}"))
+        found = sound.findings(json.loads(sound.reconcile("--to", "2026-07-01", "--json").out))
+        assert ("fairness" in found) is is_found
+
+
+def test_whoever_changes_a_day_hides_nothing_of_a_round_that_is_looked_at(sound):
+    sound.damage(
+        "UPDATE sessions SET created_at_ms = 0 WHERE session_id = '{regular}'",
+        set_call("win-{won}", "created_at_ms = 0"),
+    )
+    document = json.loads(sound.reconcile("--from", "2026-07-01", "--to", "2026-07-01", "--json").out)
+    assert sound.unlike_ours(document) == {"session regular", "win-won"}
+
+
 def test_more_findings_than_are_shown_are_counted(sound):
     sound.damage(
         NO_ID_CHECK,
@@ -399,6 +437,12 @@ UNLIKE_OURS = {
     "win-owed": set_call("win-{owed}", "position = position + 1"),
     "session regular": "UPDATE sessions SET token_digest = sha256('x') WHERE session_id = '{regular}'",
     "session fresh": "UPDATE sessions SET server_seed_sealed = '' WHERE session_id = '{fresh}'",
+    "resolve of win-owed": """INSERT INTO wallet_actions
+        (operator_id, operator_tx_id, action, by_whom, reason, at_ms, status_before, status_after)
+        VALUES ('{first}', 'win-{owed}', 'resolve', 'ann', 'paid by hand', 1, 'pending', 'acknowledged')""",
+    "round won of a lost history": """INSERT INTO lost_bets
+        (operator_id, round_id, session_id, operator_player_id, currency, amount_minor, body, noted_by)
+        VALUES ('{first}', '{won}', '{regular}', 'player-42', 'USD', 100, '', 'ann')""",
     "operator first": "UPDATE operators SET wallet_callback_url = 'https://x.example' WHERE operator_id = '{first}'",
     "operator second": "UPDATE operators SET hmac_secret_sealed = '' WHERE operator_id = '{second}'",
 }
@@ -411,7 +455,7 @@ def test_a_row_that_is_not_as_the_server_wrote_it_is_found(subject, sound):
     done = sound.reconcile("--json")
     assert (done.status, done.err) == (1, "")
     document = json.loads(done.out)
-    assert sound.unlike_ours(document) == {subject}
+    assert sound.unlike_ours(document) == {subject.removesuffix(" of a lost history")}
     assert sum(check["differences"] for check in document["checks"]) == 1
 
 
