@@ -77,6 +77,7 @@ def test_a_wallet_pays_nobody_twice_and_nobody_else(books):
     assert call(books, "refund", "r8", 100)[0] == 200
     call(books, "bet", "r2")
     assert call(books, "win", "r2", 150, player="bob")[0] == 409
+    assert call(books, "win", "r5", 150, bet_tx_id="bet-r2") == (409, {"ok": False, "error": "bet_mismatch"})
     call(books, "win", "r2", 150)
     assert call(books, "refund", "r2")[0] == 409
     assert call(books, "bet", "r3", player="eve")[0] == 404
@@ -130,6 +131,7 @@ def test_every_planted_difference_is_told(books):
     assert "the wallet booked it for ann" in wrong
     (wrong,) = differences(seen, books, [LastBalance("ann", 949, 0)])
     assert wrong == "player ann was told a balance of 949, the wallet has 950"
+    assert differences(seen, books, [LastBalance("ann", 949, 1)]) == [], "it is still to change"
     assert len(differences(seen[1:], books)) == 2, "a bet and a win whose round nobody saw"
 
 
@@ -138,6 +140,7 @@ def test_a_win_that_has_not_come_is_waited_for(books):
     assert not is_complete([SEEN], books)
     call(books, "win", "r1", 150)
     assert is_complete([SEEN], books)
+
     call(books, "bet", "r3")
     assert not is_complete([VOID], books), "a void round whose bet was booked is owed its refund"
 

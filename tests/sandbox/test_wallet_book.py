@@ -145,9 +145,18 @@ def test_a_win_or_refund_must_be_about_its_bet(book, kind, change):
     assert send(book, kind, **change) == refused(409, "bet_mismatch")
 
 
+@pytest.mark.parametrize("kind", ["win", "refund"])
+def test_the_bet_of_one_round_is_not_that_of_another(book, kind):
+    send(book, "bet")
+    send(book, "bet", "r2")
+    assert send(book, kind, "r2", bet_tx_id="bet-r1") == refused(409, "bet_mismatch")
+    assert send(book, kind, "r2")[0] == 200
+
+
 def test_a_refund_is_exactly_the_stake(book):
     send(book, "bet")
-    assert send(book, "refund", amount_minor=10_001) == refused(409, "amount_mismatch")
+    for wrong_minor in (9_999, 10_001):
+        assert send(book, "refund", amount_minor=wrong_minor) == refused(409, "amount_mismatch")
     assert send(book, "refund") == accepted(500_000)
 
 
