@@ -65,9 +65,9 @@ class Restored:
     def write(self, *rows):
         self.list.write_text(HEAD + "\n".join(rows) + "\n")
 
-    def __call__(self, *options, since=SINCE):
+    def __call__(self, *options, since=SINCE, by="me"):
         operator = ("--operator", self.operator_id, "--operator-file", str(self.list))
-        return self.getaway("restored", "--since", since, *operator, "--by", "me", *options, **LOCAL)
+        return self.getaway("restored", "--since", since, *operator, "--by", by, *options, **LOCAL)
 
     def read(self, statement):
         with psycopg.connect(self.url) as connection:
@@ -132,7 +132,7 @@ def test_a_refund_has_the_bytes_of_the_first_run_whatever_a_later_list_says(rest
     restored("--yes")
     restored.write(f"bet-{ROUND},bet,100,USD,{SESSION},player-43")
     wallet.status = 200
-    assert restored("--yes").status == 0
+    assert restored("--yes", by="somebody else").status == 0
     (first, second) = [body for _, body in wallet.bodies]
     assert first == second and b"player-42" in first
 
