@@ -1,16 +1,19 @@
 """What wallets are told, to the byte: the bodies of a round's calls are part of the operators' contract."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from actors import endings
 from actors.calls import bet_call, refund_call, win_call
-from actors.records import CallKind
+from actors.records import CallKind, CallStatus, Owner
 from actors.rules.settlement import Result, Settlement
 from tests.helpers import books
 from tests.helpers.books import NOON_MS
 from tests.helpers.game import operator
 
+OWNER = Owner("node-a", 1)
 LIVE = books.new_round(books.new_session(operator()), 3, amount_minor=1_000)
 WIN = win_call(LIVE, Settlement(Result.CASHOUT, 250, 2_500), NOON_MS + 7)
 
@@ -43,3 +46,18 @@ def test_a_call_says_what_its_round_says(call, kind, amount_minor, position, mor
 
 def test_a_crash_is_told_to_nobody():
     assert win_call(LIVE, Settlement(Result.CRASH, 0, 0), NOON_MS) is None
+
+
+@pytest.mark.parametrize("claimed_ms", [None, 0, 1])
+def test_an_end_is_claimed_only_if_somebody_has_claimed_what_it_owes(claimed_ms):
+    def claim(owed):
+        return None if claimed_ms is None else replace(owed, next_attempt_at_ms=owed.created_at_ms + claimed_ms)
+
+    ends = (
+        endings.void(LIVE, OWNER, "x", bet_status=CallStatus.UNKNOWN, attempts=1, now_ms=NOON_MS, claim=claim),
+        endings.refunded(books.flying(LIVE), OWNER, "x", NOON_MS, claim),
+        endings.settled(books.flying(LIVE), OWNER, Settlement(Result.CASHOUT, 250, 2_500), NOON_MS, claim),
+    )
+    assert [end.is_claimed for end in ends] == [claimed_ms == 1] * 3
+    crash = endings.settled(books.flying(LIVE), OWNER, Settlement(Result.CRASH, 0, 0), NOON_MS, claim)
+    assert (crash.owed, crash.owes_minor, crash.is_claimed) == (None, 0, False)

@@ -90,6 +90,23 @@ async def test_a_stake_whose_start_cannot_be_stored_is_given_back(autojump_clock
         assert game.wallet.balance_minor == 10_000
 
 
+async def test_a_stake_that_is_given_back_is_sent_though_the_courier_never_looks(autojump_clock):
+    async with open_game(settings=GameSettings(bet_limits={"USD": LIMITS}, courier_poll_ms=10**9)) as game:
+        commit = game.ledger.commit
+
+        async def store_no_start(transitions):
+            if any(isinstance(transition, StartRound) for transition in transitions):
+                raise LedgerUnavailableError("as told")
+            return await commit(transitions)
+
+        game.ledger.commit = store_no_start
+        player = await game.play(300)
+        player.say("bet", amount_minor=1_000)
+        assert (await player.until("round_ended"))["status"] == "void"
+        await trio.sleep(5)
+        assert len(game.wallet.sent(CallKind.REFUND)) == 1
+
+
 async def test_a_start_that_is_stored_after_all_just_before_the_stake_is_given_back(autojump_clock):
     """Its answer was lost, it was still on its way: the round flies when it is to be void, and is refunded."""
     async with open_game() as game:

@@ -147,6 +147,21 @@ async def test_a_locked_row_delays_its_beat_for_a_second_and_keeps_the_connectio
     assert await holder(database, owner) == before
 
 
+async def test_who_looks_for_the_dead_waits_for_nobody(database, ledger):
+    """The look goes by the connection of the heartbeats: whoever waits there for a locked row does not beat."""
+    locked, owner = await ledger.register_node("node-a", NOON_MS), await ledger.register_node("node-b", NOON_MS)
+
+    async def lock_it(connection):
+        await connection.execute("SELECT FROM nodes WHERE epoch = $1 FOR UPDATE", locked.epoch)
+
+    silent = "UPDATE nodes SET heartbeat_at_ms = heartbeat_at_ms - 10000 WHERE node = 'node-a'"
+    await database.run(lambda connection: connection.execute(silent))
+    await ledger._database.on_line(lambda line: line.connection.execute("SELECT pg_advisory_unlock($1)", locked.epoch))
+    async with rival(database, lock_it):
+        assert await ledger.end_silent(owner, SILENT_MS) == []
+    assert await ledger.end_silent(owner, SILENT_MS) == [locked]
+
+
 async def test_a_mark_is_compared_with_the_present_history_alone(database, ledger):
     owner = await ledger.register_node("node-a", NOON_MS)
     pulse = await ledger.heartbeat(owner, NOON_MS, LEASE_MS)

@@ -8,6 +8,7 @@ from actors import restoring
 from actors.restoring import BookedCall
 from server.db import restore
 from server.vault import Vault
+from tests.db.test_concurrency import rival
 from tests.helpers.books import NOON_MS
 
 VAULT = Vault(bytes(32))
@@ -133,3 +134,33 @@ async def test_the_next_history_begins_whole(database, world, owner):
     assert (after.cut_reason, after.has_moved) == (None, False)
     cut = await database.run(restore.read_cut)
     assert cut == restore.Cut(None, None, None)
+
+
+async def booked_end(compare, rounds, live):
+    """What is to be done with a live round whose win is in the operator's list."""
+    rows = [row(f"bet-{live.round_id}"), row(f"win-{live.round_id}", "win", amount_minor=137)]
+    (end,) = (await compare(*rows, operator=rounds.operator)).ends
+    return end
+
+
+async def end_as_booked(database, end):
+    await database.in_transaction(lambda connection: restore.end_as_booked(connection, VAULT, end))
+
+
+async def stored(database, live):
+    statement = "SELECT status, owner_node, owner_epoch FROM rounds WHERE round_id = $1"
+    return tuple(await database.run(lambda connection: connection.fetchrow(statement, live.round_id)))
+
+
+@pytest.mark.parametrize("name", ["betting", "flying"])
+async def test_a_round_whose_session_somebody_has_locked_is_left_as_it_is(database, rounds, compare, name):
+    """And is told: else a new history would begin with a round that is nobody's."""
+    live = getattr(rounds, name)
+    end, before = await booked_end(compare, rounds, live), await stored(database, live)
+    lock = "SELECT FROM sessions WHERE session_id = $1 FOR UPDATE"
+    async with rival(database, lambda connection: connection.execute(lock, live.session_id)):
+        with pytest.raises(restore.NotFreeError):
+            await end_as_booked(database, end)
+    assert await stored(database, live) == before
+    await end_as_booked(database, end)
+    assert (await stored(database, live))[0] == "settled"

@@ -122,3 +122,20 @@ async def test_a_process_that_is_silent_and_there_has_its_lease(world, beside, o
 async def test_nobody_finds_itself_gone(world, beside, owner):
     await world.hang_up(owner)
     assert await beside.end_silent(owner, 1_500, NOON_MS + 60_000) == []
+
+
+async def test_a_node_that_was_started_again_finds_its_life_before_gone(world, beside, owner):
+    """Where there is one node nobody else does, and what the life before had begun would wait for its lease."""
+    await world.hang_up(owner)
+    again = await world.ledger.register_node(owner.node, NOON_MS + 1_000)
+    assert await beside.end_silent(again, 1_500, NOON_MS + 1_500) == [owner]
+
+
+async def test_a_beat_of_a_life_before_is_told_and_not_recorded(world, owner):
+    """Two processes with one name: the older one must not look alive by the beats of both."""
+    again = await world.ledger.register_node(owner.node, NOON_MS + 1)
+    for at_ms in (NOON_MS + 2, NOON_MS + 3):
+        pulse = await beat(world, owner, at_ms)
+        assert (pulse.is_recorded, pulse.is_superseded, pulse.before_ms) == (False, True, NOON_MS)
+    pulse = await beat(world, again, NOON_MS + 4)
+    assert (pulse.is_recorded, pulse.is_superseded, pulse.before_ms) == (True, False, NOON_MS + 1)

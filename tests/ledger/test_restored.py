@@ -107,6 +107,8 @@ async def test_a_pending_refund_is_parked_if_the_win_is_booked(world, owner, oth
     assert (len(found.contradicted), len(found.unknown), not_done) == (1, 1, [])
     await is_over(world, owner, other, live, RoundStatus.REFUNDED)
     assert (await world.call_states(live))["refund"][0] is CallStatus.PARKED
+    found, not_done = await restore(world, live, booked(live, "win", 137))
+    assert (found.contradicted, not_done) == ((), []), "what is parked is seen to: the next history may begin"
 
 
 @pytest.mark.parametrize("kind", ["win", "refund"])

@@ -11,8 +11,10 @@ import trio.testing
 
 from actors.ports import Acknowledged, Declined
 from actors.records import CallKind
+from server.address_policy import AddressPolicy
 from server.wallet_connection import Endpoint, Resolver, connect
 from server.wallet_gateway import HttpWalletGateway, WalletGatewaySettings
+from server.wallet_transport import WalletTransport
 from tests.helpers.raw_http import always, raw_server, reset, response
 from tests.helpers.wallet_calls import (
     GOOD,
@@ -281,6 +283,26 @@ async def test_idle_connections_are_bounded(extra):
                 nursery.start_soon(wallet.send, operator(server.url), call(), 2000)
         await trio.sleep(0.06)
         assert len(closed) == extra
+
+
+class Kept:
+    is_reusable, is_closed = True, False
+
+    def close(self):
+        self.is_closed = True
+
+
+async def test_connections_that_were_idle_too_long_are_closed_when_another_one_is_kept(autojump_clock):
+    """Also while a newer one is used again and again: the wallet would close them under a call."""
+    settings = WalletGatewaySettings(idle_ms_max=4_000)
+    transport = WalletTransport(settings, ssl.create_default_context(), Resolver(1), AddressPolicy())
+    kept = [Kept() for _ in range(3)]
+    for connection in kept:
+        transport._keep_or_close(UUID(int=1), Endpoint("wallet.example", 443, is_tls=True), connection)
+        await trio.sleep(2)
+    assert [connection.is_closed for connection in kept] == [True, False, False]
+    transport.close()
+    assert all(connection.is_closed for connection in kept)
 
 
 async def test_a_connection_that_was_idle_too_long_is_not_used():
