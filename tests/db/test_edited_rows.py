@@ -323,6 +323,21 @@ async def test_a_promise_that_is_not_ours_is_neither_kept_nor_revealed(scene, na
     caplog.clear()
 
 
+async def test_the_promise_of_another_session_for_its_round_of_the_same_number_is_none_here(scene, caplog):
+    """Its own seed and its own hash: whoever plays there may have had it revealed."""
+    taken = ", ".join(
+        f"{column} = (SELECT {column} FROM sessions WHERE session_id = '{{session_of_crashed}}')"
+        for column in ("nonce", "server_seed_hash", "server_seed_sealed")
+    )
+    await scene.edit(f"UPDATE sessions SET {taken} WHERE session_id = '{{session_of_won}}'")
+    digest = books.token_digest(scene.rounds.won.session_id)
+    opened = await scene.ledger.open_session(digest, scene.owner, books.LEASE_MS, scene.now_ms, books.seed(FORGED, 1))
+    assert opened.discarded is None
+    assert opened.session.next.server_seed == books.seed(FORGED, 1)
+    assert len(caplog.records) == 1
+    caplog.clear()
+
+
 async def test_the_seed_of_a_flight_can_not_be_had_as_a_discarded_promise(scene, caplog):
     """Opening a session reveals what it had promised: somebody put the live round's own sealed seed there."""
     seed = "SELECT {column} FROM rounds WHERE round_id = '{{flying}}'"

@@ -123,7 +123,9 @@ async def test_only_what_may_have_arrived_is_counted_and_doubted(autojump_clock,
 async def test_what_fails_in_us_on_its_way_may_have_arrived(autojump_clock, caplog):
     answer = await over(ScriptedTransport(RuntimeError("secret")))
     assert_unclear(answer, "unexpectedly")
-    assert answer.sends == 1 and "secret" not in caplog.text
+    assert answer.sends == 1 and "secret" not in caplog.text + answer.detail, (
+        "which is stored, and told to the operator"
+    )
     caplog.clear()
 
 
