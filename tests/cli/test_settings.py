@@ -3,9 +3,15 @@
 from decimal import Decimal
 from pathlib import Path
 
+from actors.contact import DIFFERENCE_MS_MAX, DIFFERENCE_MS_WARNED
+from actors.round import START_TOLD_MS_MAX
+from actors.rules.retries import SLOWER_AFTER_MS, SLOWER_MS, SLOWEST_AFTER_MS, SLOWEST_MS
 from server.config import load_config
+from server.db.line import LINE_MS_MAX
 from server.settings import edge_settings, game_settings, gateway_settings, web_settings
+from server.wallet_verdict import RETRY_AFTER_MS_MAX
 
+MINUTE_MS, HOUR_MS = 60_000, 3_600_000
 FILE = """
 [server]
 public_url = "https://play.example"
@@ -78,3 +84,34 @@ def test_workers_share_what_is_for_the_whole_server_and_each_has_its_own_of_the_
     assert web.failures_burst == -(-web_settings(alone).failures_burst // 4)
     assert edge.messages_per_second == edge_settings(alone).messages_per_second
     assert game.drain_ms_max == game_settings(alone).drain_ms_max
+
+
+def test_what_nobody_configures_is_what_the_guides_tell_operators():
+    """`docs/operators.md`: wallets, and those who run them, count on these numbers."""
+    config = load_config(None, {})
+    game, gateway = game_settings(config), gateway_settings(config)
+    assert gateway.idle_ms_max == 4_000, "connections are kept open for up to 4 s"
+    assert gateway.answer_bytes_max == 64 * 1024, "at most 64 KiB of an answer are read"
+    assert gateway.drain_ms_max <= 250, "a refusal's status has said all: a bet's player waits"
+    assert 1 <= gateway.resolver_threads_max <= 8 and 1 <= gateway.idle_connections_max <= game.operator_bets_max
+    assert (game.retry_first_ms, game.retry_max_ms) == (1_000, 60_000), "after about 1 s, then up to 60 s"
+    assert game.retry_period_ms == 76 * HOUR_MS
+    assert (SLOWER_AFTER_MS, SLOWER_MS) == (HOUR_MS, 5 * MINUTE_MS), "after an hour of refusals every 5 minutes"
+    assert (SLOWEST_AFTER_MS, SLOWEST_MS) == (12 * HOUR_MS, 30 * MINUTE_MS), "after twelve hours every 30"
+    assert RETRY_AFTER_MS_MAX == 10 * MINUTE_MS, "or before 10 minutes have passed"
+    assert not gateway.allow_insecure_callbacks and gateway.private_networks == ()
+
+
+def test_what_nobody_configures_is_what_the_guides_tell_whoever_runs_it():
+    """`docs/money.md` and `docs/production.md`; the others are what these follow from."""
+    game = game_settings(load_config(None, {}))
+    assert game.lease_ms == 4_000, "a node that is only silent has a lease of 4 s"
+    assert game.heartbeat_ms + LINE_MS_MAX < game.lease_ms, "a silent database is left in time for another one"
+    assert START_TOLD_MS_MAX == 250, "later than 250 ms after its own moment nothing is flown"
+    assert (DIFFERENCE_MS_WARNED, DIFFERENCE_MS_MAX) == (250, 1_000), "clocks"
+    assert game.courier_poll_ms <= 1_000, "a retried call is sent within a second"
+    assert game.operator_refresh_ms + 1_000 <= 3_000 and game.operators_age_ms_max == 30_000, "operators' age"
+    assert game.claim_ms >= game.delivery_timeout_ms + 5_000, "a claim outlives its attempt and the way to it"
+    assert game.start_patience_ms + game.bet_timeout_ms < game.handover_patience_ms
+    assert game.owed_check_ms <= 5_000 and game.orphan_sweep_ms <= game.lease_ms
+    assert game.unattended_age_ms + 2 * game.unattended_look_ms < MINUTE_MS, "within a minute"

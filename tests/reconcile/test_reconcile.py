@@ -43,6 +43,13 @@ def add_call(name: str, kind: str, amount: str = "amount_minor", tx_id: str | No
 
 
 OTHER_BYTES = """body = convert_to(replace(convert_from(body, 'UTF8'), '"{name}":"', '"{name}":"x'), 'UTF8')"""
+LONE_REFUND = """
+INSERT INTO transactions (operator_id, operator_tx_id, round_id, session_id, kind, amount_minor, body, position, status,
+    created_at_ms, next_attempt_at_ms, acknowledged_at_ms)
+SELECT operator_id, 'refund-{second}', '{second}', session_id, 'refund', amount_minor, body, position, 'acknowledged',
+    created_at_ms, next_attempt_at_ms, created_at_ms
+FROM transactions WHERE operator_tx_id = 'bet-{lost}'
+"""
 REVENUE = {"revenue": [TODAY]}
 OF_TODAY = "WHERE (settled_day, currency) = ('2026-07-01', 'USD')"
 DAMAGES = {
@@ -115,6 +122,10 @@ DAMAGES = {
         ["DELETE FROM rounds WHERE round_id = '{lost}'"],
         {"round_of_transaction": ["bet-lost"], "nonces": ["session regular"]} | REVENUE,
     ),
+    "a refund without a round": (
+        [LONE_REFUND],
+        {"round_of_transaction": ["refund-second"]},
+    ),
     "another session's transaction": (
         [set_call("bet-{lost}", "session_id = '{fresh}'")],
         {"transaction": ["bet-lost"], "body": ["bet-lost"]},
@@ -145,6 +156,10 @@ DAMAGES = {
     ),
     "a win that is told as a crash": (
         [NO_END_CHECK, set_round("won", "result = 'crash'")],
+        {"payout": ["round won"]},
+    ),
+    "a payout of more than the largest": (
+        [NO_END_CHECK, set_round("won", "max_payout_minor = 154")],
         {"payout": ["round won"]},
     ),
     "a payout of a round that was refunded": (

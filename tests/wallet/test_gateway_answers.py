@@ -14,6 +14,7 @@ import trio.testing
 from actors.ports import Acknowledged, Declined, Unclear
 from actors.records import CallKind
 from server.callback_url import callback_url_error
+from server.wallet_connection import HttpAnswer
 from server.wallet_gateway import HttpWalletGateway, WalletGatewaySettings
 from tests.helpers.raw_http import always, raw_server, reset, response
 from tests.helpers.wallet_calls import (
@@ -50,6 +51,39 @@ async def test_a_call_is_signed_over_the_target_on_the_wire(kind, base, target):
     assert request.header("X-Signature") == signature_by_hand("1782864001", request.target, request.body)
     assert request.header("Content-Type") == "application/json"
     assert request.header("Content-Length") == str(len(request.body))
+
+
+class Places:
+    """A transport that notes where it was to connect to."""
+
+    def __init__(self):
+        self.endpoints = []
+
+    async def exchange(self, operator_id, endpoint, request, **options):
+        self.endpoints.append((endpoint.host, endpoint.port, endpoint.is_tls))
+        return HttpAnswer(200, [], GOOD)
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("url", "endpoint"),
+    [
+        ("https://wallet.example", ("wallet.example", 443, True)),
+        ("https://wallet.example:80/wallet", ("wallet.example", 80, True)),
+        ("https://wallet.example:8443", ("wallet.example", 8443, True)),
+        ("https://[2606:4700::1]", ("2606:4700::1", 443, True)),
+        ("http://127.0.0.1", ("127.0.0.1", 80, False)),
+        ("http://127.0.0.1:443", ("127.0.0.1", 443, False)),
+    ],
+)
+async def test_a_url_says_where_and_whether_by_tls(url, endpoint):
+    places = Places()
+    settings = WalletGatewaySettings(allow_insecure_callbacks=True)
+    with HttpWalletGateway(settings, FrozenClock(), transport=places) as wallet:
+        assert await wallet.send(operator(url), call(), 5_000) == Acknowledged(490_000)
+    assert places.endpoints == [endpoint]
 
 
 async def test_a_path_of_every_allowed_character_is_sent_as_it_is():

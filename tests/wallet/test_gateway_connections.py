@@ -12,7 +12,7 @@ import trio.testing
 from actors.ports import Acknowledged, Declined
 from actors.records import CallKind
 from server.address_policy import AddressPolicy
-from server.wallet_connection import Endpoint, Resolver, connect
+from server.wallet_connection import Endpoint, HttpAnswer, Resolver, connect
 from server.wallet_gateway import HttpWalletGateway, WalletGatewaySettings
 from server.wallet_transport import WalletTransport
 from tests.helpers.raw_http import always, raw_server, reset, response
@@ -286,23 +286,70 @@ async def test_idle_connections_are_bounded(extra):
 
 
 class Kept:
-    is_reusable, is_closed = True, False
+    """A connection that is as good as new, and notes what becomes of it."""
+
+    is_reusable, is_closed, is_given_up, calls = True, False, False, 0
+
+    async def is_quiet(self):
+        return True
+
+    async def exchange(self, request, **bounds):
+        self.calls += 1
+        return HttpAnswer(200, [], b"")
 
     def close(self):
         self.is_closed = True
 
+    def give_up(self):
+        self.is_given_up = True
+
+
+class Idle:
+    """A transport whose clock does not wait, with connections that are kept for one operator."""
+
+    def __init__(self):
+        settings = WalletGatewaySettings(idle_ms_max=4_000)
+        self.transport = WalletTransport(settings, ssl.create_default_context(), Resolver(1), AddressPolicy())
+        self._place = UUID(int=1), Endpoint("wallet.example", 443, is_tls=True)
+
+    def keep(self):
+        connection = Kept()
+        self.transport._keep_or_close(*self._place, connection)
+        return connection
+
+    async def send(self, timeout_s):
+        give_up_at = trio.current_time() + timeout_s
+        await self.transport.exchange(*self._place, b"", may_reuse=True, give_up_at=give_up_at)
+
 
 async def test_connections_that_were_idle_too_long_are_closed_when_another_one_is_kept(autojump_clock):
     """Also while a newer one is used again and again: the wallet would close them under a call."""
-    settings = WalletGatewaySettings(idle_ms_max=4_000)
-    transport = WalletTransport(settings, ssl.create_default_context(), Resolver(1), AddressPolicy())
-    kept = [Kept() for _ in range(3)]
-    for connection in kept:
-        transport._keep_or_close(UUID(int=1), Endpoint("wallet.example", 443, is_tls=True), connection)
+    idle, kept = Idle(), []
+    for _ in range(3):
+        kept.append(idle.keep())
         await trio.sleep(2)
     assert [connection.is_closed for connection in kept] == [True, False, False]
-    transport.close()
+    idle.transport.close()
     assert all(connection.is_closed for connection in kept)
+
+
+async def test_the_connection_that_was_used_last_is_used_next(autojump_clock):
+    """Of those that are kept it is the least likely to be closed by the wallet in the meantime."""
+    idle = Idle()
+    older, newer = idle.keep(), idle.keep()
+    for _ in range(3):
+        await idle.send(5)
+    assert (older.calls, newer.calls) == (0, 3)
+
+
+async def test_a_deadline_ends_with_its_call_and_leaves_the_kept_connection_alone(autojump_clock):
+    idle = Idle()
+    idle.transport.fail_overdue()  # a patrol comes by
+    connection = idle.keep()
+    await idle.send(1)
+    await trio.sleep(2)
+    idle.transport.fail_overdue()
+    assert (connection.calls, connection.is_given_up, connection.is_closed) == (1, False, False)
 
 
 async def test_a_connection_that_was_idle_too_long_is_not_used():
