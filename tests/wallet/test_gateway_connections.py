@@ -12,7 +12,7 @@ import trio.testing
 from actors.ports import Acknowledged, Declined
 from actors.records import CallKind
 from server.address_policy import AddressPolicy
-from server.wallet_connection import Endpoint, HttpAnswer, Resolver, connect
+from server.wallet_connection import BrokenAnswerError, Endpoint, HttpAnswer, Resolver, WalletConnection, connect
 from server.wallet_gateway import HttpWalletGateway, WalletGatewaySettings
 from server.wallet_transport import WalletTransport
 from tests.helpers.raw_http import always, raw_server, reset, response
@@ -254,6 +254,24 @@ async def test_a_bad_answer_on_a_kept_connection_is_not_tried_again(raw):
     assert len(server.requests) == 2
 
 
+LEFT_OPEN = {
+    "the wallet will close it": response(GOOD, "200 OK", "Connection: close"),
+    "an older protocol": response(GOOD).replace(b"HTTP/1.1", b"HTTP/1.0"),
+    "another answer behind it": response(GOOD) + response(b'{"ok":true,"balance_minor":1}'),
+    "a part of another one": response(GOOD) + b"HTTP/1.1 200 O",
+    "something else behind it": response(GOOD) + b"\0",
+}
+
+
+@pytest.mark.parametrize("raw", LEFT_OPEN.values(), ids=LEFT_OPEN)
+async def test_a_connection_on_which_anything_is_left_is_not_used_again(raw):
+    """Though the wallet leaves it open: what is on it belongs to no other call."""
+    async with raw_server(always(raw)) as server, gateway() as wallet:
+        for _ in range(2):
+            assert await wallet.send(operator(server.url), call(), 2000) == Acknowledged(490_000)
+    assert [request.connection for request in server.requests] == [1, 2]
+
+
 async def test_a_connection_that_closed_while_idle_is_not_used():
     async with raw_server(always(response(GOOD), keep=False)) as server, gateway() as wallet:
         for _ in range(2):
@@ -283,6 +301,35 @@ async def test_idle_connections_are_bounded(extra):
                 nursery.start_soon(wallet.send, operator(server.url), call(), 2000)
         await trio.sleep(0.06)
         assert len(closed) == extra
+
+
+class Refusing:
+    """An encrypted stream whose other side has answered before it read all, and has closed."""
+
+    def __init__(self, *received):
+        self.received = [*received, b""]
+
+    async def send_all(self, data):
+        raise trio.BrokenResourceError
+
+    async def receive_some(self, max_bytes):
+        return self.received.pop(0)
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+async def test_an_answer_that_came_before_the_call_could_be_written_counts(parts):
+    raw = response(b'{"ok":false}', "402 Payment Required")
+    cut = len(raw) // parts
+    connection = WalletConnection(Refusing(raw[:cut], raw[cut:]), None)
+    answer = await connection.exchange(b"POST / HTTP/1.1\r\n\r\n", answer_bytes_max=1_000, drain_ms_max=1_000)
+    assert answer.status == 402 and connection.has_left
+
+
+async def test_a_call_that_could_not_be_written_and_is_not_answered_may_have_left():
+    connection = WalletConnection(Refusing(), None)
+    with pytest.raises(BrokenAnswerError) as caught:
+        await connection.exchange(b"POST / HTTP/1.1\r\n\r\n", answer_bytes_max=1_000, drain_ms_max=1_000)
+    assert caught.value.has_left
 
 
 class Kept:
@@ -403,10 +450,11 @@ def named(port):
 
 
 async def test_a_stuck_name_server_delays_no_other_operator():
-    stuck = threading.Event()
+    stuck, asked = threading.Event(), []
 
     def lookup(host, port, **_):
         if host == "stuck.example":
+            asked.append(host)
             stuck.wait(5)
         return named(server.port)
 
@@ -418,6 +466,7 @@ async def test_a_stuck_name_server_delays_no_other_operator():
                 nursery.start_soon(wallet.send, operator("https://stuck.example", 1), call(), 60_000)
             await trio.testing.wait_all_tasks_blocked(0.02)
             answer = await wallet.send(operator(f"http://localhost:{server.port}", 2), call(), 1000)
+        assert len(asked) <= 4, "a hundred calls take no more threads than that"
         stuck.set()
         nursery.cancel_scope.cancel()
     assert answer == Acknowledged(490_000)
