@@ -109,6 +109,32 @@ async def test_a_flight_of_a_cut_history_waits_for_the_restore_and_flies_no_more
         assert again.node.services.contact.is_ready
 
 
+async def test_no_session_is_opened_on_a_cut_history(autojump_clock):
+    async with open_game() as game:
+        token = await game.launch()
+        await cut(game)
+        player = await game.enter(token)
+        assert [frame["type"] for frame in player.frames] == ["session_ended"] and player.closed
+        assert game.node.lobby.sessions_open == 0
+
+
+async def test_no_orphan_is_ended_though_the_cut_could_not_be_noted_yet(autojump_clock):
+    async with open_game() as game:
+        async with open_game(beside=game, name="node-b") as dying:
+            await started(dying, await dying.play(1_000))
+
+            async def away(*_arguments):
+                raise LedgerUnavailableError("away")
+
+            game.ledger.note_cut = away
+            game.ledger.heartbeats_ms[game.node.services.owner] -= 3_000
+            await trio.sleep(1)
+            assert game.node.services.contact.is_cut and game.ledger.cut_reason is None
+        assert await game.node.lobby.sweeper.sweep() == 0
+        (stored,) = game.ledger.rounds.values()
+        assert stored.finished is None
+
+
 async def test_nothing_that_is_owed_is_sent_by_a_node_that_knows_of_the_cut(autojump_clock):
     """What is stored may have been paid already, and what was paid may have been forgotten."""
     async with open_game() as game:

@@ -1,18 +1,20 @@
 """Two living nodes: a player who comes to the other one finds the session, the bet and the flight there."""
 
 from contextlib import asynccontextmanager
+from uuid import UUID
 
 import pytest
 import trio
 
 from actors.errors import MailboxFullError
+from actors.handover import HandOvers
 from actors.lobby import token_digest
 from actors.messages import Cashout, HandOver
-from actors.ports import Declined, LedgerUnavailableError, Unclear
-from actors.records import CallKind, SessionRequest
+from actors.ports import REQUESTS_MAX, Declined, LedgerUnavailableError, Unclear
+from actors.records import CallKind, Owner, SessionRequest
 from actors.settings import GameSettings
 from actors.transitions import ChangeClientSeed
-from tests.helpers.game import LIMITS, Player, open_game
+from tests.helpers.game import LIMITS, OPERATOR_ID, Player, open_game
 
 CRASH_400_S = 23.105
 """When a flight that crashes at 4.00x ends."""
@@ -326,6 +328,68 @@ async def test_patience_ends_with_the_refusal(autojump_clock):
         assert (player.frames[0]["code"], player.closed) == ("wallet_unavailable", True)
         assert second.ledger.requests == {}
         assert not left.closed
+
+
+async def test_who_is_about_to_stop_waits_for_no_session_of_others(autojump_clock):
+    async with two_games() as (first, second):
+        token = await first.launch(400)
+        await fly(first, token)
+
+        async def nothing(*_arguments):
+            return []
+
+        first.ledger.session_requests = nothing
+        player, began_at = Player(second.clock), trio.current_time()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(second.node.lobby.enter, b'{"type": "hello", "session": "%s"}' % token.encode(), player)
+            await trio.sleep(0.5)
+            second.node.lobby.begin_drain()
+        assert trio.current_time() - began_at < 1
+        assert player.closed and second.ledger.requests == {}
+
+
+async def test_a_drain_waits_until_what_is_being_given_has_gone(autojump_clock):
+    async with two_games() as (first, second):
+        token = await first.launch(400)
+        await fly(first, token)
+        real, moved = first.ledger.move_session, []
+
+        async def move_slowly(*arguments):
+            await trio.sleep(1)
+            moved.append(await real(*arguments))
+            return moved[-1]
+
+        first.ledger.move_session = move_slowly
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(second.enter, token)
+            await trio.sleep(0.5)
+            assert actors_in(first) == (0, 0) and not moved
+            await first.node.lobby.drain()
+            assert moved == [True]
+
+
+async def test_each_session_is_given_once_and_so_many_at_once(autojump_clock):
+    async with open_game() as game:
+        services, given = game.node.services, []
+        asked = [
+            SessionRequest(
+                operator_id=OPERATOR_ID,
+                session_id=UUID(int=number),
+                token_digest=b"%d" % number,
+                asker=Owner("node-b", 1),
+                asked_at_ms=0,
+            )
+            for number in range(REQUESTS_MAX + 5)
+        ]
+
+        async def session_requests(*_arguments):
+            return asked
+
+        game.ledger.session_requests = session_requests
+        hand_overs = HandOvers(services, game.node.lobby, lambda work, kind: given.append(work.args[1]))
+        await hand_overs._serve()
+        await hand_overs._serve()
+        assert given == asked[:REQUESTS_MAX]
 
 
 async def test_two_sockets_that_take_turns_leave_nothing_behind(autojump_clock):

@@ -103,6 +103,22 @@ async def test_a_flight_whose_time_is_over_is_ended_as_stored_and_never_shown(au
         assert (welcome["round"], welcome["history"][0]["result"]) == (None, "crash")
 
 
+async def test_a_flight_of_the_dead_that_was_ended_is_not_ended_again(autojump_clock):
+    """Its end was told, and may have been paid: a person has to look."""
+    async with open_game(settings=slow_beats()) as game:
+        async with open_game(beside=game, name="node-b", settings=slow_beats()) as dying:
+            await trio.sleep(1.1)
+            await fly(await dying.play(400))
+        backup, sweeper = game.ledger.backup(), game.node.lobby.sweeper
+        assert await sweeper.sweep() == 1
+        (stored,) = game.ledger.rounds.values()
+        assert stored.finished.status == "refunded"
+        game.ledger.go_back(backup)
+        assert await sweeper.sweep() == 1
+        (stored,) = game.ledger.rounds.values()
+        assert stored.finished is None
+
+
 async def test_the_seed_of_a_flight_stays_secret_though_its_bet_is_not_stored_any_more(autojump_clock):
     """What is stored promises that seed again, and opening the session discards and reveals what was promised."""
     async with open_game(settings=slow_beats()) as game:

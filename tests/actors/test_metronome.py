@@ -72,6 +72,35 @@ async def test_no_tick_comes_when_the_flight_has_ended(late_ms):
     assert all(at_ms < 312 for _, at_ms in target.seen)
 
 
+class PausingClock(LateClock):
+    """Its machine sleeps for a second, once."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self._wakes = 0
+
+    async def sleep_until_ms(self, until_ms: int) -> None:
+        self._wakes += 1
+        await super().sleep_until_ms(until_ms + (1_000 if self._wakes == 25 else 0))
+
+
+async def test_after_a_pause_what_was_missed_is_left_out():
+    clock = PausingClock()
+    target = Target(clock, NOON_MS, 20)
+    flight = Flight(UUID(int=1), NOON_MS, NOON_MS + 100_000, target)
+    await streamed(clock, Metronome(clock, CURVE, 100, bytes), flight, until=target)
+    assert target.seen[-1][0] > 20 + 5, "the pause was noticed"
+    assert all(0 <= at_ms - 100 * number < 100 for number, at_ms in target.seen)
+
+
+def test_a_flight_begins_on_a_beat_that_has_not_passed():
+    clock = LateClock(0)
+    metronome = Metronome(clock, CURVE, 100, bytes)
+    for now_ms, beat_ms in ((0, 0), (1, 10), (9, 10), (10, 10)):
+        clock._now_ms = NOON_MS + now_ms
+        assert metronome.next_beat_ms() == NOON_MS + beat_ms
+
+
 async def test_a_frame_is_made_once_for_all():
     clock, made = LateClock(0), []
 

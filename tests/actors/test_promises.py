@@ -138,6 +138,45 @@ async def test_after_a_failed_actor_the_flight_is_followed_by_what_was_promised_
         assert (await back.until("round_ended"))["server_seed_hash"] == welcome["next"]["server_seed_hash"]
 
 
+async def test_a_bet_that_was_stored_when_the_session_was_opened_again_is_followed_by_what_is_promised_now(
+    autojump_clock,
+):
+    """What was promised with it is discarded, and the news of its storing comes after that."""
+    async with open_game() as game:
+        token = await game.launch(300)
+        player, _ = await welcomed(game, token)
+        commit, gate = game.ledger.commit, trio.Event()
+
+        async def answer_late(transitions):
+            answers = await commit(transitions)
+            if isinstance(transitions[0], PlaceBet):
+                await gate.wait()
+            return answers
+
+        game.ledger.commit = answer_late
+        player.say("bet", amount_minor=1_000, auto_cashout=1.01)
+        await trio.sleep(0.1)
+        for session in game.node.lobby._sessions.values():
+            session.tell("not a message")
+        await player.until_closed()
+        back, welcome = await welcomed(game, token)
+        assert (welcome["next"]["nonce"], welcome["discarded"]["nonce"]) == (2, 2)
+        gate.set()
+        await back.until("bet_pending")
+        back.say("client_seed", value="mine")
+        assert (await back.until("client_seed"))["next"] == welcome["next"] | {"client_seed": "mine"}
+
+
+async def test_no_client_seed_is_promised_while_a_bet_is_taken_back(autojump_clock):
+    async with open_game() as game:
+        player = await game.play(300)
+        game.ledger.loses = (PlaceBet, VoidRound)
+        player.say("bet", amount_minor=1_000)
+        assert (await player.until("error"))["code"] == "wallet_unavailable"
+        player.say("client_seed", value="mine")
+        assert (await player.until("error"))["code"] == "round_in_progress"
+
+
 async def test_a_bet_that_was_on_its_way_when_the_session_was_opened_again_is_refused(autojump_clock):
     async with open_game() as game:
         token = await game.launch(300)

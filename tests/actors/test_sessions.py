@@ -399,6 +399,18 @@ async def test_many_sockets_at_once_open_one_session(autojump_clock):
         assert all(player.frames[-1] == {"type": "session_ended", "reason": "replaced"} for player in replaced)
 
 
+async def test_a_session_that_nobody_watches_does_not_wait_for_a_win_to_arrive(autojump_clock):
+    async with open_game() as game:
+        player = await game.play(300)
+        game.wallet.script[CallKind.WIN].extend([Unclear("500")] * 20)
+        player.say("bet", amount_minor=1_000, auto_cashout=2)
+        await player.until("round_ended")
+        player.door.leave()
+        game.node.lobby.begin_drain()
+        await trio.sleep(0.1)
+        assert game.node.lobby.sessions_open == 0
+
+
 async def test_a_session_stays_in_memory_for_a_while_from_when_its_player_has_left(autojump_clock):
     """However long it was watched before."""
     async with open_game() as game:

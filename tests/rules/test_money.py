@@ -1,6 +1,7 @@
 """Money, limits and retries."""
 
 import json
+from dataclasses import replace
 from decimal import ROUND_HALF_EVEN, Decimal
 from uuid import UUID
 
@@ -63,6 +64,7 @@ def test_a_stake_that_the_largest_payout_could_not_pay_back_is_too_high():
     tight = BetLimits(min_bet_minor=10, max_bet_minor=1_000, bet_step_minor=10, max_payout_minor=500)
     assert stake_error(490, tight) is None
     assert stake_error(500, tight) == "stake_too_high"
+    assert stake_error(500, replace(tight, max_payout_minor=505)) is None, "it pays back at the lowest cash-out"
 
 
 @pytest.mark.parametrize(("hundredths", "valid"), [(100, False), (101, True), (200_000, True), (200_001, False)])
