@@ -10,7 +10,7 @@ import pytest
 from server.config import ConfigError, load_config
 from server.db.database import open_database
 from server.db.errors import DatabaseUnavailableError, DatabaseUrlError
-from server.db.url import PASSED_ON, clean_url, read_url
+from server.db.url import CONNECT_TIMEOUT_S_MIN, PASSED_ON, SILENT_S_MAX, clean_url, read_url
 from tests.helpers.server_process import ROOT
 
 PASSWORD = "hush-hush"
@@ -202,6 +202,16 @@ def test_no_user_and_a_user_id_without_a_name_is_one_line():
     assert "DatabaseUrlError: its URL names no user, and the system has no name for this process's user id 54321" in (
         done.stderr
     )
+
+
+# Time.
+
+
+def test_of_several_places_each_has_a_share_and_none_more_than_the_url_says():
+    one, two = read_url(NEAR), read_url("postgresql://user@localhost,127.0.0.1/name")
+    assert (one.share_s(60), two.share_s(60), two.share_s(2)) == (60, SILENT_S_MAX, 1)
+    told = [read_url(f"{NEAR}?connect_timeout={seconds}") for seconds in (10, 1, 0)]
+    assert [read.share_s(60) for read in told] == [10, CONNECT_TIMEOUT_S_MIN, 60], "0: no limit of its own"
 
 
 # Secrecy.

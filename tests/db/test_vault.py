@@ -102,6 +102,19 @@ def test_a_key_is_made_once_for_its_owner_only(tmp_path):
     assert [entry.name for entry in data_dir.iterdir()] == [KEY_FILE], "no draft is left"
 
 
+def test_a_key_and_its_name_are_on_the_disk_before_its_first_use(tmp_path, monkeypatch):
+    written, fsync = [], os.fsync
+
+    def sync(descriptor):
+        is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        written.append("folder" if is_folder else Path(f"/proc/self/fd/{descriptor}").read_bytes())
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    key = load_master_key({}, tmp_path, may_create=True)
+    assert written == [base64.b64encode(key) + b"\n", "folder"]
+
+
 def test_a_missing_key_names_the_variable_and_the_file(tmp_path):
     with pytest.raises(MasterKeyError) as caught:
         load_master_key({}, tmp_path, may_create=False)

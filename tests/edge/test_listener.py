@@ -111,6 +111,15 @@ async def test_a_refused_upgrade_on_a_kept_connection_says_why():
         assert world.security.told == [("refused", "127.0.0.1", "origin_not_allowed")]
 
 
+async def test_an_upgrade_without_end_on_a_kept_connection_is_read_no_further():
+    async with open_edge(head_bytes_max=4_096) as world, await world.connect() as stream:
+        await stream.send_all(LIVE)
+        assert (await one_answer(stream))[0] == 200
+        await stream.send_all(upgrade_request()[:-2] + b"x-filler: " + b"x" * 8_000)
+        with trio.fail_after(5):
+            assert split_answer(await read_all(stream))[0] >= 400
+
+
 async def test_whoever_has_no_turn_in_time_is_cut():
     async with open_edge(units_per_second=0.01, units_burst=1, turn_timeout_ms=50) as world:
         for _ in range(2):  # the second one on credit

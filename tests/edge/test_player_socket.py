@@ -79,6 +79,19 @@ async def test_a_client_that_does_not_answer_the_close_is_cut():
         await until(lambda: world.edge.connections_open == 0)
 
 
+async def test_a_client_that_does_not_read_is_not_waited_for_with_the_goodbye():
+    """Though a write to it is under way that might take its time otherwise."""
+    async with open_edge(close_timeout_ms=50) as world:
+        await world.player(receive_buffer=4_096)
+        sink = world.lobby.doors[0].sink
+        while not sink.is_behind:
+            sink.send(b"x" * 50_000)
+        await trio.sleep(0.01)
+        sink.close()
+        with trio.fail_after(5):
+            await until(lambda: world.edge.connections_open == 0)
+
+
 async def test_no_hello_in_time():
     async with open_edge(hello_timeout_ms=100) as world:
         client = await world.player(hello=False)

@@ -71,6 +71,8 @@ async def test_only_the_signature_opens_a_sealed_token(casino, world):
     for other in (signature[::-1], transition.signature_digest):
         with pytest.raises(InvalidTag):
             open_token(transition.sealed_token, other, transition.session_id.bytes)
+    with pytest.raises(InvalidTag):
+        open_token(transition.sealed_token, signature, bytes(16))
 
 
 async def test_a_repeated_launch_gets_the_first_answer(casino, world):

@@ -63,6 +63,14 @@ async def test_nothing_else_is_there(port, target):
     assert (answer.status, answer.code) == (404, "not_found")
 
 
+def test_too_much_to_be_kept_in_memory_is_refused_at_the_start(static_dir, monkeypatch):
+    monkeypatch.setattr("server.web.static_files.FILES_BYTES_MAX", 1_000)
+    assert load_static_files(static_dir).player_page
+    (static_dir / "large.js").write_text("x" * 1_000)
+    with pytest.raises(StaticFilesError, match="exceed 1000 bytes"):
+        load_static_files(static_dir)
+
+
 async def test_files_are_only_read(port):
     answer = await fetch(port, "/static/main.js", method="POST")
     assert (answer.status, answer.code, answer.headers["allow"]) == (405, "method_not_allowed", "GET, HEAD")
