@@ -4,6 +4,7 @@ import re
 
 from playwright.sync_api import expect
 
+from actors.rules.fairness import commitment
 from tests.browser.steps import crash_soon, fly_long, in_state, on_stage, open_page, press
 
 
@@ -45,6 +46,17 @@ def test_a_lost_connection_says_when_it_is_tried_again(page, game):
     in_state(page, "bet")
     expect(page.locator("#message")).to_have_text("You are connected again.")
     assert game.count("bet") == 0
+
+
+def test_a_promise_that_is_discarded_must_have_been_one(page, game):
+    open_page(page, game)
+    seed = "ab" * 32
+    for seed_hash, is_told in ((commitment(seed), False), ("0" * 64, True)):
+        discarded = {"server_seed": seed, "server_seed_hash": seed_hash, "nonce": 1}
+        game.send("welcome", **game.welcome(), discarded=discarded)
+        page.wait_for_timeout(100)
+        told = expect(page.locator("#message"))
+        (told.to_contain_text if is_told else told.not_to_contain_text)("does NOT match its hash")
 
 
 def test_a_round_flies_on_through_a_lost_connection(page, game):

@@ -1,5 +1,7 @@
 """The page's controls, in a real browser."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -123,6 +125,66 @@ def test_a_double_click_bets_once_and_stays_in(page, game):
     expect(page.locator("#multiplier")).not_to_have_text("1.00×")
     in_state(page, "flying")
     assert (game.count("bet"), game.count("cashout")) == (1, 0)
+
+
+TWO_PRESSES = """(gapMs) => {
+  const [action, now] = [document.querySelector("#action"), performance.now.bind(performance)];
+  const pressedAt = now();
+  action.click();
+  new MutationObserver((_, observer) => {
+    if (action.dataset.state !== "flying") return;
+    observer.disconnect();
+    performance.now = () => pressedAt + gapMs;
+    action.click();
+    performance.now = now;
+    action.dataset.pressed = "twice";
+  }).observe(action, { attributes: true });
+}"""
+
+
+@pytest.mark.parametrize(("gap_ms", "cashouts"), [(399, 0), (600, 1)])
+def test_a_press_right_after_a_bet_does_not_leave_the_round_that_it_began(page, game, gap_ms, cashouts):
+    fly_long(game)
+    game.cashout_answer = "hold"
+    open_page(page, game)
+    page.evaluate(TWO_PRESSES, gap_ms)
+    expect(page.locator("#action")).to_have_attribute("data-pressed", "twice")
+    in_state(page, "waiting" if cashouts else "flying")
+    page.wait_for_timeout(50)
+    assert (game.count("bet"), game.count("cashout")) == (1, cashouts)
+
+
+PRESS_IN_THE_CALM = """() => {
+  const action = document.querySelector("#action");
+  new MutationObserver((_, observer) => {
+    if (action.dataset.state !== "calm") return;
+    observer.disconnect();
+    action.click();
+    action.dataset.pressed = "once";
+  }).observe(action, { attributes: true });
+}"""
+
+
+def test_a_press_that_was_meant_for_the_round_that_has_just_ended_bets_nothing(page, game):
+    fly_long(game)
+    open_page(page, game)
+    press(page)
+    in_state(page, "flying")
+    page.wait_for_timeout(450)
+    page.evaluate(PRESS_IN_THE_CALM)
+    game.crash_now()
+    expect(page.locator("#action")).to_have_attribute("data-pressed", "once")
+    in_state(page, "bet")
+    assert game.count("bet") == 1
+
+
+def test_the_button_names_the_payout_of_the_round_whatever_the_stake_beside_it_says(page, game):
+    fly_long(game)
+    open_page(page, game)
+    expect(page.locator("#stake")).to_have_value("1.00")
+    game.begin_round(2_500)
+    in_state(page, "flying")
+    expect(page.locator("#action-sub")).to_have_text(re.compile(r"^\$2[5-9]\.\d\d$"))
 
 
 def test_the_client_seed_is_drawn_unless_the_player_has_chosen_one(page, game):

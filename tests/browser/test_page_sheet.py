@@ -42,6 +42,16 @@ def test_history_pages_and_details_with_their_check(page, game):
     expect(page.locator("#sheet")).to_be_hidden()
 
 
+def test_a_round_in_another_currency_is_told_in_it(page, game):
+    game.finish_rounds(1)
+    game.history[0]["currency"] = "JPY"
+    open_page(page, game)
+    page.locator("#history [data-round-id] button").click()
+    expect(page.locator("#sheet-outcome")).to_contain_text("¥1,000")
+    expect(page.locator("#sheet-facts")).to_contain_text("¥1,000")
+    expect(page.locator("#sheet-facts")).not_to_contain_text("$")
+
+
 def test_a_forged_round_fails_its_check(page, game):
     game.finish_rounds(3)
     first, second, third = game.history

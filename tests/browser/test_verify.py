@@ -143,10 +143,14 @@ def test_what_else_a_pasted_round_said_is_not_held_against_another(page, site):
 SLOW_FIRST_DIGEST = """
 if (globalThis.SubtleCrypto !== undefined) { // about:blank has none
   const digest = SubtleCrypto.prototype.digest;
-  SubtleCrypto.prototype.digest = function (...given) {
-    SubtleCrypto.prototype.digest = digest;
-    return new Promise((answer) => { globalThis.answerLate = () => answer(digest.apply(this, given)); });
-  };
+  const isAsked = new Promise((asked) => {
+    SubtleCrypto.prototype.digest = function (...given) {
+      SubtleCrypto.prototype.digest = digest;
+      return new Promise((answer) => asked(() => answer(digest.apply(this, given))));
+    };
+  });
+  globalThis.isAsked = () => isAsked.then(() => true);
+  globalThis.answerLate = () => isAsked.then((answer) => answer());
 }
 """
 
@@ -154,7 +158,7 @@ if (globalThis.SubtleCrypto !== undefined) { // about:blank has none
 def test_a_check_that_is_overtaken_by_another_shows_nothing(page, site):
     page.add_init_script(SLOW_FIRST_DIGEST)
     open_verifier(page, site, f"#{fragment(server_seed_hash='0' * 64)}")
-    page.wait_for_function("globalThis.answerLate !== undefined")
+    assert page.evaluate("isAsked()")
     paste(page, json.dumps(entry()))
     verdict(page, "ok", OK)
     page.evaluate("answerLate()")

@@ -158,6 +158,14 @@ test("a void round that is resumed is told once, though its error has no id", ()
   assert.equal(state.history[0].amountMinor, 1000);
 });
 
+test("the end of another round leaves the flight and its button as they are", () => {
+  const state = play(flying(), ended({ round_id: "r0", payout_minor: 7_000 }));
+  assert.equal(state.round.roundId, "r1");
+  assert.equal(state.notice.key, "round.flying");
+  assert.equal(state.history[0].roundId, "r0");
+  assert.equal(actionOf(state, 1000, null).state, "flying");
+});
+
 test("a refunded round says so", () => {
   const state = play(flying(), ended({ status: "refunded", result: null, reason: "interrupted", payout_minor: 0 }));
   assert.equal(state.notice.key, "refunded.interrupted");
@@ -303,7 +311,11 @@ test("a frame that was dropped unread leaves nothing waiting", () => {
   const cashing = play(flying(), asked("cashout", "cashout-1"), frame("error", { code: "rate_limited" }));
   assert.equal(cashing.round.cashing, false);
   assert.equal(cashing.asked.cashout, null);
-  assert.equal(play(ready(), asked("bet", "bet-1"), frame("error", { code: "rate_limited" })).round, null);
+  for (const code of ["rate_limited", "bad_message"]) {
+    const refused = play(ready(), asked("bet", "bet-1"), frame("error", { code }));
+    assert.deepEqual([refused.round, refused.asked.bet], [null, null]);
+  }
+  assert.equal(play(ready(), asked("bet", "bet-1"), frame("error", { code: "internal" })).round.phase, "asking");
 });
 
 test("a cash-out that came too late waits for the end", () => {
