@@ -150,6 +150,8 @@ async def _check_settings(database):
         "client_encoding": "UTF8",
         "application_name": "getaway",
         "statement_timeout": "10s",
+        "lock_timeout": "1s",
+        "idle_in_transaction_session_timeout": "20s",
     }
     for name, value in settings.items():
         assert await database.run(fetching(f"SHOW {name}")) == value

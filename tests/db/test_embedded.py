@@ -350,9 +350,28 @@ def test_a_locale_that_is_not_installed_and_others_variables_change_nothing(fold
 
 
 def test_nobody_comes_in_without_the_password(used):
-    with embedded_server(used):
+    with embedded_server(used) as url:
         assert_password_is_needed(used)
+        assert ask(url, "SHOW listen_addresses") == "", "it can be reached by its socket alone"
+        for name in (".s.PGSQL.5432", "keeper.sock"):
+            assert stat.S_IMODE((used / name).stat().st_mode) & 0o077 == 0, name
         assert stat.S_IMODE((used / "getaway.password").stat().st_mode) == 0o600
+
+
+def test_it_lets_in_as_many_as_are_asked_for_and_those_of_commands_besides(used):
+    for wanted, allowed in ((60, 100), (61, 101), (10, 101)):
+        with embedded_server(used, wanted) as url:
+            assert ask(url, "SHOW max_connections") == str(allowed)
+
+
+def test_a_log_that_has_grown_long_is_put_aside_at_the_next_start(used, monkeypatch):
+    (used / "log").write_text("of before\n")
+    story(used)
+    assert "of before" in (used / "log").read_text()
+    monkeypatch.setattr("server.db.cluster.LOG_BYTES_MAX", 5)
+    with embedded_server(used):
+        assert "of before" not in (used / "log").read_text()
+        assert (used / "log.1").read_text().startswith("of before\n")
 
 
 def assert_password_is_needed(folder):

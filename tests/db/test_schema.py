@@ -240,6 +240,28 @@ async def test_a_settlement_adds_up(database, rounds):
         assert await refusal(database, change) == constraint, defect
 
 
+async def test_no_flight_goes_higher_or_pays_more_than_its_terms_allow(database, rounds):
+    live = rounds.flying
+    reveals = REVEALS.format(status="settled", seed=live.commitment.server_seed)
+    change = f"UPDATE rounds SET {reveals}, {{}} WHERE round_id = '{live.round_id}'"
+    above = change.format("result = 'crash'").replace("crash_hundredths = 200", "crash_hundredths = 200001")
+    assert await refusal(database, above) == "crash_within_the_terms"
+    as_anybody = "SET LOCAL session_replication_role = replica"
+    poor = f"UPDATE rounds SET max_payout_minor = 149 WHERE round_id = '{live.round_id}'"
+    assert await refusal(database, as_anybody, poor, change.format(PAID)) == "end_and_payout"
+
+
+async def test_a_void_round_owes_its_stake_if_the_bet_may_have_been_taken_and_only_then(database, rounds):
+    live = rounds.betting
+    bet = f"UPDATE transactions SET status = '{{}}' WHERE operator_tx_id = 'bet-{live.round_id}'"
+    reveals = REVEALS.format(status="void", seed=live.commitment.server_seed)
+    void = f"UPDATE rounds SET {reveals}, reason = 'why' WHERE round_id = '{live.round_id}'"
+    lacks = "lacks a transaction, or has one too many"
+    assert lacks in await refusal(database, bet.format("unknown"), void)
+    assert lacks in await refusal(database, bet.format("declined"), void, a_call(live, "refund"))
+    assert lacks in await refusal(database, void), "the bet is still open"
+
+
 @pytest.mark.parametrize("status", ["void", "refunded"])
 async def test_what_is_not_settled_pays_nothing_and_says_why(database, rounds, status):
     live = rounds.betting if status == "void" else rounds.flying
@@ -286,5 +308,23 @@ async def test_amounts_are_never_negative(database, rounds):
 async def test_a_flight_has_a_start_and_keeps_it(database, rounds):
     start = f"UPDATE rounds SET status = 'flying' WHERE round_id = '{rounds.betting.round_id}'"
     assert await refusal(database, start) == "start_of_a_flight"
+    later = f"UPDATE rounds SET started_at_ms = started_at_ms + 1 WHERE round_id = '{rounds.flying.round_id}'"
+    assert "keeps its stake, its seeds and its terms" in await refusal(database, later)
     stop = f"UPDATE rounds SET started_at_ms = NULL WHERE round_id = '{rounds.flying.round_id}'"
     assert await refusal(database, stop) == "start_of_a_flight"
+
+
+async def test_a_flight_is_interrupted_once(database, rounds):
+    interrupt = f"UPDATE rounds SET interrupted_at_ms = {{}} WHERE round_id = '{rounds.flying.round_id}'"
+    for again in ("4", "6", "NULL"):
+        assert "was interrupted once" in await refusal(database, interrupt.format("5"), interrupt.format(again))
+
+
+async def test_a_resolution_says_why(database, rounds):
+    resolve = f"""
+    INSERT INTO wallet_actions
+        (operator_id, operator_tx_id, action, by_whom, reason, at_ms, status_before, status_after)
+    SELECT operator_id, operator_tx_id, 'resolve', 'ann', '', 1, 'pending', 'acknowledged' FROM transactions
+    WHERE operator_tx_id = 'win-{rounds.won.round_id}'
+    """
+    assert (await refusal(database, resolve)).startswith("wallet_actions_check")

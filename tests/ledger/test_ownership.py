@@ -118,7 +118,8 @@ async def test_the_client_seed_is_changed_by_the_owner_only(world, owner, other)
     def change(by, client_seed="a-new-one"):
         return books.change_client_seed(by, created, client_seed)
 
-    assert await world.commit(change(other)) == Rejected()
+    for stranger in (other, Owner(owner.node, owner.epoch + 100), Owner("node-c", owner.epoch)):
+        assert await world.commit(change(stranger)) == Rejected()
     assert await world.commit(change(owner, "not a seed")) == Rejected()
     assert (await books.opened(world.ledger, created, owner)).session.next.client_seed == books.CLIENT_SEED
     for _ in range(2):
