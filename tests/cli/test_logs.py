@@ -26,10 +26,12 @@ SECRETS = {
     "player_id": "p-1",
     "operator_player_id": "p-2",
     "player": "p-3",
+    "player_name": "p-4",
     "Authorization": "a-1",
     "password": "w-1",
     "master_key": "m-1",
     "server_seed": "e-1",
+    "next_server_seed": "e-2",
     "launch_url": "u-1",
     "cookie": "c-1",
 }

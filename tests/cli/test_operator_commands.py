@@ -117,7 +117,10 @@ def test_lists_are_replaced_and_own_limits_come_and_go(getaway):
         return getaway("operator", "update", operator_id, *options, "--json").document
 
     assert updated("--allow-ip", "192.0.2.1")["allow_ips"] == ["192.0.2.1/32"]
+    kept = updated("--rtp", "95", "--frame-origin", "https://casino.example")
+    assert (kept["allow_ips"], kept["allowed_currencies"]) == (["192.0.2.1/32"], ["USD"]), "what is not named stays"
     assert updated("--allow-any-ip")["allow_ips"] == []
+    assert updated("--name", "Other")["frame_origins"] == ["https://casino.example"]
     assert updated("--frame-origin", "*")["frame_origins"] == ["*"]
     assert updated("--limits", "USD:20:200:20:4000")["bet_limits"]["USD"]["max_bet_minor"] == 200
     # Its own limits survive another currency beside them, and end with "default".

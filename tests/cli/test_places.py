@@ -114,6 +114,14 @@ def test_makers_make_one_and_then_the_others_find_it(postgres):
         ]
 
 
+def test_the_key_of_a_database_elsewhere_is_not_made_here(database_url, tmp_path):
+    """With another key its server could open nothing of what is written."""
+    create = ("operator", "create", "--name", "C", "--wallet-url", "https://wallet.example", "--currency", "USD")
+    places = {"GETAWAY_DATABASE_URL": database_url, "GETAWAY_DATABASE_DATA_DIR": str(tmp_path)}
+    assert "set GETAWAY_MASTER_KEY" in CommandLine(places).refusal(2, *create)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_place_is_named_without_its_password():
     url = "postgresql://user:hunter2@127.0.0.1:1/casino?application_name=secretive"
     line = on_database(url).refusal(3, "operator", "list")

@@ -146,8 +146,9 @@ def test_a_fair_run_lies_in_the_band_and_an_unfair_one_does_not():
     assert (seen.seen, seen.is_inside, seen.method) == (pytest.approx(0.96), True, "exact binomial")
     assert seen.expected == pytest.approx(0.96)
     assert seen.low < 0.92 < 0.96 < 1.0 < seen.high
-    stingy = [Wager(100, 150 if i % 100 < 55 else 0, 150, 9600) for i in range(1000)]
-    assert not returned(stingy).is_inside
+    for reached in (55, 73):
+        unfair = [Wager(100, 150 if i % 100 < reached else 0, 150, 9600) for i in range(1000)]
+        assert not returned(unfair).is_inside, f"stingy or generous: {reached} of 100 reached it"
 
 
 def test_the_band_of_drawn_targets_has_their_exact_variance():

@@ -44,6 +44,15 @@ async def test_a_launch_answers_as_the_specification_says(casino, world):
     assert token not in repr(transition)
 
 
+async def test_a_launch_that_is_repeated_is_counted_as_such(world, start):
+    services = world.services()
+    casino = Casino(await start(create_app(services)), world.operators.find(make_operator(1).operator_id))
+    answers = [await casino.launch() for _ in range(3)]
+    assert len({answer.json["session_id"] for answer in answers}) == 1
+    value = services.metrics.registry.get_sample_value
+    assert [value("getaway_launches_total", {"outcome": outcome}) for outcome in ("created", "replayed")] == [1, 2]
+
+
 async def test_what_is_committed_is_what_was_asked_for(casino, world):
     world.clock.ms += 789
     body = body_with(operator_player_id="Zoë 42 🎲", lang="de", note=None, nested={"a": [1.5, True]})

@@ -34,6 +34,28 @@ def test_an_observer_says_at_once_what_is_rare():
     assert metrics.registry.get_sample_value("getaway_wallet_retries_total", {"operator_id": str(UUID(int=1))}) == 1
 
 
+def test_clocks_are_told_in_seconds_and_by_their_direction():
+    metrics = Metrics()
+    observer, value = MetricsObserver(metrics), metrics.registry.get_sample_value
+    observer.clock_differs(-1_250.0)
+    assert value("getaway_clock_difference_seconds") == -1.25
+    for clock, step_ms in (("wall", 1), ("wall", 900_000), ("wall", -1), ("house", -40)):
+        observer.clock_stepped(clock, step_ms)
+    steps = {
+        (clock, direction): value("getaway_clock_steps_total", {"clock": clock, "direction": direction})
+        for clock in ("wall", "house")
+        for direction in ("forward", "back")
+    }
+    assert steps == {("wall", "forward"): 2, ("wall", "back"): 1, ("house", "forward"): None, ("house", "back"): 1}
+
+
+def test_a_cut_history_is_shown_for_as_long_as_it_lasts():
+    metrics = Metrics()
+    for is_cut in (True, False):
+        MetricsObserver(metrics).history_cut(is_cut=is_cut)
+        assert metrics.registry.get_sample_value("getaway_history_cut") == is_cut
+
+
 def test_notes_are_counted_in_their_order_and_do_not_pile_up():
     notes, counted = Notes(), []
     most = 0

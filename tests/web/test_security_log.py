@@ -12,6 +12,9 @@ from server.sampling import KINDS_MAX, Sampler
 from server.security_log import REFUSALS_PER_SECOND, EdgeSecurity, OperatorWatch, SecurityLog
 from server.web.app import create_app
 from server.web.dispatcher import REFUSALS_PER_SECOND as REQUESTS_PER_SECOND
+from server.web.dispatcher import BodyLimits, Dispatcher, Route
+from server.web.errors import ApiError
+from server.web.quart_app import DispatchedApp
 from tests.helpers.http_client import exchange, request_bytes
 from tests.helpers.operator_client import LAUNCH, Casino
 from tests.helpers.web_fakes import make_operator
@@ -107,7 +110,10 @@ def test_who_leaves_by_itself_was_not_refused(end, world, lines):
     assert lines() == []
 
 
-@pytest.mark.parametrize(("end", "is_told"), [("flood", True), ("fragments", True), ("left", False), ("closed", False)])
+CUT_OFF = ("flood", "control", "fragments", "too_large")
+
+
+@pytest.mark.parametrize(("end", "is_told"), [*((end, True) for end in CUT_OFF), ("left", False), ("closed", False)])
 def test_who_is_cut_off_for_what_it_sent_is_told(end, is_told, world, lines):
     EdgeSecurity(world.services().metrics, SecurityLog(KEY)).ended("192.0.2.1", end)
     assert [event for event, _ in lines()] == (["player cut off"] if is_told else [])
@@ -141,6 +147,39 @@ async def test_each_refusal_of_a_request_is_told(guarded, world, lines):
         assert secret not in str(told)
     await casino.launch()
     assert len(lines()) == len(told), "who is let in is in the request log"
+
+
+@pytest.mark.parametrize(
+    ("code", "is_told"),
+    [
+        ("missing_header", True),
+        ("stale_timestamp", True),
+        ("invalid_credentials", True),
+        ("bad_signature", True),
+        ("ip_not_allowed", True),
+        ("operator_suspended", True),
+        ("rate_limited", True),
+        ("unknown_session", True),
+        ("malformed", False),
+        ("not_found", False),
+    ],
+)
+async def test_who_may_not_come_in_is_told_and_who_asks_wrongly_is_not(code, is_told, world, start, lines):
+    async def refuse(_request):
+        raise ApiError(403, code, "No.")
+
+    dispatcher = Dispatcher(
+        routes={"/here": Route("/here", {"GET": refuse})},
+        prefixes={},
+        metrics=None,
+        log=world.services().log,
+        limits=BodyLimits(discard_bytes_max=0, discard_timeout_ms=100),
+        read_address=lambda peer, _forwarded_for: peer,
+        security=SecurityLog(KEY),
+    )
+    port = await start(DispatchedApp(__name__, dispatcher))
+    await exchange(port, request_bytes("GET", "/here", {}), "GET")
+    assert [fields["code"] for _, fields in lines()] == [code] * is_told
 
 
 async def test_nobody_fills_the_request_log_with_refusals(port, world):
