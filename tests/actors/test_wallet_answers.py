@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import replace
+from uuid import UUID
 
 import pytest
 import trio
@@ -13,6 +14,7 @@ from actors.records import CallKind, CallStatus
 from actors.settings import GameSettings
 from tests.helpers.game import LIMITS, OPERATOR_ID, open_game
 from tests.helpers.memory_outbox import StoredCall
+from tests.helpers.wallet_calls import call
 
 
 def settings(**changes) -> GameSettings:
@@ -201,3 +203,32 @@ async def test_how_often_a_bet_was_sent_is_stored_whatever_became_of_it(autojump
         player.say("bet", amount_minor=1_000)
         await player.until("round_started" if isinstance(answer, Acknowledged) else "round_ended")
         assert only(game, CallKind.BET).call.attempts == 2
+
+
+async def test_each_attempt_is_counted_as_what_it_came_to_and_measured(autojump_clock):
+    """The operators' graphs: `getaway_wallet_calls_total` and the time that their wallets take."""
+    async with open_game(settings=settings(courier_poll_ms=100)) as game:
+        game.wallet.delay_s = 0.25
+        game.wallet.script[CallKind.WIN].extend([Unclear("lost"), Declined("402"), NotSent("no connection")])
+        player = await game.play(300)
+        player.say("bet", amount_minor=1_000, auto_cashout=1.1)
+        await player.until("round_ended")
+        while only(game, CallKind.WIN).status is CallStatus.PENDING:
+            await trio.sleep(1)
+        assert [(kind, outcome) for kind, outcome, _ in game.observer.wallet_calls] == [
+            ("bet", "acknowledged"),
+            ("win", "unclear"),
+            ("win", "declined"),
+            ("win", "not_sent"),
+            ("win", "acknowledged"),
+        ]
+        assert {round(duration_s, 3) for *_, duration_s in game.observer.wallet_calls} == {0.25}
+
+
+async def test_a_call_of_an_operator_that_this_node_has_not_read_yet_has_not_left(autojump_clock):
+    """It is no refusal of the wallet's, and no trouble with it: it may have been made a second ago."""
+    async with open_game() as game:
+        unknown = replace(call(CallKind.BET), operator_id=UUID(int=404))
+        answer = await game.node.desk.send_bet(unknown)
+        assert isinstance(answer, NotSent)
+        assert (answer.sends, answer.is_unreachable, game.wallet.calls) == (0, False, [])

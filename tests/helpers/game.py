@@ -89,6 +89,7 @@ class CountingObserver:
         self.groups: list[int] = []
         self.breakers: list[bool] = []
         self.retries = 0
+        self.wallet_calls: list[tuple[str, str, float]] = []
         self.last_backlogs = []
         self.clock_steps: list[tuple[str, int]] = []
         self.clock_difference_ms = 0.0
@@ -118,7 +119,7 @@ class CountingObserver:
         self.clock_difference_ms = difference_ms
 
     def wallet_call(self, kind: CallKind, outcome: str, duration_s: float) -> None:
-        pass
+        self.wallet_calls.append((kind.value, outcome, duration_s))
 
     def mailbox_overflow(self, actor: str) -> None:
         self.overflows.append(actor)

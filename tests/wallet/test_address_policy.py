@@ -61,6 +61,12 @@ def test_and_nothing_else_with_it(address):
     assert AddressPolicy(allow_loopback=True).problem(address) is not None
 
 
+@pytest.mark.parametrize("address", ["0.0.0.0", "::", "224.0.0.1", "239.1.2.3", "ff02::1", "::ffff:0.0.0.0"])
+def test_what_is_no_address_of_a_host_is_none_in_any_named_network(address):
+    everything = ip_network("0.0.0.0/0"), ip_network("::/0")
+    assert AddressPolicy(everything, allow_loopback=True).problem(address) == "no address of a host"
+
+
 class Names:
     """A name server whose answers change, and how often it was asked."""
 

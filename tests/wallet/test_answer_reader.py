@@ -147,6 +147,32 @@ def test_only_a_body_without_a_length_ends_with_the_connection(header, is_comple
     assert not reader.is_clean
 
 
+def test_the_head_of_what_follows_changes_nothing_of_the_answer():
+    """Else a stray 200 behind a refusal would have it booked."""
+    refused = answer(length(), status="402 No")
+    for more in (answer(length()), answer(b"X: 1", length(), b"Retry-After: 600"), answer(status="101 Switch")):
+        reader = read(refused + more)
+        assert (reader.status, reader.headers) == (402, [(b"content-length", b"%d" % len(BODY))])
+        assert bytes(reader.body) == BODY and reader.is_complete and not reader.is_clean
+
+
+def test_a_connection_may_carry_any_number_of_answers():
+    """What bounds an answer is not the sum of all."""
+    reader = WalletAnswerReader()
+    large = answer(length(), b"X-Long: " + b"a" * 30_000)
+    for _ in range(20):
+        reader.begin(100)
+        reader.feed(large[:-1])
+        reader.feed(large[-1:])
+        assert (reader.problem, reader.is_clean) == (None, True)
+
+
+def test_a_change_of_protocols_is_an_answer_and_not_waited_behind():
+    """Nobody has asked for one."""
+    reader = read(answer(b"Upgrade: x", b"Connection: upgrade", status="101 Switching Protocols", body=b""))
+    assert (reader.is_headed, reader.status, reader.is_clean) == (True, 101, False)
+
+
 def test_a_status_stands_whatever_its_body_is():
     reader = read(answer(b"Transfer-Encoding: chunked", status="402 No", body=b"zz\r\n"))
     assert (reader.is_headed, reader.status, reader.problem) == (True, 402, NOT_HTTP)

@@ -31,6 +31,8 @@ BAD = [
     ("https://127.0.0x1/", "host"),
     ("https://0177.0.0.1/", "host"),
     ("https://0x/", "host"),
+    ("https://[fe80::1%25eth0]/", "host"),
+    ("https://[fe80::1%eth0]/", "host"),
     ("https://user@wallet.example", "user info"),
     ("https://user:secret@wallet.example", "user info"),
     ("https://@wallet.example", "user info"),

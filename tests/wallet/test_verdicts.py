@@ -1,5 +1,6 @@
 """What a wallet's answer means: money by the status and ``ok`` alone, words as well as they can be read."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -102,8 +103,9 @@ def test_a_refusal_that_does_not_say_so_is_one(body):
         assert judged(kind, 409, body) == Declined("the wallet answered 409")
 
 
-def test_a_compressed_body_says_nothing():
-    packed = (b"content-encoding", b"gzip")
+@pytest.mark.parametrize("coding", [b"gzip", b"br", b"deflate", b"zstd", b"x-gzip", b"identity, br", b"aes128gcm"])
+def test_a_compressed_body_says_nothing(coding):
+    packed = (b"content-encoding", coding)
     assert isinstance(judged(CallKind.WIN, 200, b'{"ok":true}', packed), Unclear)
     assert isinstance(judged(CallKind.WIN, 409, b'{"error":"already_booked"}', packed), Declined)
 
@@ -139,3 +141,19 @@ def at(seconds):
 def test_a_wish_to_be_left_alone_is_understood(values, wait_ms, status):
     answer = judged(CallKind.WIN, status, b'{"ok":false}', *((b"retry-after", value) for value in values))
     assert answer.retry_after_ms == wait_ms
+
+
+@pytest.fixture
+def far_east(monkeypatch):
+    """A machine whose local time is nine hours ahead."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.parametrize("zone", [b"GMT", b"-0000", b"+0000"])
+def test_a_date_is_read_alike_wherever_the_machine_is(far_east, zone):
+    answer = judged(CallKind.WIN, 503, b"", (b"retry-after", at(30).replace(b"GMT", zone)))
+    assert answer.retry_after_ms == 30_000 - NOW_MS % 1000
