@@ -9,10 +9,12 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from actors.messages import WalletNews
+from actors.patrol import PATROL_MS
 from actors.ports import Acknowledged, Declined, Unclear
 from actors.records import CallKind
 from actors.settings import GameSettings
 from actors.transitions import AcknowledgeCall, Applied, PostponeCall, Rejected
+from actors.wallet import WALLET_MARGIN_MS
 from tests.helpers.game import LIMITS, OPERATOR_ID, open_game
 from tests.helpers.wallet_calls import call
 
@@ -214,3 +216,20 @@ async def test_a_courier_is_busy_from_the_nudge_to_the_end_of_its_claim(autojump
         assert courier.is_busy
         await trio.sleep(1)
         assert not courier.is_busy
+
+
+async def test_a_bet_behind_a_delivery_that_hangs_is_answered_in_its_time(autojump_clock):
+    """It waits for the wallet's actor, which hangs: whoever comes by has to end that."""
+    async with quiet_game() as game:
+
+        async def hangs(operator, call, timeout_ms):
+            await trio.sleep_forever()
+
+        game.wallet.send = hangs
+        assert game.node.desk.hand_over(owed(game, claimed_ms=60_000))
+        await wait_all_tasks_blocked()
+        bet = replace(call(CallKind.BET), operator_id=OPERATOR_ID, session_id=SESSION_ID)
+        began_at, patience_ms = trio.current_time(), game.node.services.settings.bet_timeout_ms + WALLET_MARGIN_MS
+        with trio.fail_after(60):
+            assert isinstance(await game.node.desk.send_bet(bet), Unclear), "it may be sent after all"
+        assert patience_ms <= (trio.current_time() - began_at) * 1000 <= patience_ms + PATROL_MS

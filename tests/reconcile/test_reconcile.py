@@ -158,10 +158,6 @@ DAMAGES = {
         [NO_END_CHECK, set_round("won", "result = 'crash'")],
         {"payout": ["round won"]},
     ),
-    "a payout of more than the largest": (
-        [NO_END_CHECK, set_round("won", "max_payout_minor = 154")],
-        {"payout": ["round won"]},
-    ),
     "a payout of a round that was refunded": (
         [NO_END_CHECK, set_round("refunded", "payout_minor = 1")],
         {"payout": ["round refunded"]},
