@@ -55,6 +55,10 @@ UPDATE histories h SET system_identifier = p.system_identifier, timeline = p.tim
 WHERE h.history_id::text = $1 AND h.restored_at_ms IS NULL
 """
 
+OPENED_AT_ONCE = 8
+"""So many rounds of a history are opened in one go, each with a seed to be unsealed and a code to be checked: others' cash-outs
+wait for no more."""
+
 _ALIVE = """
 SELECT EXISTS (SELECT FROM nodes WHERE node = $1 AND epoch = $2
     AND heartbeat_at_ms > (SELECT database_ms()) - $3 AND ended_at_ms IS NULL
@@ -314,7 +318,12 @@ class PostgresLedger:
         rows = await self._database.run(
             lambda connection: connection.fetch(statement, operator_id, operator_player_id, limit + 1, *edge)
         )
-        found = self._aside.opened("rounds", rows[:limit], lambda row: finished_round(self._vault, row))
+        found: list[FinishedRound] = []
+        shown = rows[:limit]
+        for first in range(0, len(shown), OPENED_AT_ONCE):
+            some = shown[first : first + OPENED_AT_ONCE]
+            found += self._aside.opened("rounds", some, lambda row: finished_round(self._vault, row))
+            await trio.lowlevel.checkpoint()
         return found, len(rows) > limit
 
     async def live_round(self, operator_id: UUID, round_id: UUID) -> LiveRound | None:
