@@ -14,8 +14,8 @@ import trio
 
 log = logging.getLogger("getaway.server")
 
-YOUNG_OBJECTS_MAX: Final = 20_000
-"""So many new objects are looked through at a time, in some milliseconds, and never again by themselves."""
+YOUNG_OBJECTS_MAX: Final = 5_000
+"""So many new objects are looked through at a time, in a millisecond or two, and never again by themselves."""
 
 _NEVER: Final = 1_000_000_000
 
