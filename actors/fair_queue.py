@@ -11,15 +11,13 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 import trio
+import trio.testing
 
 CROWD: Final = 32
 """So many of one key are not a crowd yet."""
 TURNSTILE_CROWD: Final = 400
 """The same where some 200 pass a second. Whoever asks again as soon as it was served is always the newest: fifty of one
 address that do would let nobody else of it pass."""
-TURN_S_MAX: Final = 0.003
-"""A turn of the loop in which a cash-out's next step waits no longer than this is short enough."""
-REST_S_MIN: Final = 0.0005
 
 
 class QueueFullError(Exception):
@@ -78,21 +76,22 @@ class FairQueue:
 
 
 class Turnstile:
-    """Lets one through in each turn of the event loop, so that a thousand who come at one moment do not hold up ticks
-    and cash-outs by a thousand times what each costs.
+    """Lets ``at_once`` through, one in a turn of the event loop, then waits for a moment when nobody has anything to
+    do. So a thousand who come together do not hold up ticks and cash-outs by a thousand times what each costs, but by a
+    step of each who was let through last.
 
-    While the loop's turns take longer than ``TURN_S_MAX`` it rests in between, ``rest_s_max`` at the most: those who
-    were let through before are at work, and everybody's next step waits for a step of each of them.
+    Where no such moment comes within ``patience_s``, it goes on after it; with 0, after each turn of the loop.
     """
 
-    __slots__ = ("_is_turning", "_queue", "_ready_at", "_rest_s", "_rest_s_max")
+    __slots__ = ("_at_once", "_is_turning", "_patience_s", "_queue", "_still")
 
-    def __init__(self, waiting_max: int, waiting_of_one_max: int, *, rest_s_max: float = 0.0) -> None:
+    def __init__(self, waiting_max: int, waiting_of_one_max: int, *, patience_s: float = 0.0, at_once: int = 1) -> None:
         self._queue = FairQueue(waiting_max, waiting_of_one_max, TURNSTILE_CROWD)
         self._is_turning = False
-        self._rest_s = 0.0
-        self._rest_s_max = rest_s_max
-        self._ready_at = float("-inf")
+        self._patience_s = patience_s
+        self._at_once = at_once
+        self._still = 0
+        """So many more may pass before the next quiet moment."""
 
     @property
     def waiting(self) -> int:
@@ -112,22 +111,19 @@ class Turnstile:
                 raise
         self._is_turning = True
         try:
-            if trio.current_time() < self._ready_at:
-                await trio.sleep_until(self._ready_at)
-            began_at = trio.current_time()
-            await trio.lowlevel.checkpoint()
-            self._rest_after(began_at)
+            await self._quiet_moment()
         finally:
             self._is_turning = self._queue.call_next()
 
-    def _rest_after(self, began_at: float) -> None:
-        """Longer after a turn that was too long, shorter after one that was not."""
-        now = trio.current_time()
-        if now - began_at > TURN_S_MAX:
-            self._rest_s = min(self._rest_s * 2 + REST_S_MIN, self._rest_s_max)
-        else:
-            self._rest_s = self._rest_s / 2 if self._rest_s > REST_S_MIN else 0.0
-        self._ready_at = now + self._rest_s
+    async def _quiet_moment(self) -> None:
+        if self._still or not self._patience_s:
+            self._still = max(0, self._still - 1)
+            await trio.lowlevel.checkpoint()
+            return
+        with trio.move_on_after(self._patience_s):
+            # Written for tests, and what is wanted here: the loop has no task to run and nothing to read or write.
+            await trio.testing.wait_all_tasks_blocked()
+        self._still = self._at_once - 1
 
 
 class Share:

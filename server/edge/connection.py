@@ -95,11 +95,15 @@ class Port:
     admission: Admission
     turnstile: Turnstile
     """For what anybody may ask for: a TLS handshake, a request, an upgrade."""
+    calls: Turnstile
+    """For operators' requests: a crowd of others does not keep them waiting."""
     hellos: Turnstile
     """For those who were let through there and have said hello."""
     tolerance: Tolerance
     is_caller: Callable[[bytes], bool]
     """Whether a request's head has the key of an operator, who then needs no patience: calls are counted elsewhere."""
+    player_sockets: set["Connection"]
+    """Those that have become players' sockets."""
 
 
 def tls_context(settings: EdgeSettings) -> ssl.SSLContext | None:
@@ -161,9 +165,12 @@ class Connection:
         """By whom it is counted: its address, or ``None`` where that is a proxy's, behind which many are."""
         return None if port_trusts(self._port, self._peer) else self._group
 
-    async def turn(self) -> None:
+    async def turn(self, *, is_caller: bool) -> None:
         """See ``server.edge.http_connection.Place``. Raises ``trio.TooSlowError`` if its turn does not come."""
-        await self._turn(self._port.turnstile, REQUEST_UNITS)
+        if is_caller:
+            await self._turn(self._port.calls)
+        else:
+            await self._turn(self._port.turnstile, REQUEST_UNITS)
 
     async def hello_turn(self) -> None:
         """See ``server.edge.player_socket.PlayerPlace``."""
@@ -277,7 +284,7 @@ class Connection:
         self.note_client(forwarded_for(head))
         self._port.admission.heard(self)
         if self._port.is_caller(head):
-            await self._turn(self._port.turnstile)
+            await self._turn(self._port.calls)
         else:  # before it is judged: an upgrade that is refused has cost as much
             await self._turn(self._port.turnstile, UPGRADE_UNITS if may_be_stream(head) else REQUEST_UNITS)
         try:
@@ -327,9 +334,11 @@ class Connection:
         return PlayerSocket(stream, players, self)
 
     async def _serve_player(self, player: PlayerSocket) -> None:
+        self._port.player_sockets.add(self)
         try:
             await player.run()
         finally:
+            self._port.player_sockets.discard(self)
             self._port.observer.player_ended(player.end)
             tell = self._port.security.ended if self._has_entered else self._port.security.refused
             tell(self._group, player.end)

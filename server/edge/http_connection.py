@@ -56,8 +56,9 @@ class Place(Protocol):
         """Where the other end is a proxy that we trust, these X-Forwarded-For values say whose the request is."""
         ...
 
-    async def turn(self) -> None:
-        """Wait until it may do something that costs the process as much as a request."""
+    async def turn(self, *, is_caller: bool) -> None:
+        """Wait until it may do something that costs the process as much as a request. ``is_caller``: an operator has
+        signed the one before; calls have turns of their own."""
         ...
 
     def signed(self, *, is_signed: bool) -> None:
@@ -99,8 +100,8 @@ class HttpStream(trio.abc.Stream):
     def counted(self, app: ASGIFramework) -> ASGIFramework:
         """``app``, its requests counted: when they begin, and when the last bytes of their answers go out.
 
-        A request waits for its turn, except the first, which has waited already, and those behind one that an operator
-        had signed: ``signed`` of the scope's state is to be called for each that was.
+        A request waits for its turn, except the first, which has waited already. ``signed`` of the scope's state is to
+        be called for each that an operator had signed: the one behind it waits among calls.
         """
 
         def signed() -> None:
@@ -134,8 +135,7 @@ class HttpStream(trio.abc.Stream):
             self._place.note_client([value.decode("latin-1") for name, value in headers if name == b"x-forwarded-for"])
         was_signed, self._is_signed = self._is_signed, False
         self._place.signed(is_signed=False)
-        if not was_signed:
-            await self._place.turn()
+        await self._place.turn(is_caller=was_signed)
 
     @property
     def socket(self) -> trio.socket.SocketType:

@@ -59,7 +59,9 @@ _ORDINARY: Final = (OSError, trio.BrokenResourceError, trio.ClosedResourceError,
 ACCEPTED_AT_ONCE_MAX: Final = 16
 """The kernel's queue knows no turns: whoever is honest waits there behind all that a flood has put in. It is emptied as
 fast as places are given and refused, and the turns come after it."""
-TURN_REST_S_MAX: Final = 0.004
+CALLS_AT_ONCE: Final = 4
+"""Of operators' calls, which are counted by operator: their steps share turns of the loop, each of which costs."""
+QUIET_MOMENT_S_MAX: Final = 0.004
 """So that a busy server still lets some 200 a second in."""
 _CUT_TIMEOUT_S: Final = 1
 """For tasks to notice that their connection was cut."""
@@ -97,7 +99,7 @@ class Edge:
     @property
     def players_open(self) -> int:
         """Players' sockets."""
-        return sum(connection.is_player for connection in self._connections)
+        return len(self._shared.player_sockets)
 
     async def accept(self) -> None:
         """Accept connections until ``stop``; whatever ends this, no connection holds it up."""
@@ -276,10 +278,14 @@ async def serve_edge(
         security=security or NoHellos(),
         tls=listening.tls,
         admission=Admission(settings.connections_max, settings.connections_of_one_max),
-        turnstile=Turnstile(settings.connections_max, settings.connections_max, rest_s_max=TURN_REST_S_MAX),
+        turnstile=Turnstile(settings.connections_max, settings.connections_max, patience_s=QUIET_MOMENT_S_MAX),
+        calls=Turnstile(
+            settings.connections_max, settings.connections_max, patience_s=QUIET_MOMENT_S_MAX, at_once=CALLS_AT_ONCE
+        ),
         hellos=Turnstile(settings.connections_max, settings.connections_max),
         tolerance=Tolerance(settings.units_per_second, settings.units_burst),
         is_caller=is_caller,
+        player_sockets=set(),
     )
     listening.listener.listen(listening.settings.backlog)
     async with trio.open_nursery() as nursery:

@@ -38,3 +38,14 @@ async def test_a_place_is_kept_while_the_last_request_was_signed():
             assert len(admission._signed) == kept
         await stream.aclose()
         await until(lambda: admission.taken == len(admission._signed) == 0)
+
+
+async def test_calls_and_the_requests_of_others_do_not_wait_for_each_other():
+    async with open_edge(signing_app) as world, await world.connect() as caller, await world.connect() as stranger:
+        assert await ask(caller, "/signed") and await ask(stranger, "/livez")
+        world.edge._shared.turnstile._is_turning = True  # held by one who never passes
+        assert await ask(caller, "/signed") and not await ask(stranger, "/livez")
+    async with open_edge(signing_app) as world, await world.connect() as caller, await world.connect() as stranger:
+        assert await ask(caller, "/signed") and await ask(stranger, "/livez")
+        world.edge._shared.calls._is_turning = True
+        assert await ask(stranger, "/livez") and not await ask(caller, "/signed")
