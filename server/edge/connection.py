@@ -18,7 +18,7 @@ from server.edge.player_stream import PlayerStream
 from server.edge.refusals import refusal_bytes
 from server.edge.settings import EdgeSettings
 from server.edge.tolerance import Tolerance
-from server.edge.transport import Transport
+from server.edge.transport import PIECES_MAX, Transport
 from server.edge.upgrade import head_length, is_upgrade, may_be_stream
 from server.web.errors import ApiError
 
@@ -26,7 +26,13 @@ _SPACE = 0x20
 
 REQUEST_UNITS: Final = 1
 UPGRADE_UNITS: Final = 4
-"""What they cost an address: see ``EdgeSettings.units_per_second``."""
+PIECES_UNITS: Final = 1
+"""What they cost an address: see ``EdgeSettings.units_per_second``. The last is for ``PIECES_MAX`` pieces."""
+LINES_PER_UNIT: Final = 64
+"""So many lines of a head are another unit: browsers and proxies send some twenty, and there is room for thousands."""
+PIECES_PER_SECOND: Final = 96
+PIECES_BURST: Final = 384
+"""Of a player who has a session. Overflow: the client is read more slowly."""
 
 
 class EdgeObserver(Protocol):
@@ -142,7 +148,7 @@ def port_trusts(port: Port, peer: str) -> bool:
 class Connection:
     """``run`` serves it to its end; the other methods end it from outside."""
 
-    __slots__ = ("_group", "_has_entered", "_opening", "_paid", "_peer", "_player", "_port", "_transport")
+    __slots__ = ("_group", "_has_entered", "_opening", "_paid", "_peer", "_pieces", "_player", "_port", "_transport")
 
     def __init__(self, transport: Transport, port: Port, peer: str) -> None:
         self._transport = transport
@@ -153,6 +159,8 @@ class Connection:
         """Units that come back if it proves to be somebody."""
         self._opening = trio.CancelScope()
         self._has_entered = False
+        self._pieces: Budget | None = None
+        transport.in_pieces = self._in_pieces
         self._player: PlayerSocket | None = None
 
     @property
@@ -165,12 +173,13 @@ class Connection:
         """By whom it is counted: its address, or ``None`` where that is a proxy's, behind which many are."""
         return None if port_trusts(self._port, self._peer) else self._group
 
-    async def turn(self, *, is_caller: bool) -> None:
+    async def turn(self, *, is_caller: bool, lines: int) -> None:
         """See ``server.edge.http_connection.Place``. Raises ``trio.TooSlowError`` if its turn does not come."""
+        units = lines // LINES_PER_UNIT
         if is_caller:
-            await self._turn(self._port.calls)
+            await self._turn(self._port.calls, units)
         else:
-            await self._turn(self._port.turnstile, REQUEST_UNITS)
+            await self._turn(self._port.turnstile, REQUEST_UNITS + units)
 
     async def hello_turn(self) -> None:
         """See ``server.edge.player_socket.PlayerPlace``."""
@@ -185,6 +194,15 @@ class Connection:
                 await turnstile.pass_through(self._group)
             except QueueFullError:
                 raise trio.TooSlowError from None
+
+    async def _in_pieces(self) -> None:
+        """Raises ``trio.TooSlowError`` if its address has too much to pay for."""
+        if self._has_entered:
+            self._pieces = self._pieces or Budget(PIECES_PER_SECOND / PIECES_MAX, PIECES_BURST / PIECES_MAX)
+            await trio.sleep(self._pieces.charge(1))
+        else:
+            with trio.fail_after(self._port.settings.turn_timeout_ms / 1000):
+                await self._port.tolerance.spend(self._group, PIECES_UNITS)
 
     def signed(self, *, is_signed: bool) -> None:
         """See ``server.edge.http_connection.Place``."""
@@ -283,10 +301,12 @@ class Connection:
         head = data if length is None else data[:length]
         self.note_client(forwarded_for(head))
         self._port.admission.heard(self)
+        units = head.count(b"\n") // LINES_PER_UNIT
         if self._port.is_caller(head):
-            await self._turn(self._port.calls)
+            await self._turn(self._port.calls, units)
         else:  # before it is judged: an upgrade that is refused has cost as much
-            await self._turn(self._port.turnstile, UPGRADE_UNITS if may_be_stream(head) else REQUEST_UNITS)
+            units += UPGRADE_UNITS if may_be_stream(head) else REQUEST_UNITS
+            await self._turn(self._port.turnstile, units)
         try:
             if length is None or not self._is_player(data[:length]):
                 return _Opened(below, data, None)

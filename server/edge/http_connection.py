@@ -8,7 +8,7 @@ import logging
 import re
 import sys
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
@@ -18,16 +18,27 @@ from hypercorn.logging import Logger
 from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, ConnectionState, Scope
+from hypercorn.typing import (
+    ASGIFramework,
+    ASGIReceiveCallable,
+    ASGIReceiveEvent,
+    ASGISendCallable,
+    ASGISendEvent,
+    ConnectionState,
+    Scope,
+)
 
 from server.edge.failures import where
 from server.edge.refusals import http2, no_request, refusal_bytes
 from server.edge.settings import EdgeSettings
-from server.edge.transport import Transport
+from server.edge.transport import PIECE_BYTES_MAX, Transport
 from server.edge.upgrade import head_length, may_be_stream
 from server.web.errors import ApiError
 
 log = logging.getLogger("getaway.edge")
+
+PART_BYTES_MAX: Final = 2_048
+"""Of a body so much is taken apart at a time."""
 
 _SWITCHING = b"HTTP/1.1 101 "
 _HEAD, _INTERIM = b"HTTP/1.1 ", b"HTTP/1.1 1"
@@ -56,9 +67,9 @@ class Place(Protocol):
         """Where the other end is a proxy that we trust, these X-Forwarded-For values say whose the request is."""
         ...
 
-    async def turn(self, *, is_caller: bool) -> None:
-        """Wait until it may do something that costs the process as much as a request. ``is_caller``: an operator has
-        signed the one before; calls have turns of their own."""
+    async def turn(self, *, is_caller: bool, lines: int) -> None:
+        """Wait until it may do something that costs the process as much as a request whose head has so many ``lines``.
+        ``is_caller``: an operator has signed the one before; calls have turns of their own."""
         ...
 
     def signed(self, *, is_signed: bool) -> None:
@@ -93,6 +104,10 @@ class HttpStream(trio.abc.Stream):
         self._when_taken = when_taken
         self._place = place
         self._is_signed = False
+        self._is_first = True
+        """Whether nothing was handed over yet."""
+        self._has_come = False
+        """Whether bytes have come since the application received something."""
         self._begun = self._ended = self._ended_before = 0
         self.taken: bytes | None = None
         """What was read of a player's upgrade: its head at least."""
@@ -111,10 +126,18 @@ class HttpStream(trio.abc.Stream):
         async def count(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
             self._begun += 1
             begun = self._begun
+            self._transport.is_whole()
             if scope["type"] == "http":
                 scope["state"] = ConnectionState({"signed": signed})
             if begun > 1:
                 await self._begin_another(scope)
+
+            async def receive_counted() -> ASGIReceiveEvent:
+                message = await receive()
+                has_come, self._has_come = self._has_come, False
+                if message["type"] == "http.request" and not has_come and len(message["body"]) < PIECE_BYTES_MAX:
+                    await self._transport.piece()  # one of many in what came
+                return message
 
             async def send_counted(message: ASGISendEvent) -> None:
                 if message["type"] == "http.response.body" and not message.get("more_body", False):
@@ -122,7 +145,7 @@ class HttpStream(trio.abc.Stream):
                 await send(message)
 
             try:
-                await app(scope, receive, send_counted)
+                await app(scope, receive_counted, send_counted)
             finally:
                 self._ended = begun
 
@@ -130,12 +153,14 @@ class HttpStream(trio.abc.Stream):
 
     async def _begin_another(self, scope: Scope) -> None:
         """Behind a proxy it may be another client's than the one before."""
+        lines = 0
         if scope["type"] == "http":
-            headers = ((name.lower(), value) for name, value in scope["headers"])
+            headers = [(name.lower(), value) for name, value in scope["headers"]]
             self._place.note_client([value.decode("latin-1") for name, value in headers if name == b"x-forwarded-for"])
+            lines = len(headers)
         was_signed, self._is_signed = self._is_signed, False
         self._place.signed(is_signed=False)
-        await self._place.turn(is_caller=was_signed)
+        await self._place.turn(is_caller=was_signed, lines=lines)
 
     @property
     def socket(self) -> trio.socket.SocketType:
@@ -152,13 +177,23 @@ class HttpStream(trio.abc.Stream):
         if self._replay:
             data, self._replay = self._replay, b""
             await trio.lowlevel.checkpoint()
-            return data
+            is_first, self._is_first = self._is_first, False
+            return self._part(data, begins=is_first)
         # Not more than a head may have: hypercorn measures a head only if it does not come at once.
         data = bytes(await self._below.receive_some(self._receive_bytes_max))
-        if self._is_between_requests() and may_be_stream(data):
+        begins = self._is_between_requests()
+        if begins and may_be_stream(data):
             data = await self._judge(data)
         self._ended_before = self._ended
-        return data
+        return self._part(data, begins=begins)
+
+    def _part(self, data: bytes, *, begins: bool) -> bytes:
+        """The head if it ``begins`` with one, and some of a body; the rest is for the next time. 16 KiB have room for
+        3,000 chunks, which are taken apart in one go, whether anybody wants them or not."""
+        self._has_come = True
+        size = PART_BYTES_MAX + ((head_length(data) or len(data)) if begins else 0)
+        self._replay = data[size:]
+        return data[:size]
 
     def _is_between_requests(self) -> bool:
         """Whether bytes that come now begin a request: what was handed over before has been answered.

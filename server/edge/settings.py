@@ -60,8 +60,9 @@ class EdgeSettings:
     units_per_second: float = 200
     units_burst: float = 4_000
     """What one address (IPv4, or IPv6 /64) may cost before it has proved to be somebody: a request that no operator
-    signed is one unit, a player's upgrade four until its hello was accepted. Overflow: what comes waits, for
-    ``turn_timeout_ms``, then it is cut. A connection whose head has an operator's key does not wait."""
+    signed is one unit, a player's upgrade four until its hello was accepted. Whoever it is, 16 pieces of less than 512
+    bytes that one request, or what comes before a hello, is sent in, are another one. Overflow: what comes waits, for
+    ``turn_timeout_ms``, then it is cut. A connection whose head has an operator's key does not wait for the first."""
     hello_timeout_ms: int = 5_000
     """For a player's upgrade, and again for its first frame. Overflow: the error ``unauthorized`` and close 1008."""
     enter_timeout_ms: int = 15_000
