@@ -131,6 +131,25 @@ async def slow_heads(target: Target) -> None:
     await crowd(1_000, act)
 
 
+async def drips(target: Target) -> None:
+    """200 connections whose request's body comes byte by byte, 100 bytes a second on each."""
+
+    async def act() -> None:
+        _, writer = await target.connect()
+        try:
+            writer.write(b"POST /api/public/rgs/launch HTTP/1.1\r\nHost: game\r\nContent-Length: 60000\r\n\r\n")
+
+            async def drip() -> None:
+                writer.write(b" ")
+                await writer.drain()
+
+            await every(0.01, drip)
+        finally:
+            writer.transport.abort()
+
+    await crowd(200, act)
+
+
 async def early_pings(target: Target) -> None:
     """16 sockets ping 400 times a second before hello."""
 
@@ -293,9 +312,10 @@ async def revenue(target: Target) -> None:
         client = HttpClient(*await target.connect())
         try:
             while True:
-                await client.ask(
-                    target.signed("GET", f"/api/public/rgs/revenue?from=2026-01-01&to=2026-12-31&n={time.time()}")
+                status, body = await client.ask(
+                    target.signed("GET", "/api/public/rgs/revenue?from=2026-01-01&to=2026-12-31")
                 )
+                assert status in (200, 429), body
         finally:
             client.close()
 
@@ -316,6 +336,26 @@ async def void_rounds(target: Target) -> None:
                 await socket.next()
 
             await asyncio.gather(every(0.06, bet), every(0, read))
+        finally:
+            socket.close()
+
+    await crowd(40, act)
+
+
+async def client_seeds(target: Target) -> None:
+    """40 sessions change their client seed as fast as they may."""
+
+    async def act() -> None:
+        socket = await Socket.enter(target, await launched(target, f"chooser-{os.urandom(4).hex()}"))
+        try:
+
+            async def choose() -> None:
+                socket.say("client_seed", value=os.urandom(8).hex())
+
+            async def read() -> None:
+                await socket.next()
+
+            await asyncio.gather(every(0.06, choose), every(0, read))
         finally:
             socket.close()
 
@@ -345,6 +385,7 @@ ATTACKS: dict[str, Attack] = {
         read_history,
         idle_connections,
         slow_heads,
+        drips,
         early_pings,
         pings,
         fragments,
@@ -356,6 +397,7 @@ ATTACKS: dict[str, Attack] = {
         forged_launches,
         revenue,
         void_rounds,
+        client_seeds,
         reconnects,
     )
 }

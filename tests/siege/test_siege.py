@@ -18,7 +18,7 @@ def siege():
 @pytest.mark.parametrize(
     "attacks",
     [
-        ["unread_history", "void_rounds"],
+        ["unread_history", "void_rounds", "drips"],
         ["idle_connections", "wrong_pages"],
         ["early_pings", "pings", "fragments", "wrong_hellos"],
     ],
