@@ -69,6 +69,8 @@ class Audit:
         self.moved: set[UUID] = set()
         self.arriving: set[UUID] = set()
         """Flights that their new nodes have not taken up yet."""
+        self.left: set[UUID] = set()
+        """Flights that whoever opens their sessions may end, several at once: see ``Failures.dropped``."""
         self.failed_at_ms: dict[UUID, int] = {}
         """Up to when they had flown, in the time of their stored starts."""
         self.beat_at_failure_ms: dict[UUID, int] = {}
@@ -218,7 +220,9 @@ class Audit:
             if isinstance(end, SettleRound) and self.began_ms[end.round_id] + elapsed_ms > beat_ms + DOUBT_MS_MAX:
                 self.broken("a flight that truly was in the air is refunded", f"{end.round_id} at {beat_ms}: {end}")
         if isinstance(end, RefundRound):
-            if flew and end.round_id in self.moved and end.reason == INTERRUPTED:
+            # Whose session's row does not open any more has nobody who could take it up.
+            is_whole = live.session_id not in self.ledger.damaged
+            if flew and end.round_id in self.moved and end.reason == INTERRUPTED and is_whole:
                 self.broken("a flight that was handed over goes on", f"{end.round_id} was interrupted by {end.owner}")
             if end.reason == LATE_START and end.round_id in self.seen_flying:
                 self.broken("a flight that was shown is not refunded as late", f"{end.round_id} by {end.owner}")
@@ -329,7 +333,8 @@ class Audit:
             self.arriving.discard(live.round_id)
         elif live.session_id in life.failures.dropped:
             life.failures.dropped.discard(live.session_id)
-        elif live.round_id not in self.arriving and live.session_id not in lobby._giving:
+            self.left.add(live.round_id)
+        elif live.round_id not in self.arriving | self.left and live.session_id not in lobby._giving:
             self.broken("a live round has its actor", f"{live.round_id} is {live.status} and forgotten by its node")
 
     async def _move(self, life, call, arguments) -> bool:

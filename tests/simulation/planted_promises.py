@@ -106,3 +106,17 @@ def _shown_again():
         return real(finished, record, balance_minor, played, totals)
 
     return [(session, "ended_fields", shown_again)]
+
+
+@BUGS.named("a client seed is taken while the news of a bet is awaited")
+def _seed_amid_a_bet():
+    real = session.SessionActor._change_client_seed
+
+    async def takes(self, change):
+        if self._round is None or not self._round.is_stored or self._next.nonce > self._round.placed.commitment.nonce:
+            await real(self, change)
+        elif await session.store_client_seed(self._services, self.record, change.value):
+            self._next = replace(self._next, client_seed=change.value)
+            self._show(session.encode("client_seed", change.frame_id, next=session.next_fields(self._next)))
+
+    return [(session.SessionActor, "_change_client_seed", takes)]

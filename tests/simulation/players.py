@@ -281,6 +281,8 @@ class Browser:
             fields["client_seed"] = f"own-{self.rng.randrange(1000)}"
         connection.frames.clear()
         connection.say("bet", **fields)
+        if self.rng.random() < 0.15:
+            await self._change_mind(connection)
         if self.rng.random() < 0.04:
             return
         if self.rng.random() < 0.06:
@@ -301,6 +303,14 @@ class Browser:
         answer = await connection.wait("round_started", "round_ended", timeout_s=ANSWER_S)
         if answer is not None and answer["type"] == "round_started":
             await self._fly(connection, answer["round_id"])
+
+    async def _change_mind(self, connection: Connection) -> None:
+        """Another client seed while the bet is placed: some time later, or some steps of the server's tasks."""
+        if self.rng.random() < 0.3:
+            await trio.sleep(self.rng.choice((0.01, 0.05, 0.2)))
+        for _ in range(self.rng.randrange(12)):
+            await trio.lowlevel.checkpoint()
+        connection.say("client_seed", value=f"late-{self.rng.randrange(1000)}")
 
     async def _fly(self, connection: Connection, round_id: str) -> None:
         if round_id not in self.played:
