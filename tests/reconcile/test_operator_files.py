@@ -310,6 +310,7 @@ def changed(old, new):
         ("a;b\n", ["line 1: the header must have operator_tx_id, kind, amount_minor, currency once"]),
         ("kind,kind,operator_tx_id,amount_minor,currency\n", ["line 1: the header must have kind once"]),
         (HEAD + "a,bet,1,USD\na,bet,1\n", ["line 3: 3 columns, but the header has 4"]),
+        (HEAD + "a,bet,1,USD,more\na,bet,1,USD\n", ["line 2: 5 columns, but the header has 4"]),
         (HEAD + "a,bet,1.00,USD\n", ["line 2: amount_minor must be an integer from 1 to 1000000000000000"]),
         (HEAD + "a,bet,-1,USD\na,bet,0,USD\n", ["line 2: amount_minor", "line 3: amount_minor"]),
         (HEAD + f"a,bet,{'9' * 16},USD\na,bet,{'9' * 5_000},USD\n", ["line 2: amount_minor", "line 3: amount_minor"]),

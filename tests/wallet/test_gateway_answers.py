@@ -357,6 +357,18 @@ async def test_the_answer_after_an_oversized_one_is_read():
         assert await wallet.send(operator(server.url), call(), 2000) == Acknowledged(490_000)
 
 
+async def test_a_call_is_signed_by_the_machines_own_clock():
+    """The operator judges our signature by its clock, whatever the house's time is."""
+    clock = FrozenClock()
+    clock.now_ms = lambda: NOW_MS - 3_600_000
+    async with raw_server(always(response(GOOD))) as server:
+        with HttpWalletGateway(WalletGatewaySettings(allow_insecure_callbacks=True), clock) as wallet:
+            assert await wallet.send(operator(server.url), call(), 2000) == Acknowledged(490_000)
+    (request,) = server.requests
+    assert request.header("X-Timestamp") == str(NOW_MS // 1000)
+    assert request.header("X-Signature") == signature_by_hand(str(NOW_MS // 1000), request.target, request.body)
+
+
 async def test_a_date_to_wait_for_is_read_by_the_time_that_nodes_share():
     """A machine whose own clock is an hour behind would wait for as long as is allowed."""
     clock = FrozenClock()
