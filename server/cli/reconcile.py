@@ -1,7 +1,6 @@
 """``getaway reconcile``: the books against themselves, and against what an operator has booked."""
 
 import json
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -57,7 +56,6 @@ class Given:
     scope: "Scope"
     operator_file: Path | None
     file_format: str | None
-    now_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +154,7 @@ def _given(
         raise click.UsageError("--format is that of --operator-file.", context)
     if first_day is not None and last_day is not None and first_day > last_day:
         raise click.UsageError("--from is later than --to.", context)
-    return Given(Scope(operator_id, first_day, last_day), operator_file, file_format, _now_ms())
+    return Given(Scope(operator_id, first_day, last_day), operator_file, file_format)
 
 
 def _found(config: "Config", environ: Mapping[str, str], given: Given, spool: IO[str]) -> Outcome:
@@ -177,7 +175,8 @@ def _found(config: "Config", environ: Mapping[str, str], given: Given, spool: IO
                 file_rows = await comparison.load_file(connection, batches)
 
     async def read(connection: "Connection", operators: PostgresOperatorStore, vault: "Vault") -> Outcome:
-        checks = await reconcile.check(connection, scope, given.now_ms)
+        now_ms = await reconcile.database_ms(connection)
+        checks = await reconcile.check(connection, scope, now_ms)
         for check in (recompute.check_outcomes, recompute.check_bodies, recompute.check_revenue):
             checks.append(await check(connection, scope))
         checks += await written.check_written(connection, scope, operators, vault)
@@ -191,7 +190,7 @@ def _found(config: "Config", environ: Mapping[str, str], given: Given, spool: IO
             await reconcile.counted(connection, scope),
             checks,
             parked,
-            await reconcile.overdue_calls(connection, scope, given.now_ms),
+            await reconcile.overdue_calls(connection, scope, now_ms),
             await reconcile.repeated_refusals(connection, scope),
             file_rows,
             compared,
@@ -308,7 +307,3 @@ def _print_listed(title: str, total: int, lines: list[str]) -> None:
         click.echo(f"  {line}")
     if total > len(lines):
         click.echo(f"  and {total - len(lines)} more")
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)

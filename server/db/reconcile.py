@@ -261,6 +261,11 @@ SELECT (SELECT count(*) FROM rounds r WHERE {_IN_SCOPE}) AS rounds,
 """
 
 
+async def database_ms(connection: Connection) -> int:
+    """The present moment by the clock that heartbeats and claims go by, not by that of the command's machine."""
+    return int(await connection.fetchval("SELECT database_ms()"))
+
+
 async def counted(connection: Connection, scope: Scope) -> Counts:
     """How much there is to check."""
     (row,) = await connection.fetch(_COUNTS, *scope.arguments)

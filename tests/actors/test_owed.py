@@ -52,6 +52,19 @@ async def test_an_end_that_is_told_before_its_beginning_is_an_end(autojump_clock
     assert owed.minor == 300
 
 
+async def test_what_is_owed_is_the_sum_of_all_that_is(autojump_clock, owed):
+    owed.add("win-next", 300)
+    owed.add("refund-next", 50)
+    assert owed.minor == WIN.amount_minor + 350
+    owed.end(WIN.operator_tx_id)
+    assert owed.minor == 350
+    owed.add("win-next", 300)
+    assert owed.minor == 350, "told twice it is owed once"
+    owed.end("win-next")
+    owed.end("refund-next")
+    assert owed.minor == 0
+
+
 async def test_looks_become_rare_up_to_a_bound(autojump_clock, owed):
     pauses_ms = []
     for _ in range(12):

@@ -19,6 +19,7 @@ from tests.helpers.signed_rows import sign_all
 
 VAULT = Vault(base64.b64decode(MASTER_KEY))
 NOW_MS = NOON_MS + 30_000
+"""What the database's clock shows. The machine's is months ahead, by which everybody would be dead."""
 NEXT_DAY_MS = NOON_MS + 86_400_000
 
 
@@ -99,6 +100,7 @@ async def fill(url: str) -> dict[str, UUID]:
         await bet("betting")
         elsewhere = await world.owned(owner, "elsewhere", operator=second, currency="EUR")
         await world.commit(books.crash(owner, await fly("foreign", elsewhere)))
+        await world.set_clock(NOW_MS)
     names = {name: live.round_id for name, live in rounds.items()}
     return names | {
         "first": first.operator_id,

@@ -4,7 +4,7 @@ import pytest
 import trio
 
 from tests.helpers.command_line import on_database
-from tests.helpers.sound_books import NOW_MS, Books, fill
+from tests.helpers.sound_books import Books, fill
 
 
 @pytest.fixture(scope="session")
@@ -15,8 +15,7 @@ def template(postgres):
 
 
 @pytest.fixture
-def sound(postgres, template, monkeypatch):
-    monkeypatch.setattr("server.cli.reconcile._now_ms", lambda: NOW_MS)
+def sound(postgres, template):
     name, names = template
     with postgres.database(template=name) as url:
         yield Books(postgres, url, on_database(url), dict(names))
