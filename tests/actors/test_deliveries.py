@@ -4,13 +4,14 @@ from dataclasses import replace
 from itertools import pairwise
 from uuid import UUID
 
+import pytest
 import trio
 
 from actors.patrol import PATROL_MS
 from actors.ports import Declined, LedgerUnavailableError, Unclear
 from actors.records import CallKind, CallStatus
 from actors.settings import GameSettings
-from actors.transitions import AcknowledgeCall
+from actors.transitions import AcknowledgeCall, Rejected, SettleRound
 from tests.helpers.game import LIMITS, OPERATOR_ID, open_game, operator
 from tests.helpers.memory_outbox import StoredCall
 
@@ -343,6 +344,59 @@ async def test_an_end_that_could_not_claim_what_it_owes_sends_nothing_by_itself(
         await trio.sleep(60)
         assert game.wallet.sent(CallKind.WIN)[0].operator_tx_id == older.operator_tx_id
         assert [stored.status for stored in wins(game)] == [CallStatus.ACKNOWLEDGED] * 2
+
+
+async def test_an_end_that_is_not_ours_any_more_keeps_no_place_for_what_it_would_have_owed(autojump_clock):
+    async with open_game() as game:
+        commit = game.ledger.commit
+
+        async def refuse_ends(transitions):
+            if any(isinstance(transition, SettleRound) for transition in transitions):
+                return [Rejected() for _ in transitions]
+            return await commit(transitions)
+
+        game.ledger.commit = refuse_ends
+        player = await game.play(300)
+        player.say("bet", amount_minor=1_000, auto_cashout=1.1)
+        await player.until("round_started")
+        await trio.sleep(1.7)
+        assert game.node.desk.lanes.in_flight == [] and game.wallet.sent(CallKind.WIN) == []
+
+
+@pytest.mark.parametrize("crash", [101, 117, 150, 200])
+async def test_a_flight_that_nobody_attends_ends_at_its_moment(autojump_clock, crash):
+    """The patrol, which comes by every now and then, is only for a metronome that fails."""
+    async with open_game() as game:
+        ended_at_ms, store = [], game.ledger.commit
+
+        async def note_ends(transitions):
+            ended_at_ms.extend(each.settled_at_ms for each in transitions if isinstance(each, SettleRound))
+            return await store(transitions)
+
+        game.ledger.commit = note_ends
+        player = await game.play(crash)
+        player.say("bet", amount_minor=1_000)
+        await player.until("round_ended")
+        (stored,) = game.ledger.rounds.values()
+        live = stored.live
+        due_ms = live.started_at_ms + live.plan().ends_at_ms
+        assert due_ms <= ended_at_ms[0] <= due_ms + 20
+
+
+async def test_an_outbox_that_can_not_be_read_for_a_while_is_no_failure_of_its_watch(autojump_clock):
+    async with open_game() as game:
+        backlogs = game.ledger.backlogs
+
+        async def fail():
+            raise LedgerUnavailableError("as told")
+
+        game.ledger.backlogs = fail
+        await trio.sleep(20)
+        assert game.observer.failures == []
+        game.ledger.backlogs = backlogs
+        game.observer.last_backlogs = None
+        await trio.sleep(6)
+        assert game.observer.last_backlogs == []
 
 
 async def test_an_end_whose_answer_was_lost_is_delivered_at_once(autojump_clock):

@@ -139,6 +139,24 @@ async def test_a_share_works_so_much_at_once_and_rests_in_between(autojump_clock
     assert trio.current_time() - start == pytest.approx(0.08), "where nobody waits nobody rests"
 
 
+async def test_whoever_comes_while_others_wait_waits_too(autojump_clock):
+    share, at_work, most = Share(2, 1, waiting_max=100, waiting_of_one_max=100), 0, 0
+
+    async def work(key):
+        nonlocal at_work, most
+        async with share.turn(key):
+            at_work += 1
+            most = max(most, at_work)
+            await trio.sleep(0.01)
+            at_work -= 1
+
+    async with trio.open_nursery() as nursery:
+        for number in range(30):
+            nursery.start_soon(work, number % 7)
+            await trio.sleep(0.004)
+    assert most == 2 and share.waiting == 0
+
+
 async def test_a_share_that_is_full_refuses_and_goes_on():
     share = Share(1, 0, waiting_max=1, waiting_of_one_max=1)
     gate = trio.Event()
