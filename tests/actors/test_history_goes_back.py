@@ -103,6 +103,19 @@ async def test_a_flight_whose_time_is_over_is_ended_as_stored_and_never_shown(au
         assert (welcome["round"], welcome["history"][0]["result"]) == (None, "crash")
 
 
+async def test_one_that_flies_again_is_complained_of_once(autojump_clock, caplog):
+    async with open_game() as game:
+        player = await game.play(400)
+        await fly(player)
+        (stored,) = game.ledger.rounds.values()
+        flights, live = game.node.services.flights, stored.live
+        flights.end(live.session_id, live.round_id, game.clock.steady_ms())
+        for _ in range(3):
+            with pytest.raises(HistoryCutError):
+                flights.check(live, flights.moment)
+    assert [record.levelname for record in caplog.records if "gone back" in record.getMessage()] == ["ERROR"]
+
+
 async def test_a_flight_of_the_dead_that_was_ended_is_not_ended_again(autojump_clock):
     """Its end was told, and may have been paid: a person has to look."""
     async with open_game(settings=slow_beats()) as game:

@@ -168,9 +168,10 @@ async def test_nobody_waits_for_ever(autojump_clock: MockClock):
     async with trio.open_nursery() as nursery:
         nursery.start_soon(actor.live)
         nursery.start_soon(Patrol(actor.fail_overdue).live)
-        async with trio.open_nursery() as waiting:
-            waiting.start_soon(commit, 0, 1)
-            waiting.start_soon(commit, 10.5, 2)
+        with trio.fail_after(10 * ANSWER_TIMEOUT_MS / 1000):
+            async with trio.open_nursery() as waiting:
+                waiting.start_soon(commit, 0, 1)
+                waiting.start_soon(commit, 10.5, 2)
         assert not actor.is_stopped
         nursery.cancel_scope.cancel()
     assert [session for session, _ in ended] == [1, 2]

@@ -20,6 +20,7 @@ from server.db.ledger import PostgresLedger
 from server.db.reports import PostgresReports
 from server.db.session_frames import PostgresSessionFrames
 from server.reports import NotOursError, RoundReport
+from server.row_macs import RowMacError
 from server.vault import Vault
 from tests.helpers import books
 from tests.helpers.books import NOON_MS
@@ -94,6 +95,21 @@ class Scene:
             return None
         calls = () if report is None else report.calls
         return report and replace(report, calls=tuple(replace(call, next_attempt_at_ms=None) for call in calls))
+
+
+def test_so_many_bad_rows_are_remembered_and_the_others_told_each_time(monkeypatch):
+    monkeypatch.setattr("server.db.aside.KEPT_MAX", 2)
+    counts, told = {}, []
+    aside = PutAside(counts.__setitem__, told.append)
+
+    def bad(_row):
+        raise RowMacError("not ours")
+
+    rows = [{"operator_id": UUID(int=1), "round_id": UUID(int=number)} for number in (1, 2, 3)]
+    for _ in range(2):
+        assert aside.opened("rounds", rows, bad) == []
+    assert (counts, len(aside.keys("rounds"))) == ({"rounds": 2}, 2)
+    assert [UUID(what["round_id"]).int for what in told] == [1, 2, 3, 3]
 
 
 @pytest.fixture

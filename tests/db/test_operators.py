@@ -260,3 +260,9 @@ async def test_living_nodes_that_have_not_read_a_change_are_named(store, world, 
     for owner in (again, second):
         await store.confirm_operators(owner, version)
     assert await store.unconfirmed(version) == []
+    await store.change_operator(made.operator_id, OperatorChange(name="A third"), NOON_MS + 2)
+    version = await store.operators_version()
+    await store.confirm_operators(again, version)
+    assert await store.unconfirmed(version) == ["node-b"], "nobody waits for a life that was replaced"
+    await world.ledger.end_life(second)
+    assert await store.unconfirmed(version) == [], "nor for one that has ended"

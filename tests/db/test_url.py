@@ -214,6 +214,15 @@ def test_of_several_places_each_has_a_share_and_none_more_than_the_url_says():
     assert [read.share_s(60) for read in told] == [10, CONNECT_TIMEOUT_S_MIN, 60], "0: no limit of its own"
 
 
+def test_who_answered_last_is_asked_first():
+    read = read_url("postgresql://user@localhost,127.0.0.1,%2Frun%2Fpg/name")
+    first, second, third = read.in_order()
+    read.note_answer(second)
+    assert list(read.in_order()) == [second, third, first]
+    read.note_answer(first)
+    assert list(read.in_order()) == [first, second, third]
+
+
 # Secrecy.
 
 

@@ -89,7 +89,7 @@ class FakeLedger:
             await self.gate.wait()
         await trio.lowlevel.checkpoint()
         if self.is_broken:
-            raise ZeroDivisionError
+            raise ZeroDivisionError("the text of an error")
         if self.unavailable:
             raise LedgerUnavailableError
         self.transitions.append(transition)
@@ -117,8 +117,11 @@ class FakeReports:
     asked: list[tuple[object, ...]] = field(default_factory=list)
     unavailable: bool = False
     not_ours: bool = False
+    gate: trio.Event | None = None
 
     async def round_report(self, operator_id, round_id):
+        if self.gate is not None:
+            await self.gate.wait()
         await trio.lowlevel.checkpoint()
         if self.unavailable:
             raise LedgerUnavailableError

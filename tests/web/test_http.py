@@ -117,6 +117,17 @@ async def test_a_huge_body_is_refused_and_cut_off(casino):
     assert (answer.status, answer.code) == (413, "body_too_large")
 
 
+async def test_of_a_refused_body_only_so_much_is_read(world, start):
+    """However patiently: whoever sends without end is cut off by its bytes."""
+    port = await start(create_app(world.services(discard_bytes_max=100_000, discard_timeout_ms=600_000)))
+    headers = {"Content-Length": str(10**12)}
+    with trio.fail_after(10):
+        async with await trio.open_tcp_stream("127.0.0.1", port) as stream, trio.open_nursery() as nursery:
+            await stream.send_all(request_bytes("POST", LAUNCH, headers))
+            nursery.start_soon(flood, stream)
+            assert (await read_answer(stream, "POST")).code == "missing_header"
+
+
 async def test_a_body_announced_as_too_large_is_refused_before_it_comes(casino):
     headers = casino.headers("POST", LAUNCH) | {"Content-Length": "65537"}
     answer = await exchange(casino.port, request_bytes("POST", LAUNCH, headers), timeout_s=2)
@@ -275,6 +286,12 @@ async def test_requests_are_measured(casino, world):
     assert world.count("getaway_http_requests_total", route=LAUNCH, method="POST", status="200") == 1
     assert world.count("getaway_http_requests_total", route=LAUNCH, method="POST", status="400") == 1
     assert world.count("getaway_http_request_seconds_count", route=LAUNCH) == 2
+
+
+async def test_a_line_names_an_operator_only_once_its_signature_was_right(casino, world):
+    forged = casino.headers("GET", REVENUE) | {"X-Signature": "0" * 64}
+    assert (await casino.send("GET", REVENUE, headers=forged)).code == "bad_signature"
+    assert [entry["operator_id"] for entry in world.logged.entries] == [None]
 
 
 async def test_the_private_port_shows_metrics_only(world, start):

@@ -1,8 +1,11 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.rules.rate_limits import RateLimits
 from server.web.app import create_app
+from server.web.authentication import Authenticator
+from server.web.errors import ApiError
 from tests.helpers.operator_client import LAUNCH, Casino
 
 REVENUE = "/api/public/rgs/revenue?from=2026-07-01&to=2026-07-31"
@@ -77,6 +80,16 @@ async def test_an_address_that_keeps_failing_is_refused_unread_but_never_locks_a
     assert (await casino.launch()).status == 200
     world.clock.ms += 1000
     assert (await casino.send("POST", LAUNCH, b"{}", stranger)).code == "invalid_credentials"
+
+
+async def test_all_addresses_of_one_ipv6_network_fail_together(world):
+    services = world.services(failures_per_second=1, failures_burst=2)
+    guard = Authenticator(services.operators, services.clock, services.metrics, services.settings)
+    for last in (1, 2):
+        guard.charge_failure(f"2001:db8::{last}")
+    with pytest.raises(ApiError, match="rate_limited"):
+        guard.charge_failure("2001:db8::3")
+    guard.charge_failure("2001:db8:0:1::1")
 
 
 async def test_forged_signatures_are_limited_like_other_failures(world, start):

@@ -3,11 +3,15 @@ from datetime import date
 from uuid import UUID
 
 import pytest
+import trio
 
+from actors.fair_queue import Share
 from actors.records import CallKind, CallStatus, RoundStatus
 from actors.rules.fairness import Outcome
 from actors.rules.settlement import Result
 from server.reports import CallReport, RevenueRow, RoundReport
+from server.web.app import create_app
+from tests.helpers.operator_client import Casino
 from tests.helpers.web_fakes import NOW_S, make_operator
 
 ROUND_ID = UUID("5f0c8d3a-9a51-4b60-8a4e-0b6f0a3c1d2e")
@@ -117,6 +121,37 @@ async def test_a_settled_round_is_shown_whole(casino, world):
             },
         ],
     }
+
+
+async def test_a_report_that_does_not_come_is_unavailable(world, start):
+    world.reports.gate = trio.Event()
+    port = await start(create_app(world.services(answer_timeout_ms=50)))
+    answer = await Casino(port, world.operators.find(make_operator(1).operator_id)).get(ROUND)
+    assert (answer.status, answer.code) == (503, "unavailable")
+
+
+async def test_reads_of_one_operator_wait_for_each_other_and_not_without_bound(world, start):
+    share = Share(1, 0, waiting_max=10, waiting_of_one_max=1)
+    port = await start(create_app(replace(world.services(), read_share=share)))
+    one, other = (Casino(port, operator) for operator in world.operators.operators.values())
+    store(world, make_round())
+    world.reports.gate, statuses = trio.Event(), []
+
+    async def read(casino, code):
+        statuses.append((await casino.get(ROUND)).code)
+
+    async with trio.open_nursery() as nursery:
+        for waiting in (0, 1):
+            nursery.start_soon(read, one, None)
+            while share._free or share.waiting < waiting:
+                await trio.sleep(0.001)
+        refused = await one.get(ROUND)
+        assert (refused.status, refused.code) == (429, "rate_limited")
+        nursery.start_soon(read, other, None)
+        while share.waiting < 2:
+            await trio.sleep(0.001)
+        world.reports.gate.set()
+    assert sorted(statuses, key=str) == [None, None, "not_found"]
 
 
 @pytest.mark.parametrize("status", [RoundStatus.BETTING, RoundStatus.FLYING])
