@@ -228,12 +228,13 @@ class Client:
     async def until_close(self):
         """The texts up to the close frame, and its code; ``None`` if the stream ends without one."""
         texts = []
-        while (frame := await self.frame()) is not None:
-            opcode, payload = frame
-            if opcode is Opcode.CLOSE:
-                return texts, payload[0]
-            if opcode is Opcode.TEXT:
-                texts.append(payload)
+        with trio.fail_after(PATIENCE_S):  # however many frames come instead
+            while (frame := await self.frame()) is not None:
+                opcode, payload = frame
+                if opcode is Opcode.CLOSE:
+                    return texts, payload[0]
+                if opcode is Opcode.TEXT:
+                    texts.append(payload)
         return texts, None
 
     async def say(self, text):
