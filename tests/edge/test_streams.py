@@ -1,7 +1,7 @@
 """The streams by themselves, on real sockets."""
 
 import socket
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 import trio
@@ -124,6 +124,20 @@ async def test_a_steady_reader_must_not_be_too_slow(bytes_per_second_min):
                 await transport.send_all(bytes(100_000_000))
             assert transport.is_closed
         nursery.cancel_scope.cancel()
+
+
+async def test_whoever_sends_without_end_is_not_waited_for():
+    async with tcp_pair() as (transport, client), trio.open_nursery() as nursery:
+
+        async def send_for_ever():
+            with suppress(trio.BrokenResourceError):
+                while True:
+                    await client.send_all(bytes(65_536))
+
+        nursery.start_soon(send_for_ever)
+        with trio.fail_after(10):
+            await transport.linger(600)
+        assert transport.is_closed
 
 
 async def test_a_write_that_is_cancelled_cuts_the_connection():
