@@ -56,6 +56,21 @@ async def test_who_may_not_enter_is_told_so_and_shown_out(autojump_clock, hello)
         assert player.closed
 
 
+async def test_only_sessions_in_memory_were_here(autojump_clock):
+    """In a crowd the last places are for their players."""
+    async with open_game() as game:
+        inside, outside = await game.launch(), await game.launch()
+        await game.enter(inside)
+        said = [
+            b'{"type":"hello","session":"%s"}' % inside.encode(),
+            b'{"type":"hello","session":"%s"}' % outside.encode(),
+            '{"type":"hello","session":"é"}'.encode(),
+            b'{"type":"ping","t":1}',
+            b"no frame",
+        ]
+        assert [game.node.lobby.was_here(hello) for hello in said] == [True, False, False, False, False]
+
+
 async def test_a_newer_socket_replaces_the_older_and_sees_the_live_round(autojump_clock):
     async with open_game() as game:
         token = await game.launch(300)

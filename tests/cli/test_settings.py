@@ -8,7 +8,7 @@ from actors.round import START_TOLD_MS_MAX
 from actors.rules.retries import SLOWER_AFTER_MS, SLOWER_MS, SLOWEST_AFTER_MS, SLOWEST_MS
 from server.config import load_config
 from server.db.line import LINE_MS_MAX
-from server.settings import edge_settings, game_settings, gateway_settings, web_settings
+from server.settings import edge_settings, game_settings, gateway_settings, metrics_edge_settings, web_settings
 from server.wallet_verdict import RETRY_AFTER_MS_MAX
 
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000
@@ -17,6 +17,11 @@ FILE = """
 public_url = "https://play.example"
 trusted_proxies = ["10.0.0.0/8"]
 drain_ms_max = 1
+host = "127.0.0.2"
+port = 17
+metrics_host = "127.0.0.3"
+metrics_port = 18
+connections_max = 120
 
 [game]
 growth_rate_per_ms = 0.00007
@@ -38,6 +43,12 @@ allow_insecure_callbacks = true
 [limits]
 requests_per_second = 9
 requests_burst = 10
+messages_per_second = 11
+messages_burst = 12
+sessions_of_player_max = 13
+sessions_of_operator_max = 14
+void_rounds_of_session_per_minute = 15
+void_rounds_of_operator_per_second = 16
 
 [currencies.JPY]
 min_bet_minor = 1
@@ -60,6 +71,18 @@ def test_the_parts_get_what_is_configured(tmp_path):
     assert (game.breaker_failures_max, game.breaker_open_max_ms, game.claim_ms) == (111, 1_112, 10_104)
     assert {code: limits.max_bet_minor for code, limits in game.bet_limits.items()} == {"JPY": 5}
 
+    assert (game.sessions_of_player_max, game.sessions_of_operator_max) == (13, 14)
+    assert game.sessions_of_operator_beside_others_max == 90, "three quarters of the places"
+    assert (game.session_void_rounds_per_minute, game.operator_void_rounds_per_second) == (15, 16)
+    assert game.operator_void_rounds_burst == 160
+
+    edge, private = edge_settings(config), metrics_edge_settings(config)
+    assert (edge.host, edge.port, edge.connections_max) == ("127.0.0.2", 17, 120)
+    assert (edge.messages_per_second, edge.messages_burst) == (11, 12)
+    assert edge.origins == {"https://play.example"}, "and no page of another one opens a player's socket"
+    assert edge.trusted_proxies == config.server.trusted_proxies
+    assert (private.host, private.port, private.origins) == ("127.0.0.3", 18, frozenset())
+
     assert gateway_settings(config).allow_insecure_callbacks is True
 
     web = web_settings(config)
@@ -72,6 +95,7 @@ def test_the_parts_get_what_is_configured(tmp_path):
 def test_workers_share_what_is_for_the_whole_server_and_each_has_its_own_of_the_rest(tmp_path):
     path: Path = tmp_path / "getaway.toml"
     path.write_text(FILE)
+    path.write_text(FILE.replace("connections_max = 120", "").replace("void_rounds_of_operator_per_second = 16", ""))
     alone, workers = load_config(path, {}), load_config(path, {"GETAWAY_SERVER_WORKERS": "4"})
 
     game, web, edge = game_settings(workers), web_settings(workers), edge_settings(workers)

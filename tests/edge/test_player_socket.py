@@ -429,6 +429,7 @@ async def test_only_pages_of_our_own_origin_may_open_a_socket(origin, status):
         ({"Sec_WebSocket_Key": None}, 400),
         ({"Sec_WebSocket_Key": "short"}, 400),
         ({"Sec_WebSocket_Key": "!" * 24}, 400),
+        ({"Sec_WebSocket_Key": "MTUgYnl0ZXMgb2YgaXQ="}, 400),
         ({"Sec_WebSocket_Extensions": "permessage-deflate; \xff"}, 400),
         ({"Cookie": "\xe4"}, 400),
         ({"Content_Length": "5"}, 400),
