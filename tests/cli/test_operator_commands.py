@@ -254,6 +254,15 @@ def test_another_master_key_adds_no_operator_that_the_server_could_not_open(geta
     assert len(getaway("operator", "list", "--json").document) == 1
 
 
+def test_an_operator_whose_row_was_edited_is_named_and_left_out(getaway, postgres, database_url):
+    edited, other = (getaway(*CREATE, "--json").document["operator_id"] for _ in range(2))
+    edit = f"UPDATE operators SET wallet_callback_url = 'https://x.example' WHERE operator_id = '{edited}'"
+    postgres.execute("SET session_replication_role = replica", edit, url=database_url)
+    done = getaway("operator", "list", "--json")
+    assert [each["operator_id"] for each in done.document] == [other]
+    assert done.err.startswith(f"getaway: operator {edited} is put aside: ") and len(done.err.splitlines()) == 1
+
+
 ADD_NODE = """
 INSERT INTO nodes (node, started_at_ms, heartbeat_at_ms, operators_version)
 VALUES ('{node}', 0, (extract(epoch FROM clock_timestamp()) * 1000)::bigint + {ahead_ms}, {version})

@@ -1,5 +1,6 @@
 """What a process leaves to others on its machine: no memory, no core, no file of its own."""
 
+import resource
 import stat
 import subprocess
 import sys
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from server.process import warn_of_open_folder
+from server.process import allow_open_files, warn_of_open_folder
 from server.vault import load_master_key
 from tests.helpers.server_process import ROOT, ServerProcess
 
@@ -71,6 +72,25 @@ def test_a_folder_that_others_may_enter_is_told_and_left_alone(mode, is_told, tm
     warn_of_open_folder(folder)
     assert [record.folder for record in caplog.records] == ([str(folder)] if is_told else [])
     assert stat.S_IMODE(folder.stat().st_mode) == mode
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "set_to", "is_told"),
+    [
+        (1_024, 4_096, (1_200, 4_096), False),
+        (1_024, resource.RLIM_INFINITY, (1_200, resource.RLIM_INFINITY), False),
+        (1_024, 1_100, (1_100, 1_100), True),
+        (1_200, 4_096, None, False),
+        (resource.RLIM_INFINITY, resource.RLIM_INFINITY, None, False),
+    ],
+)
+def test_there_are_open_files_for_all_connections_and_200_besides(soft, hard, set_to, is_told, caplog, monkeypatch):
+    asked = []
+    monkeypatch.setattr("resource.getrlimit", lambda _what: (soft, hard))
+    monkeypatch.setattr("resource.setrlimit", lambda _what, limits: asked.append(limits))
+    allow_open_files(1_000)
+    assert asked == ([] if set_to is None else [set_to])
+    assert len(caplog.records) == is_told
 
 
 def test_a_folder_that_is_not_there_yet_is_no_matter(tmp_path, caplog):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from actors.records import CallKind
+from actors.records import CallKind, CallStatus
 from actors.rules import fairness
 from actors.transitions import Applied, Started
 from server.cli.output import time_text
@@ -70,6 +70,7 @@ def played(url: str, *names: str):
                 "crash": lambda: books.crash(owner, books.flying(live)),
                 "declined": lambda: books.void(owner, live),
                 "not sent": lambda: replace(books.void(owner, live), attempts=0, detail="not sent: no connection"),
+                "unknown": lambda: books.void(owner, live, CallStatus.UNKNOWN),
                 "refund": lambda: books.refund(owner, books.flying(live)),
                 "postponed": lambda: books.postpone(live, attempts=2),
                 "refund paid": lambda: books.acknowledge(live, CallKind.REFUND),
@@ -197,6 +198,7 @@ def test_a_win_that_could_not_be_delivered_says_when_it_is_tried_again(database_
         (("bet", "declined"), "void (declined)", "0.00 USD"),
         (("bet", "not sent"), "void (declined); the bet was never sent", "0.00 USD"),
         (("bet", "start", "refund", "refund paid"), "refunded (", "0.00 USD"),
+        (("bet", "unknown", "refund paid"), "refund acknowledged by the wallet: the bet, if it was taken,", "0.00 USD"),
     ],
 )
 def test_every_other_end_and_what_the_player_has_then(moments, end, net, database_url, getaway):
@@ -215,6 +217,14 @@ def test_a_bet_that_was_never_sent_is_nobodys_refusal(database_url, getaway):
     assert shown.endswith("  not sent: no connection")
     assert "never sent" in shown
     assert "declined" not in shown
+
+
+def test_a_bet_that_a_wallet_has_refused_is_told_as_declined(database_url, getaway):
+    live = played(database_url, "bet", "declined")
+    done = getaway("round", "show", str(live.round_id))
+    shown = done.out.splitlines()[-1]
+    assert shown.endswith("  last error: as told") and "declined" in shown
+    assert "never sent" not in done.out
 
 
 def test_a_round_that_is_not_there(getaway):

@@ -52,6 +52,11 @@ def a_round(session_id, *, nonce=9, status="betting"):
 # One at a time.
 
 
+async def test_there_is_one_present_history(database):
+    begin = "INSERT INTO histories DEFAULT VALUES"
+    assert await refusal(database, begin, begin) == "histories_present"
+
+
 async def test_a_session_has_one_live_round(database, rounds):
     for live in (rounds.betting, rounds.flying):
         assert await refusal(database, a_round(live.session_id)) == "rounds_live"
@@ -199,6 +204,8 @@ async def test_what_was_acknowledged_stays_so(database, rounds):
     acknowledged = f"operator_tx_id = 'bet-{rounds.flying.round_id}'"
     back = f"UPDATE transactions SET status = 'pending', acknowledged_at_ms = NULL WHERE {acknowledged}"
     assert "has ended" in await refusal(database, back)
+    unknown = f"UPDATE transactions SET status = 'unknown' WHERE operator_tx_id = 'bet-{rounds.betting.round_id}'"
+    assert "has ended" in await refusal(database, unknown, unknown.replace("unknown", "declined"))
     declined = f"operator_tx_id = 'bet-{rounds.void.round_id}'"
     assert "has ended" in await refusal(database, f"UPDATE transactions SET status = 'unknown' WHERE {declined}")
 

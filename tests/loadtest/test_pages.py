@@ -11,6 +11,7 @@ from rich.console import Console
 from actors.rules.limits import BetLimits
 from server.loadtest.document import results_document
 from server.loadtest.html_report import html_report
+from server.loadtest.measurements import Measurements
 from server.loadtest.plan import Credentials, RunPlan
 from server.loadtest.probe import Terms
 from server.loadtest.progress import LineProgress, progress_view
@@ -121,6 +122,36 @@ def test_a_run_without_a_round_that_was_played_is_no_success(results):
     assert results_document(results)["ok"] is False
     assert any("no round was played" in line for line in text_report(results))
     assert "Failed: no round was played." in html_report(results)
+
+
+def test_a_run_that_broke_off_has_failed_however_good_its_figures_are(results):
+    results.plan = replace(results.plan, thresholds=())
+    assert results.is_good
+    results.failure = "a process of players has died"
+    assert (results.is_good, results.has_failed) == (False, True)
+
+
+def test_beats_of_all_processes_add_up(results):
+    def beat(kind="beat", rounds=0, unfinished=0, ahead=(None, None)):
+        measured = Measurements()
+        measured.counts["rounds"] = rounds
+        gauges = {"connected": 2, "flying": 1}
+        ended = {"balances": [["ann", 1_000, 0]], "unfinished": unfinished} if kind == "done" else {}
+        clock = dict(zip(("ahead_s", "uncertainty_s"), ahead, strict=True))
+        return {"type": kind, "measured": measured.to_json(), "gauges": gauges, "rounds": []} | clock | ended
+
+    run = Results(results.plan, results.terms, 2.0)
+    run.take(0, beat(rounds=3, ahead=(0.5, 0.02)), 1.4)
+    run.take(1, beat(rounds=4, ahead=(0.4, 0.01)), 1.4)
+    run.take(0, beat(rounds=1, ahead=(0.6, 0.03)), 1.6)
+    run.take(0, beat("done", unfinished=1), 2.0)
+    run.take(1, beat("done", unfinished=2), 2.0)
+    assert (run.measured.counts["rounds"], run.unfinished, len(run.balances)) == (8, 3, 2)
+    assert run.clock is not None and run.clock.ahead_s == 0.4, "the surest"
+    assert [each.measured.counts["rounds"] for each in run.intervals] == [7, 1], (
+        "a beat comes a moment after its second"
+    )
+    assert (run.intervals[0].connected, run.intervals[0].flying) == (4, 2)
 
 
 def test_the_live_picture(results):

@@ -54,6 +54,16 @@ def test_a_config_file_is_passed_on_but_the_demo_stays_on_this_machine(environ, 
     assert plan.provisioning.environ["GETAWAY_SERVER_PUBLIC_URL"] == "http://127.0.0.1:18080"
 
 
+def test_the_demo_listens_to_this_machine_alone_and_without_tls_whatever_is_configured(environ):
+    wide = {
+        "GETAWAY_SERVER_HOST": "0.0.0.0",
+        "GETAWAY_SERVER_TLS_CERTIFICATE_FILE": "c",
+        "GETAWAY_SERVER_TLS_KEY_FILE": "k",
+    }
+    told = plan_demo(None, environ | wide, host="127.0.0.1", lobby_port=18090).provisioning.environ
+    assert [told[name] for name in wide] == ["127.0.0.1", "", ""]
+
+
 def test_a_bad_config_is_one_line(environ, capsys, tmp_path):
     assert run_demo(tmp_path / "missing.toml", environ) == 1
     assert len(capsys.readouterr().err.splitlines()) == 1

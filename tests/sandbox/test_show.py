@@ -146,6 +146,15 @@ async def test_damaged_credentials_are_replaced(plan, content):
     assert json.loads(plan.provisioning.credentials_path.read_text()) == SECRETS
 
 
+@pytest.mark.parametrize("lost", SECRETS)
+async def test_credentials_that_are_not_whole_are_replaced_though_their_operator_is_known(plan, lost):
+    await provision(plan.provisioning)
+    rest = {name: value for name, value in SECRETS.items() if name != lost}
+    plan.provisioning.credentials_path.write_text(json.dumps(rest))
+    assert await provision(plan.provisioning) is True
+    assert json.loads(plan.provisioning.credentials_path.read_text()) == SECRETS
+
+
 async def test_a_command_line_that_fails_says_why_and_keeps_nothing(plan, tmp_path):
     (tmp_path / "broken").write_text("the database is not there")
     with pytest.raises(ProvisioningError, match="could not be created: getaway: the database is not there"):

@@ -130,6 +130,8 @@ def test_a_bet_ends_once(book):
     send(book, "bet", "r2")
     send(book, "refund", "r2")
     assert send(book, "win", "r2") == refused(409, "bet_is_refunded")
+    before = book.balance("ada", "USD")
+    assert send(book, "refund", "r2", operator_tx_id="refund-again") == accepted(before), "it has its money, once"
     assert told(book.answer("win", body("win", operator_tx_id="win-again", bet_tx_id="bet-r1"), NOW_MS)) == refused(
         409, "bet_is_won"
     )
