@@ -21,6 +21,7 @@ import pytest
 import trio
 
 from actors.ports import LedgerUnavailableError
+from server.db.cluster import ENVIRON, Cluster
 from server.db.database import open_database
 from server.db.embedded import EmbeddedServer, embedded_server, programs_folder
 from server.db.errors import DatabaseUnavailableError
@@ -349,13 +350,28 @@ def test_a_locale_that_is_not_installed_and_others_variables_change_nothing(fold
     assert list(tmp_path.iterdir()) == [], "in the folder for temporary files"
 
 
+def test_programs_that_make_a_folder_get_nothing_of_our_environment(folder, monkeypatch):
+    """Under root they run as somebody else, who could read it."""
+    environs, popen = [], subprocess.Popen
+
+    def start(*arguments, **options):
+        environs.append(options["env"])
+        return popen(*arguments, **options)
+
+    monkeypatch.setenv("GETAWAY_MASTER_KEY", SECRET)
+    monkeypatch.setattr(subprocess, "Popen", start)
+    Cluster(folder, lambda: None)._run("initdb", "--version", user=None, descriptors=())
+    assert environs == [dict(ENVIRON)] and environs[0].keys() == {"LC_ALL", "TZ", "PATH"}
+
+
 def test_nobody_comes_in_without_the_password(used):
     with embedded_server(used) as url:
         assert_password_is_needed(used)
         assert ask(url, "SHOW listen_addresses") == "", "it can be reached by its socket alone"
         for name in (".s.PGSQL.5432", "keeper.sock"):
             assert stat.S_IMODE((used / name).stat().st_mode) & 0o077 == 0, name
-        assert stat.S_IMODE((used / "getaway.password").stat().st_mode) == 0o600
+        for name in ("getaway.password", "log"):
+            assert stat.S_IMODE((used / name).stat().st_mode) == 0o600, name
 
 
 def test_it_lets_in_as_many_as_are_asked_for_and_those_of_commands_besides(used):

@@ -28,6 +28,14 @@ async def test_an_expired_session_is_returned(world, owner):
     assert opened.session.expires_at_ms == created.expires_at_ms
 
 
+async def test_only_what_somebody_may_have_seen_is_revealed_when_a_session_is_opened(world, owner):
+    created = await world.launched()
+    first = await open_at(world, created, owner)
+    assert first.discarded is None
+    again = await world.ledger.open_session(created.token_digest, owner, LEASE_MS, NOON_MS, SEED)
+    assert (again.discarded, again.session.next.server_seed) == (first.session.next, SEED)
+
+
 async def test_a_living_owner_keeps_its_session(world, owner, other):
     created = await world.owned(owner)
     with pytest.raises(SessionElsewhereError):
