@@ -158,6 +158,22 @@ async def test_a_cash_out_after_the_crash_is_too_late(autojump_clock):
         assert (error["code"], error["id"]) == ("too_late", "late")
 
 
+async def test_a_cash_out_that_is_read_before_the_crash_was_noticed_is_too_late_and_not_what_ended_it(autojump_clock):
+    async with open_game() as game:
+        metronome = game.node.services.metronome
+        metronome.remind, metronome.forget = (lambda _ends_at_ms, _call: None), (lambda _reminder: None)
+        player = await game.play(150)
+        player.say("bet", amount_minor=1_000)
+        started = await player.until("round_started")
+        (stored,) = game.ledger.rounds.values()
+        await game.clock.sleep_until_ms(started["started_at"] + stored.live.plan().ends_at_ms + 1)
+        player.say("cashout", round_id=started["round_id"], id="late")
+        error = await player.until("error")
+        assert (error["code"], error["id"]) == ("too_late", "late")
+        ended = await player.until("round_ended")
+        assert (ended["result"], ended["payout_minor"], ended.get("id")) == ("crash", 0, None)
+
+
 async def test_a_cash_out_below_the_lowest_is_too_early_and_the_round_goes_on(autojump_clock):
     async with open_game() as game:
         player = await game.play(150)

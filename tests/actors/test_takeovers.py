@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
+import pytest
 import trio
 
-from actors.records import CallKind, CallStatus
-from actors.recovery import interrupted
+from actors.records import CallKind, CallStatus, Owner
+from actors.recovery import interrupted, resolve_stored
 from actors.settings import GameSettings
 from actors.transitions import RefundRound
 from tests.helpers.game import LIMITS, open_game
@@ -102,6 +103,39 @@ async def test_a_round_that_is_read_later_is_judged_by_the_moment_noted_with_it(
             assert interrupted(game.node.services, live, ends_at_ms + 60_000).finished.status.value == status
         for moment_ms, status in ((ends_at_ms - 1, "refunded"), (ends_at_ms, "settled")):
             assert interrupted(game.node.services, stored.live, moment_ms).finished.status.value == status
+
+
+@pytest.mark.parametrize("status", ["betting", "flying"])
+async def test_a_round_that_another_node_has_by_now_is_not_ours_to_end_and_not_waited_for(autojump_clock, status):
+    async with open_game() as game:
+        game.wallet.delay_s = 3.0 if status == "betting" else 0.0
+        player = await game.play(400)
+        player.say("bet", amount_minor=1_000)
+        await player.until("bet_pending" if status == "betting" else "round_started")
+        (stored,) = game.ledger.rounds.values()
+        stored.owner, live = Owner("elsewhere", 7), stored.live
+        assert live.status.value == status
+        with trio.fail_after(60):
+            assert await resolve_stored(game.node.services, live.operator_id, live.round_id, 0) is None
+        assert stored.finished is None
+
+
+async def test_one_sweep_ends_all_that_the_dead_have_left_however_many_there_are(autojump_clock):
+    """Batch after batch: a node that had thousands of rounds must not keep the last of them for minutes."""
+    batches = GameSettings(bet_limits={"USD": LIMITS}, orphan_batch_max=2)
+    async with open_game(settings=batches) as game:
+        for _ in range(7):
+            player = await game.play(400)
+            player.say("bet", amount_minor=1_000)
+            await player.until("round_started")
+        game.ledger.loses_commits = True
+        stored, clock = game.ledger.copy_at_death(), game.clock
+    assert len(await stored.own_live_rounds(game.node.services.owner, clock.now_ms() + 1, 10)) == 7
+    async with open_game(ledger=stored, clock=clock, settings=batches) as game:
+        while len(game.observer.ends) == 0:
+            await trio.sleep(0.1)
+        await trio.sleep(0.5)
+        assert game.observer.ends == [("refunded", None)] * 7
 
 
 async def test_what_the_dead_had_claimed_is_sent_after_one_sweep(autojump_clock):

@@ -1,5 +1,6 @@
 """What PostgreSQL tells of its own history, and what is noted of a cut."""
 
+import asyncpg
 import pytest
 
 from server.db import restore
@@ -42,6 +43,42 @@ async def test_whether_commits_waited_is_what_the_beat_before_recorded(database,
     await execute(database, "UPDATE nodes SET is_synchronous = true")
     assert (await beat(world, owner)).was_synchronous is True
     assert (await beat(world, owner)).was_synchronous is False, "nothing waits for a standby here"
+
+
+STANDBY_IS_NAMED = """
+CREATE SCHEMA shadow;
+CREATE FUNCTION shadow.current_setting(name text) RETURNS text LANGUAGE sql AS $$
+    SELECT CASE name WHEN 'synchronous_standby_names' THEN 'standby' ELSE pg_catalog.current_setting(name) END
+$$;
+SET LOCAL search_path = shadow, pg_catalog, public;
+"""
+
+
+@pytest.mark.parametrize(
+    ("setting", "waits"),
+    [("off", False), ("local", False), ("remote_write", True), ("on", True), ("remote_apply", True)],
+)
+async def test_commits_wait_for_a_standby_that_is_named_unless_they_are_told_not_to(database, setting, waits):
+    """A promotion of one for which they have not waited may have lost some: bets stop then."""
+
+    async def ask(connection):
+        change = connection.transaction()
+        await change.start()
+        try:
+            await connection.execute(f"SET LOCAL synchronous_commit = '{setting}'")
+            before = await connection.fetchval("SELECT is_synchronous FROM database_place()")
+            await connection.execute(STANDBY_IS_NAMED)
+            return before, await connection.fetchval("SELECT is_synchronous FROM database_place()")
+        finally:
+            await change.rollback()
+
+    assert await database.run(ask) == (False, waits)
+
+
+async def test_there_is_one_present_history(database, world, owner):
+    """Of two commands, or two nodes, that begin one at once."""
+    with pytest.raises(asyncpg.UniqueViolationError, match="histories_present"):
+        await execute(database, "INSERT INTO histories DEFAULT VALUES")
 
 
 async def test_a_cut_is_noted_once_and_told_to_all(database, world, owner):
