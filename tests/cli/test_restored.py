@@ -126,6 +126,13 @@ def test_bets_stay_stopped_if_more_lists_come(restored, wallet):
     assert (len(wallet.bodies), len(restored.histories)) == (1, 1)
 
 
+def test_what_a_time_is_depends_on_its_zone(restored):
+    restored.read("INSERT INTO histories DEFAULT VALUES RETURNING 1")
+    assert restored("--yes", since="2026-07-31T14:00:00+02:00").status == 0
+    noted = restored.read("SELECT restored_since_ms, restored_by FROM histories WHERE restored_at_ms IS NOT NULL")
+    assert noted == [(1_785_499_200_000, "me")], "12:00 UTC"
+
+
 def test_a_refund_has_the_bytes_of_the_first_run_whatever_a_later_list_says(restored, wallet):
     """The same transaction id always carries the same bytes: a wallet may have booked the first ones."""
     wallet.status = 500

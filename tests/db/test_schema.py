@@ -143,6 +143,14 @@ async def test_a_lost_bet_stays_as_it_was_noted(database, rounds):
     assert await database.run(lambda connection: connection.execute(told)) == "UPDATE 1"
 
 
+async def test_a_lost_bet_is_of_an_amount_and_a_cut_is_noted_whole(database, rounds):
+    assert "amount_minor_check" in await refusal(database, LOST_BET.replace("100", "0"))
+    whole = "cut_at_ms = 1, cut_reason = 'x', cut_by = 'y'"
+    for change in whole.split(", "):
+        assert "histories_check" in await refusal(database, f"UPDATE histories SET {change}")
+    assert await database.run(lambda connection: connection.execute(f"UPDATE histories SET {whole}")) == "UPDATE 1"
+
+
 async def test_an_ended_round_never_changes(database, rounds):
     for live in (rounds.won, rounds.crashed, rounds.void, rounds.taken_back):
         for column in ("payout_minor = 0", "reason = 'x'", "owner_epoch = 9", "status = 'flying'"):
