@@ -420,6 +420,15 @@ def test_parked_and_overdue_calls_are_listed_and_are_no_difference(sound):
     assert sound.reconcile("--json", "--operator", "{second}").document["parked"]["count"] == 0
 
 
+def test_of_the_calls_that_a_person_must_take_up_the_oldest_come_first(sound):
+    parked = "status = 'parked', acknowledged_at_ms = NULL, created_at_ms = "
+    ages_ms = {"refund-{refunded}": 5, "win-{owed}": 9, "refund-{unknown}": 7}
+    sound.damage(*(set_call(tx_id, f"{parked}{NOW_MS - age_ms}") for tx_id, age_ms in ages_ms.items()))
+    sound.sign()
+    shown = sound.reconcile("--json").document["parked"]["shown"]
+    assert [sound.named(call["operator_tx_id"]) for call in shown] == ["win-owed", "refund-unknown", "refund-refunded"]
+
+
 def test_wrong_usage(sound, tmp_path):
     path = tmp_path / "theirs.csv"
     path.write_text("operator_tx_id,kind,amount_minor,currency\n")
