@@ -18,7 +18,7 @@ from server.edge.player_stream import PlayerStream
 from server.edge.refusals import refusal_bytes
 from server.edge.settings import EdgeSettings
 from server.edge.tolerance import Tolerance
-from server.edge.transport import PIECES_MAX, Transport
+from server.edge.transport import PIECES_MAX, Records, Transport
 from server.edge.upgrade import head_length, is_upgrade, may_be_stream
 from server.web.errors import ApiError
 
@@ -323,7 +323,7 @@ class Connection:
         stream = trio.SSLStream(self._transport, self._port.tls, server_side=True, https_compatible=True)
         with trio.fail_after(self._port.settings.tls_handshake_timeout_ms / 1000):
             await stream.do_handshake()
-        return stream
+        return Records(self._transport, stream)
 
     async def _first_head(self, below: trio.abc.Stream) -> bytes | None:
         """All bytes up to a head's end at least, or as many as make it too large, or what begins no head; ``None`` if

@@ -214,3 +214,36 @@ class Transport(trio.abc.Stream):
         if self.is_closed:
             return trio.ClosedResourceError("the connection was closed")
         return trio.BrokenResourceError("the connection is broken")
+
+
+class Records(trio.abc.Stream):
+    """TLS over a transport, its handshake done. A record may bring a single byte, and a read hundreds of records: each
+    is taken out, decrypted and handed on alone, so it is a piece, too."""
+
+    __slots__ = ("_pieces", "_tls", "_transport")
+
+    def __init__(self, transport: Transport, tls: trio.SSLStream[Transport]) -> None:
+        self._transport = transport
+        self._tls = tls
+        self._pieces = 0
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """What has come; nothing at the end."""
+        # Before the next one, not behind this one: what has come is handed on at once, or it would be lost.
+        pieces, self._pieces = self._pieces, 0
+        await self._transport.piece(pieces)
+        data = bytes(await self._tls.receive_some(max_bytes))
+        self._pieces = int(len(data) < PIECE_BYTES_MAX)
+        return data
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Write all."""
+        await self._tls.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Wait for room."""
+        await self._tls.wait_send_all_might_not_block()
+
+    async def aclose(self) -> None:
+        """Close."""
+        await self._tls.aclose()

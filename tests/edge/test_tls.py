@@ -14,7 +14,7 @@ from wsproto.frame_protocol import Opcode
 
 from server.edge.connection import tls_context
 from server.edge.player_stream import text_frame
-from tests.helpers.edge_fakes import open_edge, read_all, settings, split_answer, tick, until
+from tests.helpers.edge_fakes import client_frame, open_edge, read_all, settings, split_answer, tick, until
 
 
 @pytest.fixture(scope="module")
@@ -171,3 +171,39 @@ async def test_stop(files, client_context):
         with trio.fail_after(20):
             await world.edge.stop()
         assert world.edge.connections_open == 0
+
+
+async def send_records(stream, data, bytes_each):
+    """Many records in one write: what the socket below is given is what the server reads."""
+    below, held = stream.transport_stream, []
+
+    async def hold(record):
+        held.append(bytes(record))
+
+    send, below.send_all = below.send_all, hold
+    for at in range(0, len(data), bytes_each):
+        await stream.send_all(data[at : at + bytes_each])
+    below.send_all = send
+    await send(b"".join(held))
+
+
+async def test_small_records_that_come_together_are_pieces(files, client_context):
+    async with open_tls(files, units_per_second=0.001, units_burst=1_000) as world:
+        tolerance = world.edge._shared.tolerance
+        stream = await connect(world, client_context)
+        head = b"GET /livez HTTP/1.1\r\nHost: game.test\r\nX: "
+        await send_records(stream, head + b"x" * (640 - len(head) - 4) + b"\r\n\r\n", 1)
+        assert (await stream.receive_some()).startswith(b"HTTP/1.1 200 ")
+        assert 40 <= 1_000 - tolerance._purse("127.0.0.1").units <= 42
+
+
+async def test_a_player_who_sends_small_records_is_read_slowly(files, client_context, monkeypatch):
+    monkeypatch.setattr("server.edge.connection.PIECES_PER_SECOND", 0.016)
+    monkeypatch.setattr("server.edge.connection.PIECES_BURST", 64)
+    async with open_tls(files) as world:
+        player = await world.player(stream=await connect(world, client_context))
+        (door,) = world.lobby.doors
+        message = client_frame(Opcode.TEXT, b" " * 8)
+        await send_records(player.stream, message * 20, 1)
+        await wait_all_tasks_blocked(0.01)
+        assert 64 // len(message) - 2 <= len(door.delivered) <= (64 + 2 * 16) // len(message)
