@@ -104,6 +104,8 @@ class HttpStream(trio.abc.Stream):
         self._when_taken = when_taken
         self._place = place
         self._is_signed = False
+        self._lines = 0
+        """What was handed over since the last request began has so many: they are a head's, if one is refused."""
         self._is_first = True
         """Whether nothing was handed over yet."""
         self._has_come = False
@@ -125,6 +127,7 @@ class HttpStream(trio.abc.Stream):
 
         async def count(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
             self._begun += 1
+            self._lines = 0
             begun = self._begun
             self._transport.is_whole()
             if scope["type"] == "http":
@@ -193,7 +196,14 @@ class HttpStream(trio.abc.Stream):
         self._has_come = True
         size = PART_BYTES_MAX + ((head_length(data) or len(data)) if begins else 0)
         self._replay = data[size:]
-        return data[:size]
+        part = data[:size]
+        self._lines += part.count(b"\n")
+        return part
+
+    async def pay_for_refusal(self) -> None:
+        """A head that hypercorn refuses has been taken apart, too. A connection's first was paid for before."""
+        if self._begun:
+            await self._place.turn(is_caller=False, lines=self._lines)
 
     def _is_between_requests(self) -> bool:
         """Whether bytes that come now begin a request: what was handed over before has been answered.
@@ -211,10 +221,13 @@ class HttpStream(trio.abc.Stream):
                 return data
             data += more
         length = head_length(data)
+        if length is None:
+            return data
         try:
-            if length is None or not self._is_player(data[:length]):
+            if not self._is_player(data[:length]):
                 return data
         except ApiError as error:
+            await self._place.turn(is_caller=False, lines=data.count(b"\n", 0, length))
             await self._below.send_all(refusal_bytes(error))
             raise ProtocolSwitchError from None
         self.taken = data
@@ -291,6 +304,8 @@ class _Connection(TCPServer):
             if not data:
                 return
             refusal = _EMPTY_ANSWER.fullmatch(data)
+            if refusal is not None:
+                await self.stream.pay_for_refusal()
             event = RawData(data=data if refusal is None else refusal_bytes(no_request(int(refusal[1]))))
         await super().protocol_send(event)
 

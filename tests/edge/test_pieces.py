@@ -8,7 +8,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 from wsproto.frame_protocol import Opcode
 
-from tests.helpers.edge_fakes import client_frame, open_edge, small_app, upgrade_request
+from tests.helpers.edge_fakes import client_frame, open_edge, read_all, small_app, until, upgrade_request
 
 BURST = 1_000
 
@@ -83,6 +83,39 @@ async def test_a_head_of_many_lines_costs_more_also_on_a_kept_connection():
             await stream.send_all(head)
             assert (await stream.receive_some()).startswith(b"HTTP/1.1 200 ")
             assert spent() == 11 * number
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"POST / HTTP/1.1\r\nHost: game.test\r\n" + b"a: b\r\n" * 640 + b"no field\r\n\r\n", b"400"),
+        (upgrade_request(Sec_WebSocket_Version="12")[:-2] + b"a: b\r\n" * 640 + b"\r\n", b"426"),
+        (b"GET /stream HTTP/1.1\r\nHost: game.test\r\n" + b"a: b\r\n" * 640 + b"no field\r\n\r\n", b"400"),
+    ],
+)
+async def test_a_head_that_is_refused_on_a_kept_connection_is_paid_for(head, status):
+    async with open_purse() as (world, spent), await world.connect() as stream:
+        await stream.send_all(post(0))
+        assert (await stream.receive_some()).startswith(b"HTTP/1.1 200 ")
+        await stream.send_all(head)
+        assert (await read_all(stream)).startswith(b"HTTP/1.1 " + status)
+        assert spent() >= 12
+
+
+async def test_a_head_that_is_refused_behind_another_is_paid_for():
+    async with open_purse() as (world, spent), await world.connect() as stream:
+        await stream.send_all(post(0) + post(0)[:-2] + b"a: b\r\n" * 640 + b"no field\r\n\r\n")
+        assert b"HTTP/1.1 400 " in await read_all(stream)
+        assert spent() >= 6, "what came together with the one before is not counted"
+
+
+async def test_a_kept_connection_that_the_client_closes_costs_nothing_more():
+    async with open_purse() as (world, spent):
+        async with await world.connect() as stream:
+            await stream.send_all(post(0))
+            await stream.receive_some()
+        await until(lambda: not world.edge.connections_open)
+        assert spent() == 1
 
 
 async def test_chunks_that_nobody_wants_are_not_all_taken_apart(monkeypatch):
