@@ -6,6 +6,7 @@ import trio
 from actors.messages import BetStored
 from actors.ports import LedgerUnavailableError
 from actors.records import CallKind
+from actors.round import RoundActor
 from actors.rules import fairness
 from actors.session import SessionActor
 from actors.transitions import PlaceBet, VoidRound
@@ -165,6 +166,24 @@ async def test_a_bet_that_was_stored_when_the_session_was_opened_again_is_follow
         await back.until("bet_pending")
         back.say("client_seed", value="mine")
         assert (await back.until("client_seed"))["next"] == welcome["next"] | {"client_seed": "mine"}
+
+
+async def test_a_round_that_fails_before_its_session_has_heard_of_it_is_promised_no_more(autojump_clock, monkeypatch):
+    """It is ended from what is stored, and its seed revealed with that."""
+    report = RoundActor.report
+
+    def fail_once_stored(actor, news):
+        if isinstance(news, BetStored):
+            raise RuntimeError("lost")
+        report(actor, news)
+
+    monkeypatch.setattr(RoundActor, "report", fail_once_stored)
+    async with open_game() as game:
+        player = await game.play(300)
+        player.say("bet", amount_minor=1_000)
+        ended = await player.until("round_ended")
+        assert (ended["status"], ended["next"]["nonce"]) == ("void", 2)
+        assert ended["next"]["server_seed_hash"] != ended["server_seed_hash"]
 
 
 async def test_no_client_seed_is_promised_while_a_bet_is_taken_back(autojump_clock):

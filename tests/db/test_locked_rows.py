@@ -47,6 +47,21 @@ def locked(emptied_database_url):
     return lock
 
 
+async def test_a_session_that_is_locked_for_a_moment_opens_all_the_same(world, owner, locked):
+    created = await world.launched()
+
+    async def lock():
+        with locked("SELECT FROM sessions WHERE session_id = %s FOR UPDATE", created.session_id):
+            is_locked.set()
+            await trio.sleep(0.05)
+
+    is_locked = trio.Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lock)
+        await is_locked.wait()
+        assert await books.opened(world.ledger, created, owner) is not None
+
+
 class Others:
     """Sessions of another operator, who play rounds through the same ledger."""
 

@@ -28,6 +28,16 @@ async def test_an_expired_session_is_returned(world, owner):
     assert opened.session.expires_at_ms == created.expires_at_ms
 
 
+async def test_a_newer_life_of_a_node_has_its_sessions_at_once(world, owner):
+    """The older one may not know yet that it is over."""
+    created = await world.owned(owner)
+    newer = await world.ledger.register_node(owner.node, NOON_MS)
+    await world.ledger.heartbeat(owner, NOON_MS)
+    assert await open_at(world, created, newer) is not None
+    with pytest.raises(SessionElsewhereError):
+        await open_at(world, created, await world.ledger.register_node("node-b", NOON_MS))
+
+
 async def test_only_what_somebody_may_have_seen_is_revealed_when_a_session_is_opened(world, owner):
     created = await world.launched()
     first = await open_at(world, created, owner)
