@@ -125,6 +125,16 @@ async def test_a_refund_that_was_not_noted_by_us_is_not_to_be_sent(database, wor
     assert "lost-bet code" in problems[bets[1].round_id]
 
 
+async def test_every_round_that_is_stored_as_live_is_listed(database, rounds):
+    """Bets without an answer, too: a person must know what is still to end."""
+    total, listed = await database.run(restore.live_rounds)
+    assert total == len(listed) == 2
+    assert {each.round_id: each.status for each in listed} == {
+        rounds.betting.round_id: "betting",
+        rounds.flying.round_id: "flying",
+    }
+
+
 async def test_the_next_history_begins_whole(database, world, owner):
     lineage = (await world.ledger.heartbeat(owner, NOON_MS)).lineage
     await world.ledger.note_cut(owner, lineage.history_id, "restored")

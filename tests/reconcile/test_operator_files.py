@@ -362,3 +362,10 @@ def test_files_that_are_none(sound, tmp_path):
     assert "line 1: the header must have" in sound.getaway.refusal(2, *arguments(sound, path), "--format", "csv")
     path.write_text(HEAD)
     assert "line 1: not one JSON object" in sound.getaway.refusal(2, *arguments(sound, path), "--format", "jsonl")
+
+
+def test_a_difference_names_the_line_in_which_it_is_listed_first(sound, tmp_path):
+    path = tmp_path / "theirs"
+    path.write_text(HEAD + "y,win,1,USD\nz,win,1,USD\ny,win,1,USD\n")
+    found = json.loads(sound.getaway(*arguments(sound, path), "--json").out)["differences"]
+    assert {(each["operator_tx_id"], each["line"]) for each in found if each["line"]} == {("y", 2), ("z", 3)}

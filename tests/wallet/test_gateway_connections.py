@@ -113,7 +113,7 @@ async def test_an_address_that_does_not_answer_is_left_for_the_next_one(autojump
             for client in held:
                 nursery.start_soon(client.connect, deaf.getsockname())
             await trio.testing.wait_all_tasks_blocked(0.01)
-            with trio.fail_after(30):
+            with trio.fail_after(2):  # a bet has five seconds in all
                 endpoint = Endpoint("wallet.example", port, is_tls=False)
                 connection = await connect(endpoint, ["127.0.0.2", "127.0.0.1"], ssl.create_default_context())
             connection.close()
