@@ -1,5 +1,7 @@
 """What survives: ledger trouble, lost answers, actors that fail, nodes that die."""
 
+from itertools import pairwise
+
 import pytest
 import trio
 
@@ -8,6 +10,7 @@ from actors.errors import ActorStoppedError, MailboxFullError
 from actors.patrol import PATROL_MS
 from actors.ports import LedgerUnavailableError
 from actors.records import CallKind
+from actors.services import until_known
 from actors.settings import GameSettings
 from actors.supervisor import Policy, Supervisor
 from actors.transitions import StartRound, VoidRound
@@ -105,6 +108,20 @@ async def test_a_stake_that_is_given_back_is_sent_though_the_courier_never_looks
         assert (await player.until("round_ended"))["status"] == "void"
         await trio.sleep(5)
         assert len(game.wallet.sent(CallKind.REFUND)) == 1
+
+
+async def test_what_must_be_stored_is_offered_every_second_however_long_the_ledger_was_away(autojump_clock):
+    """Else everybody would wait for minutes after an outage of minutes."""
+    asked_at = []
+
+    async def store():
+        asked_at.append(trio.current_time())
+        raise LedgerUnavailableError("as told")
+
+    with trio.move_on_after(600):
+        await until_known(store)
+    pauses = [later - earlier for earlier, later in pairwise(asked_at)]
+    assert pauses[:3] == pytest.approx([0.05, 0.1, 0.2]) and max(pauses) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("crash", [100, 110, 300])
