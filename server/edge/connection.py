@@ -19,7 +19,7 @@ from server.edge.refusals import refusal_bytes
 from server.edge.settings import EdgeSettings
 from server.edge.tolerance import Tolerance
 from server.edge.transport import PIECES_MAX, Records, Transport
-from server.edge.upgrade import head_length, is_upgrade, may_be_stream
+from server.edge.upgrade import head_length, head_lines, is_upgrade, may_be_stream
 from server.web.errors import ApiError
 
 _SPACE = 0x20
@@ -245,7 +245,8 @@ class Connection:
         if opened is not None and opened.upgrade_bytes is None:
             opened = await self._serve_http(opened)
             if opened is not None:
-                await self._turn(self._port.turnstile, UPGRADE_UNITS)
+                head = opened.data[: opened.upgrade_bytes]
+                await self._turn(self._port.turnstile, UPGRADE_UNITS + head_lines(head) // LINES_PER_UNIT)
         if opened is not None and opened.upgrade_bytes is not None and self._port.players is not None:
             self._player = self._player_socket(opened, opened.upgrade_bytes, self._port.players)
             del opened  # a player stays for hours, and does not need the request's head any more
@@ -301,7 +302,7 @@ class Connection:
         head = data if length is None else data[:length]
         self.note_client(forwarded_for(head))
         self._port.admission.heard(self)
-        units = head.count(b"\n") // LINES_PER_UNIT
+        units = head_lines(head) // LINES_PER_UNIT
         if self._port.is_caller(head):
             await self._turn(self._port.calls, units)
         else:  # before it is judged: an upgrade that is refused has cost as much

@@ -21,7 +21,6 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import (
     ASGIFramework,
     ASGIReceiveCallable,
-    ASGIReceiveEvent,
     ASGISendCallable,
     ASGISendEvent,
     ConnectionState,
@@ -31,8 +30,8 @@ from hypercorn.typing import (
 from server.edge.failures import where
 from server.edge.refusals import http2, no_request, refusal_bytes
 from server.edge.settings import EdgeSettings
-from server.edge.transport import PIECE_BYTES_MAX, Transport
-from server.edge.upgrade import head_length, may_be_stream
+from server.edge.transport import Transport
+from server.edge.upgrade import head_length, head_lines, may_be_stream
 from server.web.errors import ApiError
 
 log = logging.getLogger("getaway.edge")
@@ -105,11 +104,11 @@ class HttpStream(trio.abc.Stream):
         self._place = place
         self._is_signed = False
         self._lines = 0
-        """What was handed over since the last request began has so many: they are a head's, if one is refused."""
+        """Of the head that comes next, see ``head_lines``: what was handed over since the last answer has so many."""
         self._is_first = True
         """Whether nothing was handed over yet."""
-        self._has_come = False
-        """Whether bytes have come since the application received something."""
+        self._is_chunked = False
+        """Whether the body that comes is of chunks, as far as its head has been seen."""
         self._begun = self._ended = self._ended_before = 0
         self.taken: bytes | None = None
         """What was read of a player's upgrade: its head at least."""
@@ -127,20 +126,14 @@ class HttpStream(trio.abc.Stream):
 
         async def count(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
             self._begun += 1
-            self._lines = 0
+            lines, self._lines = self._lines, 0
             begun = self._begun
             self._transport.is_whole()
             if scope["type"] == "http":
                 scope["state"] = ConnectionState({"signed": signed})
+                self._is_chunked = any(name.lower() == b"transfer-encoding" for name, _ in scope["headers"])
             if begun > 1:
-                await self._begin_another(scope)
-
-            async def receive_counted() -> ASGIReceiveEvent:
-                message = await receive()
-                has_come, self._has_come = self._has_come, False
-                if message["type"] == "http.request" and not has_come and len(message["body"]) < PIECE_BYTES_MAX:
-                    await self._transport.piece()  # one of many in what came
-                return message
+                await self._begin_another(scope, lines)
 
             async def send_counted(message: ASGISendEvent) -> None:
                 if message["type"] == "http.response.body" and not message.get("more_body", False):
@@ -148,19 +141,17 @@ class HttpStream(trio.abc.Stream):
                 await send(message)
 
             try:
-                await app(scope, receive_counted, send_counted)
+                await app(scope, receive, send_counted)
             finally:
                 self._ended = begun
 
         return count
 
-    async def _begin_another(self, scope: Scope) -> None:
+    async def _begin_another(self, scope: Scope, lines: int) -> None:
         """Behind a proxy it may be another client's than the one before."""
-        lines = 0
         if scope["type"] == "http":
-            headers = [(name.lower(), value) for name, value in scope["headers"]]
+            headers = ((name.lower(), value) for name, value in scope["headers"])
             self._place.note_client([value.decode("latin-1") for name, value in headers if name == b"x-forwarded-for"])
-            lines = len(headers)
         was_signed, self._is_signed = self._is_signed, False
         self._place.signed(is_signed=False)
         await self._place.turn(is_caller=was_signed, lines=lines)
@@ -181,23 +172,28 @@ class HttpStream(trio.abc.Stream):
             data, self._replay = self._replay, b""
             await trio.lowlevel.checkpoint()
             is_first, self._is_first = self._is_first, False
-            return self._part(data, begins=is_first)
+            return await self._part(data, begins=is_first)
         # Not more than a head may have: hypercorn measures a head only if it does not come at once.
         data = bytes(await self._below.receive_some(self._receive_bytes_max))
         begins = self._is_between_requests()
         if begins and may_be_stream(data):
             data = await self._judge(data)
         self._ended_before = self._ended
-        return self._part(data, begins=begins)
+        return await self._part(data, begins=begins)
 
-    def _part(self, data: bytes, *, begins: bool) -> bytes:
+    async def _part(self, data: bytes, *, begins: bool) -> bytes:
         """The head if it ``begins`` with one, and some of a body; the rest is for the next time. 16 KiB have room for
-        3,000 chunks, which are taken apart in one go, whether anybody wants them or not."""
-        self._has_come = True
-        size = PART_BYTES_MAX + ((head_length(data) or len(data)) if begins else 0)
-        self._replay = data[size:]
-        part = data[:size]
-        self._lines += part.count(b"\n")
+        3,000 chunks or trailers, which are taken apart in one go, whether anybody wants them or not; two lines of those
+        are a piece."""
+        head_bytes = (head_length(data) or len(data)) if begins else 0
+        self._replay = data[head_bytes + PART_BYTES_MAX :]
+        part = data[: head_bytes + PART_BYTES_MAX]
+        if begins:
+            self._is_chunked = b"chunked" in part[:head_bytes].lower()
+        if self._is_chunked:
+            await self._transport.piece(part.count(b"\n", head_bytes) // 2)
+        if not self.is_answering:
+            self._lines += head_lines(part)
         return part
 
     async def pay_for_refusal(self) -> None:
@@ -227,7 +223,7 @@ class HttpStream(trio.abc.Stream):
             if not self._is_player(data[:length]):
                 return data
         except ApiError as error:
-            await self._place.turn(is_caller=False, lines=data.count(b"\n", 0, length))
+            await self._place.turn(is_caller=False, lines=head_lines(data[:length]))
             await self._below.send_all(refusal_bytes(error))
             raise ProtocolSwitchError from None
         self.taken = data

@@ -47,6 +47,7 @@ class PlayerStream(trio.abc.Stream):
         "_below",
         "_clock",
         "_early",
+        "_early_wait_s",
         "_failure_code",
         "_handshake_is_over",
         "_head",
@@ -90,7 +91,7 @@ class PlayerStream(trio.abc.Stream):
         self._take: Callable[[bytes], None] | None = None
         self._message_bytes_max = 0
         self._messages_taken = 0
-        meter.wait_s(early)
+        self._early_wait_s = meter.wait_s(early)
         self.offers_at_once = below is transport
         """Whether the outlet can do anything: a TLS record can't be made without waiting for the one before."""
         self.received_at_ms = clock.steady_ms()
@@ -156,6 +157,7 @@ class PlayerStream(trio.abc.Stream):
             await self._handshake_is_over.wait()
         if self._early:
             early, self._early = self._early, b""
+            await trio.sleep(self._early_wait_s)
             return early if self._meter.abuse is None else b""
         while True:
             data = bytes(await self._below.receive_some(max_bytes))

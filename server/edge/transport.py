@@ -115,10 +115,10 @@ class Transport(trio.abc.Stream):
             raise self._trio_error() from error
 
     async def piece(self, count: int = 1) -> None:
-        """Something came in a piece more, though perhaps not in a read of its own."""
+        """Something came in so many pieces more, though perhaps not in reads of their own."""
         self._pieces += count
-        if self._pieces >= PIECES_MAX and self.in_pieces is not None:
-            self._pieces = 0
+        while self._pieces >= PIECES_MAX and self.in_pieces is not None:
+            self._pieces -= PIECES_MAX
             await self.in_pieces()
 
     def is_whole(self) -> None:

@@ -17,6 +17,7 @@ PATH: Final = b"/stream"
 _BEGINNING: Final = b"GET " + PATH
 _ABSOLUTE: Final = re.compile(rb"(?i:https?)://[^/?#@]+" + PATH + rb"(?:[?].*)?")
 _KEY_BYTES: Final = 16
+_LINE_BYTES: Final = 64
 _VERSION: Final = b"13"
 
 
@@ -34,6 +35,11 @@ def head_length(data: bytes) -> int | None:
     """Where a request's head ends, after its blank line; ``None`` if it does not end here."""
     ends = [at + len(blank) for blank in (b"\r\n\r\n", b"\n\n", b"\n\r\n") if (at := data.find(blank)) >= 0]
     return min(ends) if ends else None
+
+
+def head_lines(data: bytes) -> int:
+    """How many lines a head counts for, by what it takes to read them: a long one for one more with each 64 bytes."""
+    return max(data.count(b"\n"), len(data) // _LINE_BYTES)
 
 
 def is_upgrade(head: bytes, origins: frozenset[str]) -> bool:

@@ -135,6 +135,14 @@ async def test_messages_that_come_alone_do_not_reach_the_library():
     assert taken == [b"1", b"2", b"3"]
 
 
+async def test_frames_that_come_with_the_upgrade_wait_as_those_that_come_later(autojump_clock):
+    early, began_at = say(1) * 5, trio.current_time()
+    stream = PlayerStream(None, Said(), head=b"", early=early, clock=ServerClock(0), meter=FrameMeter(1, 3))
+    stream.open(lambda: 1011)
+    assert await stream.receive_some() == early
+    assert trio.current_time() - began_at == pytest.approx(2)
+
+
 async def test_a_message_was_received_when_it_came_however_slowly_its_client_is_read(autojump_clock):
     """A cash-out is worth what was shown at its receipt."""
     times, clock = [], ServerClock(0)

@@ -8,7 +8,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 from wsproto.frame_protocol import Opcode
 
-from tests.helpers.edge_fakes import client_frame, open_edge, read_all, small_app, until, upgrade_request
+from tests.helpers.edge_fakes import Client, client_frame, open_edge, read_all, small_app, until, upgrade_request
 
 BURST = 1_000
 
@@ -116,6 +116,36 @@ async def test_a_kept_connection_that_the_client_closes_costs_nothing_more():
             await stream.receive_some()
         await until(lambda: not world.edge.connections_open)
         assert spent() == 1
+
+
+@pytest.mark.parametrize("body", [b"1\r\nx\r\n" * 300, b"0\r\n" + b"a:\r\n" * 600], ids=["chunks", "trailers"])
+async def test_chunks_and_trailers_are_paid_for_though_they_come_with_the_head(body):
+    async with open_purse() as (world, spent), await world.connect() as stream:
+        await stream.send_all(
+            b"POST / HTTP/1.1\r\nHost: game.test\r\nTransfer-Encoding: chunked\r\n\r\n" + body + b"0\r\n\r\n"
+        )
+        await stream.receive_some()
+        assert spent() in (19, 20)
+
+
+async def test_a_long_target_and_folded_lines_are_paid_for_also_on_a_kept_connection():
+    long = post(0).replace(b"/ ", b"/" + b"%61" * 4_000 + b" ")
+    folded = post(0)[:-2] + b"a: b\r\n" + b" \r\n" * 640 + b"\r\n"
+    for head, units in ((long, 3), (folded, 11)):
+        async with open_purse() as (world, spent), await world.connect() as stream:
+            for number in (1, 2):
+                await stream.send_all(head)
+                assert (await stream.receive_some()).startswith(b"HTTP/1.1 200 ")
+                assert spent() == units * number
+
+
+async def test_an_upgrade_behind_a_request_pays_for_its_lines():
+    async with open_purse() as (world, spent), await world.connect() as stream:
+        await stream.send_all(post(0))
+        await stream.receive_some()
+        await stream.send_all(upgrade_request(**{f"x_{number}": "y" for number in range(640)}))
+        await Client(stream).shake_hands()
+        assert spent() == 1 + 4 + 10
 
 
 async def test_chunks_that_nobody_wants_are_not_all_taken_apart(monkeypatch):
