@@ -76,22 +76,23 @@ class FairQueue:
 
 
 class Turnstile:
-    """Lets ``at_once`` through, one in a turn of the event loop, then waits for a moment when nobody has anything to
-    do. So a thousand who come together do not hold up ticks and cash-outs by a thousand times what each costs, but by a
-    step of each who was let through last.
+    """Lets ``at_once`` through, and the next ones at a moment when nobody has anything to do. So a thousand who come
+    together do not hold up ticks and cash-outs by a thousand times what each costs, but by a step of each who was let
+    through last.
 
-    Where no such moment comes within ``patience_s``, it goes on after it; with 0, after each turn of the loop.
+    Where no such moment comes within ``patience_s``, it goes on after it; with 0, after a turn of the event loop.
     """
 
-    __slots__ = ("_at_once", "_is_turning", "_patience_s", "_queue", "_still")
+    __slots__ = ("_at_once", "_free", "_is_turning", "_patience_s", "_queue")
 
     def __init__(self, waiting_max: int, waiting_of_one_max: int, *, patience_s: float = 0.0, at_once: int = 1) -> None:
         self._queue = FairQueue(waiting_max, waiting_of_one_max, TURNSTILE_CROWD)
         self._is_turning = False
+        """Whether one waits for the moment, or was called to."""
+        self._free = 0
+        """How many were called to pass at once."""
         self._patience_s = patience_s
         self._at_once = at_once
-        self._still = 0
-        """So many more may pass before the next quiet moment."""
 
     @property
     def waiting(self) -> int:
@@ -107,23 +108,33 @@ class Turnstile:
             except trio.Cancelled:
                 self._queue.remove(key, turn)
                 if turn.is_set():  # it was called after it was cancelled
-                    self._is_turning = self._queue.call_next()
+                    self._go_on()
                 raise
+            if self._free:
+                self._free -= 1
+                return
         self._is_turning = True
         try:
             await self._quiet_moment()
+            while self._free < self._at_once - 1 and self._queue.call_next():
+                self._free += 1
         finally:
             self._is_turning = self._queue.call_next()
 
+    def _go_on(self) -> None:
+        """Without the one that was called: another one waits for the moment, unless one does already."""
+        if self._free:
+            self._free -= 1
+        else:
+            self._is_turning = self._queue.call_next()
+
     async def _quiet_moment(self) -> None:
-        if self._still or not self._patience_s:
-            self._still = max(0, self._still - 1)
+        if not self._patience_s:
             await trio.lowlevel.checkpoint()
             return
         with trio.move_on_after(self._patience_s):
             # Written for tests, and what is wanted here: the loop has no task to run and nothing to read or write.
             await trio.testing.wait_all_tasks_blocked()
-        self._still = self._at_once - 1
 
 
 class Share:

@@ -56,8 +56,8 @@ WHERE h.history_id::text = $1 AND h.restored_at_ms IS NULL
 """
 
 OPENED_AT_ONCE = 8
-"""So many rounds of a history are opened in one go, each with a seed to be unsealed and a code to be checked: others' cash-outs
-wait for no more."""
+"""So many rounds of a history are opened in one go, each with a seed to be unsealed and a code to be checked: others'
+cash-outs wait for no more."""
 
 _ALIVE = """
 SELECT EXISTS (SELECT FROM nodes WHERE node = $1 AND epoch = $2

@@ -59,8 +59,9 @@ _ORDINARY: Final = (OSError, trio.BrokenResourceError, trio.ClosedResourceError,
 ACCEPTED_AT_ONCE_MAX: Final = 16
 """The kernel's queue knows no turns: whoever is honest waits there behind all that a flood has put in. It is emptied as
 fast as places are given and refused, and the turns come after it."""
-CALLS_AT_ONCE: Final = 4
-"""Of operators' calls, which are counted by operator: their steps share turns of the loop, each of which costs."""
+CALLS_AT_ONCE: Final = 8
+"""Of operators' calls, which are counted by operator. What shares a turn of the loop is cheaper: one at a time would be
+a third fewer launches a second than eight."""
 QUIET_MOMENT_S_MAX: Final = 0.004
 """So that a busy server still lets some 200 a second in."""
 _CUT_TIMEOUT_S: Final = 1
