@@ -36,7 +36,8 @@ class HighWater:
     def __init__(self, data_dir: Path, node: str) -> None:
         self._path = data_dir / f"high-water-{quote(node, safe='')}.json"
         self._written: Mark | None = None
-        self._can_write = True
+        self._is_in_trouble = False
+        """Whether the last mark could not be written: that is told once."""
 
     def read(self) -> Mark | None:
         """What the life before has left; ``None`` if there is nothing, or nothing that makes sense."""
@@ -52,7 +53,7 @@ class HighWater:
 
     def write(self, mark: Mark | None) -> None:
         """Keep it, unless it is kept already. A machine that loses power may lose the newest: then less is noticed."""
-        if mark is None or mark == self._written or not self._can_write:
+        if mark is None or mark == self._written:
             return
         draft = self._path.with_suffix(f".{os.getpid()}")
         try:
@@ -60,12 +61,14 @@ class HighWater:
             draft.write_text(json.dumps(asdict(mark)), encoding="ascii")
             draft.replace(self._path)
         except OSError as error:
-            self._can_write = False
-            log.warning(
-                "no high-water mark is kept: a database put back while nothing runs is not noticed",
-                extra={"error": error.strerror},
-            )
-        self._written = mark
+            if not self._is_in_trouble:
+                log.warning(
+                    "no high-water mark is kept: a database put back while nothing runs is not noticed",
+                    extra={"error": error.strerror},
+                )
+            self._is_in_trouble = True
+        else:
+            self._written, self._is_in_trouble = mark, False
 
     async def keep(self, now: Callable[[], Mark | None]) -> Never:
         """Write what ``now`` tells every ``KEEP_S``, and once more in the end."""

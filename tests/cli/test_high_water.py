@@ -56,9 +56,13 @@ def test_a_disk_that_is_full_leaves_the_mark_of_before(tmp_path, monkeypatch):
         write(path, text[: len(text) // 2], **options)
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", write_half)
-    water.write(Mark("5a0b", 17, MARK.beat_ms + 1))
+    with monkeypatch.context() as full:
+        full.setattr(Path, "write_text", write_half)
+        water.write(Mark("5a0b", 17, MARK.beat_ms + 1))
     assert HighWater(tmp_path, "node-a").read() == MARK
+    later = Mark("5a0b", 17, MARK.beat_ms + 2)
+    water.write(later)
+    assert HighWater(tmp_path, "node-a").read() == later, "once there is room again it is written as before"
 
 
 def test_a_folder_that_is_made_for_it_is_nobody_elses(tmp_path):
