@@ -186,10 +186,13 @@ class Connection:
         await self._turn(self._port.hellos)
 
     async def _turn(self, turnstile: Turnstile, units: float = 0) -> None:
+        await self._pass(turnstile, units)
+        self._paid = units or self._paid
+
+    async def _pass(self, turnstile: Turnstile, units: float) -> None:
         with trio.fail_after(self._port.settings.turn_timeout_ms / 1000):
             if units:
                 await self._port.tolerance.spend(self._group, units)
-                self._paid = units
             try:
                 await turnstile.pass_through(self._group)
             except QueueFullError:
@@ -201,8 +204,7 @@ class Connection:
             self._pieces = self._pieces or Budget(PIECES_PER_SECOND / PIECES_MAX, PIECES_BURST / PIECES_MAX)
             await trio.sleep(self._pieces.charge(1))
         else:
-            with trio.fail_after(self._port.settings.turn_timeout_ms / 1000):
-                await self._port.tolerance.spend(self._group, PIECES_UNITS)
+            await self._pass(self._port.turnstile, PIECES_UNITS)
 
     def signed(self, *, is_signed: bool) -> None:
         """See ``server.edge.http_connection.Place``."""

@@ -73,7 +73,7 @@ async def test_chunks_that_come_together_are_pieces_too():
         await stream.send_all(b"POST / HTTP/1.1\r\nHost: game.test\r\nTransfer-Encoding: chunked\r\n\r\n")
         await stream.send_all(b"1\r\nx\r\n" * 320 + b"0\r\n\r\n")
         assert (await stream.receive_some()).startswith(b"HTTP/1.1 200 ")
-        assert spent() in (20, 21)
+        assert 19 <= spent() <= 21
 
 
 async def test_a_head_of_many_lines_costs_more_also_on_a_kept_connection():
@@ -125,7 +125,7 @@ async def test_chunks_and_trailers_are_paid_for_though_they_come_with_the_head(b
             b"POST / HTTP/1.1\r\nHost: game.test\r\nTransfer-Encoding: chunked\r\n\r\n" + body + b"0\r\n\r\n"
         )
         await stream.receive_some()
-        assert spent() in (19, 20)
+        assert 18 <= spent() <= 20
 
 
 async def test_a_long_target_and_folded_lines_are_paid_for_also_on_a_kept_connection():
