@@ -116,10 +116,10 @@ class Transport(trio.abc.Stream):
 
     async def piece(self, count: int = 1) -> None:
         """Something came in so many pieces more, though perhaps not in reads of their own."""
-        self._pieces += count
-        while self._pieces >= PIECES_MAX and self.in_pieces is not None:
-            self._pieces -= PIECES_MAX
-            await self.in_pieces()
+        times, self._pieces = divmod(self._pieces + count, PIECES_MAX)
+        for _ in range(times):  # whatever begins meanwhile: these have come
+            if self.in_pieces is not None:
+                await self.in_pieces()
 
     def is_whole(self) -> None:
         """The pieces were good for something: a request has come."""
