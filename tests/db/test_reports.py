@@ -105,6 +105,12 @@ async def test_a_share_that_changes_within_a_day_is_rounded_share_by_share(repor
     assert split == RevenueShare(ggr_minor=50, house_share_minor=6, operator_share_minor=44)
 
 
+async def test_a_day_has_one_row_for_each_currency_whatever_the_shares(reports, casino):
+    for currency, share_bps in (("USD", 1_500), ("EUR", 500), ("USD", 500), ("EUR", 1_500)):
+        await casino.play(100, 0, currency, share_bps)
+    assert await revenue(reports, casino) == [(DAY, currency, 200, 20, 180, 2) for currency in ("EUR", "USD")]
+
+
 async def test_a_day_of_losses_is_negative_and_rounded_half_to_even(reports, casino):
     await casino.play(10, 200)
     await casino.play(20, 200, "EUR")

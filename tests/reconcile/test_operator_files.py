@@ -125,6 +125,18 @@ def test_what_a_person_has_resolved_may_be_booked_under_another_id(sound, compar
     assert unsettled(sound, done) == UNSETTLED
 
 
+def test_a_retry_explains_nothing(sound, compare):
+    """It is sent again and acknowledged: what the operator has confirmed must be in its books, as ever."""
+    win = "WHERE operator_tx_id = 'win-{won}'"
+    sound.damage(f"UPDATE transactions SET status = 'parked', acknowledged_at_ms = NULL {win}")
+    done = sound.getaway("wallet", "retry", sound.text("win-{won}"), "--operator", sound.text("{first}"))
+    assert done.status == 0, done.err
+    sound.damage(f"UPDATE transactions SET status = 'acknowledged', acknowledged_at_ms = 1 {win}")
+    done = compare(as_csv([[sound.text(key), *rest] for key, *rest in rows(without=["win-{won}"])]))
+    found = [(row["problem"], sound.named(row["operator_tx_id"])) for row in json.loads(done.out)["differences"]]
+    assert (done.status, found) == (1, [("missing_at_operator", "win-won")])
+
+
 RESOLUTIONS = {
     "without a code": ("'{first}', 'win-{won}'", "NULL"),
     "with the code of another call's": ("'{first}', 'win-{won}'", "mac"),

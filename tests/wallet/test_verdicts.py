@@ -110,6 +110,13 @@ def test_a_compressed_body_says_nothing(coding):
     assert isinstance(judged(CallKind.WIN, 409, b'{"error":"already_booked"}', packed), Declined)
 
 
+def test_a_body_that_is_said_to_be_as_it_is_is_read():
+    """It is what was asked for: a stake that such an answer takes must not count as not taken."""
+    plain = (b"content-encoding", b"identity")
+    assert judged(CallKind.BET, 200, b'{"ok":true,"balance_minor":5}', plain) == Acknowledged(5)
+    assert judged(CallKind.WIN, 409, b'{"error":"already_booked"}', plain) == Acknowledged(None)
+
+
 def at(seconds):
     moment = datetime.fromtimestamp(NOW_MS // 1000, UTC) + timedelta(seconds=seconds)
     return format_datetime(moment, usegmt=True).encode()
