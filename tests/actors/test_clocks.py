@@ -1,15 +1,29 @@
 """Clocks that are wrong, are put right, or stop with their machine: what a node does with them."""
 
+from dataclasses import replace
+
 import pytest
 import trio
 
 from actors.clock import FLIGHT_MS_MAX, STAND_MS_MAX, STEP_MS_MIN, ServerClock
-from actors.contact import DIFFERENCE_MS_MAX
-from tests.helpers.game import NOON_MS, open_game
+from actors.contact import DIFFERENCE_MS_MAX, LedgerContact
+from actors.ports import Pulse
+from actors.rules.lineage import Lineage
+from actors.settings import GameSettings
+from tests.helpers.game import LIMITS, NOON_MS, open_game
 from tests.helpers.memory_ledger import MemoryLedger
 
 SECOND_MS, MINUTE_MS, HOUR_MS = 1_000, 60_000, 3_600_000
 STEPS_MS = [sign * step for step in (SECOND_MS, 15 * SECOND_MS, 2 * MINUTE_MS, 2 * HOUR_MS) for sign in (1, -1)]
+PULSE = Pulse(
+    database_ms=NOON_MS,
+    before_ms=None,
+    is_recorded=True,
+    is_superseded=False,
+    is_over=False,
+    newest_end_ms=None,
+    lineage=Lineage(history_id="one", cut_reason=None, has_moved=False, was_synchronous=False),
+)
 
 
 class Machine:
@@ -66,6 +80,30 @@ async def test_what_reading_costs_is_no_step(autojump_clock):
     clock = machine.clock()
     machine.ahead_ms = STEP_MS_MIN - 1
     assert clock.look() == 0
+
+
+async def test_a_look_that_took_long_is_no_step(autojump_clock):
+    """The machine's clock was read at some moment of it, and nobody knows at which."""
+
+    def read_slowly() -> float:
+        read_ms = true_ms()
+        autojump_clock.jump(0.2)
+        return read_ms
+
+    clock = ServerClock(NOON_MS, read_slowly)
+    assert clock.look() == 0
+    assert abs(clock.wall_ms() - true_ms()) <= 1
+
+
+async def test_an_answer_that_took_long_is_doubt_and_no_difference_of_the_clocks(autojump_clock):
+    clock = Machine().clock()
+    contact = LedgerContact(GameSettings(bet_limits={"USD": LIMITS}), clock)
+    asked_at, database_ms = trio.current_time(), round(true_ms())
+    await trio.sleep(3)
+    contact.beat(replace(PULSE, database_ms=database_ms), asked_at)
+    assert contact.difference_ms == 0 and contact.is_in_time
+    contact.beat(replace(PULSE, database_ms=round(true_ms())), trio.current_time())
+    assert abs(contact.difference_ms) <= 1 and abs(clock.now_ms() - true_ms()) <= 1
 
 
 async def test_a_leap_forward_is_left_out_of_what_has_certainly_flown(autojump_clock):
@@ -231,6 +269,23 @@ async def test_a_flight_of_the_dead_is_not_taken_for_ended_because_a_clock_leapt
         await trio.sleep(5)
         ledger.ahead_ms = HOUR_MS
         await trio.sleep(5)
+        died = ledger.copy_at_death()
+    async with open_game(ledger=died, clock=ServerClock(died.now_ms())):
+        await trio.sleep(20)
+        (stored,) = died.rounds.values()
+        assert stored.finished.status == "refunded"
+
+
+async def test_time_that_a_clock_leapt_over_within_the_lease_was_not_flown(autojump_clock):
+    """The flight had 1.4 s to go when its node died, and the house's time had leapt 3 s."""
+    ledger = SteppingLedger()
+    async with open_game(ledger=ledger) as game:
+        player = await game.play(1_000)
+        player.say("bet", amount_minor=1_000)
+        await player.until("round_started")
+        await trio.sleep(35)
+        ledger.ahead_ms = 3 * SECOND_MS
+        await trio.sleep(2)
         died = ledger.copy_at_death()
     async with open_game(ledger=died, clock=ServerClock(died.now_ms())):
         await trio.sleep(20)

@@ -5,6 +5,7 @@ import trio
 from actors.ports import LedgerUnavailableError
 from actors.session import NOT_STORED
 from tests.helpers.game import OPERATOR_ID, open_game
+from tests.helpers.memory_ledger import MemoryLedger
 
 
 async def started(game, player):
@@ -88,6 +89,20 @@ async def test_all_nodes_stop_also_those_that_begin_later(autojump_clock):
             with trio.fail_after(5):
                 await later.node.fenced.wait()
             assert later.node.services.contact.must_register
+
+
+async def test_who_waits_for_the_restore_finds_nobody_gone(autojump_clock):
+    """What is stored of the others is of a history that has not happened."""
+    ledger = MemoryLedger()
+    ledger.cut_reason = "the database was restored"
+    async with open_game(ledger=ledger) as halted:
+        other = await ledger.register_node("node-b", 0)
+        ledger.processes_gone.add(other)
+        await trio.sleep(10)
+        assert halted.node.services.contact.may_judge
+        assert other not in ledger.ended_ms
+        ledger.restored()
+        await halted.node.fenced.wait()
 
 
 async def test_a_flight_of_a_cut_history_waits_for_the_restore_and_flies_no_more(autojump_clock):

@@ -6,6 +6,7 @@ import pytest
 import trio
 
 from actors.flights import KEPT_MS, FlightMemory, HistoryCutError
+from actors.handover import note_return
 from actors.records import CallKind
 from actors.settings import GameSettings
 from actors.transitions import StartRound
@@ -329,8 +330,8 @@ def live(round_id, interrupted_at_ms=None):
     return SimpleNamespace(round_id=round_id, interrupted_at_ms=interrupted_at_ms)
 
 
-def asked(at_ms, session_id="asked"):
-    return SimpleNamespace(session_id=session_id, asked_at_ms=at_ms)
+def asked(at_ms, session_id="asked", asker=None):
+    return SimpleNamespace(session_id=session_id, asked_at_ms=at_ms, asker=asker)
 
 
 class Clock:
@@ -411,3 +412,20 @@ def test_a_flight_has_come_back_only_by_a_request_that_is_younger_than_its_going
     memory.end("asked", "given", 2_000)
     memory.come_back(asked(900), "given")
     assert memory.contradicts(live("given")), "what has ended never comes back"
+
+
+async def test_what_another_node_has_asked_for_has_not_come_back():
+    memory, requests = FlightMemory(Clock()), [asked(700, asker="node-b")]
+
+    async def session_requests(*_):
+        return requests
+
+    reads, settings = SimpleNamespace(session_requests=session_requests), GameSettings(bet_limits={"USD": LIMITS})
+    services = SimpleNamespace(flights=memory, owner="node-a", reads=reads, settings=settings)
+    opened = SimpleNamespace(live_round=SimpleNamespace(round_id="given", session_id="asked"), owns_round=True)
+    memory.go(asked(500), "given", 2_000)
+    await note_return(services, opened)
+    assert memory.has_gone("given")
+    requests.append(asked(700, asker="node-a"))
+    await note_return(services, opened)
+    assert not memory.has_gone("given")

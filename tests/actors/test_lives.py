@@ -125,6 +125,25 @@ async def test_after_an_outage_nobody_is_found_gone_until_all_had_time_to_come_b
         assert other in game.ledger.ended_ms
 
 
+async def test_whose_beat_has_hung_judges_nobody_until_its_beats_were_recorded_for_a_while(autojump_clock):
+    """No beat has failed, but what hung for one may have hung for all."""
+    async with open_game() as game:
+        await trio.sleep(5)
+        contact, beat = game.node.services.contact, game.ledger.heartbeat
+        assert contact.may_judge
+
+        async def hung(*arguments):
+            game.ledger.heartbeat = beat
+            await trio.sleep(3.2)
+            return await beat(*arguments)
+
+        game.ledger.heartbeat = hung
+        await trio.sleep(4)
+        assert contact.is_recent and not contact.may_judge
+        await trio.sleep(3)
+        assert contact.may_judge
+
+
 async def test_a_life_that_is_found_gone_during_its_beat_ends_and_finds_no_cut(autojump_clock):
     """The answer of that beat is that nothing was recorded, and the next one that the life is over."""
     async with open_game() as game:

@@ -5,11 +5,12 @@ from uuid import UUID
 
 import trio
 
+from actors.clock import ServerClock
 from actors.ports import Declined
 from actors.records import CallKind, OperatorStatus, RoundStatus
 from actors.settings import GameSettings
 from actors.void_rounds import SESSIONS_OF_PLAYER, RoundTally
-from tests.helpers.game import LIMITS, open_game, operator
+from tests.helpers.game import LIMITS, NOON_MS, open_game, operator
 
 ONE, OTHER = UUID(int=1), UUID(int=2)
 
@@ -48,6 +49,14 @@ async def test_a_session_has_so_many_void_rounds_and_then_waits(autojump_clock):
         await trio.sleep(10)
         assert (await refused_bet(player))[0] == "bet_declined"
         assert (await refused_bet(player))[0] == "rate_limited"
+
+
+async def test_void_rounds_are_bounded_however_wrong_the_machines_clock_was_at_the_start(autojump_clock):
+    chosen = settings(session_void_rounds_burst=3, session_void_rounds_per_minute=6)
+    clock = ServerClock(NOON_MS - 3_600_000, lambda: NOON_MS + trio.current_time() * 1000)
+    async with open_game(settings=chosen, clock=clock) as game:
+        game.wallet.script[CallKind.BET].extend([Declined("402")] * 100)
+        assert await void_until_limited(await game.play(150), 10) == 3
 
 
 async def test_a_session_that_is_opened_again_does_not_begin_anew(autojump_clock):
@@ -152,6 +161,21 @@ async def test_an_operator_has_so_many_sessions_open(autojump_clock):
         await trio.sleep(1)
         await game.play(150)
         assert game.node.lobby.sessions_open == 2
+
+
+async def test_who_comes_with_a_flight_comes_in_however_many_sessions_its_operator_has(autojump_clock):
+    chosen = settings(sessions_of_operator_max=1)
+    async with open_game(settings=chosen) as first, open_game(settings=chosen, beside=first, name="node-b") as full:
+        await trio.sleep(1.1)  # until each knows that it is not alone
+        await full.play(150)
+        token = await first.launch(400)
+        player = await first.enter(token)
+        player.say("bet", amount_minor=100)
+        started = await player.until("round_started")
+        welcome = await (await full.enter(token)).until("welcome")
+        assert welcome["round"]["round_id"] == started["round_id"]
+        late = await full.enter(await full.launch(150))
+        assert (await late.until("error"))["code"] == "rate_limited"
 
 
 async def test_players_of_two_operators_are_two_although_their_names_are_one(autojump_clock):

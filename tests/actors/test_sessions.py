@@ -144,6 +144,18 @@ async def test_a_drain_waits_for_a_win_that_is_on_its_way(autojump_clock):
         assert not game.node.desk.lanes.is_busy and len(game.wallet.sent(CallKind.WIN)) == 1
 
 
+async def test_a_client_seed_chosen_in_flight_is_promised_and_played_after_it(autojump_clock):
+    async with open_game() as game:
+        player = await game.play(200, 300)
+        player.say("bet", amount_minor=1_000)
+        await player.until("round_started")
+        player.say("client_seed", value="mine")
+        await player.until("client_seed")
+        assert (await player.until("round_ended"))["next"]["client_seed"] == "mine"
+        player.say("bet", amount_minor=1_000)
+        assert (await player.until("round_started"))["client_seed"] == "mine"
+
+
 async def test_a_client_seed_with_the_bet_holds_from_that_round_on(autojump_clock):
     async with open_game() as game:
         player = await game.play()

@@ -10,6 +10,7 @@ from actors.calls import bet_call
 from actors.lobby import Lobby
 from actors.ports import LedgerUnavailableError
 from actors.records import CallKind, RoundKey
+from actors.round import RoundActor
 from actors.settings import GameSettings
 from tests.helpers.game import LIMITS, open_game
 
@@ -271,6 +272,25 @@ async def test_a_failed_flight_is_judged_by_the_moment_of_its_failure(autojump_c
         game.ledger.unavailable = False
         ended = await player.until("round_ended")
         assert (ended["status"], ended["reason"], ended["crash_point"]) == ("refunded", "interrupted", 4)
+
+
+async def test_what_had_ended_when_its_actor_failed_has_ended_so(autojump_clock, monkeypatch):
+    """Its actor failed when it was to store the end, and so did who ends what has failed."""
+
+    async def lost(self, ending):
+        raise RuntimeError("lost")
+
+    async def end(self, actor):
+        self._failed[actor.placed.round_id] = self._services.clock.cautious_ms()
+        raise RuntimeError("the end of a failed round fails, too")
+
+    monkeypatch.setattr(RoundActor, "_store", lost)
+    monkeypatch.setattr(Lobby, "_end_failed_round", end)
+    async with open_game() as game:
+        player = await game.play(400)
+        player.say("bet", amount_minor=1_000, auto_cashout=2)
+        ended = await player.until("round_ended")
+        assert (ended["status"], ended["payout_minor"]) == ("settled", 2_000)
 
 
 async def test_an_end_that_is_stored_and_could_not_be_told_is_told(autojump_clock, forgetful, monkeypatch):

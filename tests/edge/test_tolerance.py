@@ -184,6 +184,15 @@ async def test_players_who_are_welcome_spend_nothing():
             await world.player()
 
 
+async def test_who_is_welcome_is_given_back_its_upgrade_and_not_the_requests_before():
+    async with open_edge(units_per_second=0.001, units_burst=1_000) as world, await world.connect() as stream:
+        for _ in range(5):
+            await stream.send_all(LIVE)
+            assert b" 200 " in await stream.receive_some(1_000)
+        await world.player(stream=stream)
+        assert round(1_000 - world.edge._shared.tolerance._purse("127.0.0.1").units) == 5
+
+
 async def test_behind_a_proxy_each_request_is_its_own_clients():
     def request(client):
         return LIVE.replace(b"Host", b"X-Forwarded-For: 203.0.113.%d\r\nHost" % client)

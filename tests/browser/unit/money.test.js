@@ -97,6 +97,7 @@ test("a typed amount has one reading or none", () => {
 test("payouts round down and never lose a unit to a float", () => {
   assert.equal(payoutMinor(333, 150), 499);
   assert.equal(payoutMinor(10 ** 15, 101), 1_010_000_000_000_000);
+  assert.equal(payoutMinor(10 ** 15 - 1, 101), 1_009_999_999_999_998);
   assert.equal(payoutMinor(29, 100), 29);
   assert.equal(payoutMinor(1, 199), 1);
 });

@@ -203,6 +203,17 @@ test("a server that is full is tried again with more patience", () => {
   assert.deepEqual(world.statuses.at(-1), { status: "lost", retryMs: TIMING.refusedBackoffMs });
 });
 
+test("a server that is busy is waited for as long as it waits itself", () => {
+  const world = new World();
+  world.connection.connect();
+  world.pass(4_000);
+  world.socket.open();
+  world.pass(15_000);
+  assert.equal(world.sockets.length, 1);
+  world.socket.receive({ type: "welcome" });
+  assert.equal(world.status, "open");
+});
+
 test("a socket that never welcomes is given up", () => {
   const world = new World();
   world.connection.connect();
