@@ -141,7 +141,7 @@ def test_what_else_a_pasted_round_said_is_not_held_against_another(page, site):
 
 
 SLOW_FIRST_DIGEST = """
-if (globalThis.SubtleCrypto !== undefined) { // about:blank has none
+if (location.hash.includes("0".repeat(64))) { // the page stays for the tests that follow, and the script with it
   const digest = SubtleCrypto.prototype.digest;
   const isAsked = new Promise((asked) => {
     SubtleCrypto.prototype.digest = function (...given) {
