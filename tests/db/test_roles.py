@@ -111,12 +111,14 @@ async def test_no_table_is_left_out_and_none_has_more(urls):
 
 async def test_rights_that_were_given_by_hand_are_taken_away_again(urls):
     async with open_database(urls[0], Path()) as database:
-        await database.run(
-            lambda connection: connection.execute(f'GRANT ALL ON ALL TABLES IN SCHEMA public TO "{ROLE}"')
-        )
+        for things in ("ALL TABLES IN SCHEMA public", "ALL SEQUENCES IN SCHEMA public", "SCHEMA public"):
+            grant = f'GRANT ALL ON {things} TO "{ROLE}"'
+            await database.run(lambda connection, grant=grant: connection.execute(grant))
         await grant_server(database, ROLE)
-    with pytest.raises(Exception, match="InsufficientPrivilege"):
-        await as_server(urls, "DELETE FROM rounds")
+    rewind = "SELECT setval(pg_get_serial_sequence('wallet_actions', 'action_id'), 1)"
+    for statement in ("DELETE FROM rounds", rewind, "CREATE TABLE mine (x int)"):
+        with pytest.raises(Exception, match="InsufficientPrivilege"):
+            await as_server(urls, statement)
 
 
 @pytest.mark.parametrize("name", ["nobody", "", "a\0b", "x" * 64, 'a" SUPERUSER; --'])
