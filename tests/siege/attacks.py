@@ -41,6 +41,19 @@ async def crowd(count: int, act: Callable[[], Awaitable[object]], pause_s: float
     await asyncio.gather(*(again(act, pause_s) for _ in range(count)))
 
 
+async def repeat(target: Target, player: str, seconds: float, say: Callable[[Socket], None]) -> None:
+    """A player's socket that says the same so often, and reads whatever comes, until the server ends it."""
+    socket = await Socket.enter(target, await launched(target, player))
+    try:
+
+        async def speak() -> None:
+            say(socket)
+
+        await asyncio.gather(every(seconds, speak), every(0, socket.next))
+    finally:
+        socket.close()
+
+
 async def _with_history(target: Target, player: str) -> None:
     """Let a player have 50 rounds: the wallet refuses their bets, and they are history all the same."""
 
@@ -84,18 +97,7 @@ async def read_history(target: Target) -> None:
     """30 sockets ask for 50 rounds of history 20 times a second, and read the answers."""
 
     async def act() -> None:
-        socket = await Socket.enter(target, await launched(target, "historian"))
-        try:
-
-            async def ask() -> None:
-                socket.say("history", limit=50)
-
-            async def read() -> None:
-                await socket.next()
-
-            await asyncio.gather(every(0.05, ask), every(0, read))
-        finally:
-            socket.close()
+        await repeat(target, "historian", 0.05, lambda socket: socket.say("history", limit=50))
 
     await _with_history(target, "historian")
     await crowd(30, act, 1)
@@ -326,18 +328,8 @@ async def void_rounds(target: Target) -> None:
     """40 sessions of an operator whose wallet refuses every bet, betting as fast as they may."""
 
     async def act() -> None:
-        socket = await Socket.enter(target, await launched(target, f"refused-{os.urandom(4).hex()}"))
-        try:
-
-            async def bet() -> None:
-                socket.say("bet", amount_minor=100)
-
-            async def read() -> None:
-                await socket.next()
-
-            await asyncio.gather(every(0.06, bet), every(0, read))
-        finally:
-            socket.close()
+        player = f"refused-{os.urandom(4).hex()}"
+        await repeat(target, player, 0.06, lambda socket: socket.say("bet", amount_minor=100))
 
     await crowd(40, act)
 
@@ -346,18 +338,8 @@ async def client_seeds(target: Target) -> None:
     """40 sessions change their client seed as fast as they may."""
 
     async def act() -> None:
-        socket = await Socket.enter(target, await launched(target, f"chooser-{os.urandom(4).hex()}"))
-        try:
-
-            async def choose() -> None:
-                socket.say("client_seed", value=os.urandom(8).hex())
-
-            async def read() -> None:
-                await socket.next()
-
-            await asyncio.gather(every(0.06, choose), every(0, read))
-        finally:
-            socket.close()
+        player = f"chooser-{os.urandom(4).hex()}"
+        await repeat(target, player, 0.06, lambda socket: socket.say("client_seed", value=os.urandom(8).hex()))
 
     await crowd(40, act)
 
