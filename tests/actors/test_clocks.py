@@ -260,32 +260,22 @@ async def test_a_flight_that_moves_goes_on_as_if_the_houses_time_had_not_stepped
         assert (ended["result"], ended["realized_multiplier"]) == ("cashout", pytest.approx(3.88, abs=0.05))
 
 
-async def test_a_flight_of_the_dead_is_not_taken_for_ended_because_a_clock_leapt(autojump_clock):
+@pytest.mark.parametrize(
+    ("flown_s", "leap_ms", "lived_s"),
+    [(5, HOUR_MS, 5), (35, 3 * SECOND_MS, 2)],
+    ids=["by an hour", "within the lease, by more than the 1.4 s that the flight had to go"],
+)
+async def test_a_flight_of_the_dead_is_not_taken_for_ended_because_a_clock_leapt(
+    autojump_clock, flown_s, leap_ms, lived_s
+):
     ledger = SteppingLedger()
     async with open_game(ledger=ledger) as game:
         player = await game.play(1_000)
         player.say("bet", amount_minor=1_000)
         await player.until("round_started")
-        await trio.sleep(5)
-        ledger.ahead_ms = HOUR_MS
-        await trio.sleep(5)
-        died = ledger.copy_at_death()
-    async with open_game(ledger=died, clock=ServerClock(died.now_ms())):
-        await trio.sleep(20)
-        (stored,) = died.rounds.values()
-        assert stored.finished.status == "refunded"
-
-
-async def test_time_that_a_clock_leapt_over_within_the_lease_was_not_flown(autojump_clock):
-    """The flight had 1.4 s to go when its node died, and the house's time had leapt 3 s."""
-    ledger = SteppingLedger()
-    async with open_game(ledger=ledger) as game:
-        player = await game.play(1_000)
-        player.say("bet", amount_minor=1_000)
-        await player.until("round_started")
-        await trio.sleep(35)
-        ledger.ahead_ms = 3 * SECOND_MS
-        await trio.sleep(2)
+        await trio.sleep(flown_s)
+        ledger.ahead_ms = leap_ms
+        await trio.sleep(lived_s)
         died = ledger.copy_at_death()
     async with open_game(ledger=died, clock=ServerClock(died.now_ms())):
         await trio.sleep(20)
