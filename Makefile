@@ -19,8 +19,8 @@ serve: $(VENV)/runtime ## the server alone, on the embedded database
 
 # Three parts at a time: two wait for clocks and for other processes more than they work, and what they measure must not
 # suffer from the worlds, which only compute and take what the others leave.
-OUTSIDE := tests/browser tests/trouble tests/workers tests/sandbox tests/siege
-WORLDS := tests/simulation
+OUTSIDE := tests/browser tests/whole/trouble tests/server/workers tests/server/sandbox tests/siege
+WORLDS := tests/worlds
 test: lint ## every check and every test
 	@$(MAKE) --no-print-directory --jobs=3 test-outside test-inside test-worlds
 
@@ -36,10 +36,10 @@ test-inside: $(VENV)/development # all the rest
 SEEDS ?= 1000
 FIRST ?= 0
 simulate: $(VENV)/development ## worlds with faults: SEEDS of them (1000) from FIRST (0)
-	$(BIN)/python -m tests.simulation --seeds $(SEEDS) --first $(FIRST)
+	$(BIN)/python -m tests.worlds --seeds $(SEEDS) --first $(FIRST)
 
 figures: $(VENV)/development ## measure recovery, bulkhead and backlog (a few minutes)
-	$(BIN)/python -m tests.figures
+	$(BIN)/python -m tests.bench.figures
 
 bench: $(VENV)/development ## measure speed beside the yardsticks, write docs/performance.md; half an hour (BENCH: options, rows)
 	$(BIN)/python -m tests.bench $(BENCH)

@@ -15,24 +15,24 @@ from dataclasses import dataclass
 
 import trio
 
-from actors.clock import ServerClock
-from actors.contact import LedgerContact
-from actors.courier import BacklogWatch, Courier
-from actors.flights import FlightMemory
-from actors.handover import HandOvers
-from actors.ledger import LedgerActor
-from actors.lobby import Lobby
-from actors.metronome import Metronome
-from actors.operators import OperatorDirectory
-from actors.patrol import Patrol
+from actors.cluster.handover import HandOvers
+from actors.cluster.recovery import Heartbeat
+from actors.kit.clock import ServerClock
+from actors.kit.patrol import Patrol
+from actors.kit.supervisor import Policy, Supervisor
+from actors.play.lobby import Lobby
 from actors.ports import Entropy, Ledger, LedgerUnavailableError, OperatorSource, WalletGateway
-from actors.recovery import Heartbeat
 from actors.rules.growth import GrowthCurve
-from actors.services import Observer, Services
-from actors.settings import GameSettings
-from actors.supervisor import Policy, Supervisor
-from actors.void_rounds import RoundTally
-from actors.wallet import WalletActor, WalletDesk
+from actors.shared.contact import LedgerContact
+from actors.shared.flights import FlightMemory
+from actors.shared.ledger import LedgerActor
+from actors.shared.metronome import Metronome
+from actors.shared.operators import OperatorDirectory
+from actors.shared.services import Observer, Services
+from actors.shared.settings import GameSettings
+from actors.shared.void_rounds import RoundTally
+from actors.wallet.courier import BacklogWatch, Courier
+from actors.wallet.wallet import WalletActor, WalletDesk
 
 log = logging.getLogger("getaway.node")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Final, Protocol
 from uuid import UUID
 
-from actors.records import (
+from actors.facts.records import (
     Backlog,
     FinishedRound,
     LiveRound,
@@ -19,9 +19,9 @@ from actors.records import (
     SessionRequest,
     WalletCall,
 )
+from actors.facts.transitions import Answer, Busy, Transition
 from actors.rules.call_fates import Fate, merged
 from actors.rules.lineage import Lineage
-from actors.transitions import Answer, Busy, Transition
 
 REQUESTS_MAX = 500
 """Requests for sessions that are read at once; the rest is read when these are gone."""

@@ -18,39 +18,39 @@ from typing import Final, NamedTuple
 import structlog
 import trio
 
-from actors.clock import ServerClock
+from actors.facts.records import Owner
+from actors.kit.clock import ServerClock
 from actors.node import Node, Ports, open_node
 from actors.ports import LedgerUnavailableError
-from actors.records import Owner
-from actors.services import Services
-from server.config import Config
-from server.db.aside import PutAside
-from server.db.connections import connections_of
-from server.db.database import EMBEDDED, Database, open_database
-from server.db.durability import check_durability
+from actors.shared.services import Services
+from server.config.configuration import Config
+from server.db.driver.connections import connections_of
+from server.db.driver.database import EMBEDDED, Database, open_database
+from server.db.driver.durability import check_durability
 from server.db.errors import DatabaseError
-from server.db.ledger import PostgresLedger
-from server.db.migrate import migrate
-from server.db.operators import PostgresOperatorStore
-from server.db.reports import PostgresReports
-from server.db.roles import warn_of_owner
-from server.db.session_frames import PostgresSessionFrames
-from server.edge.listener import Edge, Listening, serve_edge
-from server.edge.player_stream import text_frame
-from server.entropy import SystemEntropy
-from server.exits import EXIT_CONFIGURATION, EXIT_DATABASE, EXIT_FAILED, EXIT_OK
-from server.garbage import calm_garbage_collector, collect_garbage
-from server.high_water import HighWater, Mark
-from server.metrics import Metrics
-from server.observer import MetricsObserver
-from server.ports import PortError, TlsFilesError, take_port
-from server.process import allow_open_files, warn_of_open_folder
-from server.sampling import WINDOW_S
-from server.security_log import EdgeSecurity, OperatorWatch, SecurityLog
+from server.db.migrations.migrate import migrate
+from server.db.migrations.roles import warn_of_owner
+from server.db.stores.aside import PutAside
+from server.db.stores.ledger import PostgresLedger
+from server.db.stores.operators import PostgresOperatorStore
+from server.db.stores.reports import PostgresReports
+from server.db.stores.session_frames import PostgresSessionFrames
+from server.edge.listen.listener import Edge, Listening, serve_edge
+from server.edge.listen.listening_ports import PortError, TlsFilesError, take_port
+from server.edge.player.player_stream import text_frame
+from server.http.security_log import EdgeSecurity, OperatorWatch, SecurityLog
+from server.metrics.metrics import Metrics
+from server.metrics.observer import MetricsObserver
+from server.process.exits import EXIT_CONFIGURATION, EXIT_DATABASE, EXIT_FAILED, EXIT_OK
+from server.process.garbage import calm_garbage_collector, collect_garbage
+from server.process.high_water import HighWater, Mark
+from server.process.preparation import allow_open_files, warn_of_open_folder
+from server.process.sampling import WINDOW_S
+from server.process.stopping import StoppedAtOnceError, given_up_if, told_to_stop
+from server.secrets.entropy import SystemEntropy
+from server.secrets.vault import MasterKeyError, Vault, VaultError, load_master_key
 from server.settings import edge_settings, game_settings, gateway_settings, metrics_edge_settings, web_settings
-from server.stopping import StoppedAtOnceError, given_up_if, told_to_stop
-from server.vault import MasterKeyError, Vault, VaultError, load_master_key
-from server.wallet_gateway import HttpWalletGateway
+from server.wallet.gateway import HttpWalletGateway
 from server.web.app import create_app
 from server.web.authentication import has_key
 from server.web.metrics_app import create_metrics_app

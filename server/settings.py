@@ -7,11 +7,11 @@ requests, and calls in flight to an operator. What bounds one process (mailboxes
 
 from dataclasses import replace
 
-from actors.settings import GameSettings
-from server.config import Config
+from actors.shared.settings import GameSettings
+from server.config.configuration import Config
 from server.edge.settings import EdgeSettings
-from server.places import static_dir
-from server.wallet_gateway import WalletGatewaySettings
+from server.process.places import static_dir
+from server.wallet.gateway import WalletGatewaySettings
 from server.web.services import WebSettings
 
 VOID_ROUNDS_BURST = 10

@@ -10,7 +10,7 @@ from tests.helpers.postgres import PostgresServer, postgres_server
 
 # Asserts outside the test modules explain themselves, too.
 pytest.register_assert_rewrite(
-    *(f"tests.e2e.{name}" for name in ("casino", "house", "player", "wallet")),
+    *(f"tests.whole.{name}" for name in ("casino", "house", "player", "wallet")),
     *(f"tests.chaos.{name}" for name in ("books", "disasters", "gamblers", "kills", "restores", "troubles", "world")),
 )
 

@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from server.config import Config, load_config
+from server.config.configuration import Config, load_config
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -46,5 +46,5 @@ def remembered_config_path(context: click.Context) -> Path | None:
 
 
 def loaded_config(context: click.Context) -> Config:
-    """The configuration. Raises ``server.config.ConfigError``."""
+    """The configuration. Raises ``server.config.configuration.ConfigError``."""
     return load_config(remembered_config_path(context), environ_of(context))

@@ -10,9 +10,9 @@ import click
 
 from actors.rules.limits import BetLimits
 from actors.rules.money import MINOR_MAX
-from server.config import bet_limits_error
-from server.config_values import network
-from server.origins import canonical_origin
+from server.config.configuration import bet_limits_error
+from server.config.origins import canonical_origin
+from server.config.values import network
 
 Value = TypeVar("Value")
 

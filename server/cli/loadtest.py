@@ -25,13 +25,13 @@ from server.cli.problems import (
     EXIT_USAGE,
     CommandError,
 )
-from server.loadtest.plan import NAME_PREFIX, Credentials, RunPlan, StandIn
-from server.loadtest.quantities import duration_s, listen_address, target_origin
-from server.loadtest.strategy import parse_strategy
-from server.loadtest.thresholds import allowed_names, parse_threshold
+from server.loadtest.plan.plan import NAME_PREFIX, Credentials, RunPlan, StandIn
+from server.loadtest.plan.quantities import duration_s, listen_address, target_origin
+from server.loadtest.plan.strategy import parse_strategy
+from server.loadtest.plan.thresholds import allowed_names, parse_threshold
 
 if TYPE_CHECKING:
-    from server.loadtest.results import Results
+    from server.loadtest.report.results import Results
 
 PLAYERS_MAX: Final = 100_000
 PLAYERS_PER_PROCESS: Final = 250
@@ -105,7 +105,7 @@ def loadtest(context: click.Context, /, as_json: bool, report: Path | None, **op
         page = None if report is None else stack.enter_context(_opened(report))
         results = _run(plan)
         if page is not None:
-            from server.loadtest.html_report import html_report
+            from server.loadtest.report.html_report import html_report
 
             page.write(html_report(results))
     return _tell(results, as_json=as_json)
@@ -229,10 +229,10 @@ def _opened(report: Path) -> TextIO:
 def _run(plan: RunPlan) -> "Results":
     import trio
 
-    from server.loadtest.probe import ProbeError
-    from server.loadtest.progress import progress_on
-    from server.loadtest.run import InterruptedRunError, run_load
-    from server.loadtest.stand_in import StandInError
+    from server.loadtest.play.probe import ProbeError
+    from server.loadtest.report.progress import progress_on
+    from server.loadtest.run.run import InterruptedRunError, run_load
+    from server.loadtest.wallet.stand_in import StandInError
 
     progress = progress_on(sys.stderr, lambda line: click.echo(line, err=True))
     try:
@@ -253,11 +253,11 @@ def _refuse(error: Exception, status: int) -> NoReturn:
 
 def _tell(results: "Results", *, as_json: bool) -> int:
     if as_json:
-        from server.loadtest.document import results_document
+        from server.loadtest.report.document import results_document
 
         print_json(results_document(results))
     else:
-        from server.loadtest.text_report import text_report
+        from server.loadtest.report.text_report import text_report
 
         for line in text_report(results):
             click.echo(line)

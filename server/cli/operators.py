@@ -9,7 +9,7 @@ from uuid import UUID
 import click
 import trio
 
-from actors.records import Operator, OperatorStatus
+from actors.facts.records import Operator, OperatorStatus
 from server.cli.context import config_option, environ_of, json_option, loaded_config
 from server.cli.kinds import IDENTIFIER
 from server.cli.output import print_fields, print_json, print_table
@@ -23,8 +23,8 @@ from server.cli.terms import (
     terms_fields,
     terms_options,
 )
-from server.config import Config
-from server.reports import NewOperator, OperatorChange, OperatorStore
+from server.config.configuration import Config
+from server.ports.reports import NewOperator, OperatorChange, OperatorStore
 
 Value = TypeVar("Value")
 

@@ -33,8 +33,8 @@ from server.cli.restored import restored
 from server.cli.rounds import round_group
 from server.cli.verify import verify
 from server.cli.wallet import wallet_group
-from server.config import ConfigError, foreign_variables, service_variables
-from server.process import keep_to_itself
+from server.config.configuration import ConfigError, foreign_variables, service_variables
+from server.process.preparation import keep_to_itself
 
 log = logging.getLogger("getaway.cli")
 
@@ -94,7 +94,7 @@ def serve(context: click.Context) -> int:
     environ = environ_of(context)
     config = loaded_config(context)
     from server.app import run as run_server
-    from server.logs import configure_logs
+    from server.process.logs import configure_logs
 
     configure_logs(config.log.format, config.log.level, worker=None if config.server.workers == 1 else 0)
     for name in foreign_variables(environ):

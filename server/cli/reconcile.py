@@ -16,14 +16,14 @@ from server.cli.context import config_option, environ_of, json_option, loaded_co
 from server.cli.kinds import IDENTIFIER, Parsed
 from server.cli.output import print_table, time_text
 from server.cli.problems import EXIT_FAILED, EXIT_NOTHING_CHECKED, EXIT_OK, EXIT_USAGE, CommandError
-from server.currencies import format_minor
+from server.config.currencies import format_minor
 
 if TYPE_CHECKING:
-    from server.config import Config
-    from server.db.comparison import Comparison, Difference
-    from server.db.database import Connection, Database
-    from server.db.reconcile import CallList, CheckResult, Counts, OpenCall, Scope
-    from server.vault import Vault
+    from server.books.comparison import Comparison, Difference
+    from server.books.reconcile import CallList, CheckResult, Counts, OpenCall, Scope
+    from server.config.configuration import Config
+    from server.db.driver.database import Connection, Database
+    from server.secrets.vault import Vault
 
 SPOOL_BYTES_MAX: Final = 1_048_576
 """Differences beyond this wait in a temporary file for their turn to be printed."""
@@ -146,7 +146,7 @@ def _given(
     operator_file: Path | None,
     file_format: str | None,
 ) -> Given:
-    from server.db.reconcile import Scope
+    from server.books.reconcile import Scope
 
     if operator_file is not None and operator_id is None:
         raise click.UsageError("--operator-file needs --operator.", context)
@@ -158,10 +158,10 @@ def _given(
 
 
 def _found(config: "Config", environ: Mapping[str, str], given: Given, spool: IO[str]) -> Outcome:
+    from server.books import comparison, recompute, reconcile, written
+    from server.books.operator_files import OperatorFileError, read_batches
     from server.cli.stores import run_on_books
-    from server.db import comparison, recompute, reconcile, written
-    from server.db.operators import PostgresOperatorStore
-    from server.operator_files import OperatorFileError, read_batches
+    from server.db.stores.operators import PostgresOperatorStore
 
     scope, path, operator_id = given.scope, given.operator_file, given.scope.operator_id
     file_rows = 0

@@ -18,14 +18,14 @@ from server.cli.context import config_option, environ_of, loaded_config
 from server.cli.kinds import IDENTIFIER, Parsed
 from server.cli.output import print_table, time_text
 from server.cli.problems import EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandError
-from server.currencies import format_minor
+from server.config.currencies import format_minor
 
 if TYPE_CHECKING:
-    from actors.restoring import BookedEnd, Findings, LostBet
-    from server.config import Config
-    from server.db.database import Connection, Database
-    from server.db.restore import Cut, OpenRound
-    from server.vault import Vault
+    from server.books.restore import Cut, OpenRound
+    from server.books.restoring import BookedEnd, Findings, LostBet
+    from server.config.configuration import Config
+    from server.db.driver.database import Connection, Database
+    from server.secrets.vault import Vault
 
 ROWS_MAX: Final = 1_000_000
 """Of an operator's list, which is held as a whole: a list of what may be lost is short."""
@@ -104,10 +104,10 @@ def restored(context: click.Context, /, **options: Any) -> int:
 
 
 def _done(config: "Config", environ: Mapping[str, str], given: Given) -> Outcome:
-    from actors.restoring import Findings
+    from server.books import restore
+    from server.books.operator_files import OperatorFileError, read_batches
+    from server.books.restoring import Findings
     from server.cli.stores import run_on_books
-    from server.db import restore
-    from server.operator_files import OperatorFileError, read_batches
 
     rows = []
     try:
@@ -145,7 +145,7 @@ def _done(config: "Config", environ: Mapping[str, str], given: Given) -> Outcome
 
 async def _end_as_booked(database: "Database", vault: "Vault", findings: "Findings") -> list[tuple[str, str]]:
     """End the live rounds that the operator has as ended, and park what contradicts its books, each by itself."""
-    from server.db import restore
+    from server.books import restore
 
     todo = [(bet_tx_id(end.live.round_id), partial(restore.end_as_booked, end=end)) for end in findings.ends]
     todo += [
@@ -164,12 +164,12 @@ async def _refund(
     config: "Config", database: "Database", vault: "Vault", given: Given, bets: "tuple[LostBet, ...]"
 ) -> list[tuple[str, str]]:
     """Note all, then send each: the same bytes however often. Those that were not acknowledged, and why."""
-    from actors.clock import ServerClock
+    from actors.kit.clock import ServerClock
     from actors.ports import Acknowledged
-    from server.db import restore
-    from server.db.operators import PostgresOperatorStore
+    from server.books import restore
+    from server.db.stores.operators import PostgresOperatorStore
     from server.settings import gateway_settings
-    from server.wallet_gateway import HttpWalletGateway
+    from server.wallet.gateway import HttpWalletGateway
 
     operator_id = given.operator_id
     assert operator_id is not None, "a list is an operator's"

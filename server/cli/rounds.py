@@ -5,14 +5,14 @@ from uuid import UUID
 
 import click
 
-from actors.records import CallKind, CallStatus
+from actors.facts.records import CallKind, CallStatus
 from actors.rules.money import multiplier_number
 from server.cli.context import config_option, environ_of, json_option, loaded_config
 from server.cli.kinds import IDENTIFIER
 from server.cli.output import multiplier_text, print_fields, print_json, print_table, time_text
 from server.cli.problems import EXIT_FAILED, EXIT_OK, CommandError
-from server.currencies import format_minor
-from server.reports import CallReport, RoundReport
+from server.config.currencies import format_minor
+from server.ports.reports import CallReport, RoundReport
 
 _SIGNS = {CallKind.BET: -1, CallKind.WIN: 1, CallKind.REFUND: 1}
 

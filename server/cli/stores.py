@@ -14,17 +14,17 @@ import trio
 
 from actors.ports import LedgerUnavailableError
 from server.cli.problems import EXIT_DATABASE, EXIT_USAGE, CommandError
-from server.config import Config
-from server.db.aside import PutAside
-from server.db.database import EMBEDDED, EMBEDDED_FOLDER, Database, open_database
+from server.config.configuration import Config
+from server.db.driver.database import EMBEDDED, EMBEDDED_FOLDER, Database, open_database
 from server.db.errors import DatabaseError
-from server.db.migrate import check_schema, migrate
-from server.db.operators import PostgresOperatorStore
-from server.db.reports import PostgresReports
-from server.db.roles import grant_server
-from server.db.wallet_actions import PostgresWalletActions
-from server.reports import OperatorStore, Reports
-from server.vault import MasterKeyError, Vault, VaultError, load_master_key
+from server.db.migrations.migrate import check_schema, migrate
+from server.db.migrations.roles import grant_server
+from server.db.stores.aside import PutAside
+from server.db.stores.operators import PostgresOperatorStore
+from server.db.stores.reports import PostgresReports
+from server.db.stores.wallet_actions import PostgresWalletActions
+from server.ports.reports import OperatorStore, Reports
+from server.secrets.vault import MasterKeyError, Vault, VaultError, load_master_key
 
 Value = TypeVar("Value")
 

@@ -9,12 +9,10 @@ from urllib.parse import urlsplit
 
 import click
 
-from actors.operators import limits_for
-from actors.records import Operator
+from actors.facts.records import Operator
 from actors.rules.limits import BetLimits
 from actors.rules.money import multiplier_number
-from server.address_policy import AddressPolicy
-from server.callback_url import wallet_url_error
+from actors.shared.operators import limits_for
 from server.cli.kinds import (
     ANY_ORIGIN,
     CIDR,
@@ -27,9 +25,11 @@ from server.cli.kinds import (
     PERCENT_OF_SHARE,
     CurrencyLimits,
 )
-from server.config import Config
-from server.currencies import format_minor
-from server.origins import origin_of
+from server.config.callback_url import wallet_url_error
+from server.config.configuration import Config
+from server.config.currencies import format_minor
+from server.config.origins import origin_of
+from server.wallet.address_policy import AddressPolicy
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Option = Callable[[Any], Any]

@@ -9,8 +9,8 @@ from server.cli.context import config_option, environ_of, json_option, loaded_co
 from server.cli.kinds import IDENTIFIER
 from server.cli.output import print_json, print_table, time_text
 from server.cli.problems import CommandError
-from server.currencies import format_minor
-from server.undelivered import Action, ActionRecord, ActionRefusedError, ActionRequest, UndeliveredCall
+from server.config.currencies import format_minor
+from server.ports.undelivered import Action, ActionRecord, ActionRefusedError, ActionRequest, UndeliveredCall
 
 OVERDUE_MINUTES = 10
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from server.edge.forwarded import Network
+from server.http.forwarded import Network
 
 _OF_ONE_MIN: Final = 16
 

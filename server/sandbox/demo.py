@@ -9,7 +9,7 @@ from typing import Final
 
 import trio
 
-from server.config import ConfigError, load_config
+from server.config.configuration import ConfigError, load_config
 from server.sandbox.provisioning import Provisioning
 from server.sandbox.show import DemoError, DemoPlan, check_ports, play
 
@@ -33,7 +33,7 @@ def run_demo(
 
 
 def plan_demo(config_path: Path | None, environ: Mapping[str, str], *, host: str, lobby_port: int) -> DemoPlan:
-    """Settings and command lines. Raises ``server.config.ConfigError`` or ``DemoError``."""
+    """Settings and command lines. Raises ``server.config.configuration.ConfigError`` or ``DemoError``."""
     config = load_config(config_path, environ)
     server_port = config.server.port
     currencies = [currency for currency in CURRENCIES if currency in config.currencies]

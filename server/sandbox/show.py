@@ -9,9 +9,9 @@ from typing import Final
 
 import trio
 
+from server.process.stopping import stop_signals
 from server.sandbox.children import Child, last_lines
 from server.sandbox.provisioning import Provisioning, ProvisioningError, provision
-from server.stopping import stop_signals
 
 Say = Callable[[str], None]
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Awaitable, Callable
 
-from server.edge.forwarded import client_address
+from server.http.errors import ApiError, draining, unavailable
+from server.http.exchange import Request, Response, json_response
+from server.http.forwarded import client_address
 from server.web.authentication import Authenticator, Caller
 from server.web.dispatcher import BodyLimits, Dispatcher, Handler, Route
-from server.web.errors import ApiError, draining, unavailable
-from server.web.exchange import Request, Response, json_response
 from server.web.launch import LaunchApi
 from server.web.player_page import PlayerPages
 from server.web.quart_app import DispatchedApp

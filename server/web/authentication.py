@@ -14,13 +14,13 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from uuid import UUID
 
-from actors.records import Operator, OperatorStatus
+from actors.facts.records import Operator, OperatorStatus
 from actors.rules.rate_limits import RateLimits
-from server.edge.forwarded import address_group
-from server.metrics import Metrics
-from server.signing import sign, string_to_sign
-from server.web.errors import ApiError, rate_limited
-from server.web.exchange import Request
+from server.http.errors import ApiError, rate_limited
+from server.http.exchange import Request
+from server.http.forwarded import address_group
+from server.metrics.metrics import Metrics
+from server.secrets.signing import sign, string_to_sign
 from server.web.services import Clock, OperatorLookup, WebSettings
 
 TIMESTAMP_TOLERANCE_S = 300

@@ -11,11 +11,8 @@ from typing import Any
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, WebsocketScope
 from structlog.typing import FilteringBoundLogger
 
-from server.metrics import Metrics
-from server.sampling import Sampler
-from server.security_log import SecurityLog
-from server.web.errors import ApiError, method_not_allowed, not_found
-from server.web.exchange import (
+from server.http.errors import ApiError, method_not_allowed, not_found
+from server.http.exchange import (
     ClientGoneError,
     Request,
     RequestBody,
@@ -24,6 +21,9 @@ from server.web.exchange import (
     error_response,
     send_response,
 )
+from server.http.security_log import SecurityLog
+from server.metrics.metrics import Metrics
+from server.process.sampling import Sampler
 from server.web.targets import METHODS_TAKEN, SERVER_ITSELF, Target, refusal_of
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -31,7 +31,7 @@ AddressReader = Callable[[str, list[str]], str]
 
 UNKNOWN_ROUTE = "unknown"
 REFUSALS_PER_SECOND = 20
-"""Lines about refused requests of each route, status and code. Overflow: counted, see ``server.sampling``."""
+"""Lines about refused requests of each route, status and code. Overflow: counted, see ``server.process.sampling``."""
 REFUSAL_STATUS_MIN = 400
 SECURITY_CODES = frozenset(
     {

@@ -9,14 +9,14 @@ from datetime import UTC, datetime
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from actors.facts.transitions import CreateSession, Launched
 from actors.rules.money import MINOR_MAX
-from actors.transitions import CreateSession, Launched
+from server.http.errors import MalformedError, answered_within, draining, unavailable
+from server.http.exchange import Request, Response, json_response
+from server.http.strict_json import parse_object, take_integer, take_text
 from server.web.authentication import TIMESTAMP_TOLERANCE_S, Caller, check_active
-from server.web.errors import MalformedError, answered_within, draining, unavailable
-from server.web.exchange import Request, Response, json_response
 from server.web.page_options import take_page_options
 from server.web.services import WebServices
-from server.web.strict_json import parse_object, take_integer, take_text
 
 PLAYER_ID_CHARACTERS_MAX = 128
 TTL_SECONDS_MIN = 60

@@ -5,9 +5,9 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from quart_trio import QuartTrio
 from structlog.typing import FilteringBoundLogger
 
+from server.http.exchange import NO_PAGE_POLICY, Request, Response
 from server.web.app import live, public
 from server.web.dispatcher import BodyLimits, Dispatcher, Route
-from server.web.exchange import NO_PAGE_POLICY, Request, Response
 from server.web.quart_app import DispatchedApp
 
 _BODY_LIMITS = BodyLimits(discard_bytes_max=0, discard_timeout_ms=100)

@@ -6,11 +6,11 @@ A block of this type is data: browsers never run it, whatever the page's policy 
 import json
 import re
 
-from actors.records import PageOptions
-from server.callback_url import web_url_error
-from server.web.errors import MalformedError
+from actors.facts.records import PageOptions
+from server.config.callback_url import web_url_error
+from server.http.errors import MalformedError
+from server.http.strict_json import is_given, take_integer, take_text
 from server.web.static_files import StaticFilesError
-from server.web.strict_json import is_given, take_integer, take_text
 
 LANG_CHARACTERS_MAX = 35
 REALITY_CHECK_MINUTES_MAX = 1_440

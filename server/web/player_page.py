@@ -7,9 +7,9 @@ import re
 from html import escape
 from urllib.parse import urlsplit
 
+from server.http.errors import answered_within
+from server.http.exchange import Request, Response, query_values
 from server.web.authentication import Authenticator
-from server.web.errors import answered_within
-from server.web.exchange import Request, Response, query_values
 from server.web.launch import token_digest
 from server.web.page_options import PageTemplate
 from server.web.services import SessionFrame, WebServices

@@ -5,14 +5,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 
-from actors.fair_queue import QueueFullError
-from actors.records import RoundStatus
+from actors.facts.records import RoundStatus
+from actors.kit.fair_queue import QueueFullError
 from actors.rules.fairness import ALGORITHM, Outcome
 from actors.rules.money import multiplier_number
-from server.reports import NotOursError, RevenueRow, RoundReport
+from server.http.errors import MalformedError, answered_within, not_found, not_ours, rate_limited
+from server.http.exchange import Request, Response, json_response, only_values
+from server.ports.reports import NotOursError, RevenueRow, RoundReport
 from server.web.authentication import Caller, parse_uuid
-from server.web.errors import MalformedError, answered_within, not_found, not_ours, rate_limited
-from server.web.exchange import Request, Response, json_response, only_values
 from server.web.services import WebServices
 
 ROUND_PREFIX = "/api/public/rgs/round/"

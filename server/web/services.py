@@ -9,19 +9,19 @@ from uuid import UUID
 
 from structlog.typing import FilteringBoundLogger
 
-from actors.fair_queue import Share
+from actors.facts.records import Operator, PageOptions
+from actors.facts.transitions import Answer, Transition
+from actors.kit.fair_queue import Share
 from actors.ports import Entropy
-from actors.records import Operator, PageOptions
 from actors.rules.limits import BetLimits
-from actors.services import read_share
-from actors.transitions import Answer, Transition
-from server.metrics import Metrics
-from server.reports import Reports
-from server.security_log import SecurityLog
+from actors.shared.services import read_share
+from server.http.security_log import SecurityLog
+from server.metrics.metrics import Metrics
+from server.ports.reports import Reports
 
 
 class Clock(Protocol):
-    """The server's clock: see ``actors.clock``. All in milliseconds."""
+    """The server's clock: see ``actors.kit.clock``. All in milliseconds."""
 
     def now_ms(self) -> int:
         """The house's time: for what is stored."""

@@ -5,9 +5,9 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from server.http.errors import not_found
+from server.http.exchange import NO_PAGE_POLICY, Request, Response
 from server.web.content_coding import accepts_gzip
-from server.web.errors import not_found
-from server.web.exchange import NO_PAGE_POLICY, Request, Response
 
 STATIC_PREFIX = "/static/"
 FILES_BYTES_MAX = 67_108_864

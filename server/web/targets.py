@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from server.web.errors import ApiError, MalformedError, method_not_allowed
+from server.http.errors import ApiError, MalformedError, method_not_allowed
 
 METHODS_TAKEN: Final = "GET, HEAD, OPTIONS, POST"
 """What the server as a whole knows; OPTIONS only for itself, by the target ``*``."""

@@ -1,6 +1,6 @@
 """``GET /verify``: the page on which anybody recomputes a round. It knows no session."""
 
-from server.web.exchange import Request, Response
+from server.http.exchange import Request, Response
 from server.web.static_files import StaticFiles
 
 _FILE = "verify.html"

@@ -9,7 +9,7 @@ import socket
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from server.config import Config
+from server.config.configuration import Config
 
 SERVING: Final = b"s"
 """The worker's word: it serves its ports."""

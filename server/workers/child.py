@@ -14,14 +14,14 @@ from typing import Final, Never
 import trio
 
 from server.app import NodeEnd, TakenPorts, exit_status, serve_lives
-from server.db.database import open_database
-from server.edge.sharing import adopt
-from server.exits import EXIT_FAILED, EXIT_OK
-from server.logs import configure_logs
-from server.process import allow_open_files, keep_to_itself
+from server.db.driver.database import open_database
+from server.edge.listen.sharing import adopt
+from server.process.exits import EXIT_FAILED, EXIT_OK
+from server.process.logs import configure_logs
+from server.process.preparation import allow_open_files, keep_to_itself
+from server.process.stopping import told_to_stop
+from server.secrets.vault import Vault
 from server.settings import edge_settings, metrics_edge_settings
-from server.stopping import told_to_stop
-from server.vault import Vault
 from server.workers.brief import BEAT, BEAT_S, FENCED, SERVING, Brief, LostParentError, receive
 from server.workers.worker import stop_s_max
 

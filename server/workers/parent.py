@@ -16,17 +16,17 @@ from typing import Final
 
 import trio
 
-from server.config import PREFIX, Config
-from server.db.connections import check_connections, connections_of
-from server.db.database import EMBEDDED, open_database
-from server.db.durability import check_durability
-from server.db.migrate import migrate
-from server.db.roles import warn_of_owner
-from server.exits import EXIT_FAILED, EXIT_OK
-from server.ports import take_shared_port
+from server.config.configuration import PREFIX, Config
+from server.db.driver.connections import check_connections, connections_of
+from server.db.driver.database import EMBEDDED, open_database
+from server.db.driver.durability import check_durability
+from server.db.migrations.migrate import migrate
+from server.db.migrations.roles import warn_of_owner
+from server.edge.listen.listening_ports import take_shared_port
+from server.process.exits import EXIT_FAILED, EXIT_OK
+from server.process.stopping import given_up_if, told_to_stop
+from server.secrets.vault import load_master_key
 from server.settings import edge_settings, metrics_edge_settings
-from server.stopping import given_up_if, told_to_stop
-from server.vault import load_master_key
 from server.workers.brief import config_of
 from server.workers.worker import Post, started, stop_s_max
 

@@ -12,8 +12,8 @@ from typing import Final
 
 import trio
 
-from server.config import Config
-from server.edge.sharing import SharedPort
+from server.config.configuration import Config
+from server.edge.listen.sharing import SharedPort
 from server.workers.brief import BEAT_S, FENCED, SERVING, Brief, config_of, packed
 
 log = logging.getLogger("getaway.workers")

@@ -5,16 +5,16 @@ from itertools import pairwise
 import pytest
 import trio
 
-from actors.actor import Actor
-from actors.errors import ActorStoppedError, MailboxFullError
-from actors.patrol import PATROL_MS
+from actors.facts.records import CallKind
+from actors.facts.transitions import StartRound, VoidRound
+from actors.kit.actor import Actor
+from actors.kit.errors import ActorStoppedError, MailboxFullError
+from actors.kit.patrol import PATROL_MS
+from actors.kit.supervisor import Policy, Supervisor
 from actors.ports import LedgerUnavailableError
-from actors.records import CallKind
-from actors.services import until_known
-from actors.settings import GameSettings
-from actors.supervisor import Policy, Supervisor
-from actors.transitions import StartRound, VoidRound
-from actors.wallet import WALLET_MARGIN_MS
+from actors.shared.services import until_known
+from actors.shared.settings import GameSettings
+from actors.wallet.wallet import WALLET_MARGIN_MS
 from tests.helpers.game import LIMITS, open_game
 
 

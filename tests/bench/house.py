@@ -15,15 +15,15 @@ from uuid import UUID, uuid4
 
 import trio
 
-from actors.transitions import CreateSession, Launched
-from server.db.database import open_database
-from server.db.ledger import PostgresLedger
-from server.vault import Vault
+from actors.facts.transitions import CreateSession, Launched
+from server.db.driver.database import open_database
+from server.db.stores.ledger import PostgresLedger
+from server.secrets.vault import Vault
+from tests.bench.figures.stand import MASTER_KEY, Stand, open_stand
 from tests.bench.report import progress
 from tests.bench.yardsticks import BenchError, Tools
-from tests.e2e.casino import Operator
-from tests.figures.stand import MASTER_KEY, Stand, open_stand
 from tests.helpers.game import CLIENT_SEED
+from tests.whole.casino import Operator
 
 GROUP = 250
 HOUR_MS = 3_600_000

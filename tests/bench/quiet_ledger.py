@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
+from actors.facts.records import Backlog, FinishedRound, LiveRound, OpenedSession, Owner, WalletCall
+from actors.facts.transitions import Answer, CreateSession, PlaceBet
 from actors.ports import NOT_AHEAD
-from actors.records import Backlog, FinishedRound, LiveRound, OpenedSession, Owner, WalletCall
 from actors.rules import fairness
-from actors.transitions import Answer, CreateSession, PlaceBet
 from tests.helpers.memory_ledger import MemoryLedger, StoredSession
 from tests.helpers.memory_outbox import MemoryOutbox
 

@@ -1,11 +1,11 @@
-"""The codes of rows (``server/row_macs.py``) as SQL, for rows that the database makes itself: millions of them.
+"""The codes of rows (``server/secrets/row_macs.py``) as SQL, for rows that the database makes itself: millions of them.
 
 HMAC-SHA256 is two of PostgreSQL's own ``sha256``, so that nothing has to leave the database.
 """
 
 from collections.abc import Mapping
 
-from server.row_macs import KEY_NUMBER, MAC_BYTES, RowKind, RowMacs
+from server.secrets.row_macs import KEY_NUMBER, MAC_BYTES, RowKind, RowMacs
 
 NULL = r"'\xffffffff'::bytea"
 _BLOCK_BYTES = 64

@@ -13,11 +13,11 @@ import time
 from pathlib import Path
 from statistics import median
 
-from server.db.database import EMBEDDED, EMBEDDED_FOLDER
+from server.db.driver.database import EMBEDDED, EMBEDDED_FOLDER
+from tests.bench.figures.stand import open_stand
 from tests.bench.options import Options, run_row
 from tests.bench.report import Line, progress, show
 from tests.bench.yardsticks import BenchError, Tools
-from tests.figures.stand import open_stand
 from tests.helpers.server_process import ServerProcess
 
 STARTS = 5

@@ -18,7 +18,7 @@ from uuid import UUID
 
 import asyncpg
 
-from server.row_macs import BET, CALL, END, SESSION, START, RowMacs
+from server.secrets.row_macs import BET, CALL, END, SESSION, START, RowMacs
 from tests.bench.report import progress
 from tests.bench.sql_macs import NULL, bytes_field, code, number_field, text_field, uuid_field
 

@@ -15,20 +15,20 @@ from pathlib import Path
 
 import trio
 
-from actors.clock import ServerClock
+from actors.facts.records import Operator, WalletCall
+from actors.facts.transitions import CreateSession, Launched
+from actors.kit.clock import ServerClock
 from actors.node import Node, Ports, open_node
 from actors.ports import Acknowledged
-from actors.records import Operator, WalletCall
 from actors.rules import fairness
 from actors.rules.growth import GrowthCurve
-from actors.transitions import CreateSession, Launched
-from server.config import Config, load_config
-from server.edge.listener import listen, serve_edge
-from server.edge.player_stream import text_frame
-from server.entropy import SystemEntropy
-from server.garbage import calm_garbage_collector
-from server.metrics import Metrics
-from server.observer import MetricsObserver
+from server.config.configuration import Config, load_config
+from server.edge.listen.listener import listen, serve_edge
+from server.edge.player.player_stream import text_frame
+from server.metrics.metrics import Metrics
+from server.metrics.observer import MetricsObserver
+from server.process.garbage import calm_garbage_collector
+from server.secrets.entropy import SystemEntropy
 from server.settings import edge_settings, game_settings
 from tests.bench.quiet_ledger import QuietLedger
 from tests.helpers.game import OPERATOR_ID, operator

@@ -22,12 +22,13 @@ from uuid import UUID
 
 import trio
 
-from server.db.database import Connection, open_database
-from server.db.embedded import embedded_server
-from server.db.migrate import migrate, shipped
-from server.db.rows import Row, check_session, finished_round, wallet_call
-from server.vault import Vault
+from server.db.driver.database import Connection, open_database
+from server.db.embedded.embedded import embedded_server
+from server.db.migrations.migrate import migrate, shipped
+from server.db.stores.rows import Row, check_session, finished_round, wallet_call
+from server.secrets.vault import Vault
 from tests.bench.arithmetic import quantile
+from tests.bench.figures.stand import MASTER_KEY
 from tests.bench.house import LIMITS
 from tests.bench.options import Options, run_row
 from tests.bench.report import Line, progress, show
@@ -44,10 +45,9 @@ from tests.bench.stored_rounds import (
 )
 from tests.bench.writing import Written, write
 from tests.bench.yardsticks import BenchError, Tools
-from tests.e2e.casino import REVENUE, ROUND, Operator, parse_json
-from tests.figures.stand import MASTER_KEY
 from tests.helpers.postgres import PostgresServer
 from tests.helpers.server_process import ServerProcess
+from tests.whole.casino import REVENUE, ROUND, Operator, parse_json
 
 ROUNDS = 10_000_000
 ROUND_DISK_BYTES = 3_000

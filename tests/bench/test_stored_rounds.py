@@ -5,9 +5,9 @@ from uuid import UUID
 
 import pytest
 
-from server.db.database import open_database
-from server.db.rows import check_session, finished_round, wallet_call
-from server.vault import Vault
+from server.db.driver.database import open_database
+from server.db.stores.rows import check_session, finished_round, wallet_call
+from server.secrets.vault import Vault
 from tests.bench import stored_rounds
 from tests.bench.stored_rounds import CURRENCIES, DAY_MS, ROUNDS_PER_SESSION
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import trio
 
-from server.db.database import open_database
-from server.db.operators import PostgresOperatorStore
-from server.vault import Vault
+from server.db.driver.database import open_database
+from server.db.stores.operators import PostgresOperatorStore
+from server.secrets.vault import Vault
 from tests.bench import writing
-from tests.figures.stand import MASTER_KEY
+from tests.bench.figures.stand import MASTER_KEY
 from tests.helpers import books
 
 LOCK = "SELECT FROM operators FOR UPDATE"

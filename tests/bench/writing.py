@@ -8,16 +8,16 @@ from uuid import UUID, uuid4
 
 import trio
 
-from actors.clock import ServerClock
+from actors.facts.records import Owner
+from actors.facts.transitions import Applied, CreateSession, Launched, Started, Transition
+from actors.kit.clock import ServerClock
 from actors.ports import Ledger
-from actors.records import Owner
-from actors.transitions import Applied, CreateSession, Launched, Started, Transition
-from server.db.database import Database, open_database
-from server.db.ledger import PostgresLedger
-from server.entropy import SystemEntropy
-from server.vault import Vault
+from server.db.driver.database import Database, open_database
+from server.db.stores.ledger import PostgresLedger
+from server.secrets.entropy import SystemEntropy
+from server.secrets.vault import Vault
+from tests.bench.figures.stand import MASTER_KEY
 from tests.bench.house import HOUR_MS
-from tests.figures.stand import MASTER_KEY
 from tests.helpers import books
 from tests.helpers.game import operator
 

@@ -21,14 +21,14 @@ import asyncpg
 from playwright.sync_api import Browser, BrowserContext, Frame, Locator, Page, expect
 
 from actors.rules import fairness
-from server.db.rows import seed_context
-from server.row_macs import SESSION
+from server.db.stores.rows import seed_context
 from server.sandbox.getaway_client import GetawayClient, LaunchedSession
 from server.sandbox.operator import OperatorServer
 from server.sandbox.signatures import Credentials
 from server.sandbox.site import OperatorSite
 from server.sandbox.wallet_book import WalletBook
-from server.vault import Vault
+from server.secrets.row_macs import SESSION
+from server.secrets.vault import Vault
 from tests.browser.steps import has
 from tests.helpers.postgres import PostgresServer
 from tests.helpers.server_process import ServerProcess

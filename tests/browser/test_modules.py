@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from actors.rules.growth import GrowthCurve
-from server.currencies import CURRENCY_EXPONENTS
+from server.config.currencies import CURRENCY_EXPONENTS
 from tests.helpers.vectors import VECTORS_PATH
 
 HERE = Path(__file__).resolve().parent

@@ -8,9 +8,9 @@ from fractions import Fraction
 import asyncpg
 
 from tests.chaos.gamblers import BALANCE_MINOR
-from tests.e2e import fairness
-from tests.e2e.fairness import hundredths_of
-from tests.e2e.house import audit_fairness, audit_revenue
+from tests.whole import fairness
+from tests.whole.fairness import hundredths_of
+from tests.whole.house import audit_fairness, audit_revenue
 
 LIVE = ("betting", "flying")
 ENDS = {"settled", "void", "refunded"}

@@ -9,7 +9,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from server.db.embedded import embedded_server, programs_folder
+from server.db.embedded.embedded import embedded_server, programs_folder
 from tests.helpers.postgres import PostgresServer, trust_everybody
 from tests.helpers.server_process import free_ports
 

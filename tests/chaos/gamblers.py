@@ -13,8 +13,8 @@ import trio
 from trio_websocket import ConnectionClosed, HandshakeError, wrap_client_stream
 
 from tests.chaos.rudeness import BET_RUDENESS, DELIVERY_RUDENESS
-from tests.e2e.casino import LAUNCH, parse_json
 from tests.helpers.promises import Promises, Sheet
+from tests.whole.casino import LAUNCH, parse_json
 
 LOOK_S = 0.05
 PAUSE_S = 0.1

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from tests.chaos.points import POINTS
 from tests.chaos.world import REACHED_S_MAX, SLOW_RATE_PER_MS, VARIABLES, ChaosError, Server, in_thread
-from tests.e2e.wallet import Fault
+from tests.whole.wallet import Fault
 
 FLYING_MIN = 4
 KILLED = -signal.SIGKILL

@@ -3,7 +3,7 @@
 None of them lies about money: what is refused for the first time has moved nothing, and what is told to be booked is.
 """
 
-from tests.e2e.wallet import Fault
+from tests.whole.wallet import Fault
 
 SOON = (("Retry-After", "1"),)
 ALREADY_BOOKED = b'{"ok": false, "error": {"code": "already_booked", "message": "seen before"}}'

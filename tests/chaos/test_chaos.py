@@ -2,7 +2,7 @@
 
 import pytest
 
-import actors.transitions
+import actors.facts.transitions
 from tests.chaos.disasters import SHORT_LEASE, silence_a_node
 from tests.chaos.kills import kill_at
 from tests.chaos.points import POINTS, TRANSITIONS
@@ -63,6 +63,6 @@ async def the_audit_sees_a_lost_stake(world):
 
 
 def test_every_transition_has_points():
-    kinds = {kind.__name__ for kind in actors.transitions.Transition.__args__}
+    kinds = {kind.__name__ for kind in actors.facts.transitions.Transition.__args__}
     assert kinds == set(TRANSITIONS)
     assert len(POINTS) >= 40

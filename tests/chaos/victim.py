@@ -12,23 +12,23 @@ import os
 import signal
 import sys
 
-import actors.lobby
-import actors.recovery
-import actors.round
+import actors.cluster.recovery
+import actors.play.lobby
+import actors.play.round
 import server.app
-import server.db.ledger
-import server.db.migrate
-import server.db.outbox
+import server.db.migrations.migrate
+import server.db.stores.ledger
+import server.db.stores.outbox
 from actors.node import Node
-from actors.wallet import WalletDesk
+from actors.wallet.wallet import WalletDesk
 from server.cli.program import main
-from server.db.ledger import PostgresLedger
-from server.edge.listener import Edge
-from server.edge.outlet import Outlet
-from server.edge.player_sink import SocketSink
-from server.edge.player_stream import PlayerStream
-from server.wallet_connection import WalletConnection
-from server.wallet_gateway import HttpWalletGateway
+from server.db.stores.ledger import PostgresLedger
+from server.edge.listen.listener import Edge
+from server.edge.player.outlet import Outlet
+from server.edge.player.player_sink import SocketSink
+from server.edge.player.player_stream import PlayerStream
+from server.wallet.connection import WalletConnection
+from server.wallet.gateway import HttpWalletGateway
 from tests.chaos.points import FRAMES, POINTS
 
 
@@ -104,14 +104,14 @@ async def commit_in_a_transaction(ledger, transitions):
 
 
 async def commit_it(ledger, transitions, connection):
-    return await server.db.ledger.commit_group(connection, ledger._vault, transitions)
+    return await server.db.stores.ledger.commit_group(connection, ledger._vault, transitions)
 
 
 def wrap_ledger():
     PostgresLedger._commit = commit_in_a_transaction
     wrap(PostgresLedger, "commit", transitions_of)
-    wrap(server.db.ledger, "commit_group", transitions_of, before=None, after="inside")
-    wrap(server.db.outbox, "claim_due_calls", always("claim_due_calls"), before=None, after="inside", worth=bool)
+    wrap(server.db.stores.ledger, "commit_group", transitions_of, before=None, after="inside")
+    wrap(server.db.stores.outbox, "claim_due_calls", always("claim_due_calls"), before=None, after="inside", worth=bool)
     for name in ("take_orphans", "claim_due_calls", "release_claims", "open_session"):
         wrap(PostgresLedger, name, always(name), worth=bool)
     for name in ("heartbeat", "register_node"):
@@ -138,11 +138,11 @@ def wrap_sockets():
 
 
 def wrap_life():
-    wrap(actors.recovery, "resolve", always("resolve"), worth=lambda ending: ending is not None)
+    wrap(actors.cluster.recovery, "resolve", always("resolve"), worth=lambda ending: ending is not None)
     wrap(server.app, "migrate", always("migrate"))
-    wrap(server.db.migrate, "_run", always("migrate"), before=None, after="inside")
-    wrap(actors.lobby.Lobby, "drain", always("drain"))
-    wrap_plain(actors.round.RoundActor, "interrupt", always("drain.interrupt"))
+    wrap(server.db.migrations.migrate, "_run", always("migrate"), before=None, after="inside")
+    wrap(actors.play.lobby.Lobby, "drain", always("drain"))
+    wrap_plain(actors.play.round.RoundActor, "interrupt", always("drain.interrupt"))
     wrap(Node, "drain", always("drain"), before=None, after="delivered")
     wrap(Edge, "stop", always("drain"), before="closing", after=None)
 

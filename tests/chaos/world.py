@@ -16,9 +16,9 @@ from tests.chaos.books import Books
 from tests.chaos.cluster import killable_cluster
 from tests.chaos.gamblers import Table, keep_launching
 from tests.chaos.proxy import Proxy
-from tests.e2e.house import House
-from tests.e2e.wallet import Wallet
 from tests.helpers.server_process import ServerProcess
+from tests.whole.house import House
+from tests.whole.wallet import Wallet
 
 RATE_PER_MS = "0.01"
 SLOW_RATE_PER_MS = "0.00006"

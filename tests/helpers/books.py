@@ -7,10 +7,9 @@ from functools import cache
 from itertools import count
 from uuid import UUID
 
-from actors import endings
-from actors.calls import bet_call
-from actors.ports import Ledger
-from actors.records import (
+from actors.facts import endings
+from actors.facts.calls import bet_call
+from actors.facts.records import (
     CallKind,
     CallStatus,
     Commitment,
@@ -21,11 +20,19 @@ from actors.records import (
     RoundStatus,
     RoundTerms,
 )
+from actors.facts.transitions import (
+    AcknowledgeCall,
+    ChangeClientSeed,
+    CreateSession,
+    PlaceBet,
+    PostponeCall,
+    StartRound,
+)
+from actors.ports import Ledger
 from actors.rules import fairness
 from actors.rules.limits import BetLimits
 from actors.rules.settlement import Result, Settlement
-from actors.transitions import AcknowledgeCall, ChangeClientSeed, CreateSession, PlaceBet, PostponeCall, StartRound
-from server.reports import NewOperator
+from server.ports.reports import NewOperator
 from tests.helpers.clocked_ledger import ClockedLedger
 
 CLIENT_SEED = "player"

@@ -9,9 +9,9 @@ from uuid import UUID
 import trio
 from wsproto.frame_protocol import FrameProtocol, Opcode
 
-from actors.clock import ServerClock
-from actors.metronome import Cohort, Flight
-from server.edge.listener import listen, serve_edge
+from actors.kit.clock import ServerClock
+from actors.shared.metronome import Cohort, Flight
+from server.edge.listen.listener import listen, serve_edge
 from server.edge.settings import EdgeSettings
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="

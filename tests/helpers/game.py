@@ -9,13 +9,13 @@ from uuid import UUID
 import trio
 import trio.testing
 
-from actors.clock import ServerClock
+from actors.facts.records import CallKind, Operator, OperatorStatus
+from actors.facts.transitions import CreateSession, Launched
+from actors.kit.clock import ServerClock
 from actors.node import Ports, open_node
-from actors.records import CallKind, Operator, OperatorStatus
 from actors.rules import fairness
 from actors.rules.limits import BetLimits
-from actors.settings import GameSettings
-from actors.transitions import CreateSession, Launched
+from actors.shared.settings import GameSettings
 from tests.helpers.memory_ledger import MemoryLedger
 from tests.helpers.scripted_wallet import ScriptedWallet
 

@@ -7,15 +7,15 @@ from uuid import UUID, uuid4
 
 import trio
 
+from actors.facts.records import CallStatus, LiveRound, Operator, Owner
+from actors.facts.transitions import Answer, Busy, CreateSession, Transition
 from actors.ports import Ledger
-from actors.records import CallStatus, LiveRound, Operator, Owner
-from actors.restoring import BookedCall, BookedEnd, Contradicted, Findings
-from actors.transitions import Answer, Busy, CreateSession, Transition
-from server.db import restore
-from server.db.database import open_database
-from server.db.ledger import PostgresLedger
-from server.db.session_frames import PostgresSessionFrames
-from server.vault import Vault
+from server.books import restore
+from server.books.restoring import BookedCall, BookedEnd, Contradicted, Findings
+from server.db.driver.database import open_database
+from server.db.stores.ledger import PostgresLedger
+from server.db.stores.session_frames import PostgresSessionFrames
+from server.secrets.vault import Vault
 from server.web.services import SessionFrame
 from tests.helpers import books, memory_restore
 from tests.helpers.clocked_ledger import ClockedLedger

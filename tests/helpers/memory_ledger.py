@@ -7,9 +7,7 @@ from uuid import UUID
 
 import trio
 
-from actors.ledger import session_of
-from actors.ports import NOT_AHEAD, LedgerUnavailableError, Pulse, SessionElsewhereError
-from actors.records import (
+from actors.facts.records import (
     Backlog,
     CallStatus,
     Commitment,
@@ -25,9 +23,7 @@ from actors.records import (
     SessionTotals,
     WalletCall,
 )
-from actors.rules import fairness
-from actors.rules.lineage import Lineage
-from actors.transitions import (
+from actors.facts.transitions import (
     AcknowledgeCall,
     Answer,
     Applied,
@@ -45,6 +41,10 @@ from actors.transitions import (
     Transition,
     VoidRound,
 )
+from actors.ports import NOT_AHEAD, LedgerUnavailableError, Pulse, SessionElsewhereError
+from actors.rules import fairness
+from actors.rules.lineage import Lineage
+from actors.shared.ledger import session_of
 from tests.helpers.books import NOON_MS
 from tests.helpers.memory_outbox import MemoryOutbox, StoredCall
 from tests.helpers.memory_requests import MemoryRequests

@@ -4,9 +4,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+from actors.facts.records import Backlog, CallKind, CallStatus, Owner, WalletCall
+from actors.facts.transitions import AcknowledgeCall, Answer, Applied, PostponeCall, Rejected
 from actors.ports import NOT_AHEAD
-from actors.records import Backlog, CallKind, CallStatus, Owner, WalletCall
-from actors.transitions import AcknowledgeCall, Answer, Applied, PostponeCall, Rejected
 
 
 @dataclass

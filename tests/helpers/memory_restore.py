@@ -4,15 +4,25 @@ from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
-from actors.records import CallStatus, Owner
-from actors.restoring import BookedCall, BookedEnd, Contradicted, Findings, Stored, Unknown, judge, parked, round_of
+from actors.facts.records import CallStatus, Owner
 from actors.rules.wallet_bodies import bet_tx_id, refund_tx_id, win_tx_id
+from server.books.restoring import (
+    BookedCall,
+    BookedEnd,
+    Contradicted,
+    Findings,
+    Stored,
+    Unknown,
+    judge,
+    parked,
+    round_of,
+)
 
 OWNER = Owner("getaway restored", 0)
 
 
 class NotFreeError(Exception):
-    """As ``server.db.restore.NotFreeError``."""
+    """As ``server.books.restore.NotFreeError``."""
 
 
 def compare(ledger, operator_id: UUID, rows: Sequence[BookedCall], since_ms: int) -> Findings:

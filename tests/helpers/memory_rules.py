@@ -2,10 +2,10 @@
 
 import re
 
-from actors.records import CallKind, CallStatus, FinishedRound, LiveRound, PageOptions, RoundStatus, WalletCall
+from actors.facts.records import CallKind, CallStatus, FinishedRound, LiveRound, PageOptions, RoundStatus, WalletCall
+from actors.facts.transitions import CreateSession, PlaceBet, RefundRound, SettleRound, Transition, VoidRound
 from actors.rules import fairness
 from actors.rules.settlement import Result
-from actors.transitions import CreateSession, PlaceBet, RefundRound, SettleRound, Transition, VoidRound
 
 
 def refuses_session(new: CreateSession) -> bool:

@@ -11,9 +11,9 @@ from uuid import uuid4
 import asyncpg
 import trio
 
-from server.db.database import open_database
-from server.db.embedded import embedded_server
-from server.db.migrate import migrate
+from server.db.driver.database import open_database
+from server.db.embedded.embedded import embedded_server
+from server.db.migrations.migrate import migrate
 
 TEMPLATE = "getaway_template"
 EMPTY = """

@@ -8,7 +8,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from server.db.embedded import programs_folder
+from server.db.embedded.embedded import programs_folder
 from tests.helpers.server_process import free_ports
 
 NOBODY = 65_534

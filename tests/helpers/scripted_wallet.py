@@ -4,8 +4,8 @@ from collections import deque
 
 import trio
 
+from actors.facts.records import CallKind, Operator, WalletCall
 from actors.ports import Acknowledged, Declined, Unclear, WalletAnswer
-from actors.records import CallKind, Operator, WalletCall
 
 
 class ScriptedWallet:

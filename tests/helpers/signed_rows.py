@@ -2,9 +2,9 @@
 
 from uuid import UUID
 
-from server.db.operators import SELECT_OPERATORS, covered, secret_context
-from server.row_macs import BET, CALL, END, OPERATOR, SESSION, START, RowKind
-from server.vault import Vault
+from server.db.stores.operators import SELECT_OPERATORS, covered, secret_context
+from server.secrets.row_macs import BET, CALL, END, OPERATOR, SESSION, START, RowKind
+from server.secrets.vault import Vault
 
 CHUNK = 20_000
 _CODES: tuple[tuple[str, str, str, str, RowKind], ...] = (

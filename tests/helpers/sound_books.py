@@ -7,9 +7,9 @@ from uuid import UUID
 
 import trio
 
-from actors.records import CallKind, CallStatus
-from server.db.database import open_database
-from server.vault import Vault
+from actors.facts.records import CallKind, CallStatus
+from server.db.driver.database import open_database
+from server.secrets.vault import Vault
 from tests.helpers import books
 from tests.helpers.books import NOON_MS
 from tests.helpers.command_line import MASTER_KEY, CommandLine, Done

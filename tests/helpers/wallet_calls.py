@@ -8,9 +8,9 @@ from uuid import UUID
 import trio
 import trio.testing
 
+from actors.facts.records import CallKind, Operator, OperatorStatus, WalletCall
 from actors.ports import NotSent, Unclear
-from actors.records import CallKind, Operator, OperatorStatus, WalletCall
-from server.wallet_gateway import HttpWalletGateway, WalletGatewaySettings
+from server.wallet.gateway import HttpWalletGateway, WalletGatewaySettings
 from tests.helpers.raw_http import raw_server
 
 SECRET = "the-hmac-secret-of-this-operator"

@@ -9,12 +9,12 @@ import structlog
 import trio
 from structlog.testing import LogCapture
 
+from actors.facts.records import Operator, OperatorStatus
+from actors.facts.transitions import CreateSession, Launched, Rejected
 from actors.ports import LedgerUnavailableError
-from actors.records import Operator, OperatorStatus
 from actors.rules.limits import BetLimits
-from actors.transitions import CreateSession, Launched, Rejected
-from server.metrics import Metrics
-from server.reports import NotOursError
+from server.metrics.metrics import Metrics
+from server.ports.reports import NotOursError
 from server.web.services import SessionFrame, WebServices, WebSettings
 
 NOW_S = 1_782_864_000

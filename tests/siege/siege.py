@@ -21,7 +21,7 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.figures.stand import Stand, open_stand, quantile
+from tests.bench.figures.stand import Stand, open_stand, quantile
 from tests.helpers.server_process import ROOT
 
 PLACES = 2_000

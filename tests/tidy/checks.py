@@ -15,20 +15,20 @@ OWNERS = {
     "anyio": ("server/db/",),
     "asyncpg": ("server/db/",),
     "asyncio": ("server/db/",),
-    "psycopg": ("server/db/direct.py", "server/db/url.py"),
-    "orjson": ("actors/rules/compact_json.py", "server/db/reports.py"),
+    "psycopg": ("server/db/driver/direct.py", "server/db/driver/url.py"),
+    "orjson": ("actors/rules/compact_json.py", "server/db/stores/reports.py"),
     "uvloop": ("server/db/",),
-    "httpx": ("server/loadtest/operator_api.py", "server/wallet_"),
-    "h11": ("server/edge/", "server/loadtest/stand_in.py"),
-    "httptools": ("server/wallet_answer.py",),
-    "hypercorn": ("server/edge/", "server/web/"),
+    "httpx": ("server/loadtest/play/operator_api.py", "server/wallet/"),
+    "h11": ("server/edge/", "server/loadtest/wallet/stand_in.py"),
+    "httptools": ("server/wallet/answer.py",),
+    "hypercorn": ("server/edge/", "server/http/", "server/web/"),
     "quart": ("server/edge/", "server/web/"),
     "quart_trio": ("server/edge/", "server/web/"),
-    "rich": ("server/loadtest/progress.py",),
+    "rich": ("server/loadtest/report/progress.py",),
     "trio_websocket": ("server/edge/", "server/loadtest/"),
     "wsproto": ("server/edge/",),
-    "cryptography": ("server/row_macs.py", "server/vault.py", "server/web/launch.py"),
-    "random": ("server/entropy.py", "server/loadtest/"),
+    "cryptography": ("server/secrets/row_macs.py", "server/secrets/vault.py", "server/web/launch.py"),
+    "random": ("server/secrets/entropy.py", "server/loadtest/"),
 }
 """The only places that know a library."""
 
@@ -40,9 +40,9 @@ CLOCK_OWNERS = (
     "server/cli/operators.py",
     "server/cli/reconcile.py",
     "server/cli/restored.py",
-    "server/loadtest/operator_api.py",
-    "server/loadtest/stand_in.py",
-    "server/loadtest/worker.py",
+    "server/loadtest/play/operator_api.py",
+    "server/loadtest/wallet/stand_in.py",
+    "server/loadtest/run/worker.py",
     "server/sandbox/getaway_client.py",
     "server/sandbox/site.py",
 )
@@ -53,17 +53,17 @@ DICE |= {f"secrets.{name}" for name in ("choice", "randbelow", "randbits", "toke
 DICE_OWNERS = (
     "server/cli/loadtest.py",
     "server/cli/operators.py",
-    "server/db/cluster.py",
-    "server/db/operators.py",
-    "server/edge/refusals.py",
-    "server/entropy.py",
+    "server/db/embedded/cluster.py",
+    "server/db/stores/operators.py",
+    "server/edge/http/refusals.py",
+    "server/secrets/entropy.py",
     "server/sandbox/",
-    "server/vault.py",
+    "server/secrets/vault.py",
     "server/web/authentication.py",
     "server/web/dispatcher.py",
     "server/web/launch.py",
 )
-"""Where something unpredictable may be made; a round's randomness comes from ``server/entropy.py`` alone."""
+"""Where something unpredictable may be made; a round's randomness comes from ``server/secrets/entropy.py`` alone."""
 
 PRINT_OWNERS = ("server/cli/", "server/sandbox/")
 PURE_LIBRARIES = {"collections", "dataclasses", "decimal", "enum", "fractions", "functools", "hashlib", "hmac", "json"}

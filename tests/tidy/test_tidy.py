@@ -7,7 +7,7 @@ import pytest
 from tests.tidy import checks
 
 ROOT = Path(__file__).resolve().parents[2]
-ENTRY_POINTS = {"server.cli.__main__", "server.loadtest.worker", "server.sandbox.operator", "server.cli.program"}
+ENTRY_POINTS = {"server.cli.__main__", "server.loadtest.run.worker", "server.sandbox.operator", "server.cli.program"}
 ENTRY_POINTS |= {"server.workers.__main__"}
 
 
@@ -22,26 +22,26 @@ def texts(*patterns: str) -> dict[str, str]:
 CODE = texts("actors/**/*.py", "server/**/*.py")
 
 BAD = [
-    (checks.wrong_direction, "actors/session.py", "from server.web import app"),
-    (checks.wrong_direction, "actors/session.py", "import server"),
-    (checks.wrong_direction, "actors/rules/money.py", "from actors.records import Owner"),
+    (checks.wrong_direction, "actors/play/session.py", "from server.web import app"),
+    (checks.wrong_direction, "actors/play/session.py", "import server"),
+    (checks.wrong_direction, "actors/rules/money.py", "from actors.facts.records import Owner"),
     (checks.wrong_direction, "actors/rules/money.py", "def f():\n    from actors import records"),
     (checks.impure_rules, "actors/rules/money.py", "import trio"),
     (checks.unknown_libraries, "server/app.py", "import asyncpg"),
-    (checks.unknown_libraries, "actors/wallet.py", "from httpx import AsyncClient"),
+    (checks.unknown_libraries, "actors/wallet/wallet.py", "from httpx import AsyncClient"),
     (checks.unknown_libraries, "server/web/app.py", "import trio_websocket"),
     (checks.unknown_libraries, "server/app.py", "from anyio import from_thread"),
     (checks.unknown_libraries, "server/web/app.py", "import random"),
-    (checks.libraries_of_actors, "actors/wallet.py", "import os"),
-    (checks.libraries_of_actors, "actors/wallet.py", "from structlog.stdlib import get_logger"),
+    (checks.libraries_of_actors, "actors/wallet/wallet.py", "import os"),
+    (checks.libraries_of_actors, "actors/wallet/wallet.py", "from structlog.stdlib import get_logger"),
     (checks.too_long, "server/app.py", "\n" * 601),
     (checks.too_long, "server/app.py", "def f():\n" + "    pass\n" * 60),
-    (checks.clocks_read, "actors/round.py", "import time\ntime.time()"),
-    (checks.clocks_read, "actors/round.py", "from time import time_ns"),
-    (checks.clocks_read, "actors/round.py", "def f(now=time.time): ..."),
-    (checks.clocks_read, "server/db/reports.py", "datetime.now(UTC)"),
-    (checks.clocks_read, "server/db/reports.py", "datetime.datetime.now(UTC)"),
-    (checks.dice_thrown, "actors/round.py", "from uuid import UUID, uuid4"),
+    (checks.clocks_read, "actors/play/round.py", "import time\ntime.time()"),
+    (checks.clocks_read, "actors/play/round.py", "from time import time_ns"),
+    (checks.clocks_read, "actors/play/round.py", "def f(now=time.time): ..."),
+    (checks.clocks_read, "server/db/stores/reports.py", "datetime.now(UTC)"),
+    (checks.clocks_read, "server/db/stores/reports.py", "datetime.datetime.now(UTC)"),
+    (checks.dice_thrown, "actors/play/round.py", "from uuid import UUID, uuid4"),
     (checks.dice_thrown, "server/app.py", "secrets.token_hex(16)"),
     (checks.printed, "server/app.py", "print(1)"),
     (checks.leftovers, "server/app.py", "# TO" + "DO: later"),
@@ -57,16 +57,16 @@ BAD = [
     (checks.loaded_from_elsewhere, "static/index.html", "<img src=//cdn.example/x.png>"),
 ]
 GOOD = [
-    (checks.wrong_direction, "actors/session.py", "from actors.rules import money"),
+    (checks.wrong_direction, "actors/play/session.py", "from actors.rules import money"),
     (checks.wrong_direction, "server/app.py", "from actors import node"),
-    (checks.unknown_libraries, "server/db/bridge.py", "import asyncio"),
+    (checks.unknown_libraries, "server/db/driver/bridge.py", "import asyncio"),
     (checks.too_long, "server/app.py", "def f():\n" + "    pass\n" * 59),
     (checks.clocks_read, "server/app.py", "time.time()"),
-    (checks.libraries_of_actors, "actors/round.py", "import logging\nimport trio"),
-    (checks.clocks_read, "server/edge/listener.py", "trio.current_time()"),
-    (checks.dice_thrown, "actors/round.py", "from uuid import UUID"),
+    (checks.libraries_of_actors, "actors/play/round.py", "import logging\nimport trio"),
+    (checks.clocks_read, "server/edge/listen/listener.py", "trio.current_time()"),
+    (checks.dice_thrown, "actors/play/round.py", "from uuid import UUID"),
     (checks.dice_thrown, "server/web/authentication.py", "secrets.compare_digest(a, b)"),
-    (checks.leftovers, "tests/cli/test_config.py", '(7, "XXX", "7 minor XXX")'),
+    (checks.leftovers, "tests/server/config/test_config.py", '(7, "XXX", "7 minor XXX")'),
     (checks.loaded_from_elsewhere, "static/icon.svg", '<svg xmlns="http://www.w3.org/2000/svg">'),
     (checks.loaded_from_elsewhere, "static/main.js", "const x = 1; // a remark"),
 ]

@@ -1,0 +1,256 @@
+"""Rounds whose actor is gone are brought to their right end from what is stored, never from memory.
+
+A round that a failure of ours interrupted is settled if its crash, or its automatic cash-out, came before the failure
+(the node's last recorded heartbeat, in the time of the flight's own start); otherwise its stake is refunded. (Contract,
+section 6.5.)
+"""
+
+import logging
+from collections.abc import Callable
+from uuid import UUID
+
+import trio
+
+from actors.facts import endings
+from actors.facts.records import CallStatus, FinishedRound, LiveRound, RoundStatus
+from actors.facts.transitions import Applied
+from actors.kit.actor import Actor
+from actors.ports import LedgerUnavailableError, Pulse
+from actors.rules.lineage import cut_reason
+from actors.rules.settlement import interrupted_end
+from actors.shared.contact import DIFFERENCE_MS_MAX, DIFFERENCE_MS_WARNED
+from actors.shared.flights import HistoryCutError
+from actors.shared.services import Services, commit_until_known
+
+log = logging.getLogger("getaway.recovery")
+
+
+def interrupted(services: Services, live: LiveRound, last_alive_ms: int) -> endings.Ending:
+    """The right end of a round that was interrupted at ``last_alive_ms``, or earlier if its node died before.
+
+    A bet that may have been sent is unknown: the round is void and the stake is refunded.
+    """
+    now_ms = services.clock.now_ms()
+    if live.status is RoundStatus.BETTING:
+        return endings.void(
+            live,
+            services.owner,
+            endings.INTERRUPTED,
+            bet_status=CallStatus.UNKNOWN,
+            attempts=1,
+            now_ms=now_ms,
+        )
+    assert live.started_at_ms is not None
+    interrupted_at_ms = last_alive_ms if live.interrupted_at_ms is None else live.interrupted_at_ms
+    settlement = interrupted_end(live.plan(), live.started_at_ms, interrupted_at_ms)
+    if settlement is None:
+        return endings.refunded(live, services.owner, endings.INTERRUPTED, now_ms)
+    return endings.settled(live, services.owner, settlement, now_ms)
+
+
+async def resolve(services: Services, live: LiveRound, last_alive_ms: int) -> endings.Ending | None:
+    """Commit the end of an interrupted round; ``None`` if it is not ours to end any more."""
+    ending = interrupted(services, live, last_alive_ms)
+    if not isinstance(await commit_until_known(services, ending.transition), Applied):
+        return None
+    if live.started_at_ms is not None:
+        ends_at_ms = services.clock.steady_of(live.started_at_ms) + live.plan().ends_at_ms
+        services.flights.end(live.session_id, live.round_id, ends_at_ms)
+    services.observer.round_ended(ending.finished.status.value, ending.finished.result and ending.finished.result.value)
+    log.info(
+        "an interrupted round was ended",
+        extra={"round_id": str(live.round_id), "was": live.status.value, "status": ending.finished.status.value},
+    )
+    return ending
+
+
+async def resolve_stored(
+    services: Services, operator_id: UUID, round_id: UUID, last_alive_ms: int
+) -> FinishedRound | None:
+    """End a round of ours whose actor is gone, or read the end it had; ``None`` if it was never stored or is lost.
+
+    A change whose answer was lost may still be on its way and overtake the end: then the round is read again.
+    """
+    wait_s = 0.05
+    refused: RoundStatus | None = None
+    while True:
+        try:
+            live = await services.reads.live_round(operator_id, round_id)
+            if live is None:
+                return await services.reads.finished_round(operator_id, round_id)
+        except LedgerUnavailableError:
+            await trio.sleep(wait_s)
+            wait_s = min(wait_s * 2, 1)
+            continue
+        ending = await resolve(services, live, last_alive_ms)
+        if ending is not None:
+            return ending.finished
+        if live.status is refused:
+            return None
+        refused = live.status
+
+
+class OrphanSweeper(Actor[None]):
+    """Takes the rounds of dead owners, at the start, when one has ended, and every ``orphan_sweep_ms``, and ends them.
+
+    ``deliver`` lets the courier know of an operator that has calls due.
+    """
+
+    def __init__(self, services: Services, deliver: Callable[[UUID], None]) -> None:
+        super().__init__("orphans", 1)
+        self._services = services
+        self._deliver = deliver
+        self._one_at_a_time = trio.Lock()
+
+    async def run(self) -> None:
+        """Sweep for ever."""
+        while True:
+            try:
+                while await self.sweep() == self._services.settings.orphan_batch_max:
+                    pass
+                while await self.release_claims() == self._services.settings.orphan_batch_max:
+                    pass
+            except LedgerUnavailableError as error:
+                log.warning("orphaned rounds could not be read", extra={"error": str(error)})
+            with trio.move_on_after(self._services.settings.orphan_sweep_ms / 1000):
+                await self._services.contact.somebody_ended()
+
+    async def sweep(self) -> int:
+        """End one batch; how many rounds there were. Raises ``LedgerUnavailableError``."""
+        async with self._one_at_a_time:
+            return await self._sweep()
+
+    async def _sweep(self) -> int:
+        services = self._services
+        if services.contact.is_cut:
+            return 0
+        asked = services.flights.moment
+        orphans = await services.reads.take_orphans(
+            services.owner, services.contact.lease_ms, services.settings.orphan_batch_max, services.contact.written_ms
+        )
+        async with trio.open_nursery() as nursery:
+            for live in orphans:
+                nursery.start_soon(self._end, live, asked)
+        return len(orphans)
+
+    async def _end(self, live: LiveRound, asked: int) -> None:
+        assert live.interrupted_at_ms is not None, "taking a round notes it"
+        try:
+            if not self._services.flights.check(live, asked):
+                return  # It has been ended for its player, who came back meanwhile.
+        except HistoryCutError:
+            return  # Its end has been told, and may have been paid: a person has to look.
+        ending = await resolve(self._services, live, live.interrupted_at_ms)
+        if ending is not None and ending.owes_minor:
+            self._deliver(live.operator_id)
+
+    async def release_claims(self) -> int:
+        """Make a batch of calls due that the dead had claimed; how many. Raises ``LedgerUnavailableError``."""
+        services = self._services
+        return await services.reads.release_claims(
+            services.owner, services.contact.lease_ms, services.settings.orphan_batch_max
+        )
+
+
+class Heartbeat(Actor[None]):
+    """Records every ``heartbeat_ms`` that this node is alive, and has its clocks looked at again.
+
+    Calls ``fenced`` when a newer life of it has begun.
+    """
+
+    def __init__(self, services: Services, fenced: Callable[[], None]) -> None:
+        super().__init__("heartbeat", 1)
+        self._services = services
+        self._fenced = fenced
+        self._is_warned = False
+        self._cut_reason: str | None = None
+        """Found, and not noted in the ledger yet."""
+
+    async def run(self) -> None:
+        """Beat until fenced."""
+        while True:
+            try:
+                pulse = await self.beat()
+            except LedgerUnavailableError as error:
+                self._services.contact.failed()
+                log.warning("the heartbeat was not recorded", extra={"error": str(error)})
+            else:
+                if pulse.is_superseded:
+                    log.error("a newer process has taken this node's name; this one stops")
+                    self._fenced()
+                    return
+                if self._services.contact.must_register:
+                    if pulse.is_over:
+                        log.warning("this life's lease ran out, or others knew it gone")
+                    log.log(
+                        logging.ERROR if self._services.contact.is_cut else logging.WARNING,
+                        "this life ends, and the node registers anew",
+                    )
+                    self._fenced()
+                    return
+            await trio.sleep(self._services.settings.heartbeat_ms / 1000)
+
+    async def beat(self) -> Pulse:
+        """One heartbeat. Raises ``LedgerUnavailableError``."""
+        services = self._services
+        self._note_step("wall", services.clock.look())
+        asked_at = trio.current_time()
+        contact = services.contact
+        pulse = await services.reads.heartbeat(
+            services.owner, services.clock.cautious_ms(), services.settings.lease_ms, contact.written_ms
+        )
+        self._note_step("house", contact.beat(pulse, asked_at))
+        self._note_difference(contact.difference_ms)
+        if not pulse.is_superseded:
+            contact.must_register = contact.must_register or pulse.is_over
+            await self._judge_history(pulse)
+            if contact.may_judge and not contact.is_cut:
+                await self._find_dead()
+            contact.note_end(pulse.newest_end_ms)
+        return pulse
+
+    async def _find_dead(self) -> None:
+        for owner in await self._services.reads.end_silent(self._services.owner, self._services.contact.silent_ms):
+            log.warning("a node's process is gone", extra={"of_node": owner.node, "epoch": owner.epoch})
+
+    async def _judge_history(self, pulse: Pulse) -> None:
+        """Nothing new begins in a history that was cut, whoever finds it; and no life goes on into another history."""
+        services, lineage = self._services, pulse.lineage
+        contact = services.contact
+        reason = self._cut_reason or cut_reason(lineage, recorded_ms=pulse.before_ms, written_ms=contact.written_ms)
+        if pulse.is_recorded:
+            contact.written_ms = pulse.database_ms
+        if reason is not None:
+            self._cut_reason, contact.is_cut = reason, True
+            log.error("the database's history was cut: no bets until `getaway restored`", extra={"reason": reason})
+            await services.reads.note_cut(services.owner, lineage.history_id, reason, contact.history_id)
+            self._cut_reason = None
+            contact.must_register = contact.history_id is not None or pulse.before_ms is None
+        elif lineage.has_moved:
+            log.warning("a standby was promoted for which all commits had waited: nothing was lost")
+            await services.reads.adopt_place(lineage.history_id)
+        if lineage.cut_reason is not None and not contact.is_cut:
+            log.error("no bets until `getaway restored`", extra={"reason": lineage.cut_reason})
+            contact.is_cut = True
+            contact.must_register = contact.must_register or contact.history_id is not None
+        if contact.history_id not in {None, lineage.history_id}:
+            contact.must_register = True
+        contact.history_id = lineage.history_id
+        services.observer.history_cut(is_cut=contact.is_cut)
+
+    def _note_step(self, clock: str, step_ms: int) -> None:
+        if step_ms:
+            log.warning("a clock was corrected", extra={"clock": clock, "step_ms": step_ms})
+            self._services.observer.clock_stepped(clock, step_ms)
+
+    def _note_difference(self, difference_ms: float) -> None:
+        self._services.observer.clock_differs(difference_ms)
+        is_far = abs(difference_ms) > DIFFERENCE_MS_WARNED
+        if is_far and not self._is_warned:
+            log.warning(
+                "the machine's clock differs from the database's",
+                extra={"difference_ms": round(difference_ms), "bets_refused_beyond_ms": DIFFERENCE_MS_MAX},
+            )
+        elif self._is_warned and not is_far:
+            log.info("the machine's clock agrees with the database's again")
+        self._is_warned = is_far

@@ -1,0 +1,1 @@
+"""A player at the game: the lobby, sessions, rounds."""

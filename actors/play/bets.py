@@ -1,0 +1,107 @@
+"""Judging a bet and drawing up its round: pure, from what the session and its operator's terms say."""
+
+from dataclasses import dataclass
+
+from actors.facts.protocol import BetIn
+from actors.facts.records import Commitment, LiveRound, Operator, OperatorStatus, RoundStatus, RoundTerms, SessionRecord
+from actors.rules import fairness
+from actors.rules.limits import BetLimits, auto_cashout_is_valid, stake_error
+from actors.shared.operators import limits_for
+from actors.shared.services import Services
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """What a session's bets are judged under, as of now."""
+
+    operator: Operator
+    limits: BetLimits
+
+
+def table_of(services: Services, session: SessionRecord) -> Table | None:
+    """The session's table; ``None`` if its operator or its currency has been taken away."""
+    operator = services.operators.find(session.operator_id)
+    if operator is None:
+        return None
+    limits = limits_for(operator, session.currency, services.settings.bet_limits)
+    return None if limits is None else Table(operator=operator, limits=limits)
+
+
+def place_error(
+    services: Services, session: SessionRecord, *, is_busy: bool, is_draining: bool, permits: bool
+) -> str | None:
+    """The protocol's error code for any bet at this moment, or ``None``.
+
+    ``is_busy``: another one is under way. ``permits``: the operator's wallet may be called.
+    """
+    if is_busy:
+        return "round_in_progress"
+    if is_draining:
+        return "draining"
+    if not services.contact.takes_bets:
+        return "wallet_unavailable"
+    if services.clock.now_ms() >= session.expires_at_ms:
+        return "session_expired"
+    if not services.operators.is_active(session.operator_id):
+        return "bet_declined"
+    return None if permits else "wallet_unavailable"
+
+
+def end_reason(services: Services, session: SessionRecord, *, is_draining: bool) -> str | None:
+    """Why the session has to end now, in the protocol's words, or ``None``."""
+    if services.clock.now_ms() >= session.expires_at_ms:
+        return "expired"
+    table = table_of(services, session)
+    if table is None or table.operator.status is not OperatorStatus.ACTIVE:
+        return "operator_suspended"
+    return "shutdown" if is_draining else None
+
+
+def bet_error(bet: BetIn, table: Table, balance_minor: int | None) -> str | None:
+    """The protocol's error code for a bet that breaks the limits or exceeds the balance, or ``None``.
+
+    ``balance_minor`` is ``None`` while it is not known: then the wallet judges.
+    """
+    auto = bet.auto_cashout_hundredths
+    if auto is not None and not auto_cashout_is_valid(auto, table.operator.max_win_multiplier):
+        return "bad_auto_cashout"
+    code = stake_error(bet.amount_minor, table.limits)
+    if code is None and balance_minor is not None and bet.amount_minor > balance_minor:
+        return "insufficient_funds"
+    return code
+
+
+def new_round(services: Services, session: SessionRecord, promised: Commitment, bet: BetIn, table: Table) -> LiveRound:
+    """The round that a good bet starts, under the promised seed and the operator's present terms."""
+    operator = table.operator
+    client_seed = bet.client_seed or promised.client_seed
+    return LiveRound(
+        operator_id=session.operator_id,
+        session_id=session.session_id,
+        round_id=services.entropy.identifier(),
+        operator_player_id=session.operator_player_id,
+        currency=session.currency,
+        amount_minor=bet.amount_minor,
+        auto_cashout_hundredths=bet.auto_cashout_hundredths,
+        commitment=Commitment(promised.server_seed, promised.server_seed_hash, client_seed, promised.nonce),
+        terms=RoundTerms(
+            rtp_bps=operator.rtp_bps,
+            max_win_multiplier=operator.max_win_multiplier,
+            rev_share_bps=operator.rev_share_bps,
+            max_payout_minor=table.limits.max_payout_minor,
+            growth_rate_per_ms=services.settings.growth_rate_per_ms,
+        ),
+        status=RoundStatus.BETTING,
+        created_at_ms=services.clock.now_ms(),
+        started_at_ms=None,
+        outcome=fairness.outcome(
+            promised.server_seed, client_seed, promised.nonce, operator.rtp_bps, operator.max_win_multiplier
+        ),
+    )
+
+
+def next_commitment(live: LiveRound, next_server_seed: str) -> Commitment:
+    """What is promised for the round after ``live``."""
+    return Commitment(
+        next_server_seed, fairness.commitment(next_server_seed), live.commitment.client_seed, live.commitment.nonce + 1
+    )

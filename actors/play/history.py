@@ -1,0 +1,64 @@
+"""A session's finished rounds, read a page at a time beside the session's own work."""
+
+from collections.abc import Callable
+from functools import partial
+from uuid import UUID
+
+from actors.facts.protocol import HistoryIn, encode, error_frame, history_fields
+from actors.facts.records import SessionRecord
+from actors.facts.words import words
+from actors.kit.fair_queue import QueueFullError
+from actors.kit.supervisor import RunBeside
+from actors.ports import LedgerUnavailableError
+from actors.shared.services import Services
+
+
+class HistoryReader:
+    """Answers ``history`` through ``show``. One read at a time, and one large answer unsent: another one meanwhile, or
+    while the player ``is_behind`` with reading what came before, is refused (``rate_limited``). A round that still
+    ``flies`` for its player, because its end is stored and not told yet, is left out."""
+
+    __slots__ = ("_flies", "_is_behind", "_is_reading", "_run_beside", "_services", "_session", "_show")
+
+    def __init__(
+        self,
+        services: Services,
+        session: SessionRecord,
+        show: Callable[[bytes], None],
+        run_beside: RunBeside,
+        is_behind: Callable[[], bool],
+        *,
+        flies: Callable[[UUID], bool],
+    ) -> None:
+        self._services = services
+        self._session = session
+        self._show = show
+        self._run_beside = run_beside
+        self._is_behind = is_behind
+        self._flies = flies
+        self._is_reading = False
+
+    def start(self, request: HistoryIn) -> None:
+        """Read and answer, in a while."""
+        if self._is_reading or self._is_behind():
+            self._show(error_frame("rate_limited", words("rate_limited"), request.frame_id))
+            return
+        self._is_reading = True
+        self._run_beside(partial(self._answer, request), "history")
+
+    async def _answer(self, request: HistoryIn) -> None:
+        session = self._session
+        try:
+            async with self._services.read_share.turn(session.session_id):
+                rounds, more = await self._services.reads.history(
+                    session.operator_id, session.operator_player_id, request.before, request.limit
+                )
+                told = [past for past in rounds if not self._flies(past.round_id)]
+                self._show(encode("history", request.frame_id, rounds=history_fields(told), more=more))
+        except LedgerUnavailableError:
+            message = "The history could not be read. Try again."
+            self._show(error_frame("wallet_unavailable", message, request.frame_id))
+        except QueueFullError:
+            self._show(error_frame("rate_limited", words("rate_limited"), request.frame_id))
+        finally:
+            self._is_reading = False

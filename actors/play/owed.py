@@ -1,0 +1,118 @@
+"""What a session is owed: its wins and refunds that no wallet has acknowledged yet."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import trio
+
+from actors.facts.records import SessionRecord, WalletCall
+from actors.ports import LedgerUnavailableError
+from actors.shared.services import Services
+
+CHECK_FIRST_MS = 250
+"""After the opening; doubling to ``owed_check_ms``."""
+
+
+class Owed:
+    """Amounts in minor units by transaction id. News may overtake each other: an early end is remembered.
+
+    ``look`` has the session look at ``check_at``. It is called by the patrol once a win or refund of this node is
+    overdue: nearly all of them are acknowledged at once, and to set an alarm for each and take it back costs more than
+    all the rest here.
+    """
+
+    __slots__ = (
+        "_amounts_minor",
+        "_check_ms",
+        "_checked_at",
+        "_ended_early",
+        "_is_patrolled",
+        "_look",
+        "_services",
+        "_session",
+    )
+
+    def __init__(
+        self, services: Services, session: SessionRecord, calls: Sequence[WalletCall], look: Callable[[], None]
+    ) -> None:
+        self._services = services
+        self._look = look
+        self._is_patrolled = False
+        self._session = session
+        self._amounts_minor = _by_id(calls)
+        self._ended_early: str | None = None
+        self._checked_at = trio.current_time()
+        # What is owed at the opening may be on its way from another node: it is looked for soon, then less often.
+        self._check_ms = CHECK_FIRST_MS
+
+    @property
+    def minor(self) -> int:
+        """The sum."""
+        return sum(self._amounts_minor.values())
+
+    @property
+    def check_at(self) -> float:
+        """When ``check`` is due, on trio's clock; never while nothing is owed, or before ``look`` is called."""
+        if not self._amounts_minor:
+            return math.inf
+        check_at = self._checked_at + self._check_ms / 1000
+        return math.inf if self._is_patrolled and trio.current_time() < check_at else check_at
+
+    def add(self, operator_tx_id: str, amount_minor: int) -> None:
+        """A win or refund was stored, unless its end is known already."""
+        if operator_tx_id != self._ended_early:
+            self._amounts_minor[operator_tx_id] = amount_minor
+            self._checked_at = trio.current_time()
+            self._check_ms = self._services.settings.owed_check_ms
+            self._begin_wait()
+
+    def end(self, operator_tx_id: str) -> None:
+        """It was acknowledged or parked."""
+        if self._amounts_minor.pop(operator_tx_id, None) is None:
+            self._ended_early = operator_tx_id
+        elif not self._amounts_minor:
+            self.close()
+
+    def close(self) -> None:
+        """Have nobody look any more."""
+        if self._is_patrolled:
+            self._is_patrolled = False
+            self._services.waits.end(self._note_overdue)
+
+    def _begin_wait(self) -> None:
+        """Leave the next check to the patrol, if one comes by."""
+        self.close()
+        if self._services.waits.are_patrolled:
+            self._is_patrolled = True
+            self._services.waits.begin(self._note_overdue, self._checked_at + self._check_ms / 1000)
+
+    def _note_overdue(self) -> None:
+        self.close()  # once is enough
+        self._look()
+
+    async def check(self) -> int | None:
+        """Look in the ledger, if it is due, whether another node or a person has seen to something.
+
+        The player's balance in minor units if so: this node has not heard it from the wallet.
+        """
+        if trio.current_time() < self.check_at:
+            return None
+        self._checked_at = trio.current_time()
+        self._check_ms = min(2 * self._check_ms, self._services.settings.owed_check_ms)
+        self._begin_wait()
+        reads, key = self._services.reads, (self._session.operator_id, self._session.session_id)
+        try:
+            amounts_minor = _by_id(await reads.pending_calls(*key))
+            if amounts_minor == self._amounts_minor:
+                return None
+            balance_minor = await reads.balance_minor(*key)
+        except LedgerUnavailableError:
+            return None
+        self._amounts_minor = amounts_minor
+        if not amounts_minor:
+            self.close()
+        return balance_minor
+
+
+def _by_id(calls: Sequence[WalletCall]) -> dict[str, int]:
+    return {call.operator_tx_id: call.amount_minor for call in calls}

@@ -1,0 +1,347 @@
+"""The round actor: the life of one round, from the stored intent to the stored end.
+
+Nothing is sent before it is stored, and nobody is told before it is durable. Cash-outs come straight into this actor's
+mailbox with the moment of their receipt, so that one queue orders cash-out and crash and one pure rule decides.
+"""
+
+import logging
+from contextlib import suppress
+from dataclasses import replace
+from typing import Protocol
+
+import trio
+
+from actors.cluster.recovery import resolve_stored
+from actors.facts import endings
+from actors.facts.calls import bet_call
+from actors.facts.records import CallStatus, Commitment, LiveRound, RoundStatus
+from actors.facts.transitions import Answer, Applied, PlaceBet, Started, StartRound
+from actors.kit.actor import Actor
+from actors.kit.errors import ActorError
+from actors.ports import Acknowledged, Declined, LedgerUnavailableError, NotSent, Unclear, WalletAnswer
+from actors.rules.settlement import FlightPlan, Result, Settlement
+from actors.shared.messages import (
+    BetNotStored,
+    BetStored,
+    BetTrouble,
+    Cashout,
+    CashoutRefused,
+    FlightEnds,
+    HandOver,
+    Interrupt,
+    RoundFlies,
+    RoundLost,
+    RoundNews,
+    RoundOver,
+)
+from actors.shared.metronome import Flight
+from actors.shared.services import Services, commit_until_known, until_known
+from actors.wallet.wallet import WalletDesk
+
+log = logging.getLogger("getaway.round")
+
+START_TOLD_MS_MAX = 250
+"""A flight begins when its player can be told of it. What is durable later than this after its start, if only
+because the commit had to be repeated, is refunded: nobody could have cashed out in the part of it that has passed."""
+
+
+class RoundWatcher(Protocol):
+    """Whoever shows a round to its player."""
+
+    def report(self, news: RoundNews) -> None:
+        """Learn what became of the round, without waiting."""
+        ...
+
+
+class Unwatched:
+    """Who watches a round whose session nobody has open here."""
+
+    def report(self, news: RoundNews) -> None:
+        """What became of it is stored."""
+
+
+class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
+    """One live round; ``watcher`` is its session. A flight that another node has begun goes on as if it had begun here:
+    ``balance_minor`` is the player's balance after its stake."""
+
+    def __init__(
+        self,
+        services: Services,
+        desk: WalletDesk,
+        live: LiveRound,
+        *,
+        next_commitment: Commitment,
+        watcher: RoundWatcher,
+        balance_minor: int = 0,
+    ) -> None:
+        super().__init__("round", services.settings.round_mailbox_max, live.round_id)
+        self._services = services
+        self._desk = desk
+        self.placed = live
+        self.next_commitment = next_commitment
+        self._bet = bet_call(live)
+        self.is_stored = False
+        self.is_over = False
+        """Its end is stored, and told."""
+        self.is_ending = False
+        """Its end is decided, and being stored."""
+        self.is_in_trouble = False
+        """The bet could not be stored, and is being taken back in case it was after all."""
+        self._watcher = watcher
+        self._flies: RoundFlies | None = None
+        if live.status is RoundStatus.FLYING:
+            assert live.started_at_ms is not None
+            self.is_stored = True
+            self._flies = self._takeoff(live, services.clock.began_ms(live.started_at_ms), balance_minor)
+
+    @property
+    def flight(self) -> Flight | None:
+        """The flight, once it has begun, also after its end."""
+        return None if self._flies is None else self._flies.flight
+
+    def adopt(self, watcher: RoundWatcher) -> RoundFlies | None:
+        """Report to ``watcher`` from now on; the flight so far, if there is one."""
+        self._watcher = watcher
+        if self._flies is not None:
+            # The watcher that was told of the start may have failed before it could have the flight join.
+            self._services.metronome.join(self._flies.flight)
+        return self._flies
+
+    def interrupt(self) -> None:
+        """Refund the stake: the server can't wait for the flight's end."""
+        try:
+            self.tell(Interrupt())
+        except ActorError:
+            log.warning("a round could not be interrupted", extra={"round_id": str(self.placed.round_id)})
+
+    def report(self, news: RoundNews) -> None:
+        """Tell the session that watches the round."""
+        self._watcher.report(news)
+
+    async def run(self) -> None:
+        """Bet, fly, end; or fly on and end. After a ``HandOver`` that nothing has preceded there is no end."""
+        if self._flies is not None:
+            self._services.metronome.join(self._flies.flight)
+            await self._fly(self._flies)
+            return
+        if not await self._place_bet():
+            return
+        self.is_stored = True
+        self.report(BetStored())
+        answer = await self._desk.send_bet(self._bet)
+        if isinstance(answer, Acknowledged) and answer.balance_minor is not None:
+            started = await self._start(answer)
+            if started is None:
+                return
+            live, began_ms = started
+            if self._services.clock.steady_ms() - began_ms > START_TOLD_MS_MAX:
+                await self._end_unflown(live, began_ms, answer.balance_minor)
+            else:
+                self._flies = self._takeoff(live, began_ms, answer.balance_minor)
+                self.report(self._flies)
+                await self._fly(self._flies)
+        else:
+            await self._end(self._not_taken(answer))
+
+    def _not_taken(self, answer: WalletAnswer) -> endings.Ending:
+        if isinstance(answer, Declined):
+            return self._void("bet_declined", CallStatus.DECLINED, answer.sends, answer.detail)
+        if isinstance(answer, NotSent):
+            detail = f"not sent: {answer.detail}"
+            self._warn("a bet was not sent", detail, attempts=0)
+            return self._void("wallet_unavailable", CallStatus.DECLINED, 0, detail)
+        detail = answer.detail if isinstance(answer, Unclear) else "taken, but the answer has no balance"
+        self._warn("a bet has no clear answer and is refunded", detail, answer.sends)
+        return self._void("wallet_unavailable", CallStatus.UNKNOWN, answer.sends, detail)
+
+    def _warn(self, event: str, detail: str, attempts: int) -> None:
+        log.warning(event, extra={"round_id": str(self.placed.round_id), "detail": detail, "attempts": attempts})
+
+    async def _place_bet(self) -> bool:
+        intent = PlaceBet(
+            owner=self._services.owner,
+            round=self.placed,
+            call=self._bet,
+            next_server_seed=self.next_commitment.server_seed,
+        )
+        try:
+            answer = await self._services.ledger.commit(intent)
+        except LedgerUnavailableError:
+            self.is_in_trouble = True
+            self.report(BetTrouble())
+            await self._take_back()
+            return False
+        if not isinstance(answer, Applied):
+            self.report(BetNotStored(refused=True))
+            return False
+        return True
+
+    async def _take_back(self) -> None:
+        """Void the intent if it was stored after all; the operator was never asked, so nothing is owed."""
+        ending = self._void("wallet_unavailable", CallStatus.DECLINED, 0, "not sent: it could not be stored")
+        if isinstance(await self._store(ending), Applied):
+            self._over(ending, None)
+        else:
+            self.report(BetNotStored(refused=False))
+
+    def _void(self, reason: str, bet_status: CallStatus, attempts: int, detail: str) -> endings.Ending:
+        return endings.void(
+            self.placed,
+            self._services.owner,
+            reason,
+            bet_status=bet_status,
+            attempts=attempts,
+            now_ms=self._services.clock.now_ms(),
+            detail=detail,
+            claim=self._desk.claim,
+        )
+
+    async def _start(self, taken: Acknowledged) -> tuple[LiveRound, int] | None:
+        """The flight as it is stored, and when it began by the steady clock."""
+        clock = self._services.clock
+        began_ms: dict[int, int] = {}
+        """By what each attempt would have stored: a correction of the house's time must not move the flight."""
+        balance_minor = taken.balance_minor
+        assert balance_minor is not None, "a bet without a balance is not taken"
+
+        async def start() -> Answer:
+            steady_ms = self._services.metronome.next_beat_ms()
+            started_at_ms = clock.unix_of(steady_ms)
+            began_ms[started_at_ms] = steady_ms
+            return await self._services.ledger.commit(
+                StartRound(
+                    owner=self._services.owner,
+                    operator_id=self.placed.operator_id,
+                    session_id=self.placed.session_id,
+                    round_id=self.placed.round_id,
+                    started_at_ms=started_at_ms,
+                    balance_minor=balance_minor,
+                    attempts=taken.sends,
+                )
+            )
+
+        give_up_at = trio.current_time() + self._services.settings.start_patience_ms / 1000
+        try:
+            answer = await until_known(start, give_up_at)
+        except LedgerUnavailableError:
+            await self._give_back(taken)
+            return None
+        if not isinstance(answer, Started):
+            self.report(RoundLost())
+            return None
+        live = replace(self.placed, status=RoundStatus.FLYING, started_at_ms=answer.started_at_ms)
+        return live, began_ms[answer.started_at_ms]
+
+    async def _end_unflown(self, live: LiveRound, began_ms: int, balance_minor: int) -> None:
+        """Refund a flight that nobody was told of. Its seed is revealed: nobody may fly it after that, either."""
+        now_ms = self._services.clock.now_ms()
+        log.warning("a start was stored too late to be flown", extra={"round_id": str(live.round_id)})
+        ending = endings.refunded(live, self._services.owner, endings.LATE_START, now_ms, self._desk.claim)
+        await self._end(ending, balance_minor=balance_minor)
+        if self.is_over:
+            self._services.flights.end(live.session_id, live.round_id, began_ms + live.plan().ends_at_ms)
+
+    async def _give_back(self, taken: Acknowledged) -> None:
+        """The stake was taken but the start could not be stored for too long: end the round from what is stored."""
+        finished = await resolve_stored(self._services, self.placed.operator_id, self.placed.round_id, 0)
+        if finished is None:
+            self.report(RoundLost())
+            return
+        self.report(RoundOver(finished, self.placed.amount_minor, None, taken.balance_minor))
+        self._desk.deliver(self.placed.operator_id)
+
+    def _takeoff(self, live: LiveRound, began_ms: int, balance_minor: int) -> RoundFlies:
+        assert live.started_at_ms is not None
+        return RoundFlies(live, Flight(live.round_id, began_ms, began_ms + live.plan().ends_at_ms), balance_minor)
+
+    async def _fly(self, flies: RoundFlies) -> None:
+        live, flight, metronome, waits = flies.live, flies.flight, self._services.metronome, self._services.waits
+        reminder = metronome.remind(flight.ends_at_ms, self._remind)
+        # Should the metronome fail, the patrol comes by.
+        waits.begin(self._remind, self._services.clock.trio_time(flight.ends_at_ms))
+        try:
+            landing = await self._until_end(live.plan(), flight)
+        finally:
+            waits.end(self._remind)
+            metronome.forget(reminder)
+            metronome.leave(flight)
+        if landing is None:
+            return
+        settlement, frame_id = landing
+        now_ms = self._services.clock.now_ms()
+        if settlement is None:
+            await self._end(endings.refunded(live, self._services.owner, endings.SHUTDOWN, now_ms, self._desk.claim))
+        else:
+            ending = endings.settled(live, self._services.owner, settlement, now_ms, self._desk.claim)
+            await self._end(ending, frame_id)
+
+    def _remind(self) -> None:
+        with suppress(ActorError):  # one whose mailbox is full is awake, and sees itself what time it is
+            self.tell(FlightEnds())
+
+    async def _until_end(self, plan: FlightPlan, flight: Flight) -> tuple[Settlement | None, str | None] | None:
+        """How the flight ends, and the frame that ended it; no settlement when it was interrupted, ``None`` when it is
+        handed over.
+
+        At the unattended end the mailbox is emptied first: what was received in time counts, however late it is read.
+        So it is before a hand-over, and from then to this actor's end nobody else runs: no cash-out is lost between.
+        """
+        leaves = False
+        while True:
+            message = self.receive_nowait()
+            if message is None:
+                if self._services.clock.steady_ms() >= flight.ends_at_ms:
+                    return plan.unattended(), None
+                if leaves:
+                    return None
+                message = await self.receive()
+            if isinstance(message, FlightEnds):
+                continue
+            if isinstance(message, HandOver):
+                leaves = True
+                continue
+            if isinstance(message, Interrupt):
+                return None, None
+            settlement = plan.cashed_out(message.received_at_ms - flight.started_at_ms)
+            if settlement is None:
+                self.report(CashoutRefused(message.frame_id, "too_early"))
+            elif settlement.result is Result.CRASH:
+                self.report(CashoutRefused(message.frame_id, "too_late"))
+                return settlement, None
+            else:
+                return settlement, message.frame_id
+
+    async def _end(
+        self, ending: endings.Ending, frame_id: str | None = None, *, balance_minor: int | None = None
+    ) -> None:
+        answer = await self._store(ending)
+        if isinstance(answer, Applied):
+            self._over(ending, frame_id, balance_minor)
+        else:
+            self.report(RoundLost())
+        if ending.owed is None:
+            return
+        if ending.is_claimed:
+            self._desk.send_claimed(ending.owed, is_claimed=isinstance(answer, Applied) and answer.is_claimed)
+        else:
+            self._desk.deliver(self.placed.operator_id)
+
+    async def _store(self, ending: endings.Ending) -> Answer:
+        self.is_ending = True
+        try:
+            return await commit_until_known(self._services, ending.transition)
+        finally:
+            self.is_ending = False
+
+    def _over(self, ending: endings.Ending, frame_id: str | None, balance_minor: int | None = None) -> None:
+        self.is_over = True
+        finished = ending.finished
+        self._services.observer.round_ended(finished.status.value, finished.result and finished.result.value)
+        placed, now_ms = self.placed, self._services.clock.steady_ms()
+        self._services.tally.ended(
+            placed.operator_id, placed.operator_player_id, placed.session_id, finished.status, now_ms
+        )
+        self.report(RoundOver(finished, ending.owes_minor, frame_id, balance_minor))
+        while (message := self.receive_nowait()) is not None:
+            if isinstance(message, Cashout):
+                self.report(CashoutRefused(message.frame_id, "too_late"))

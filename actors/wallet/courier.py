@@ -1,0 +1,116 @@
+"""The courier: one actor a node that finds which stored wins and refunds are due and has them delivered.
+
+It claims due calls in the ledger, so that no other node sends them meanwhile, and hands each to its session's wallet
+actor. A claim ends by itself: what a dead node had claimed is due again then, or once the node is known to be dead.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+import trio
+
+from actors.facts.records import WalletCall
+from actors.kit.actor import Actor
+from actors.ports import LedgerUnavailableError
+from actors.shared.services import Services
+from actors.wallet.lanes import Lanes
+from actors.wallet.wallet import WalletDesk
+
+log = logging.getLogger("getaway.courier")
+
+
+class Courier(Actor[None]):
+    """Claims on a nudge (a win or refund was stored, or a full lane has room again) and every ``courier_poll_ms``."""
+
+    def __init__(self, services: Services, desk: WalletDesk) -> None:
+        super().__init__("courier", 1)
+        self._services = services
+        self._desk = desk
+        self._nudged: set[UUID] = set()
+        self._woken = trio.Event()
+        self._is_claiming = False
+        self._may_hold_more = False
+        """Claims may be ours that nobody sends: a claim's answer was lost, or a call could not be handed over."""
+        desk.on_due(self.nudge)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a nudge waits for its claim, or calls are being claimed."""
+        return bool(self._nudged) or self._is_claiming
+
+    def nudge(self, operator_id: UUID) -> None:
+        """Something of this operator may be due."""
+        self._nudged.add(operator_id)
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Claim and hand over for ever. Between polls only the operators that were nudged are looked at."""
+        poll_s = self._services.settings.courier_poll_ms / 1000
+        poll_at = trio.current_time()
+        while True:
+            self._woken = trio.Event()
+            operator_ids, self._nudged = self._nudged, set()
+            if trio.current_time() >= poll_at:
+                poll_at = trio.current_time() + poll_s
+                operator_ids = operator_ids.union(self._services.operators.ids)
+            try:
+                await self._deliver_due(sorted(operator_ids))
+            except LedgerUnavailableError as error:
+                log.warning("due wallet calls could not be read", extra={"error": str(error)})
+                await trio.sleep(poll_s)
+            with trio.move_on_at(poll_at):
+                await self._woken.wait()
+
+    async def _deliver_due(self, operator_ids: Sequence[UUID]) -> None:
+        services, lanes = self._services, self._desk.lanes
+        if services.contact.is_cut:
+            return
+        quotas = lanes.quotas(operator_ids)
+        if not quotas:
+            return
+        self._is_claiming = True
+        try:
+            may_hold_more = self._may_hold_more or self._desk.has_unsent_claims
+            self._may_hold_more, self._desk.has_unsent_claims = True, False
+            if may_hold_more:
+                await services.reads.give_up_claims(services.owner, lanes.in_flight, services.clock.now_ms())
+            claimed = await services.reads.claim_due_calls(
+                services.owner, quotas, services.settings.claim_ms, lanes.ahead_until_ms(quotas)
+            )
+        finally:
+            self._is_claiming = False
+        _note_backlogs(lanes, quotas, claimed)
+        handed_over = [self._desk.hand_over(call) for call in claimed]
+        self._may_hold_more = not all(handed_over)
+
+
+def _note_backlogs(lanes: Lanes, quotas: Mapping[UUID, int], claimed: Sequence[WalletCall]) -> None:
+    by_operator: dict[UUID, list[WalletCall]] = {operator_id: [] for operator_id in quotas}
+    for call in claimed:
+        by_operator[call.operator_id].append(call)
+    for operator_id, quota in quotas.items():
+        lanes.of(operator_id).note_claimed(by_operator[operator_id], quota)
+
+
+class BacklogWatch(Actor[None]):
+    """Reads every ``backlog_watch_ms`` what each operator is owed and reports it to the observer, and to the
+    lanes, which know only of their own node's failures."""
+
+    def __init__(self, services: Services, lanes: Lanes) -> None:
+        super().__init__("backlogs", 1)
+        self._services = services
+        self._lanes = lanes
+
+    async def run(self) -> None:
+        """Watch for ever."""
+        while True:
+            try:
+                backlogs = await self._services.reads.backlogs()
+                self._services.observer.backlogs(backlogs, self._services.clock.now_ms())
+                for backlog in backlogs:
+                    if backlog.pending:
+                        self._lanes.of(backlog.operator_id).note_waiting()
+            except LedgerUnavailableError as error:
+                log.warning("the outbox could not be read", extra={"error": str(error)})
+            await trio.sleep(self._services.settings.backlog_watch_ms / 1000)

@@ -1,0 +1,320 @@
+"""The wallet actor: one per session, it sends the session's callbacks to the operator one at a time, in order.
+
+A bet is one attempt whose answer decides the round. A win or refund comes from the courier, claimed: the actor sends it
+once and stores what became of it; a failed one is due again later. It can be started for any session at any time.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Final
+from uuid import UUID
+
+import trio
+
+from actors.facts.records import WalletCall
+from actors.facts.transitions import AcknowledgeCall, Applied, PostponeCall
+from actors.kit.actor import Actor
+from actors.kit.errors import ActorError, MailboxFullError
+from actors.ports import Acknowledged, Declined, NotSent, Unclear, WalletAnswer
+from actors.rules.retries import is_over, pause_after_refusal_ms, pause_as_asked_ms, wait_before_attempt_ms
+from actors.shared.messages import Deliver, SendBet, WalletNews
+from actors.shared.services import Services, commit_until_known
+from actors.wallet.lanes import Lane, Lanes
+
+log = logging.getLogger("getaway.wallet")
+
+WALLET_MARGIN_MS = 2_000
+"""The wallet actor answers within the bet's own deadline; this is for its way through the mailboxes."""
+
+Unanswered = Declined | Unclear | NotSent
+"""What leaves a win or refund to be sent again."""
+
+OUTCOMES: Final[Mapping[type[WalletAnswer], str]] = {
+    Acknowledged: "acknowledged",
+    Declined: "declined",
+    Unclear: "unclear",
+    NotSent: "not_sent",
+}
+"""What an attempt is counted as."""
+
+
+class WalletActor(Actor[SendBet | Deliver]):
+    """Serializes one session's signed callbacks. ``listener`` must not wait."""
+
+    def __init__(
+        self,
+        services: Services,
+        operator_id: UUID,
+        session_id: UUID,
+        lane: Lane,
+        listener: Callable[[WalletNews], None],
+    ) -> None:
+        super().__init__("wallet", services.settings.wallet_mailbox_max, session_id)
+        self._services = services
+        self._operator_id = operator_id
+        self.session_id = session_id
+        self._lane = lane
+        self._listener = listener
+
+    async def run(self) -> None:
+        """Serve what has come. To wait for more would cost more than to start anew."""
+        while (message := self.receive_nowait()) is not None:
+            match message:
+                case SendBet() as bet:
+                    bet.reply.answer(await self.send_bet(bet.call))
+                case Deliver() as delivery:
+                    is_tried = self._lane.permits
+                    try:
+                        if is_tried:
+                            await self._deliver(delivery.call)
+                    finally:
+                        delivery.ended(is_tried)
+
+    async def send_bet(self, call: WalletCall) -> WalletAnswer:
+        """Within the bet's deadline, the wait for a place among the operator's bets included. In the wallet's turn."""
+        give_up_at = trio.current_time() + self._services.settings.bet_timeout_ms / 1000
+        if not await self._take_place(give_up_at):
+            return NotSent("too many bets of this operator are in flight")
+        try:
+            left_ms = int((give_up_at - trio.current_time()) * 1000)
+            if left_ms <= 0 or not self._lane.permits:
+                return NotSent("the operator's wallet keeps failing")
+            return await self._attempt(call, left_ms, was_trial=self._lane.begin())
+        finally:
+            self._lane.bets.release_on_behalf_of(self)
+
+    async def _take_place(self, give_up_at: float) -> bool:
+        try:
+            self._lane.bets.acquire_on_behalf_of_nowait(self)
+        except trio.WouldBlock:
+            with trio.move_on_at(give_up_at):
+                await self._lane.bets.acquire_on_behalf_of(self)
+                return True
+            return False
+        return True
+
+    async def _attempt(self, call: WalletCall, timeout_ms: int, *, was_trial: bool) -> WalletAnswer:
+        """One attempt, at most ``timeout_ms`` long: the gateway sees to that."""
+        operator = self._services.operators.find(self._operator_id)
+        if operator is None:
+            return NotSent("the operator is not known to this node yet")
+        began_at = trio.current_time()
+        answer = await self._services.gateway.send(operator, call, timeout_ms)
+        outcome = OUTCOMES[type(answer)]
+        self._services.observer.wallet_call(call.kind, outcome, trio.current_time() - began_at)
+        self._lane.note(call.kind, answer, was_trial=was_trial)
+        return answer
+
+    async def _deliver(self, call: WalletCall) -> None:
+        settings = self._services.settings
+        if self._services.clock.now_ms() + settings.delivery_timeout_ms > call.next_attempt_at_ms:
+            return  # It waited too long here: its claim could end while it is sent, and another node send it, too.
+        answer = await self._attempt(call, settings.delivery_timeout_ms, was_trial=self._lane.begin())
+        attempts = call.attempts + answer.sends
+        if isinstance(answer, Acknowledged):
+            await commit_until_known(self._services, self._acknowledged(call, attempts, answer.balance_minor))
+            self._listener(WalletNews(call.operator_tx_id, answer.balance_minor))
+            return
+        self._services.observer.wallet_retry(self._operator_id)
+        postponed = self._postponed(call, attempts, answer)
+        log.warning(
+            "a wallet call was not acknowledged",
+            extra={
+                "kind": call.kind.value,
+                "round_id": str(call.round_id),
+                "attempts": attempts,
+                "detail": postponed.last_error,
+                "parked": postponed.parked,
+            },
+        )
+        stored = await commit_until_known(self._services, postponed)
+        if postponed.parked and isinstance(stored, Applied):
+            self._listener(WalletNews(call.operator_tx_id, None, is_parked=True))
+
+    def _acknowledged(self, call: WalletCall, attempts: int, balance_minor: int | None) -> AcknowledgeCall:
+        return AcknowledgeCall(
+            operator_id=self._operator_id,
+            session_id=self.session_id,
+            operator_tx_id=call.operator_tx_id,
+            attempts=attempts,
+            balance_minor=balance_minor,
+            acknowledged_at_ms=self._services.clock.now_ms(),
+        )
+
+    def _postponed(self, call: WalletCall, attempts: int, answer: Unanswered) -> PostponeCall:
+        settings, now_ms = self._services.settings, self._services.clock.now_ms()
+        jitter, refused_since_ms = self._services.entropy.fraction(), _refused_since_ms(call, answer, now_ms)
+        refused_for_ms = now_ms - refused_since_ms if refused_since_ms is not None else 0
+        asked_ms = max(pause_after_refusal_ms(refused_for_ms, jitter), pause_as_asked_ms(answer.retry_after_ms, jitter))
+        usual_ms = wait_before_attempt_ms(
+            attempts,
+            settings.retry_first_ms,
+            settings.retry_max_ms,
+            jitter,
+            unsent_for_ms=now_ms - call.created_at_ms if isinstance(answer, NotSent) else 0,
+        )
+        next_attempt_at_ms = now_ms + max(usual_ms, asked_ms)
+        keeps_its_turn = asked_ms > 0 or self._lane.was_ahead(call)
+        return PostponeCall(
+            owner=self._services.owner,
+            operator_id=self._operator_id,
+            session_id=self.session_id,
+            operator_tx_id=call.operator_tx_id,
+            attempts=attempts,
+            next_attempt_at_ms=next_attempt_at_ms,
+            last_error=f"not sent: {answer.detail}" if isinstance(answer, NotSent) else answer.detail,
+            parked=is_over(call.created_at_ms, now_ms, settings.retry_period_ms),
+            refused_since_ms=refused_since_ms,
+            not_before_ms=next_attempt_at_ms if keeps_its_turn else None,
+        )
+
+
+def _refused_since_ms(call: WalletCall, answer: Unanswered, now_ms: int) -> int | None:
+    """Since when the call's answers are plain refusals. What never left says nothing."""
+    if isinstance(answer, Unclear):
+        return None
+    is_first = isinstance(answer, Declined) and call.refused_since_ms is None
+    return now_ms if is_first else call.refused_since_ms
+
+
+class WalletDesk:
+    """Finds or starts the wallet actor of a session; owns the operators' lanes."""
+
+    def __init__(self, services: Services, start: Callable[[WalletActor, Callable[[], None]], None]) -> None:
+        self._services = services
+        self._start = start
+        self.lanes = Lanes(services.settings, services.clock, services.observer, self.deliver)
+        self._wallets: dict[UUID, WalletActor] = {}
+        self._listeners: dict[UUID, Callable[[WalletNews], None]] = {}
+        self._due: Callable[[UUID], None] = _nobody
+        self._patience_ms = services.settings.bet_timeout_ms + WALLET_MARGIN_MS
+        self.has_unsent_claims = False
+        """A call may be claimed by this node that nobody sends: the courier gives it up before it claims again."""
+
+    def listen(self, session_id: UUID, listener: Callable[[WalletNews], None]) -> None:
+        """Tell ``listener`` what the session's wallet learns, until ``forget``."""
+        self._listeners[session_id] = listener
+
+    def forget(self, session_id: UUID) -> None:
+        """The session has left memory; its calls are delivered all the same."""
+        self._listeners.pop(session_id, None)
+
+    def on_due(self, nudge: Callable[[UUID], None]) -> None:
+        """Call ``nudge`` with an operator that may have calls due. It must not wait."""
+        self._due = nudge
+
+    async def send_bet(self, call: WalletCall) -> WalletAnswer:
+        """Send a bet in its session's turn. There is an answer in time whatever becomes of the wallet's actor."""
+        wallet, is_new = self._wallet(call)
+        if is_new:
+            return await self._send_here(wallet, call)
+        try:
+            return await wallet.ask_patrolled(lambda reply: SendBet(call, reply), self._patience_ms)
+        except MailboxFullError:
+            return NotSent("too many calls of the session wait")
+        except (ActorError, trio.TooSlowError):
+            return Unclear("the wallet actor did not answer")
+
+    async def _send_here(self, wallet: WalletActor, call: WalletCall) -> WalletAnswer:
+        """Be the wallet's task for as long as the bet takes: to wake another one and be woken costs more than signing.
+
+        What comes meanwhile queues in its mailbox, for a task of its own.
+        """
+        waits, overdue_at = self._services.waits, trio.current_time() + self._patience_ms / 1000
+        scope = trio.CancelScope() if waits.are_patrolled else trio.CancelScope(deadline=overdue_at)
+        waits.begin(scope.cancel, overdue_at)
+        try:
+            with scope:
+                return await wallet.send_bet(call)
+        except Exception:
+            log.exception("an actor failed", extra={"actor": wallet.kind})
+            self._services.observer.actor_failed(wallet.kind)
+        finally:
+            waits.end(scope.cancel)
+            if wallet.queued:
+                self._run(wallet)
+            else:
+                wallet.is_stopped = True
+                self._ended(wallet, call.session_id)
+        return Unclear("the wallet actor did not answer")
+
+    def _wallet(self, call: WalletCall) -> tuple[WalletActor, bool]:
+        """The wallet actor of the call's session, and whether it is new and needs a task."""
+        wallet = self._wallets.get(call.session_id)
+        if wallet is not None and not wallet.is_stopped:
+            return wallet, False
+        lane, news = self.lanes.of(call.operator_id), partial(self._news, call.session_id)
+        wallet = WalletActor(self._services, call.operator_id, call.session_id, lane, news)
+        self._wallets[call.session_id] = wallet
+        return wallet, True
+
+    def _run(self, wallet: WalletActor) -> None:
+        self._start(wallet, partial(self._ended, wallet, wallet.session_id))
+
+    def fail_overdue(self) -> None:
+        """See ``Actor.fail_overdue``."""
+        for wallet in list(self._wallets.values()):
+            wallet.fail_overdue()
+
+    def deliver(self, operator_id: UUID) -> None:
+        """A win or refund was stored: let the courier look what is due."""
+        self._due(operator_id)
+
+    def claim(self, call: WalletCall) -> WalletCall | None:
+        """A place in the operator's lane for what a round's end will owe: the call, claimed, to be stored like this.
+
+        ``None``: others wait, or the wallet fails. The courier is to claim it in its turn then.
+        """
+        lane = self.lanes.of(call.operator_id)
+        if not lane.has_room:
+            return None
+        claimed = replace(call, next_attempt_at_ms=call.created_at_ms + self._services.settings.claim_ms)
+        lane.reserve(claimed)
+        return claimed
+
+    def send_claimed(self, call: WalletCall, *, is_claimed: bool) -> None:
+        """Have a call of ``claim`` sent, or leave it to the courier if it was not stored as claimed."""
+        if is_claimed and self.hand_over(call):
+            return
+        self.lanes.of(call.operator_id).release(call)
+        self.has_unsent_claims = True
+        self._due(call.operator_id)
+
+    def hand_over(self, call: WalletCall) -> bool:
+        """Have a claimed win or refund sent by its session's wallet; whether it will be."""
+        lane = self.lanes.of(call.operator_id)
+        if not lane.permits:
+            return False
+        lane.reserve(call)
+        wallet, is_new = self._wallet(call)
+        if is_new:
+            self._run(wallet)
+        try:
+            wallet.tell(Deliver(call, partial(self._delivered, lane, call)))
+        except ActorError:
+            log.warning("a wallet was too busy for a delivery")
+            lane.release(call)
+            return False
+        return True
+
+    def _delivered(self, lane: Lane, call: WalletCall, is_tried: bool) -> None:
+        lane.release(call)
+        if not is_tried:  # the breaker has opened while it waited for its turn: its claim is of no use
+            self.has_unsent_claims = True
+        if lane.wants_more:
+            self._due(lane.operator_id)
+
+    def _ended(self, wallet: WalletActor, session_id: UUID) -> None:
+        if self._wallets.get(session_id) is wallet:
+            del self._wallets[session_id]
+
+    def _news(self, session_id: UUID, news: WalletNews) -> None:
+        listener = self._listeners.get(session_id)
+        if listener is not None:
+            listener(news)
+
+
+def _nobody(_operator_id: UUID) -> None:
+    """Until the courier listens, what is stored waits for its first look."""

@@ -1,0 +1,1 @@
+"""Whether the books are right: ours against themselves, and against the operator's."""

@@ -1,0 +1,1 @@
+"""The actors' and the web's ports on PostgreSQL."""

@@ -1,0 +1,1 @@
+"""A connection's requests, on their way to the web application."""

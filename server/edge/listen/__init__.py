@@ -1,0 +1,1 @@
+"""The ports: who may connect, and what becomes of a connection."""

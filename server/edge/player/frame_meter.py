@@ -1,0 +1,175 @@
+"""Follows the websocket frames that a client sends, by reading their headers only.
+
+Messages are judged one by one further up; pings, pongs, and fragments of which no message ever comes are seen here
+alone, and each costs the server about as much as a message.
+
+A player's message is nearly always one short frame, alone in what was read. That one is taken out here: 10 µs instead
+of 53 by the library.
+"""
+
+from typing import Final
+
+from server.edge.wire.budgets import Budget
+
+_FINAL: Final = 0x80
+_OPCODE: Final = 0x0F
+_CONTROL: Final = 0x08
+_CLOSE: Final = 0x08
+_CONTINUATION: Final = 0x00
+_WHOLE_TEXT: Final = 0x81
+_WHOLE_PING: Final = 0x89
+_WHOLE_PONG: Final = 0x8A
+_MASKED: Final = 0x80
+_MASK_BYTES: Final = 4
+_LONG: Final = 126
+"""In the place of a length that has two bytes of its own; above, it has eight."""
+_LONG_HEADER_BYTES: Final = 4
+
+FRAGMENTS_MAX: Final = 64
+"""Frames of one message. A message has 4 KiB at most; one that comes in more pieces is there to cost something."""
+
+
+class FrameMeter:
+    """Follows one direction of a connection from the first byte after the handshake.
+
+    It has three budgets: of frames (``per_second``, ``burst``), of the pings and pongs among them, which cost the most
+    and which no page needs more than now and then, and of bytes.
+    """
+
+    __slots__ = (
+        "_budget",
+        "_bytes",
+        "_control_budget",
+        "_controls",
+        "_fragments",
+        "_has_closed",
+        "_header",
+        "_is_in_message",
+        "_payload_left",
+        "abuse",
+        "messages",
+    )
+
+    def __init__(
+        self, per_second: float, burst: float, *, control: Budget | None = None, received: Budget | None = None
+    ) -> None:
+        self._budget = Budget(per_second, burst)
+        self._control_budget = control or self._budget
+        self._bytes = received
+        self._controls = 0
+        """Pings and pongs that were counted but not charged yet."""
+        self._fragments = 0
+        """Frames of the message that is under way."""
+        self._header = b""
+        self._payload_left = 0
+        self._is_in_message = False
+        self._has_closed = False
+        self.messages = 0
+        """How many messages have come, or will when their last frame is complete; pings and the like are none."""
+        self.abuse: str | None = None
+        """What ends the socket: ``control`` (a ping or pong before the first message) or ``fragments`` (a message of
+        more than ``FRAGMENTS_MAX`` frames)."""
+
+    def lone_message(self, data: bytes, bytes_max: int) -> bytes | None:
+        """The text of a message of at most ``bytes_max`` bytes, if it is all that ``data`` has, in one frame, and comes
+        neither within another message or frame nor after the end. To be asked before ``data`` is counted."""
+        if self._header or self._payload_left or self._is_in_message or self._has_closed:
+            return None
+        return _whole_text(data, bytes_max)
+
+    def wait_after_message_s(self, data: bytes) -> float:
+        """The same as ``wait_s`` for data that is a lone message."""
+        self.messages += 1
+        return max(self._budget.charge(1), self._wait_for_bytes_s(data))
+
+    def wait_s(self, data: bytes) -> float:
+        """Count the frames that begin in ``data``; the seconds until the client may send more."""
+        wait_s = self._budget.charge(self.count(data))
+        controls, self._controls = self._controls, 0
+        if controls:
+            wait_s = max(wait_s, self._control_budget.charge(controls))
+        return max(wait_s, self._wait_for_bytes_s(data))
+
+    def _wait_for_bytes_s(self, data: bytes) -> float:
+        return 0.0 if self._bytes is None else self._bytes.charge(len(data))
+
+    def count(self, data: bytes) -> int:
+        """How many frames' headers end in ``data``. What is no frame is counted somehow: the parser ends it."""
+        frames, position = 0, 0
+        if self._header:
+            data, self._header = self._header + data, b""
+        while True:
+            skipped = min(self._payload_left, len(data) - position)
+            position += skipped
+            self._payload_left -= skipped
+            if position == len(data):
+                return frames
+            header_bytes = _header_bytes(data, position)
+            if header_bytes is None or position + header_bytes > len(data):
+                self._header = data[position:]
+                return frames
+            self._payload_left = _payload_bytes(data, position)
+            self._note_kind(data[position])
+            position += header_bytes
+            frames += 1
+
+    def _note_kind(self, first: int) -> None:
+        if first & _OPCODE == _CLOSE:
+            self._has_closed = True
+        elif first & _CONTROL:
+            self._controls += 1
+            # What is no right ping or pong is the library's to judge.
+            if not self.messages and first in (_WHOLE_PING, _WHOLE_PONG) and self._payload_left < _LONG:
+                self.abuse = self.abuse or "control"
+        else:
+            self._fragments = self._fragments + 1 if first & _OPCODE == _CONTINUATION else 1
+            if self._fragments > FRAGMENTS_MAX:
+                self.abuse = self.abuse or "fragments"
+            self._is_in_message = not first & _FINAL
+            self.messages += not self._is_in_message
+
+
+def _header_bytes(data: bytes, at: int) -> int | None:
+    if at + 2 > len(data):
+        return None
+    length = data[at + 1] & 0x7F
+    extended = {126: 2, 127: 8}.get(length, 0)
+    return 2 + extended + (_MASK_BYTES if data[at + 1] & _MASKED else 0)
+
+
+def _payload_bytes(data: bytes, at: int) -> int:
+    length = data[at + 1] & 0x7F
+    if length == 126:
+        return int.from_bytes(data[at + 2 : at + 4], "big")
+    if length == 127:
+        return int.from_bytes(data[at + 2 : at + 10], "big")
+    return length
+
+
+def _whole_text(data: bytes, bytes_max: int) -> bytes | None:
+    """The text of the one frame that ``data`` is; ``None`` if it is anything else, of which the library judges."""
+    if len(data) < 2 or data[0] != _WHOLE_TEXT or not data[1] & _MASKED:
+        return None
+    length, header_bytes = data[1] & 0x7F, 2
+    if length > _LONG:
+        return None
+    if length == _LONG:
+        length, header_bytes = int.from_bytes(data[2:4], "big"), _LONG_HEADER_BYTES
+        if length < _LONG:
+            return None
+    payload_at = header_bytes + _MASK_BYTES
+    if length > bytes_max or payload_at + length != len(data):
+        return None
+    mask = data[header_bytes:payload_at] * (length // _MASK_BYTES + 1)
+    # As two numbers: byte by byte takes thirty times as long.
+    bits = int.from_bytes(data[payload_at:], "big") ^ int.from_bytes(mask[:length], "big")
+    text = bits.to_bytes(length, "big")
+    return text if _is_utf_8(text) else None
+
+
+def _is_utf_8(text: bytes) -> bool:
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""The players' books against the wallet's and the server's."""

@@ -1,0 +1,1 @@
+"""What a load test is asked to do."""

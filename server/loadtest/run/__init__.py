@@ -1,0 +1,1 @@
+"""Its processes, and when they do what."""

@@ -1,0 +1,1 @@
+"""What rooms of the server need of the database, as shapes."""

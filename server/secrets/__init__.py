@@ -1,0 +1,1 @@
+"""What the master key and the operators' keys do."""

@@ -1,0 +1,1 @@
+"""One signed call to an operator's wallet, over connections that are kept with care."""
