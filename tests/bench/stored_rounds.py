@@ -5,8 +5,7 @@ each with its session, its acknowledged bet and, if it was cashed out, its ackno
 while they are written, its triggers and foreign keys are not. Seeds and outcomes have the right shape and size, but
 only the seed's hash is true to its seed.
 
-Each row has the codes that the server would have given it. The schema that is filled has no columns for them yet: they
-wait in columns of their own until a later migration has made those that they belong to (``adopt_codes``).
+Each row has the codes that the server would have given it, and ``revenue_days`` counts them all.
 """
 
 import asyncio
@@ -39,7 +38,7 @@ _SESSION += ("maintenance_work_mem = '1GB'", "statement_timeout = 0")
 
 _SESSIONS = """
 INSERT INTO sessions (operator_id, session_id, operator_player_id, currency, balance_minor, token_digest,
-    created_at_ms, expires_at_ms, client_seed, nonce, server_seed_hash, server_seed_sealed, stored_mac)
+    created_at_ms, expires_at_ms, client_seed, nonce, server_seed_hash, server_seed_sealed, mac)
 SELECT *, CODE_OF_SESSION FROM (
     SELECT ($1::uuid[])[(s % cardinality($1::uuid[]))::integer + 1] AS operator_id,
         md5(s || 's')::uuid AS session_id, 'player-' || s / 3 AS player,
@@ -77,7 +76,7 @@ WITH drawn AS (
         nonce, server_seed_hash, server_seed_sealed, rtp_bps, max_win_multiplier, rev_share_bps, max_payout_minor,
         growth_rate_per_ms, status, owner_node, owner_epoch, created_at_ms, started_at_ms, settled_at_ms, result,
         realized_hundredths, payout_minor, server_seed, crash_hundredths, map_seed, loot_seed, guard_seed,
-        stored_bet_mac, stored_start_mac, stored_end_mac)
+        bet_mac, start_mac, end_mac)
     SELECT operator_id, round_id, session_id, player, currency, amount, 'player', nonce, hash,
         decode(hash || seed || hash, 'hex'), 9600, 2000, 1500, 10000000, 0.00006, 'settled', 'gone', 1, created,
         started, settled, result, realized, payout, seed, crash, reverse(seed), reverse(hash), hash,
@@ -87,7 +86,7 @@ WITH drawn AS (
         created_at_ms, settled_at_ms
 )
 INSERT INTO transactions (operator_id, operator_tx_id, round_id, session_id, kind, amount_minor, body, position, status,
-    attempts, created_at_ms, next_attempt_at_ms, acknowledged_at_ms, stored_mac)
+    attempts, created_at_ms, next_attempt_at_ms, acknowledged_at_ms, mac)
 SELECT *, CODE_OF_CALL FROM (
 SELECT operator_id, kind || '-' || round_id AS tx_id, round_id, session_id, kind, paid,
     convert_to(format('{"operator_tx_id":"%s-%s","operator_player_id":"%s","session_id":"%s","round_id":"%s",'
@@ -156,8 +155,11 @@ _FIELDS = {
 }
 _NAMES = {SESSION: "SESSION", BET: "BET", START: "START", END: "END", CALL: "CALL"}
 
-_CODES = {"sessions": ("mac",), "rounds": ("bet_mac", "start_mac", "end_mac"), "transactions": ("mac",)}
-"""The columns of codes, by table."""
+_REVENUE = """
+INSERT INTO revenue_days
+SELECT operator_id, settled_day, currency, rev_share_bps, 'gone', sum(amount_minor), sum(payout_minor), count(*)
+FROM rounds GROUP BY operator_id, settled_day, currency, rev_share_bps
+"""
 
 _CONSTRAINTS = """
 SELECT conrelid::regclass::text AS of_table, quote_ident(conname) AS name, contype::text AS kind,
@@ -180,21 +182,6 @@ def statements(macs: RowMacs) -> tuple[str, str]:
         name, made = f"CODE_OF_{_NAMES[kind]}", code(macs, kind, fields)
         sessions, rounds = sessions.replace(name, made), rounds.replace(name, made)
     return sessions, rounds
-
-
-def code_columns() -> list[str]:
-    """What makes the columns that the codes wait in."""
-    return [f"ALTER TABLE {table} ADD stored_{column} bytea" for table, columns in _CODES.items() for column in columns]
-
-
-def adopt_codes() -> list[str]:
-    """What makes the stored codes those of their rows, once all migrations are done. Nothing is written anew."""
-    return [
-        f"ALTER TABLE {table} {change}"
-        for table, columns in _CODES.items()
-        for column in columns
-        for change in (f"DROP COLUMN {column}", f"RENAME COLUMN stored_{column} TO {column}")
-    ]
 
 
 def round_id(number: int) -> UUID:
@@ -230,9 +217,9 @@ class Loader:
     async def _load(self) -> None:
         await self._one([f"ALTER SYSTEM SET {name} = {value}" for name, value in _QUICK.items()])
         await self._one(["SELECT pg_reload_conf()"])
-        await self._one(code_columns())
         again = await self._strip()
         await self._at_once([self._sessions, *(self._writer(number) for number in range(WRITERS))])
+        await self._one([_REVENUE])
         progress(f"  {self._elapsed()} indexes")
         for stage in again:
             await self._statements(stage)

@@ -1,7 +1,6 @@
 """Ten million stored rounds: ``python -m tests.bench.ten_million [--quick] [--rounds N]``. Takes about ten minutes.
 
-A month of rounds is written by SQL (``stored_rounds.py``) into the schema's first three migrations; the later ones then
-find them, as they would at a customer's, and may take their time. Measured are ``revenue`` over the whole month and
+A month of rounds is written by SQL (``stored_rounds.py``). Measured are ``revenue`` over the whole month and
 ``round`` of a round drawn at random, signed, one after the other over a kept connection of the running server; and how
 fast the ledger writes rounds into this database and into an empty one, by one writer and by four at once for the same
 operator, currency and day. Needs 3 GB of disk for each million rounds.
@@ -22,9 +21,9 @@ from uuid import UUID
 
 import trio
 
-from server.db.driver.database import Connection, open_database
+from server.db.driver.database import open_database
 from server.db.embedded.embedded import embedded_server
-from server.db.migrations.migrate import migrate, shipped
+from server.db.migrations.migrate import migrate
 from server.db.stores.rows import Row, check_session, finished_round, wallet_call
 from server.secrets.vault import Vault
 from tests.bench.arithmetic import quantile
@@ -39,7 +38,6 @@ from tests.bench.stored_rounds import (
     DAYS,
     ROUNDS_PER_SESSION,
     Loader,
-    adopt_codes,
     operator_of,
     round_id,
 )
@@ -51,7 +49,6 @@ from tests.whole.casino import REVENUE, ROUND, Operator, parse_json
 
 ROUNDS = 10_000_000
 ROUND_DISK_BYTES = 3_000
-FIRST_MIGRATIONS = 3
 OPERATORS = 4
 READ_S_MAX = 20
 READS_MIN = 20
@@ -104,7 +101,6 @@ def rounds_that_fit(wanted: int, folder: Path) -> int:
 
 @contextmanager
 def open_archive(rounds: int) -> Iterator[Archive]:
-    """Filled, but without the later migrations."""
     folder = Path(tempfile.mkdtemp(prefix="getaway-archive-"))
     try:
         with embedded_server(folder / "postgres") as url:
@@ -117,9 +113,9 @@ def open_archive(rounds: int) -> Iterator[Archive]:
             for operator in operators:
                 operator.url = server.url
             archive = Archive(server, url, empty_url, operators, rounds, first_day)
-            first = dict(list(shipped().items())[:FIRST_MIGRATIONS])
-            trio.run(_copy_operators, archive, first)
+            trio.run(_copy_operators, archive)
             Loader(url, VAULT.macs, archive.operator_ids, (first_day - date(1970, 1, 1)).days * DAY_MS, rounds).load()
+            trio.run(_look, archive)
             try:
                 yield archive
             finally:
@@ -136,10 +132,10 @@ def _operators(server: ServerProcess) -> list[Operator]:
     return [Operator(server.url, **{name: created[name] for name in names}) for created in made]
 
 
-async def _copy_operators(archive: Archive, migrations: dict[str, str]) -> None:
-    """The same operators in the other database, with the columns that its first migrations know."""
+async def _copy_operators(archive: Archive) -> None:
+    """The same operators in the other database."""
     async with open_database(archive.empty_url, Path()) as empty, open_database(archive.full_url, Path()) as full:
-        await migrate(full, migrations)
+        await migrate(full)
         for table in _TERMS:
             columns = await full.run(
                 lambda connection, table=table: connection.fetch(
@@ -159,29 +155,9 @@ async def _copy_operators(archive: Archive, migrations: dict[str, str]) -> None:
             )
 
 
-def migrate_rest(archive: Archive) -> float:
-    """Seconds that the later migrations take on the full database."""
-    began = time.monotonic()
-    done = archive.server.getaway("migrate", timeout_s=1_800)
-    took_s = time.monotonic() - began
-    if done.returncode:
-        raise BenchError(f"the later migrations fail on the full database: {done.stderr}")
-    trio.run(_sign, archive)
-    return took_s
-
-
-async def _sign(archive: Archive) -> None:
-    """Operators get the codes that they have in the other database, rows their own; some are looked at."""
-    async with open_database(archive.empty_url, Path()) as empty, open_database(archive.full_url, Path()) as full:
-        macs = await empty.run(lambda connection: connection.fetch("SELECT operator_id, mac FROM operators"))
-
-        async def sign(connection: Connection) -> None:
-            for statement in adopt_codes():
-                await connection.execute(statement)
-            for row in macs:
-                await connection.execute("UPDATE operators SET mac = $2 WHERE operator_id = $1", *row.values())
-
-        await full.in_transaction(sign)
+async def _look(archive: Archive) -> None:
+    """Some of the rows are opened, as the server opens them."""
+    async with open_database(archive.full_url, Path()) as full:
         for table, opened in _OPENED.items():
             query = f"SELECT * FROM {table} LIMIT {LOOKED_AT}"
             for row in await full.run(lambda connection, query=query: connection.fetch(query)):
@@ -281,8 +257,6 @@ def measure(_tools: Tools, options: Options) -> list[Line]:
     rounds = rounds_that_fit(wanted, Path(tempfile.gettempdir()))
     progress(f"ten_million: writing {rounds:,} rounds")
     with open_archive(rounds) as archive:
-        progress("ten_million: the later migrations")
-        migrated_s = migrate_rest(archive)
         ready_s = started_s(archive.server)
         progress("ten_million: reading")
         revenue_reads, round_reads = read_all(archive, options)
@@ -292,7 +266,6 @@ def measure(_tools: Tools, options: Options) -> list[Line]:
     show(
         row="ten_million",
         rounds=rounds,
-        migrated_s=round(migrated_s, 1),
         ready_s=round(ready_s, 2),
         revenue=revenue_reads.told(),
         round=round_reads.told(),

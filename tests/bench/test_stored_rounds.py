@@ -26,18 +26,13 @@ def own_database_url(postgres):
 
 
 async def test_rows_have_the_codes_of_the_server(own_database_url):
-    """Of the newest schema here, in which the codes wait in columns of their own just as well."""
     terms = [str(UUID(int=number)) for number in (1, 2)], list(CURRENCIES), 20_000 * DAY_MS, 60_000
 
     async def work(connection):
         await connection.execute("SET LOCAL session_replication_role = replica")
-        for statement in stored_rounds.code_columns():
-            await connection.execute(statement)
         sessions, rounds = stored_rounds.statements(VAULT.macs)
         await connection.execute(sessions, *terms, 3)
         await connection.execute(rounds, *terms, 0, 3 * ROUNDS_PER_SESSION)
-        for statement in stored_rounds.adopt_codes():
-            await connection.execute(statement)
 
     async with open_database(own_database_url, Path()) as database:
         await database.in_transaction(work)

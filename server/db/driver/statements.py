@@ -1,6 +1,6 @@
 """The statement that commits a group, those that read what had been applied before it, and those that read a round.
 
-``commit_group_4`` (the newest migration that makes one) checks in SQL what each transition requires. A key that does
+``commit_group_5`` (``functions/commit_group.sql``) checks in SQL what each transition requires. A key that does
 not come back was not applied now; the ``READ_`` statements find those that had been applied before, so that a repeated
 transition answers as it did the first time.
 """
@@ -34,7 +34,7 @@ def few(rows: str, *columns: str) -> str:
     return f"unnest({arrays}) AS f ({', '.join(columns)})"
 
 
-COMMIT_GROUP = "SELECT applied_kind, applied_key FROM commit_group_4($1::jsonb)"
+COMMIT_GROUP = "SELECT applied_kind, applied_key FROM commit_group_5($1::jsonb)"
 
 READ_LAUNCHES = """
 SELECT l.operator_id, l.signature_digest, l.session_id, l.expires_at_ms, l.sealed_token

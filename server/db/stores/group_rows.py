@@ -1,4 +1,4 @@
-"""Transitions as the objects that ``commit_group_4`` takes, by its names; bytes as ``\\x`` with hex digits."""
+"""Transitions as the objects that ``commit_group_5`` takes, by its names; bytes as ``\\x`` with hex digits."""
 
 from collections.abc import Sequence
 from typing import Any

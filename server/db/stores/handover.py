@@ -52,7 +52,7 @@ WHERE s.owner_node = $1 AND s.owner_epoch = $2
 ORDER BY q.asked_at_ms, q.session_id LIMIT $5
 """
 
-_MOVE = "SELECT move_session_3($1, $2, $3, $4, $5, $6, $7)"
+_MOVE = "SELECT move_session_4($1, $2, $3, $4, $5, $6, $7)"
 
 _COMPANY = """
 SELECT EXISTS (SELECT FROM nodes n WHERE (n.node, n.epoch) <> ($1, $2)

@@ -136,7 +136,7 @@ def test_migrations_are_applied_once_and_named(postgres):
     with postgres.database(template="template1") as url:
         command = on_database(url)
         applied = command("migrate", "--json").document["applied"]
-        assert applied and applied == sorted(applied)
+        assert applied and len(applied) == len(set(applied))
         assert command("migrate", "--json").document == {"applied": []}
         assert command("migrate").out == "the schema is up to date\n"
     with postgres.database(template="template1") as url:

@@ -1,21 +1,17 @@
 """Migrations: applied once, in order, whoever else is at it, and only what is known."""
 
+import re
 from pathlib import Path
 
 import pytest
 import trio
 
-from actors.facts.records import PageOptions
-from actors.rules.compact_json import compact_json
+from actors.ports import LedgerUnavailableError
 from server.db.driver.database import open_database
 from server.db.errors import MigrationError
-from server.db.migrations.migrate import migrate, shipped
-from server.db.stores.group_rows import batch_of
-from server.db.stores.session_frames import PostgresSessionFrames
-from server.secrets.vault import Vault
-from tests.helpers import books
-from tests.helpers.ledger_worlds import ADD_OPERATOR
-from tests.helpers.web_fakes import make_operator
+from server.db.migrations.migrate import check_schema, migrate, shipped
+
+ROOT = Path(__file__).parents[3]
 
 FIRST = {"0001_a.sql": "CREATE TABLE a (x int); INSERT INTO a VALUES (1)"}
 SECOND = {"0002_b.sql": "ALTER TABLE a ADD y int"}
@@ -98,21 +94,61 @@ async def test_a_migration_may_take_longer_than_a_command(postgres_url):
         assert timeout == "500ms", "only the migrations had more time"
 
 
-async def launch_as_before(database, created):
-    """As a node does that knows ``commit_group_1`` alone."""
-    batch = compact_json(batch_of(Vault(bytes(32)), [created])).decode()
-    done = await database.run(lambda connection: connection.fetch("SELECT * FROM commit_group_1($1::jsonb)", batch))
-    return [tuple(row) for row in done]
+# Functions.
+
+TABLE = {"0001_a.sql": "CREATE TABLE a (x int DEFAULT one())"}
 
 
-async def test_sessions_of_the_version_before_open_no_page(empty):
-    """Neither those from before the migration nor those that a node of that version launches after it have a code."""
-    operator = make_operator()
-    before, after = [books.new_session(operator, name, page=PageOptions(lang="de")) for name in ("before", "after")]
-    await migrate(empty, {name: sql for name, sql in shipped().items() if name < "0007"})
-    await empty.run(lambda connection: connection.execute(ADD_OPERATOR, operator.operator_id))
-    assert await launch_as_before(empty, before) == [("launch", str(before.session_id))]
-    assert await migrate(empty) == [name for name in shipped() if name >= "0007"]
-    assert await launch_as_before(empty, after) == [("launch", str(after.session_id))]
-    for created in (before, after):
-        assert await PostgresSessionFrames(empty, Vault(bytes(32))).session_frame(created.token_digest) is None
+def function(name, value):
+    return f"CREATE OR REPLACE FUNCTION {name}() RETURNS int LANGUAGE sql AS $$ SELECT {value} FROM (VALUES (1)) v $$"
+
+
+async def called(database, name):
+    return await database.run(lambda connection: connection.fetchval(f"SELECT {name}()"))
+
+
+async def test_nodes_of_the_version_before_keep_their_function(empty):
+    older = {"work_1": function("work_1", 1), "one_1": function("one", 1)} | TABLE
+    newer = {"work_2": function("work_2", 2), "one_1": function("one", 1)} | TABLE
+    assert await migrate(empty, older) == ["work_1", "one_1", "0001_a.sql"]
+    assert await migrate(empty, newer) == ["work_2"]
+    assert (await called(empty, "work_1"), await called(empty, "work_2")) == (1, 2)
+    await check_schema(empty, newer)
+    for attempt in (check_schema, migrate):
+        with pytest.raises(MigrationError, match="work_2, which this version does not know: it is newer"):
+            await attempt(empty, older)
+
+
+async def test_a_function_of_the_tables_is_replaced_by_its_next_version_only(empty):
+    older, newer = {"one_1": function("one", 1)} | TABLE, {"one_10": function("one", 10)} | TABLE
+    await migrate(empty, older)
+    changed = {"one_1": function("one", 7)} | TABLE
+    for attempt in (check_schema, migrate):
+        with pytest.raises(MigrationError, match="one_1 is not the one that was applied"):
+            await attempt(empty, changed)
+    with pytest.raises(MigrationError, match="one_10 is missing"):
+        await check_schema(empty, newer)
+    assert await migrate(empty, newer) == ["one_10"]
+    assert await called(empty, "one") == 10
+    with pytest.raises(MigrationError, match="one_10, which this version does not know"):
+        await migrate(empty, older)
+
+
+async def test_a_migration_that_fails_takes_the_functions_with_it(empty):
+    with pytest.raises(MigrationError, match=r"0001_a\.sql failed"):
+        await migrate(empty, {"one_1": function("one", 1), "0001_a.sql": "nonsense"})
+    with pytest.raises(LedgerUnavailableError, match="UndefinedFunction"):
+        await called(empty, "one")
+
+
+def test_each_function_is_made_under_its_own_name_and_asked_for_by_its_present_version():
+    """The version is in the name or nowhere: then the tables call it, and the next one replaces it."""
+    functions = {name: sql for name, sql in shipped().items() if not name.endswith(".sql")}
+    assert len(functions) >= 8
+    product = "".join(path.read_text() for path in (ROOT / "server").rglob("*") if path.suffix in {".py", ".sql"})
+    for name, sql in functions.items():
+        base, _, version = name.rpartition("_")
+        made = re.findall(r"^CREATE (OR REPLACE )?FUNCTION (\w+)\(", sql, re.MULTILINE)
+        assert made in ([("", name)], [("OR REPLACE ", base)])
+        called_for = set(re.findall(rf"\b{base}_(\d+)\(", product))
+        assert called_for == ({version} if made == [("", name)] else set())

@@ -12,7 +12,6 @@ from actors.facts.records import CallKind, CallStatus, RoundStatus
 from actors.ports import LedgerUnavailableError
 from actors.rules.money import RevenueShare, split_revenue
 from actors.rules.settlement import Result
-from server.db.migrations.migrate import shipped
 from server.db.stores.reports import PostgresReports
 from server.db.stores.session_frames import PostgresSessionFrames
 from server.secrets.vault import Vault
@@ -231,7 +230,7 @@ async def test_a_settlement_that_is_repeated_counts_once(reports, casino, world)
     assert await revenue(reports, casino) == [(DAY, "USD", 200, 30, 170, 1)]
 
 
-async def test_the_migration_counts_old_rounds_as_settlements_count_new_ones(casino, database):
+async def test_what_was_counted_is_what_the_rounds_say(casino, database):
     sums = "operator_id, settled_day, currency, rev_share_bps, stakes_minor, payouts_minor, rounds"
     for amount_minor, hundredths, currency, share_bps in (
         (100, 0, "USD", 1_500),
@@ -240,15 +239,12 @@ async def test_the_migration_counts_old_rounds_as_settlements_count_new_ones(cas
     ):
         await casino.play(amount_minor, hundredths, currency, share_bps)
     await casino.play(70, 0, at_ms=NOON_MS + DAY_MS)
-    counted, backfill = f"SELECT {sums} FROM revenue_days", shipped()["0004_revenue.sql"].split(";")[1]
-    kept = await database.run(lambda connection: connection.fetch(counted))
-
-    async def count_anew(connection):
-        await connection.execute("DELETE FROM revenue_days")
-        await connection.execute(backfill)
-        return await connection.fetch(counted)
-
-    anew = await database.in_transaction(count_anew)
+    anew_sums = "operator_id, settled_day, currency, rev_share_bps, sum(amount_minor), sum(payout_minor), count(*)"
+    keys = "operator_id, settled_day, currency, rev_share_bps"
+    kept = await database.run(lambda connection: connection.fetch(f"SELECT {sums} FROM revenue_days"))
+    anew = await database.run(
+        lambda connection: connection.fetch(f"SELECT {anew_sums} FROM rounds WHERE status = 'settled' GROUP BY {keys}")
+    )
     mine = [tuple(row) for row in kept if row["operator_id"] == casino.operator.operator_id]
     assert len(mine) == 4
     assert set(mine) <= {tuple(row) for row in anew}

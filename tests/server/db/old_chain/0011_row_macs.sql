@@ -1,4 +1,4 @@
--- Codes that only the holder of the master key can make (server/secrets/row_macs.py), so that a row is believed for who wrote it and
+-- Codes that only the holder of the master key can make (server/row_macs.py), so that a row is believed for who wrote it and
 -- not for being there. They are null in rows of before, and of nodes of the version before: those are refused.
 
 ALTER TABLE sessions ADD mac bytea;
