@@ -1,7 +1,6 @@
 """Outcomes against the customer's vectors, and the exact return of every strategy."""
 
 import hashlib
-import hmac
 import json
 from fractions import Fraction
 
@@ -87,8 +86,16 @@ def test_a_malformed_server_seed_is_none(seed):
     st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True),
     st.integers(1, 2**40),
 )
-def test_digests_are_what_anybody_computes_with_a_library(server_seed, client_seed, nonce):
-    topics = ("crash", "map", "loot", "guard")
-    texts = [f"{client_seed}:{nonce}:{topic}" for topic in topics]
-    theirs = [hmac.new(server_seed.encode(), text.encode(), hashlib.sha256).hexdigest() for text in texts]
-    assert fairness.digests(server_seed, client_seed, nonce, topics) == theirs
+def test_outcomes_are_what_anybody_computes_by_rfc_2104(server_seed, client_seed, nonce):
+    def by_hand(topic):
+        inner, outer = (bytes(byte ^ pad for byte in server_seed.encode()) for pad in (0x36, 0x5C))
+        text = f"{client_seed}:{nonce}:{topic}".encode()
+        return hashlib.sha256(outer + hashlib.sha256(inner + text).digest()).hexdigest()
+
+    outcome = fairness.outcome(server_seed, client_seed, nonce, 9_600, 2_000)
+    assert fairness.digest(server_seed, client_seed, nonce, "crash") == by_hand("crash")
+    assert (outcome.map_seed, outcome.loot_seed, outcome.guard_seed) == (
+        by_hand("map"),
+        by_hand("loot"),
+        by_hand("guard"),
+    )
