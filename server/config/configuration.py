@@ -5,22 +5,35 @@ overrides a key, ``GETAWAY_CURRENCIES_<CODE>_<KEY>`` a currency's. A file that l
 list as a whole, so that a currency can be left out. ``GETAWAY_MASTER_KEY`` is a secret and no key of this file.
 """
 
+import dataclasses
 import re
 import socket
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Final, get_type_hints
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta, Struct
 
 from actors.rules.limits import CASHOUT_HUNDREDTHS_MIN, BetLimits, payout_cap_hundredths
 from actors.rules.money import MINOR_MAX
 from server.config.currencies import CURRENCY_EXPONENTS, DEFAULT_BET_LIMITS
 from server.config.origins import canonical_origin, is_host
 from server.config.service_links import is_service_link
-from server.config.values import Choice, FilePath, Fraction, Kind, Network, Networks, Switch, Text, Whole
+from server.config.values import (
+    FilePath,
+    Networks,
+    OptionalFilePath,
+    Port,
+    accepted,
+    decimal_between,
+    from_text,
+    text_that,
+)
 from server.db.driver.url import SCHEMES, clean_url
 from server.db.errors import DatabaseUrlError
 
@@ -65,22 +78,21 @@ def _database_url(text: str) -> str:
         raise ValueError(str(error).removeprefix("its URL ")) from None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerConfig:
+class ServerConfig(Struct, frozen=True, kw_only=True):
     """``[server]``. After loading, ``public_url`` is an origin and ``node`` a name: never empty."""
 
-    host: Annotated[str, Text(_host)] = "127.0.0.1"
-    port: Annotated[int, Whole(0, 65_535)] = 8080
-    workers: Annotated[int, Whole(1, 64)] = 1
-    public_url: Annotated[str, Text(_optional_origin)] = ""
-    metrics_host: Annotated[str, Text(_host)] = "127.0.0.1"
-    metrics_port: Annotated[int, Whole(0, 65_535)] = 9090
-    trusted_proxies: Annotated[tuple[Network, ...], Networks()] = ()
-    tls_certificate_file: Annotated[Path | None, FilePath(may_be_missing=True)] = None
-    tls_key_file: Annotated[Path | None, FilePath(may_be_missing=True)] = None
-    node: Annotated[str, Text(_optional_node)] = ""
-    connections_max: Annotated[int, Whole(1, 1_000_000)] = 10_000
-    drain_ms_max: Annotated[int, Whole(0, 600_000)] = 30_000
+    host: Annotated[str, text_that(_host)] = "127.0.0.1"
+    port: Port = 8080
+    workers: Annotated[int, Meta(ge=1, le=64)] = 1
+    public_url: Annotated[str, text_that(_optional_origin)] = ""
+    metrics_host: Annotated[str, text_that(_host)] = "127.0.0.1"
+    metrics_port: Port = 9090
+    trusted_proxies: Networks = ()
+    tls_certificate_file: OptionalFilePath = None
+    tls_key_file: OptionalFilePath = None
+    node: Annotated[str, text_that(_optional_node)] = ""
+    connections_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000
+    drain_ms_max: Annotated[int, Meta(ge=0, le=600_000)] = 30_000
 
     @property
     def metrics_ports(self) -> range:
@@ -89,91 +101,87 @@ class ServerConfig:
         return range(first, first + self.workers) if first else range(0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatabaseConfig:
-    """``[database]``. ``url`` may hold a password."""
+class DatabaseConfig(Struct, frozen=True, kw_only=True):
+    """``[database]``. ``url`` may hold a password, so that no text of this shows it."""
 
-    url: Annotated[str, Text(_database_url)] = field(default="embedded", repr=False)
-    data_dir: Annotated[Path, FilePath(may_be_missing=False)] = Path("var")
-    pool_size: Annotated[int, Whole(1, 200)] = 8
-    command_timeout_ms: Annotated[int, Whole(100, 60_000)] = 5_000
-    connection_age_ms_max: Annotated[int, Whole(1_000, 86_400_000)] = 600_000
-    allow_unsafe_durability: Annotated[bool, Switch()] = False
+    url: Annotated[str, text_that(_database_url)] = "embedded"
+    data_dir: FilePath = Path("var")
+    pool_size: Annotated[int, Meta(ge=1, le=200)] = 8
+    command_timeout_ms: Annotated[int, Meta(ge=100, le=60_000)] = 5_000
+    connection_age_ms_max: Annotated[int, Meta(ge=1_000, le=86_400_000)] = 600_000
+    allow_unsafe_durability: bool = False
+
+    def __repr__(self) -> str:
+        return f"DatabaseConfig(data_dir={self.data_dir!r}, pool_size={self.pool_size}, ...)"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GameConfig:
+class GameConfig(Struct, frozen=True, kw_only=True):
     """``[game]``."""
 
-    growth_rate_per_ms: Annotated[Decimal, Fraction(Decimal("0.000001"), Decimal("0.01"))] = Decimal("0.00006")
-    tick_ms: Annotated[int, Whole(10, 1_000)] = 100
+    growth_rate_per_ms: Annotated[Decimal, decimal_between("0.000001", "0.01", decimals_max=12)] = Decimal("0.00006")
+    tick_ms: Annotated[int, Meta(ge=10, le=1_000)] = 100
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WalletConfig:
+class WalletConfig(Struct, frozen=True, kw_only=True):
     """``[wallet]``."""
 
-    bet_timeout_ms: Annotated[int, Whole(100, 60_000)] = 5_000
-    delivery_timeout_ms: Annotated[int, Whole(100, 60_000)] = 10_000
-    pending_wait_ms: Annotated[int, Whole(0, 60_000)] = 3_000
-    retry_first_ms: Annotated[int, Whole(10, 60_000)] = 1_000
-    retry_max_ms: Annotated[int, Whole(10, 3_600_000)] = 60_000
-    retry_period_ms: Annotated[int, Whole(_RETRY_PERIOD_MS_MIN, _WEEKS_MS)] = _RETRY_PERIOD_MS_MIN
-    bets_in_flight_max: Annotated[int, Whole(1, 10_000)] = 64
-    deliveries_in_flight_max: Annotated[int, Whole(1, 10_000)] = 32
-    breaker_failures_max: Annotated[int, Whole(1, 10_000)] = 8
-    breaker_pause_ms_max: Annotated[int, Whole(1_000, 600_000)] = 10_000
-    allow_insecure_callbacks: Annotated[bool, Switch()] = False
-    allow_private_networks: Annotated[tuple[Network, ...], Networks()] = ()
+    bet_timeout_ms: Annotated[int, Meta(ge=100, le=60_000)] = 5_000
+    delivery_timeout_ms: Annotated[int, Meta(ge=100, le=60_000)] = 10_000
+    pending_wait_ms: Annotated[int, Meta(ge=0, le=60_000)] = 3_000
+    retry_first_ms: Annotated[int, Meta(ge=10, le=60_000)] = 1_000
+    retry_max_ms: Annotated[int, Meta(ge=10, le=3_600_000)] = 60_000
+    retry_period_ms: Annotated[int, Meta(ge=_RETRY_PERIOD_MS_MIN, le=_WEEKS_MS)] = _RETRY_PERIOD_MS_MIN
+    bets_in_flight_max: Annotated[int, Meta(ge=1, le=10_000)] = 64
+    deliveries_in_flight_max: Annotated[int, Meta(ge=1, le=10_000)] = 32
+    breaker_failures_max: Annotated[int, Meta(ge=1, le=10_000)] = 8
+    breaker_pause_ms_max: Annotated[int, Meta(ge=1_000, le=600_000)] = 10_000
+    allow_insecure_callbacks: bool = False
+    allow_private_networks: Networks = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LimitsConfig:
+class LimitsConfig(Struct, frozen=True, kw_only=True):
     """``[limits]``: requests of one operator, messages of one player's socket."""
 
-    requests_per_second: Annotated[int, Whole(1, 100_000)] = 200
-    requests_burst: Annotated[int, Whole(1, 100_000)] = 400
-    messages_per_second: Annotated[int, Whole(1, 1_000)] = 20
-    messages_burst: Annotated[int, Whole(1, 10_000)] = 40
-    sessions_of_player_max: Annotated[int, Whole(1, 1_000)] = 50
-    sessions_of_operator_max: Annotated[int, Whole(1, 1_000_000)] = 10_000
-    void_rounds_of_session_per_minute: Annotated[int, Whole(1, 10_000)] = 30
-    void_rounds_of_operator_per_second: Annotated[int, Whole(1, 100_000)] = 20
+    requests_per_second: Annotated[int, Meta(ge=1, le=100_000)] = 200
+    requests_burst: Annotated[int, Meta(ge=1, le=100_000)] = 400
+    messages_per_second: Annotated[int, Meta(ge=1, le=1_000)] = 20
+    messages_burst: Annotated[int, Meta(ge=1, le=10_000)] = 40
+    sessions_of_player_max: Annotated[int, Meta(ge=1, le=1_000)] = 50
+    sessions_of_operator_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000
+    void_rounds_of_session_per_minute: Annotated[int, Meta(ge=1, le=10_000)] = 30
+    void_rounds_of_operator_per_second: Annotated[int, Meta(ge=1, le=100_000)] = 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogConfig:
+class LogConfig(Struct, frozen=True, kw_only=True):
     """``[log]``."""
 
-    format: Annotated[str, Choice(("json", "console"))] = "json"
-    level: Annotated[str, Choice(("debug", "info", "warning", "error"))] = "info"
+    format: Literal["json", "console"] = "json"
+    level: Literal["debug", "info", "warning", "error"] = "info"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
+class Config(Struct, frozen=True, kw_only=True):
     """A whole, checked configuration. ``currencies`` are the configured bet limits by ISO 4217 code."""
 
-    server: ServerConfig = field(default_factory=ServerConfig)
-    database: DatabaseConfig = field(default_factory=DatabaseConfig)
-    game: GameConfig = field(default_factory=GameConfig)
-    wallet: WalletConfig = field(default_factory=WalletConfig)
-    limits: LimitsConfig = field(default_factory=LimitsConfig)
-    log: LogConfig = field(default_factory=LogConfig)
-    currencies: Mapping[str, BetLimits] = field(default_factory=lambda: DEFAULT_BET_LIMITS)
+    server: ServerConfig = ServerConfig()
+    database: DatabaseConfig = DatabaseConfig()
+    game: GameConfig = GameConfig()
+    wallet: WalletConfig = WalletConfig()
+    limits: LimitsConfig = LimitsConfig()
+    log: LogConfig = LogConfig()
+    currencies: Mapping[str, BetLimits] = DEFAULT_BET_LIMITS
 
 
-_SECTIONS: Final[Mapping[str, type]] = MappingProxyType(
-    {
-        "server": ServerConfig,
-        "database": DatabaseConfig,
-        "game": GameConfig,
-        "wallet": WalletConfig,
-        "limits": LimitsConfig,
-        "log": LogConfig,
-    }
-)
 _CURRENCIES: Final = "currencies"
-_BET_LIMIT_KINDS: Final[Mapping[str, Kind]] = MappingProxyType({f.name: Whole(1, MINOR_MAX) for f in fields(BetLimits)})
+_SECTIONS: Final[Mapping[str, type]] = MappingProxyType(
+    {section.name: section.type for section in msgspec.structs.fields(Config) if section.name != _CURRENCIES}
+)
+_KEYS: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
+    {name: {key.name: key.type for key in msgspec.structs.fields(section)} for name, section in _SECTIONS.items()}
+)
+"""What each key of each section may be."""
+_BET_LIMITS: Final[Mapping[str, Any]] = MappingProxyType(
+    {limit.name: Annotated[int, Meta(ge=1, le=MINOR_MAX)] for limit in dataclasses.fields(BetLimits)}
+)
 
 Values = dict[str, Any]
 """Accepted values of one table by key; ``Any`` because each key's kind has made sure of its type."""
@@ -193,14 +201,14 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
             known = ", ".join([*_SECTIONS, _CURRENCIES])
             raise ConfigError(f"{source}[{_printable(name)}] is no section (there are {known})")
     variables, currency_variables = _variables(environ)
-    sections = {
-        name: section(**_table(_Label(source, name), document.get(name, {}), variables.get(name, {}), _kinds(section)))
+    sections: dict[str, Any] = {
+        name: section(**_table(_Label(source, name), document.get(name, {}), variables.get(name, {}), _KEYS[name]))
         for name, section in _SECTIONS.items()
     }
     currencies = _currencies(source, document.get(_CURRENCIES), currency_variables)
     config = Config(**sections, currencies=currencies)
     _check(config)
-    return replace(config, server=_resolved(config.server))
+    return msgspec.structs.replace(config, server=_resolved(config.server))
 
 
 def foreign_variables(environ: Mapping[str, str]) -> list[str]:
@@ -244,12 +252,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{_printable(str(path))}: {_printable(str(error))}") from None
 
 
-def _kinds(section: type) -> dict[str, Kind]:
-    hints = get_type_hints(section, include_extras=True)
-    return {item.name: hints[item.name].__metadata__[0] for item in fields(section)}
-
-
-def _table(label: "_Label", given: object, variables: Mapping[str, "_Variable"], kinds: Mapping[str, Kind]) -> Values:
+def _table(label: "_Label", given: object, variables: Mapping[str, "_Variable"], kinds: Mapping[str, Any]) -> Values:
     """The accepted values of one table, the environment's over the file's."""
     if not isinstance(given, dict):
         raise ConfigError(f"{label.in_file} must be a table")
@@ -262,13 +265,13 @@ def _table(label: "_Label", given: object, variables: Mapping[str, "_Variable"],
         here = f"{variable.name}: [{label.section}] {_printable(key)}"
         if key not in kinds:
             raise ConfigError(f"{here} is no setting (there are {', '.join(kinds)})")
-        values[key] = _accepted(here, kinds[key], kinds[key].from_text(variable.text))
+        values[key] = _accepted(here, kinds[key], from_text(kinds[key], variable.text))
     return values
 
 
-def _accepted(label: str, kind: Kind, value: object) -> object:
+def _accepted(label: str, kind: Any, value: object) -> object:  # noqa: ANN401 - a type, or an annotated one
     try:
-        return kind.accept(value)
+        return accepted(kind, value)
     except ValueError as error:
         raise ConfigError(f"{label} {_printable(str(error))}") from None
 
@@ -313,8 +316,8 @@ def _bet_limits(source: str, code: str, given: object, variables: Mapping[str, _
     label = _Label(source, f"{_CURRENCIES}.{_printable(code)}")
     if code not in CURRENCY_EXPONENTS:
         raise ConfigError(f"{label.in_file} is no ISO 4217 currency (three capital letters)")
-    values = _table(label, given, variables, _BET_LIMIT_KINDS)
-    for key in _BET_LIMIT_KINDS:
+    values = _table(label, given, variables, _BET_LIMITS)
+    for key in _BET_LIMITS:
         if key not in values:
             raise ConfigError(f"{label.in_file} {key} is missing")
     error = bet_limits_error(values)
@@ -324,7 +327,7 @@ def _bet_limits(source: str, code: str, given: object, variables: Mapping[str, _
 
 
 def _as_values(limits: BetLimits) -> Values:
-    return {key: getattr(limits, key) for key in _BET_LIMIT_KINDS}
+    return {key: getattr(limits, key) for key in _BET_LIMITS}
 
 
 def _variables(environ: Mapping[str, str]) -> tuple[Variables, Variables]:
@@ -402,7 +405,7 @@ def _resolved(server: ServerConfig) -> ServerConfig:
         node = node[:length_max]
     if not _NODE.fullmatch(node):
         raise ConfigError("[server] node must be given: this host's name can't be used for it")
-    return replace(server, node=node, public_url=server.public_url or _derived_origin(server))
+    return msgspec.structs.replace(server, node=node, public_url=server.public_url or _derived_origin(server))
 
 
 def _derived_origin(server: ServerConfig) -> str:

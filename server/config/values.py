@@ -1,7 +1,7 @@
-"""Kinds of configuration values: what is accepted, and in which words anything else is refused.
+"""Types of configuration values: msgspec checks them, and anything else is refused in words that say what is allowed.
 
-A value comes from TOML (``accept``) or from an environment variable (``from_text``, then ``accept``). Both raise
-``ValueError`` with a clause that follows the key's name; the clause never repeats the value, which may be a secret.
+A value comes from TOML, or as text from an environment variable. A wrong one raises ``ValueError`` with a clause that
+follows the key's name and never repeats the value, which may be a secret.
 """
 
 import re
@@ -10,150 +10,28 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Annotated, Any, Final, get_args
+
+import msgspec
+from msgspec import Meta
+from msgspec.inspect import BoolType, DecimalType, IntType, ListType, LiteralType, type_info
 
 Network = IPv4Network | IPv6Network
 
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,20}")
-_DECIMALS_MAX: Final = 12
-
-
-class Kind(Protocol):
-    """One kind of value."""
-
-    def from_text(self, text: str) -> object:
-        """An environment variable's text as TOML would have given it."""
-        ...
-
-    def accept(self, value: object) -> object:
-        """The value as the program uses it."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
-    """An integer from ``minimum`` to ``maximum``."""
+class Read:
+    """How a value is read whose type says too little, as an annotation of that type.
 
-    minimum: int
-    maximum: int
+    It is a ``toml`` type, ``must`` says which, and ``read`` makes of it what the program uses, or raises ``ValueError``
+    with a clause.
+    """
 
-    def from_text(self, text: str) -> object:
-        """See ``Kind``."""
-        return int(text) if _INTEGER.fullmatch(text) else text
-
-    def accept(self, value: object) -> int:
-        """See ``Kind``."""
-        if isinstance(value, bool) or not isinstance(value, int) or not self.minimum <= value <= self.maximum:
-            raise ValueError(f"must be an integer from {self.minimum} to {self.maximum}")
-        return value
-
-
-@dataclass(frozen=True, slots=True)
-class Fraction:
-    """A decimal number from ``minimum`` to ``maximum``, kept exactly as written."""
-
-    minimum: Decimal
-    maximum: Decimal
-
-    def from_text(self, text: str) -> object:
-        """See ``Kind``."""
-        try:
-            return Decimal(text) if text.isascii() else text
-        except InvalidOperation:
-            return text
-
-    def accept(self, value: object) -> Decimal:
-        """See ``Kind``."""
-        if isinstance(value, Decimal) and value.is_finite() and self.minimum <= value <= self.maximum:
-            exponent = value.as_tuple().exponent
-            if isinstance(exponent, int) and exponent >= -_DECIMALS_MAX:
-                return value
-        raise ValueError(
-            f"must be a number from {self.minimum:f} to {self.maximum:f} with at most {_DECIMALS_MAX} decimals"
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Switch:
-    """``true`` or ``false``."""
-
-    def from_text(self, text: str) -> object:
-        """See ``Kind``."""
-        return {"true": True, "false": False}.get(text, text)
-
-    def accept(self, value: object) -> bool:
-        """See ``Kind``."""
-        if isinstance(value, bool):
-            return value
-        raise ValueError("must be true or false")
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """One of some words."""
-
-    words: tuple[str, ...]
-
-    def from_text(self, text: str) -> object:
-        """See ``Kind``."""
-        return text
-
-    def accept(self, value: object) -> str:
-        """See ``Kind``."""
-        if not isinstance(value, str) or value not in self.words:
-            raise ValueError(f"must be one of {', '.join(self.words)}")
-        return value
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A string that ``check`` returns as the program uses it; ``check`` raises ``ValueError`` for a bad one."""
-
-    check: Callable[[str], str]
-
-    def from_text(self, text: str) -> object:
-        """See ``Kind``."""
-        return text
-
-    def accept(self, value: object) -> str:
-        """See ``Kind``."""
-        if isinstance(value, str):
-            return self.check(value)
-        raise ValueError("must be a string")
-
-
-@dataclass(frozen=True, slots=True)
-class FilePath:
-    """A path, relative to the working directory; where it may be missing, an empty string stands for none."""
-
-    may_be_missing: bool
-
-    def from_text(self, text: str) -> object:
-        """See ``Kind``."""
-        return text
-
-    def accept(self, value: object) -> Path | None:
-        """See ``Kind``."""
-        if not isinstance(value, str) or "\0" in value:
-            raise ValueError("must be a path")
-        if not value and not self.may_be_missing:
-            raise ValueError("must not be empty")
-        return Path(value) if value else None
-
-
-@dataclass(frozen=True, slots=True)
-class Networks:
-    """A list of addresses and networks, with commas between them in a variable."""
-
-    def from_text(self, text: str) -> object:
-        """See ``Kind``."""
-        return [part.strip() for part in text.split(",")] if text.strip() else []
-
-    def accept(self, value: object) -> tuple[Network, ...]:
-        """See ``Kind``."""
-        if not isinstance(value, list) or not all(isinstance(part, str) for part in value):
-            raise ValueError('must be a list of networks like "10.0.0.0/8"')
-        return tuple(network(part) for part in value)
+    toml: Any
+    must: str
+    read: Callable[[Any], object]
 
 
 def network(text: str) -> Network:
@@ -165,3 +43,88 @@ def network(text: str) -> Network:
             corrected = ip_network(text, strict=False)
             raise ValueError(f"has host bits set: {text} is not a network, {corrected} is") from None
         raise ValueError("must be an address or a network like 10.0.0.0/8 or 2001:db8::/32") from None
+
+
+def text_that(check: Callable[[str], str]) -> Read:
+    """A string that ``check`` returns as the program uses it; ``check`` raises ``ValueError`` with a clause."""
+    return Read(str, "must be a string", check)
+
+
+def decimal_between(minimum: str, maximum: str, decimals_max: int) -> Read:
+    """A decimal number, kept exactly as written; msgspec has no bounds for decimals."""
+    must = f"must be a number from {minimum} to {maximum} with at most {decimals_max} decimals"
+
+    def read(value: Decimal) -> Decimal:
+        if value.is_finite() and Decimal(minimum) <= value <= Decimal(maximum):
+            exponent = value.as_tuple().exponent
+            if isinstance(exponent, int) and exponent >= -decimals_max:
+                return value
+        raise ValueError(must)
+
+    return Read(Decimal, must, read)
+
+
+def _path(text: str) -> Path:
+    if "\0" in text:
+        raise ValueError("must be a path")
+    if not text:
+        raise ValueError("must not be empty")
+    return Path(text)
+
+
+FilePath = Annotated[Path, Read(str, "must be a path", _path)]
+"""Relative to the working directory."""
+OptionalFilePath = Annotated[Path | None, Read(str, "must be a path", lambda text: _path(text) if text else None)]
+"""As ``FilePath``; an empty string is none."""
+Networks = Annotated[
+    tuple[Network, ...],
+    Read(list[str], 'must be a list of networks like "10.0.0.0/8"', lambda texts: tuple(map(network, texts))),
+]
+"""With commas between them in a variable. msgspec knows no networks."""
+Port = Annotated[int, Meta(ge=0, le=65_535)]
+
+
+def accepted(kind: object, value: object) -> object:
+    """A value from TOML as the program uses it. Raises ``ValueError`` with a clause."""
+    read = _read_of(kind)
+    try:
+        plain = msgspec.convert(value, read.toml, builtin_types=(Decimal,))
+    except msgspec.ValidationError:
+        raise ValueError(read.must) from None
+    return read.read(plain)
+
+
+def from_text(kind: object, text: str) -> object:
+    """An environment variable's text as TOML would have given it; as it is if it can't be, and so refused later.
+
+    msgspec's own way, ``strict=False``, takes ``1`` for true and ``1e3`` for an integer: here both are mistakes.
+    """
+    match type_info(_read_of(kind).toml):
+        case IntType() if _INTEGER.fullmatch(text):
+            return int(text)
+        case BoolType():
+            return {"true": True, "false": False}.get(text, text)
+        case ListType():
+            return [part.strip() for part in text.split(",")] if text.strip() else []
+        case DecimalType() if text.isascii():
+            try:
+                return Decimal(text)
+            except InvalidOperation:
+                return text
+    return text
+
+
+def _read_of(kind: object) -> Read:
+    reads = [note for note in get_args(kind) if isinstance(note, Read)]
+    return reads[0] if reads else Read(kind, _must(kind), lambda value: value)
+
+
+def _must(kind: object) -> str:
+    match type_info(kind):
+        case IntType(ge=minimum, le=maximum):
+            return f"must be an integer from {minimum} to {maximum}"
+        case BoolType():
+            return "must be true or false"
+        case LiteralType():
+            return f"must be one of {', '.join(get_args(kind))}"
+    raise AssertionError(f"{kind} has no words for what it allows")

@@ -6,8 +6,10 @@ goes over it. The parent sends the brief, the worker answers with words; and whi
 
 import pickle
 import socket
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec.structs import replace
 
 from server.config.configuration import Config
 

@@ -6,10 +6,14 @@ from pathlib import Path
 from actors.play.round import START_TOLD_MS_MAX
 from actors.rules.retries import SLOWER_AFTER_MS, SLOWER_MS, SLOWEST_AFTER_MS, SLOWEST_MS
 from actors.shared.contact import DIFFERENCE_MS_MAX, DIFFERENCE_MS_WARNED
+from actors.shared.settings import GameSettings
 from server.config.configuration import load_config
 from server.db.driver.line import LINE_MS_MAX
+from server.edge.settings import EdgeSettings
 from server.settings import edge_settings, game_settings, gateway_settings, metrics_edge_settings, web_settings
+from server.wallet.gateway import WalletGatewaySettings
 from server.wallet.verdict import RETRY_AFTER_MS_MAX
+from server.web.services import WebSettings
 
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000
 FILE = """
@@ -90,6 +94,15 @@ def test_the_parts_get_what_is_configured(tmp_path):
     assert web.trusted_proxies == config.server.trusted_proxies != ()
     assert (web.static_dir / "index.html").is_file()
     assert web.allow_insecure_lobbies is True
+
+
+def test_a_part_that_is_made_by_itself_has_the_defaults_of_the_configuration():
+    config = load_config(Path("/dev/null"), {})
+    assert game_settings(config) == GameSettings(bet_limits=config.currencies)
+    assert gateway_settings(config) == WalletGatewaySettings()
+    web, edge = web_settings(config), edge_settings(config)
+    assert web == WebSettings(public_url=web.public_url, static_dir=web.static_dir)
+    assert edge == EdgeSettings(host=edge.host, port=edge.port, origins=edge.origins)
 
 
 def test_workers_share_what_is_for_the_whole_server_and_each_has_its_own_of_the_rest(tmp_path):

@@ -10,6 +10,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from actors.rules.limits import BetLimits
 from server.config.configuration import (
@@ -102,8 +103,8 @@ def refusal(folder: Path, text: str, environ: dict[str, str] | None = None) -> s
 
 
 def test_the_table_above_has_every_key():
-    sections = {item.name: getattr(Config(), item.name) for item in fields(Config) if item.name != "currencies"}
-    keys = [(name, key.name) for name, section in sections.items() for key in fields(section)]
+    sections = {item.name: item.type for item in structs.fields(Config) if item.name != "currencies"}
+    keys = [(name, key.name) for name, section in sections.items() for key in structs.fields(section)]
     assert [row[:2] for row in KEYS] == keys
 
 
@@ -130,6 +131,14 @@ def test_the_shipped_file_is_the_built_in_defaults_and_names_every_key():
     assert named == [row[:2] for row in KEYS]
     assert list(document) == [*SECTIONS, "currencies"]
     assert set(document["currencies"]) == set(DEFAULT_BET_LIMITS)
+
+
+def test_the_documented_table_names_every_key():
+    text = (SHIPPED.parent / "docs" / "configuration.md").read_text(encoding="utf-8")
+    table = dict(re.findall(r"^\| `\[([a-z.<>A-Z]+)\]` \| (.+) \|$", text, re.MULTILINE))
+    documented = {section: re.findall("`([a-z_]+)`", keys) for section, keys in table.items()}
+    known = {section: [key for name, key, *_ in KEYS if name == section] for section in SECTIONS}
+    assert documented == known | {"currencies.<CODE>": [limit.name for limit in fields(BetLimits)]}
 
 
 def load_config_without_file() -> Config:
@@ -346,7 +355,7 @@ def service(name: str, address: str = "10.0.0.7", port: int = 5432, protocol: st
     }
 
 
-SERVICES = [item.name for item in fields(Config)]
+SERVICES = list(Config.__struct_fields__)
 
 
 @pytest.mark.parametrize("section", [*SERVICES, "server-metrics", "currencies-usd", "database-primary"])
