@@ -39,7 +39,7 @@ from server.edge.listen.listener import Edge, Listening, serve_edge
 from server.edge.listen.listening_ports import PortError, TlsFilesError, take_port
 from server.edge.player.player_stream import text_frame
 from server.http.security_log import EdgeSecurity, OperatorWatch, SecurityLog
-from server.metrics.metrics import Metrics
+from server.metrics.metrics import EdgeMetrics, Metrics, WebMetrics
 from server.metrics.observer import MetricsObserver
 from server.process.exits import EXIT_CONFIGURATION, EXIT_DATABASE, EXIT_FAILED, EXIT_OK
 from server.process.garbage import calm_garbage_collector, collect_garbage
@@ -211,9 +211,7 @@ async def _serve_life(
     await database.commit_group("{}")
     await PostgresOperatorStore(database, vault).claim_database()
     metrics, clock = Metrics(), ServerClock(time.time() * 1000, lambda: time.time() * 1000)
-    entropy = SystemEntropy(clock)
-    settings = game_settings(config)
-    aside = PutAside(metrics.rows_put_aside)
+    aside = PutAside(metrics.ledger.rows_put_aside)
     ledger = PostgresLedger(database, vault, aside)
     high_water = HighWater(config.database.data_dir, config.server.node)
     if (mark := high_water.read()) is not None:
@@ -223,15 +221,16 @@ async def _serve_life(
             ledger=ledger,
             operators=PostgresOperatorStore(database, vault, aside),
             gateway=gateway,
-            entropy=entropy,
+            entropy=SystemEntropy(clock),
             observer=MetricsObserver(metrics),
             framed=text_frame,
             looks=(database.fail_overdue, gateway.fail_overdue),
         )
-        async with open_node(config.server.node, settings, clock, ports) as node, trio.open_nursery() as nursery:
-            told_of = _security(vault, node, metrics)
-            frames = PostgresSessionFrames(database, vault, aside)
-            web = _web_services(config, PostgresReports(database, vault, aside), frames, node, told_of)
+        node_name, settings = config.server.node, game_settings(config)
+        async with open_node(node_name, settings, clock, ports) as node, trio.open_nursery() as nursery:
+            told_of = _security(vault, node, metrics.edge)
+            reports, frames = PostgresReports(database, vault, aside), PostgresSessionFrames(database, vault, aside)
+            web = _web_services(config, reports, frames, node, metrics=metrics.web, security=told_of.log)
             app = create_app(web)
             serve_metrics = partial(serve_edge, taken.private.copy(), lobby=None, clock=clock)
             private: Edge = await nursery.start(serve_metrics, create_metrics_app(metrics.registry, web.log))
@@ -274,7 +273,13 @@ def _end_of(node: Node, told: trio.Event) -> NodeEnd:
 
 
 def _web_services(
-    config: Config, reports: PostgresReports, frames: PostgresSessionFrames, node: Node, told_of: EdgeSecurity
+    config: Config,
+    reports: PostgresReports,
+    frames: PostgresSessionFrames,
+    node: Node,
+    *,
+    metrics: WebMetrics,
+    security: SecurityLog,
 ) -> WebServices:
     return WebServices(
         ledger=node.services.ledger,
@@ -284,8 +289,8 @@ def _web_services(
         limits=node.lobby,
         entropy=node.services.entropy,
         clock=node.services.clock,
-        metrics=told_of.metrics,
-        security=told_of.log,
+        metrics=metrics,
+        security=security,
         log=structlog.get_logger("getaway.web"),
         settings=web_settings(config),
         is_draining=lambda: node.lobby.draining or node.services.contact.is_cut,
@@ -335,7 +340,7 @@ async def _stop(node: Node, public: Edge, private: Edge) -> None:
     log.info("stopped")
 
 
-def _security(vault: Vault, node: Node, metrics: Metrics) -> EdgeSecurity:
+def _security(vault: Vault, node: Node, metrics: EdgeMetrics) -> EdgeSecurity:
     """Who keeps the security log of a node, its operators' changes included."""
     node.services.operators.on_change(OperatorWatch(node.services.operators))
     return EdgeSecurity(metrics, SecurityLog(vault.address_key))
@@ -349,14 +354,16 @@ async def _tell_left_out(security: SecurityLog, app: DispatchedApp) -> None:
 
 
 async def _set_gauges(metrics: Metrics, node: Node, public: Edge) -> None:
+    edge, play = metrics.edge, metrics.play
     gave_way = 0
     while True:
-        metrics.connections_gave_way(public.gave_way - gave_way)
+        edge.connections_gave_way.inc(public.gave_way - gave_way)
         gave_way = public.gave_way
-        metrics.connections_open(public.connections_open, public.players_open)
-        metrics.sessions_open(node.lobby.sessions_open)
-        metrics.rounds_live(node.lobby.rounds_live)
-        metrics.operators_age(node.services.operators.age_s)
+        edge.connections_open.set(public.connections_open)
+        edge.sockets_open.set(public.players_open)
+        play.sessions_open.set(node.lobby.sessions_open)
+        play.rounds_live.set(node.lobby.rounds_live)
+        metrics.ledger.operators_age.set(node.services.operators.age_s)
         for (operator_id, status), count in node.services.tally.take().items():
-            metrics.operator_rounds(str(operator_id), status, count)
+            play.operator_rounds.labels(operator_id, status).inc(count)
         await trio.sleep(GAUGES_INTERVAL_S)

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from actors.facts.records import Operator
 from server.http.forwarded import address_group
-from server.metrics.metrics import Metrics
+from server.metrics.metrics import EdgeMetrics
 from server.process.sampling import Sampler
 
 LOGGER: Final = "getaway.security"
@@ -101,18 +101,18 @@ class SecurityLog:
 class EdgeSecurity:
     """Implements the edge's ``EdgeObserver`` and ``HelloObserver``: counts, and tells the security log."""
 
-    def __init__(self, metrics: Metrics, security: SecurityLog) -> None:
-        self.metrics = metrics
+    def __init__(self, metrics: EdgeMetrics, security: SecurityLog) -> None:
+        self._metrics = metrics
         self.log = security
 
     def connection_refused(self) -> None:
         """See ``EdgeObserver``."""
-        self.metrics.connection_refused()
+        self._metrics.connection_refused()
         self.log.connection_refused()
 
     def player_ended(self, end: str) -> None:
         """See ``EdgeObserver``."""
-        self.metrics.player_ended(end)
+        self._metrics.player_ended(end)
 
     def accepted(self, address: str) -> None:
         """See ``HelloObserver``."""

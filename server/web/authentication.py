@@ -19,7 +19,7 @@ from actors.rules.rate_limits import RateLimits
 from server.http.errors import ApiError, rate_limited
 from server.http.exchange import Request
 from server.http.forwarded import address_group
-from server.metrics.metrics import Metrics
+from server.metrics.metrics import WebMetrics
 from server.secrets.signing import sign, string_to_sign
 from server.web.services import Clock, OperatorLookup, WebSettings
 
@@ -48,7 +48,7 @@ def parse_uuid(text: str) -> UUID | None:
 class Authenticator:
     """Identifies, verifies and admits callers. Keeps nothing but rate limits."""
 
-    def __init__(self, operators: OperatorLookup, clock: Clock, metrics: Metrics, settings: WebSettings) -> None:
+    def __init__(self, operators: OperatorLookup, clock: Clock, metrics: WebMetrics, settings: WebSettings) -> None:
         self._operators = operators
         self._clock = clock
         self._metrics = metrics

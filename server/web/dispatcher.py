@@ -22,7 +22,7 @@ from server.http.exchange import (
     send_response,
 )
 from server.http.security_log import SecurityLog
-from server.metrics.metrics import Metrics
+from server.metrics.metrics import WebMetrics
 from server.process.sampling import Sampler
 from server.web.targets import METHODS_TAKEN, SERVER_ITSELF, Target, refusal_of
 
@@ -81,7 +81,7 @@ class Dispatcher:
         *,
         routes: Mapping[str, Route],
         prefixes: Mapping[str, Route],
-        metrics: Metrics | None,
+        metrics: WebMetrics | None,
         log: FilteringBoundLogger,
         limits: BodyLimits,
         read_address: AddressReader,

@@ -15,7 +15,6 @@ _BODY_LIMITS = BodyLimits(discard_bytes_max=0, discard_timeout_ms=100)
 
 def create_metrics_app(registry: CollectorRegistry, log: FilteringBoundLogger) -> QuartTrio:
     """``/metrics`` and ``/livez``. It asks for no credentials: its port must not be reachable from outside."""
-
     headers = (
         (b"content-type", CONTENT_TYPE_LATEST.encode("ascii")),
         (b"cache-control", b"no-store"),

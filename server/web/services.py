@@ -16,7 +16,7 @@ from actors.ports import Entropy
 from actors.rules.limits import BetLimits
 from actors.shared.services import read_share
 from server.http.security_log import SecurityLog
-from server.metrics.metrics import Metrics
+from server.metrics.metrics import WebMetrics
 from server.ports.reports import Reports
 
 
@@ -121,7 +121,7 @@ class WebServices:
     limits: LimitsLookup
     entropy: Entropy
     clock: Clock
-    metrics: Metrics
+    metrics: WebMetrics
     log: FilteringBoundLogger
     settings: WebSettings
     is_draining: Callable[[], bool]

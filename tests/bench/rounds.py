@@ -33,7 +33,7 @@ Figures = dict[str, Any]
 
 
 def fly(tools: Tools, options: Options, **variables: str) -> Figures:
-    """tickload's players, of which all are in flight but for the moments between two rounds."""
+    """Tickload's players, of which all are in flight but for the moments between two rounds."""
     with open_house(**variables) as house:
         tokens = make_tokens(house, tools.folder / "tokens", IN_FLIGHT)
         load = tools.tickload(

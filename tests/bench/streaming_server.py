@@ -124,7 +124,7 @@ async def serve(config: Config, players: int, tokens_file: Path) -> None:
         await trio.Path(tokens_file).write_text("".join(f"{token}\n" for token in await launch(node, players)))
         with await listen(edge_settings(config)) as listening:
             calm_garbage_collector()
-            await serve_edge(listening, nothing_here, lobby=node.lobby, clock=clock, observer=metrics)
+            await serve_edge(listening, nothing_here, lobby=node.lobby, clock=clock, observer=metrics.edge)
 
 
 def main(port: str, players: str, tokens_file: str, tick_ms: str) -> None:

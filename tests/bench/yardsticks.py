@@ -43,7 +43,7 @@ class Load:
 
 
 def parse_load(line: str) -> Load:
-    """tickload's line of figures. Raises ``ValueError`` if it is none."""
+    """Tickload's line of figures. Raises ``ValueError`` if it is none."""
     found, group = {}, ""
     for word in line.split():
         name, is_pair, value = word.partition("=")

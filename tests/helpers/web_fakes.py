@@ -206,7 +206,7 @@ class WebWorld:
             limits=FakeLimits(),
             entropy=self.entropy,
             clock=self.clock,
-            metrics=self.metrics,
+            metrics=self.metrics.web,
             log=log,
             settings=WebSettings(**(chosen | settings)),
             is_draining=lambda: self.switches.draining,

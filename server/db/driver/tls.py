@@ -22,7 +22,7 @@ _VERSIONS: Final = {
 
 
 def tls_of(parameters: Mapping[str, str]) -> ssl.SSLContext | str:
-    """asyncpg's ``ssl``: a context, or the mode's name where nothing is verified.
+    """Asyncpg's ``ssl``: a context, or the mode's name where nothing is verified.
 
     Raises ``DatabaseUrlError`` if a file is missing or no good.
     """

@@ -156,7 +156,7 @@ class Places:
         return share_s if self.connect_timeout_s is None else min(share_s, self.connect_timeout_s)
 
     def conninfo(self, place: Place, address: str) -> bytes:
-        """libpq's settings for one place, whose host was looked up: libpq would block for that."""
+        """Libpq's settings for one place, whose host was looked up: libpq would block for that."""
         settings = {
             "host": place.host,
             "hostaddr": address,

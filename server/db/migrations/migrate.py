@@ -95,7 +95,6 @@ async def check_schema(database: Database, steps: dict[str, str] | None = None) 
     Raises ``MigrationError`` with what to do if it has none, an older, a newer or another one, and
     ``LedgerUnavailableError``.
     """
-
     applied = await database.run(_applied)
     if not applied:
         raise MigrationError("there is no Getaway in the database: if it is the right one, run getaway migrate")

@@ -163,7 +163,6 @@ class PostgresOperatorStore:
 
     async def change_operator(self, operator_id: UUID, change: OperatorChange, now_ms: int) -> Operator | None:
         """Change what is named; the rest stays. Raises ``VaultError`` if the row is not one that we wrote."""
-
         row = await self._database.in_transaction(
             lambda connection: self.change(connection, operator_id, change, now_ms)
         )

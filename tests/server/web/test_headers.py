@@ -44,7 +44,7 @@ async def test_signed_answers_too(casino):
 
 async def test_metrics_too(world, start):
     services = world.services()
-    port = await start(create_metrics_app(services.metrics.registry, services.log))
+    port = await start(create_metrics_app(world.metrics.registry, services.log))
     assert (await asked(port, "GET", "/metrics")).headers["content-security-policy"] == NOTHING
 
 

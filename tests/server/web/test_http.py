@@ -4,7 +4,9 @@ import re
 import pytest
 import trio
 
+from actors.facts.records import CallKind
 from server.http.exchange import json_response
+from server.metrics.observer import MetricsObserver
 from server.web.app import create_app
 from server.web.dispatcher import BodyLimits, Dispatcher, Route
 from server.web.metrics_app import create_metrics_app
@@ -297,16 +299,19 @@ async def test_a_line_names_an_operator_only_once_its_signature_was_right(casino
 async def test_the_private_port_shows_metrics_only(world, start):
     log = world.services().log
     port = await start(create_metrics_app(world.metrics.registry, log))
-    world.metrics.round_ended("crash")
-    world.metrics.wallet_call("bet", "acknowledged", 0.02)
-    world.metrics.ledger_group(17, 0.003)
-    world.metrics.mailbox_overflowed("session")
-    world.metrics.actor_failed("round")
-    world.metrics.sessions_open(4)
-    world.metrics.rounds_live(3)
-    world.metrics.connections_open(9, players=7)
-    world.metrics.connection_refused()
-    world.metrics.player_ended("no_pong")
+    observer = MetricsObserver(world.metrics)
+    observer.round_ended("settled", "crash")
+    observer.wallet_call(CallKind.BET, "acknowledged", 0.02)
+    observer.ledger_group(17, 0.003)
+    observer.mailbox_overflow("session")
+    observer.actor_failed("round")
+    play, edge = world.metrics.play, world.metrics.edge
+    play.sessions_open.set(4)
+    play.rounds_live.set(3)
+    edge.connections_open.set(9)
+    edge.sockets_open.set(7)
+    edge.connection_refused()
+    edge.player_ended("no_pong")
     answer = await send(port, "GET", "/metrics")
     assert answer.status == 200
     assert answer.headers["content-type"].startswith("text/plain")

@@ -49,7 +49,7 @@ async def test_a_launch_that_is_repeated_is_counted_as_such(world, start):
     casino = Casino(await start(create_app(services)), world.operators.find(make_operator(1).operator_id))
     answers = [await casino.launch() for _ in range(3)]
     assert len({answer.json["session_id"] for answer in answers}) == 1
-    value = services.metrics.registry.get_sample_value
+    value = world.metrics.registry.get_sample_value
     assert [value("getaway_launches_total", {"outcome": outcome}) for outcome in ("created", "replayed")] == [1, 2]
 
 

@@ -106,7 +106,7 @@ def test_one_kind_of_refusal_does_not_hide_another(clock, lines):
 
 @pytest.mark.parametrize("end", ["left", "shutdown", "handshake"])
 def test_who_leaves_by_itself_was_not_refused(end, world, lines):
-    EdgeSecurity(world.services().metrics, SecurityLog(KEY)).refused("192.0.2.1", end)
+    EdgeSecurity(world.metrics.edge, SecurityLog(KEY)).refused("192.0.2.1", end)
     assert lines() == []
 
 
@@ -115,7 +115,7 @@ CUT_OFF = ("flood", "control", "fragments", "too_large")
 
 @pytest.mark.parametrize(("end", "is_told"), [*((end, True) for end in CUT_OFF), ("left", False), ("closed", False)])
 def test_who_is_cut_off_for_what_it_sent_is_told(end, is_told, world, lines):
-    EdgeSecurity(world.services().metrics, SecurityLog(KEY)).ended("192.0.2.1", end)
+    EdgeSecurity(world.metrics.edge, SecurityLog(KEY)).ended("192.0.2.1", end)
     assert [event for event, _ in lines()] == (["player cut off"] if is_told else [])
 
 

@@ -1,15 +1,15 @@
-"""What rounds count is noted first; whoever looks sees all of it, and notes do not pile up."""
+"""What the actors report is counted at once."""
 
 from uuid import UUID
 
 import pytest
 
 from actors.facts.records import CallKind
-from server.metrics.metrics import Metrics, Notes
+from server.metrics.metrics import Metrics
 from server.metrics.observer import MetricsObserver
 
 
-@pytest.mark.parametrize("times", [1, 499, 500, 501, 1_234])
+@pytest.mark.parametrize("times", [1, 500, 1_234])
 def test_whoever_looks_sees_everything(times):
     metrics = Metrics()
     observer = MetricsObserver(metrics)
@@ -54,13 +54,3 @@ def test_a_cut_history_is_shown_for_as_long_as_it_lasts():
     for is_cut in (True, False):
         MetricsObserver(metrics).history_cut(is_cut=is_cut)
         assert metrics.registry.get_sample_value("getaway_history_cut") == is_cut
-
-
-def test_notes_are_counted_in_their_order_and_do_not_pile_up():
-    notes, counted = Notes(), []
-    most = 0
-    for number in range(3_000):
-        notes.add(counted.append, number)
-        most = max(most, number + 1 - len(counted))
-    assert most < 500 and len(counted) >= 2_500
-    assert notes.collect() == () and counted == list(range(3_000))
