@@ -6,7 +6,8 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from server.config.configuration import Config, load_config
+from server.config.configuration import Config
+from server.config.loading import load_config
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

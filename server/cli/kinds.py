@@ -10,7 +10,7 @@ import click
 
 from actors.rules.limits import BetLimits
 from actors.rules.money import MINOR_MAX
-from server.config.configuration import bet_limits_error
+from server.config.loading import bet_limits_error
 from server.config.origins import canonical_origin
 from server.config.values import network
 

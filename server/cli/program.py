@@ -33,7 +33,8 @@ from server.cli.restored import restored
 from server.cli.rounds import round_group
 from server.cli.verify import verify
 from server.cli.wallet import wallet_group
-from server.config.configuration import ConfigError, foreign_variables, service_variables
+from server.config.configuration import ConfigError
+from server.config.loading import foreign_variables, service_variables
 from server.process.preparation import keep_to_itself
 
 log = logging.getLogger("getaway.cli")

@@ -9,7 +9,8 @@ from typing import Final
 
 import trio
 
-from server.config.configuration import ConfigError, load_config
+from server.config.configuration import ConfigError
+from server.config.loading import load_config
 from server.sandbox.provisioning import Provisioning
 from server.sandbox.show import DemoError, DemoPlan, check_ports, play
 

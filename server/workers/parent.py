@@ -16,7 +16,8 @@ from typing import Final
 
 import trio
 
-from server.config.configuration import PREFIX, Config
+from server.config.configuration import Config
+from server.config.loading import PREFIX
 from server.db.driver.connections import check_connections, connections_of
 from server.db.driver.database import EMBEDDED, open_database
 from server.db.driver.durability import check_durability

@@ -22,7 +22,8 @@ from actors.node import Node, Ports, open_node
 from actors.ports import Acknowledged
 from actors.rules import fairness
 from actors.rules.growth import GrowthCurve
-from server.config.configuration import Config, load_config
+from server.config.configuration import Config
+from server.config.loading import load_config
 from server.edge.listen.listener import listen, serve_edge
 from server.edge.player.player_stream import text_frame
 from server.metrics.metrics import Metrics

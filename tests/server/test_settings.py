@@ -7,7 +7,7 @@ from actors.play.round import START_TOLD_MS_MAX
 from actors.rules.retries import SLOWER_AFTER_MS, SLOWER_MS, SLOWEST_AFTER_MS, SLOWEST_MS
 from actors.shared.contact import DIFFERENCE_MS_MAX, DIFFERENCE_MS_WARNED
 from actors.shared.settings import GameSettings
-from server.config.configuration import load_config
+from server.config.loading import load_config
 from server.db.driver.line import LINE_MS_MAX
 from server.edge.settings import EdgeSettings
 from server.settings import edge_settings, game_settings, gateway_settings, metrics_edge_settings, web_settings

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from server.cli.stores import run_on_operators
-from server.config.configuration import load_config
+from server.config.loading import load_config
 from tests.helpers.command_line import CommandLine, on_database
 
 WALLET_URL = "https://wallet.casino.example/callbacks"

@@ -13,15 +13,9 @@ import pytest
 from msgspec import structs
 
 from actors.rules.limits import BetLimits
-from server.config.configuration import (
-    Config,
-    ConfigError,
-    bet_limits_error,
-    foreign_variables,
-    load_config,
-    service_variables,
-)
+from server.config.configuration import Config, ConfigError
 from server.config.currencies import CURRENCY_EXPONENTS, DEFAULT_BET_LIMITS, format_minor
+from server.config.loading import bet_limits_error, foreign_variables, load_config, service_variables
 
 SHIPPED = Path(__file__).parents[3] / "config.toml"
 SECTIONS = ("server", "database", "game", "wallet", "limits", "log")

@@ -7,7 +7,8 @@ from urllib.parse import quote
 
 import pytest
 
-from server.config.configuration import ConfigError, load_config
+from server.config.configuration import ConfigError
+from server.config.loading import load_config
 from server.db.driver.database import open_database
 from server.db.driver.url import CONNECT_TIMEOUT_S_MIN, PASSED_ON, SILENT_S_MAX, clean_url, read_url
 from server.db.errors import DatabaseUnavailableError, DatabaseUrlError

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from server.config.configuration import load_config
+from server.config.loading import load_config
 from server.workers.brief import Brief, LostParentError, config_of, packed, receive
 
 KEY = b"0123456789abcdef0123456789abcdef"
