@@ -16,7 +16,14 @@ OWNERS = {
     "asyncpg": ("server/db/",),
     "asyncio": ("server/db/",),
     "psycopg": ("server/db/driver/direct.py", "server/db/driver/url.py"),
-    "orjson": ("actors/rules/compact_json.py", "server/db/stores/reports.py"),
+    "msgspec": (
+        "actors/rules/compact_json.py",
+        "server/config/",
+        "server/db/stores/reports.py",
+        "server/http/",
+        "server/web/",
+        "server/workers/brief.py",
+    ),
     "uvloop": ("server/db/",),
     "httpx": ("server/loadtest/play/operator_api.py", "server/wallet/"),
     "h11": ("server/edge/", "server/loadtest/wallet/stand_in.py"),
@@ -28,6 +35,7 @@ OWNERS = {
     "trio_websocket": ("server/edge/", "server/loadtest/"),
     "wsproto": ("server/edge/",),
     "cryptography": ("server/secrets/row_macs.py", "server/secrets/vault.py", "server/web/launch.py"),
+    "prometheus_client": ("server/metrics/", "server/web/metrics_app.py"),
     "random": ("server/secrets/entropy.py", "server/loadtest/"),
 }
 """The only places that know a library."""
@@ -67,7 +75,7 @@ DICE_OWNERS = (
 
 PRINT_OWNERS = ("server/cli/", "server/sandbox/")
 PURE_LIBRARIES = {"collections", "dataclasses", "decimal", "enum", "fractions", "functools", "hashlib", "hmac", "json"}
-PURE_LIBRARIES |= {"math", "orjson", "re", "typing", "uuid"}
+PURE_LIBRARIES |= {"math", "msgspec", "re", "typing", "uuid"}
 ACTOR_LIBRARIES = PURE_LIBRARIES | {"abc", "contextlib", "heapq", "itertools", "logging", "outcome", "trio"}
 
 

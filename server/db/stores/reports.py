@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any
 from uuid import UUID
 
-import orjson
+import msgspec
 
 from actors.facts.records import CallKind, CallStatus, RoundStatus
 from actors.rules.money import split_revenue
@@ -97,7 +97,7 @@ def _by_round(documents: Sequence[str]) -> Iterator[tuple[Values, list[Values]]]
     """Each round and its calls in order, with values of the types that they are stored as."""
     rows: dict[str, list[Values]] = {}
     for document in documents:
-        row = orjson.loads(document)
+        row = msgspec.json.decode(document)
         rows.setdefault(row["operator_id"], []).append(row)
     for same in rows.values():
         yield _stored_round(same[0]), [_stored_call(row) for row in same if row["operator_tx_id"] is not None]

@@ -44,7 +44,7 @@ CALL_COLUMNS = """
 
 
 def plain_uuid(value: UUID) -> UUID:
-    """The UUID without asyncpg's class for it, which orjson does not know, so that JSON takes twice as long."""
+    """The UUID without asyncpg's class for it, which row codes take longer for."""
     return UUID(int=value.int)
 
 

@@ -41,11 +41,11 @@ def test_a_uuid_is_its_text_whatever_is_beside_it(kind, beside, text):
     assert written == b'{"session_id":"0b6e2c1e-7a5f-4b52-9a3f-2f1b8e6d4c3a","beside":' + text + b"}"
 
 
-def test_what_orjson_refuses_is_written_in_the_same_characters():
+def test_an_integer_of_any_size_is_written_out():
     assert compact_json(["zo\u00eb", 10**30]) == '["zo\u00eb",1'.encode() + 30 * b"0" + b"]"
 
 
-@pytest.mark.parametrize("value", [Decimal("1.5"), object(), b"bytes", {"x": {Decimal(1)}}])
+@pytest.mark.parametrize("value", [object(), 1j, {"x": [object()]}, ["\ud800", object()], ["\ud800", Decimal("1.5")]])
 def test_what_has_no_json_is_refused(value):
     with pytest.raises(TypeError):
         compact_json(value)
