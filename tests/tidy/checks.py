@@ -21,6 +21,7 @@ OWNERS = {
         "server/config/",
         "server/db/stores/reports.py",
         "server/http/",
+        "server/loadtest/run/",
         "server/web/",
         "server/workers/brief.py",
     ),

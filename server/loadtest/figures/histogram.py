@@ -6,7 +6,7 @@ in it; the largest number is kept as it is.
 """
 
 import math
-from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 STEP_BITS: Final = 7
@@ -29,28 +29,28 @@ def bucket_bounds(index: int) -> tuple[int, int]:
     return least, least + (1 << shift) - 1
 
 
+@dataclass(slots=True)
 class Histogram:
-    """Counts of whole numbers from 0 on."""
+    """Counts of whole numbers from 0 on; ``counts`` are the buckets' by their indices."""
 
-    def __init__(self) -> None:
-        self._counts: dict[int, int] = {}
-        self.count = 0
-        self.total = 0
-        self.largest = 0
+    counts: dict[int, int] = field(default_factory=dict)
+    count: int = 0
+    total: int = 0
+    largest: int = 0
 
     def add(self, value: int) -> None:
         """Count one; a number below 0 counts as 0."""
         value = max(value, 0)
         index = bucket_of(value)
-        self._counts[index] = self._counts.get(index, 0) + 1
+        self.counts[index] = self.counts.get(index, 0) + 1
         self.count += 1
         self.total += value
         self.largest = max(self.largest, value)
 
     def merge(self, other: "Histogram") -> None:
         """Count everything that the other has counted."""
-        for index, count in other._counts.items():
-            self._counts[index] = self._counts.get(index, 0) + count
+        for index, count in other.counts.items():
+            self.counts[index] = self.counts.get(index, 0) + count
         self.count += other.count
         self.total += other.total
         self.largest = max(self.largest, other.largest)
@@ -60,8 +60,8 @@ class Histogram:
         if self.count == 0:
             return None
         rank, seen = max(1, math.ceil(self.count * percent / 100)), 0
-        for index in sorted(self._counts):
-            seen += self._counts[index]
+        for index in sorted(self.counts):
+            seen += self.counts[index]
             if seen >= rank:
                 least, largest = bucket_bounds(index)
                 return min((least + largest) // 2, self.largest)
@@ -73,20 +73,4 @@ class Histogram:
 
     def buckets(self) -> list[tuple[int, int, int]]:
         """Least number, largest number and count of every bucket in use, in order."""
-        return [(*bucket_bounds(index), self._counts[index]) for index in sorted(self._counts)]
-
-    def to_json(self) -> dict[str, object]:
-        """For another process."""
-        counts = [number for index, count in sorted(self._counts.items()) for number in (index, count)]
-        return {"counts": counts, "total": self.total, "largest": self.largest}
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, object]) -> "Histogram":
-        """What ``to_json`` wrote. Raises ``ValueError`` if nothing like it did."""
-        counts, total, largest = document.get("counts"), document.get("total"), document.get("largest")
-        if not isinstance(counts, list) or not isinstance(total, int) or not isinstance(largest, int):
-            raise ValueError("no histogram")  # noqa: TRY004
-        made = cls()
-        made._counts = dict(zip(counts[::2], counts[1::2], strict=True))
-        made.count, made.total, made.largest = sum(made._counts.values()), total, largest
-        return made
+        return [(*bucket_bounds(index), self.counts[index]) for index in sorted(self.counts)]

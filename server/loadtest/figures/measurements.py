@@ -1,8 +1,8 @@
 """What a run measures: latencies, counts, errors. Kept by every process, sent each second, added up. Pure."""
 
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Final
 
 from server.loadtest.figures.histogram import Histogram
 
@@ -28,13 +28,13 @@ def microseconds(value_s: float) -> int:
     return round(value_s * 1_000_000)
 
 
+@dataclass(slots=True)
 class Measurements:
     """Histograms by latency, plain counts, and errors by ``what code``."""
 
-    def __init__(self) -> None:
-        self.latencies: dict[str, Histogram] = {}
-        self.counts: Counter[str] = Counter()
-        self.errors: Counter[str] = Counter()
+    latencies: dict[str, Histogram] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+    errors: Counter[str] = field(default_factory=Counter)
 
     def took(self, latency: str, value_s: float) -> None:
         """One more latency, in seconds."""
@@ -55,17 +55,3 @@ class Measurements:
             self.latencies.setdefault(latency, Histogram()).merge(histogram)
         self.counts.update(other.counts)
         self.errors.update(other.errors)
-
-    def to_json(self) -> dict[str, object]:
-        """For another process."""
-        latencies = {name: histogram.to_json() for name, histogram in self.latencies.items()}
-        return {"latencies": latencies, "counts": dict(self.counts), "errors": dict(self.errors)}
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> "Measurements":
-        """What ``to_json`` wrote. Raises ``ValueError`` or ``KeyError`` if nothing like it did."""
-        made = cls()
-        made.latencies = {name: Histogram.from_json(one) for name, one in document["latencies"].items()}
-        made.counts.update(document["counts"])
-        made.errors.update(document["errors"])
-        return made

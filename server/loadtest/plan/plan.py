@@ -1,9 +1,6 @@
 """What a run is to do: as the command line has said it, and as each process of players is told."""
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 from server.loadtest.plan.quantities import Address, Target
 from server.loadtest.plan.strategy import Strategy
@@ -67,7 +64,10 @@ class RunPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerPlan:
-    """The part of one process. ``players``: name, and when its launch is due in seconds from the start."""
+    """The part of one process. ``players``: name, and when its launch is due in seconds from the start.
+
+    It holds the secrets, so that it goes through a pipe and nowhere else.
+    """
 
     target: str
     credentials: Credentials
@@ -83,14 +83,3 @@ class WorkerPlan:
     ttl_s: int
     bets_per_second: float
     seed: int
-
-    def to_line(self) -> bytes:
-        """One line of JSON. It holds the secrets, so that it goes through a pipe and nowhere else."""
-        return json.dumps(asdict(self)).encode() + b"\n"
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> "WorkerPlan":
-        """What ``to_line`` wrote. Raises ``TypeError`` or ``KeyError`` if nothing like it did."""
-        players = tuple((str(name), float(due_s)) for name, due_s in document["players"])
-        credentials = Credentials(**document["credentials"])
-        return cls(**{**document, "credentials": credentials, "players": players})

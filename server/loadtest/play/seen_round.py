@@ -1,7 +1,7 @@
 """A round as its player saw it, and whether it kept what was promised. Pure: only the public rules."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from actors.rules.fairness import commitment, is_client_seed, is_server_seed, outcome
@@ -38,16 +38,6 @@ class SeenRound:
     rtp_bps: int
     was_cut: bool
     complaints: tuple[str, ...]
-
-    def to_json(self) -> list[object]:
-        """For another process."""
-        return list(astuple(self))
-
-    @classmethod
-    def from_json(cls, row: Sequence[Any]) -> "SeenRound":
-        """What ``to_json`` wrote."""
-        made = cls(*row)
-        return replace(made, complaints=tuple(made.complaints))
 
     @property
     def wager(self) -> Wager:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from server.loadtest.compare.comparison import Compared, LastBalance
 from server.loadtest.figures.measurements import LATENCIES, Measurements
@@ -33,6 +33,25 @@ class Clock:
     uncertainty_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A process's last word: what its players were told last, and how many rounds have not ended."""
+
+    balances: tuple[LastBalance, ...]
+    unfinished: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beat:
+    """What a process of players tells its parent each second; ``done`` with the last one. ``clock`` as far as known."""
+
+    measured: Measurements
+    gauges: dict[str, int]
+    rounds: list[SeenRound]
+    clock: Clock | None = None
+    done: Done | None = None
+
+
 class Results:
     """A run, from its first beat to its last word. Moments are seconds from the start."""
 
@@ -54,18 +73,16 @@ class Results:
         self.failure: str | None = None
         self._gauges: dict[int, Counter[str]] = {}
 
-    def take(self, process: int, document: dict[str, Any], now_s: float) -> None:
+    def take(self, process: int, beat: Beat, now_s: float) -> None:
         """A beat of one process."""
-        measured = Measurements.from_json(document["measured"])
-        self._gauges[process] = Counter(document["gauges"])
-        self._add(measured, now_s)
-        self.seen += [SeenRound.from_json(row) for row in document["rounds"]]
-        ahead_s, uncertainty_s = document["ahead_s"], document["uncertainty_s"]
-        if ahead_s is not None and (self.clock is None or uncertainty_s <= self.clock.uncertainty_s):
-            self.clock = Clock(ahead_s, uncertainty_s)
-        if document["type"] == "done":
-            self.balances += [LastBalance(*row) for row in document["balances"]]
-            self.unfinished += document["unfinished"]
+        self._gauges[process] = Counter(beat.gauges)
+        self._add(beat.measured, now_s)
+        self.seen += beat.rounds
+        if beat.clock and (self.clock is None or beat.clock.uncertainty_s <= self.clock.uncertainty_s):
+            self.clock = beat.clock
+        if beat.done:
+            self.balances += beat.done.balances
+            self.unfinished += beat.done.unfinished
 
     def _add(self, measured: Measurements, now_s: float) -> None:
         self.measured.merge(measured)

@@ -6,12 +6,14 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Final
 
+import msgspec
 import trio
 
 from server.loadtest.plan.plan import WorkerPlan
-from server.loadtest.run.lines import documents, line_of
+from server.loadtest.report.results import Beat
+from server.loadtest.run.lines import Value, Word, line_of, lines, read
 
 READY_S: Final = 60.0
 _END_S: Final = 5.0
@@ -30,7 +32,7 @@ class _Member:
         self.process = process
         self.words = b""
         self.is_done = False
-        self._heard = documents(process.stdout)
+        self._heard = lines(process.stdout)
         self._words_end = trio.Event()
 
     async def say(self, line: bytes) -> None:
@@ -40,16 +42,16 @@ class _Member:
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             return  # it has ended, which whoever listens is told
 
-    async def hear(self) -> dict[str, Any]:
-        """Its next document. Raises ``CrewError`` when it has ended, or speaks in tongues."""
+    async def hear(self, kind: type[Value]) -> Value:
+        """What it says next. Raises ``CrewError`` when it has ended, or speaks in tongues."""
         try:
-            return await anext(self._heard)
+            return read(await anext(self._heard), kind)
         except StopAsyncIteration:
             with trio.move_on_after(_END_S):
                 await self.process.wait()
                 await self._words_end.wait()
-        except ValueError:
-            self.words = self.words or b"it wrote what is no document"
+        except (ValueError, msgspec.DecodeError):
+            self.words = self.words or b"it wrote what is no beat"
         why = _last_error(self.words.decode("utf-8", "replace")) or f"exit status {self.process.returncode}"
         raise CrewError(f"process {self.number} of the players ended early: {why}")
 
@@ -77,31 +79,31 @@ class Crew:
         """Let all begin at the same moment, now that they are ready. Raises ``CrewError``."""
         for member in self._members:
             with trio.move_on_after(READY_S):
-                await member.hear()
+                await member.hear(Word)
                 continue
             raise CrewError(f"process {member.number} of the players is not ready after {READY_S:.0f} s")
-        await self._say({"type": "start"})
+        await self._say(Word.START)
 
     async def stop(self) -> None:
         """Let all land early."""
-        await self._say({"type": "stop"})
+        await self._say(Word.STOP)
 
-    async def listen(self, take: Callable[[int, dict[str, Any]], None]) -> None:
-        """Hand every document to ``take``, with the process's number, until all are done. Raises ``CrewError``."""
+    async def listen(self, take: Callable[[int, Beat], None]) -> None:
+        """Hand every beat to ``take``, with the process's number, until all are done. Raises ``CrewError``."""
         async with trio.open_nursery() as nursery:
             for member in self._members:
                 nursery.start_soon(self._listen, member, take)
 
-    async def _listen(self, member: _Member, take: Callable[[int, dict[str, Any]], None]) -> None:
+    async def _listen(self, member: _Member, take: Callable[[int, Beat], None]) -> None:
         while not member.is_done:
-            document = await member.hear()
-            take(member.number, document)
-            member.is_done = document.get("type") == "done"
+            beat = await member.hear(Beat)
+            take(member.number, beat)
+            member.is_done = beat.done is not None
 
-    async def _say(self, document: dict[str, object]) -> None:
+    async def _say(self, word: Word) -> None:
         for member in self._members:
             with trio.move_on_after(_END_S):
-                await member.say(line_of(document))
+                await member.say(line_of(word))
 
 
 @asynccontextmanager
@@ -113,7 +115,7 @@ async def crew(plans: Sequence[WorkerPlan]) -> AsyncIterator[Crew]:
             for number, plan in enumerate(plans):
                 members.append(_Member(number, await _spawn()))
                 nursery.start_soon(members[-1].keep_words)
-                await members[-1].say(plan.to_line())
+                await members[-1].say(line_of(plan))
             yield Crew(members)
         finally:
             with trio.CancelScope(shield=True):

@@ -21,7 +21,7 @@ from server.loadtest.play.operator_api import ApiError, OperatorApi, operator_ap
 from server.loadtest.play.probe import ProbeError, Terms, probe
 from server.loadtest.play.seen_round import SeenRound
 from server.loadtest.report.progress import Progress
-from server.loadtest.report.results import Results
+from server.loadtest.report.results import Beat, Results
 from server.loadtest.run.crew import Crew, CrewError, crew
 from server.loadtest.run.schedule import bets_per_second, launch_due_s
 from server.loadtest.wallet.stand_in import StandInError, StandInWallet
@@ -154,8 +154,8 @@ class _Run:
     async def _watch(self, players: Crew, results: Results) -> None:
         self._progress.say("playing")
 
-        def take(process: int, document: dict[str, Any]) -> None:
-            results.take(process, document, trio.current_time() - self._started_at)
+        def take(process: int, beat: Beat) -> None:
+            results.take(process, beat, trio.current_time() - self._started_at)
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._show, results)

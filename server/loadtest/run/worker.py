@@ -8,17 +8,19 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 import trio
 
+from server.loadtest.compare.comparison import LastBalance
 from server.loadtest.plan.plan import ANSWER_S, SETTLE_S, STOPPED_LANDING_S, WorkerPlan
 from server.loadtest.plan.quantities import target_origin
 from server.loadtest.plan.strategy import parse_strategy
 from server.loadtest.play.desk import Desk
 from server.loadtest.play.operator_api import operator_api
 from server.loadtest.play.player import LOSSES, Player
-from server.loadtest.run.lines import documents, line_of
+from server.loadtest.report.results import Beat, Clock, Done
+from server.loadtest.run.lines import Word, line_of, lines, read
 from server.loadtest.run.schedule import bet_dues_s
 
 BEAT_S: Final = 1.0
@@ -59,7 +61,7 @@ class Worker:
                 betting.cancel_scope.cancel()
             await self._land()
             nursery.cancel_scope.cancel()
-        await self._tell("done")
+        await self._tell(is_done=True)
 
     async def _deal(self, start_at: float) -> None:
         """Hand out bets when they are due, by the clock alone."""
@@ -97,7 +99,7 @@ class Worker:
         while True:
             next_at += BEAT_S
             await trio.sleep_until(next_at)
-            await self._tell("beat")
+            await self._tell(is_done=False)
 
     async def _ping(self) -> None:
         dice = random.Random(self._plan.seed)  # noqa: S311
@@ -116,22 +118,18 @@ class Worker:
             await trio.sleep_until(due_at)
             self._desk.measured.took("client", trio.current_time() - due_at)
 
-    async def _tell(self, kind: str) -> None:
+    async def _tell(self, *, is_done: bool) -> None:
         measured, seen = self._desk.collected()
-        offset_s = self._desk.server_time.offset_s
-        document: dict[str, object] = {
-            "type": kind,
-            "measured": measured.to_json(),
-            "gauges": dict(self._desk.gauges),
-            "rounds": [one.to_json() for one in seen],
-            "ahead_s": None if offset_s is None else offset_s - (time.time() - trio.current_time()),
-            "uncertainty_s": self._desk.server_time.uncertainty_s,
-        }
-        if kind == "done":
-            games = [player.game for player in self._players]
-            document["balances"] = [[game.name, game.balance_minor, game.pending_minor] for game in games]
-            document["unfinished"] = sum(not game.has_landed for game in games)
-        await self._out.send_all(line_of(document))
+        games, server_time = [player.game for player in self._players], self._desk.server_time
+        clock = done = None
+        if server_time.offset_s is not None and server_time.uncertainty_s is not None:
+            ahead_s = server_time.offset_s - (time.time() - trio.current_time())
+            clock = Clock(ahead_s, server_time.uncertainty_s)
+        if is_done:
+            balances = tuple(LastBalance(game.name, game.balance_minor, game.pending_minor) for game in games)
+            done = Done(balances, sum(not game.has_landed for game in games))
+        beat = Beat(measured=measured, gauges=self._desk.gauges, rounds=seen, clock=clock, done=done)
+        await self._out.send_all(line_of(beat))
 
 
 async def _until(condition: Callable[[], bool]) -> None:
@@ -142,14 +140,14 @@ async def _until(condition: Callable[[], bool]) -> None:
 
 async def main() -> None:
     """Wait for the plan, play it, and end when the parent does."""
-    commands = documents(trio.lowlevel.FdStream(os.dup(0)))
+    commands = lines(trio.lowlevel.FdStream(os.dup(0)))
     out = trio.lowlevel.FdStream(os.dup(1))
-    plan = WorkerPlan.from_json(await anext(commands))
+    plan = read(await anext(commands), WorkerPlan)
     target = target_origin(plan.target)
     api_context = operator_api(target, plan.credentials, connections_max=_API_CONNECTIONS, timeout_s=ANSWER_S)
     async with api_context as api:
         worker = Worker(plan, Desk(plan, target, parse_strategy(plan.strategy), api), out)
-        await out.send_all(line_of({"type": "ready"}))
+        await out.send_all(line_of(Word.READY))
         await anext(commands)
         # A collection of all objects of thousands of connections would be measured as the server's slowness.
         gc.collect()
@@ -160,9 +158,9 @@ async def main() -> None:
             nursery.cancel_scope.cancel()
 
 
-async def _obey(commands: AsyncIterator[dict[str, Any]], worker: Worker, scope: trio.CancelScope) -> None:
-    async for document in commands:
-        if document.get("type") == "stop":
+async def _obey(commands: AsyncIterator[bytes], worker: Worker, scope: trio.CancelScope) -> None:
+    async for line in commands:
+        if read(line, Word) is Word.STOP:
             worker.stop()
     scope.cancel()  # the parent is gone
 

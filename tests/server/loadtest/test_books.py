@@ -16,6 +16,7 @@ from server.loadtest.compare.comparison import (
     is_complete,
 )
 from server.loadtest.play.seen_round import Promise, SeenRound, see
+from server.loadtest.run.lines import line_of, read
 from server.loadtest.wallet.wallet_books import WalletBooks
 
 SEED = "b5ad45dc932b245a2f88f729ce30a4a098c868bd549de8bf8d8641b37a5e8501"
@@ -226,8 +227,7 @@ def complaints(automatic_hundredths=105, stake_minor=100, promise=None, **change
 def test_a_fair_round_has_nothing_to_complain_about():
     assert complaints() == ()
     assert complaints(result="crash", realized_multiplier=0, payout_minor=0, automatic_hundredths=108) == ()
-    read = SeenRound.from_json(json.loads(json.dumps(SEEN.to_json())))
-    assert read == SEEN
+    assert read(line_of(SEEN).rstrip(), SeenRound) == SEEN
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """The arithmetic of a run: histograms, schedules, the band around the expected return, the server's clock."""
 
 import itertools
-import json
 import math
 import random
 from fractions import Fraction
@@ -16,6 +15,7 @@ from server.loadtest.figures.measurements import Measurements
 from server.loadtest.figures.returns import Wager, binomial_band, reach_chance, returned
 from server.loadtest.plan.strategy import parse_strategy
 from server.loadtest.play.server_time import ServerTime
+from server.loadtest.run.lines import line_of, read
 from server.loadtest.run.schedule import bet_dues_s, bets_per_second, launch_due_s
 
 VALUES = st.integers(min_value=0, max_value=2**40)
@@ -51,7 +51,7 @@ def test_a_percentile_is_within_the_stated_error(values, percent):
 
 @given(MANY, MANY)
 def test_histograms_of_two_processes_add_up_to_one_of_both(first, second):
-    merged = Histogram.from_json(json.loads(json.dumps(filled(first).to_json())))
+    merged = read(line_of(filled(first)).rstrip(), Histogram)
     merged.merge(filled(second))
     whole = filled(first + second)
     assert merged.buckets() == whole.buckets()
@@ -70,12 +70,13 @@ def test_measurements_cross_a_pipe_unchanged():
     measured.took("bet", 0.0123)
     measured.failed("bet", "wallet_unavailable")
     measured.counts["rounds"] += 3
-    read = Measurements.from_json(json.loads(json.dumps(measured.to_json())))
-    read.merge(measured)
-    assert read.histogram("bet").count == 2
-    assert read.histogram("bet").largest == 12_300
-    assert read.errors == {"bet wallet_unavailable": 2}
-    assert read.counts == {"rounds": 6}
+    both = read(line_of(measured).rstrip(), Measurements)
+    both.merge(measured)
+    assert both.histogram("bet").count == 2
+    assert both.histogram("bet").largest == 12_300
+    assert both.errors == {"bet wallet_unavailable": 2}
+    assert both.counts == {"rounds": 6}
+    assert both.counts["none"] == 0
 
 
 def test_launches_are_spread_over_the_ramp():

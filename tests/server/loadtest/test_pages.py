@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from actors.rules.limits import BetLimits
+from server.loadtest.compare.comparison import LastBalance
 from server.loadtest.figures.measurements import Measurements
 from server.loadtest.plan.plan import Credentials, RunPlan
 from server.loadtest.plan.quantities import target_origin
@@ -19,9 +20,10 @@ from server.loadtest.play.seen_round import SeenRound
 from server.loadtest.report.document import results_document
 from server.loadtest.report.html_report import html_report
 from server.loadtest.report.progress import LineProgress, progress_view
-from server.loadtest.report.results import Interval, Results
+from server.loadtest.report.results import Beat, Clock, Done, Interval, Results
 from server.loadtest.report.svg import Series, histogram_plot, line_plot, steps
 from server.loadtest.report.text_report import text_report
+from server.loadtest.run.lines import line_of, read
 
 LIMITS = BetLimits(min_bet_minor=10, max_bet_minor=1000, bet_step_minor=1, max_payout_minor=10**6)
 EVIL = '<script>alert("1")</script>&\''
@@ -132,20 +134,21 @@ def test_a_run_that_broke_off_has_failed_however_good_its_figures_are(results):
 
 
 def test_beats_of_all_processes_add_up(results):
-    def beat(kind="beat", rounds=0, unfinished=0, ahead=(None, None)):
+    def beat(rounds=0, clock=None, done=None):
         measured = Measurements()
         measured.counts["rounds"] = rounds
-        gauges = {"connected": 2, "flying": 1}
-        ended = {"balances": [["ann", 1_000, 0]], "unfinished": unfinished} if kind == "done" else {}
-        clock = dict(zip(("ahead_s", "uncertainty_s"), ahead, strict=True))
-        return {"type": kind, "measured": measured.to_json(), "gauges": gauges, "rounds": []} | clock | ended
+        sent = Beat(measured=measured, gauges={"connected": 2, "flying": 1}, rounds=[], clock=clock, done=done)
+        return read(line_of(sent).rstrip(), Beat)
+
+    def done(unfinished):
+        return Done((LastBalance("ann", 1_000, 0),), unfinished)
 
     run = Results(results.plan, results.terms, 2.0)
-    run.take(0, beat(rounds=3, ahead=(0.5, 0.02)), 1.4)
-    run.take(1, beat(rounds=4, ahead=(0.4, 0.01)), 1.4)
-    run.take(0, beat(rounds=1, ahead=(0.6, 0.03)), 1.6)
-    run.take(0, beat("done", unfinished=1), 2.0)
-    run.take(1, beat("done", unfinished=2), 2.0)
+    run.take(0, beat(rounds=3, clock=Clock(0.5, 0.02)), 1.4)
+    run.take(1, beat(rounds=4, clock=Clock(0.4, 0.01)), 1.4)
+    run.take(0, beat(rounds=1, clock=Clock(0.6, 0.03)), 1.6)
+    run.take(0, beat(done=done(1)), 2.0)
+    run.take(1, beat(done=done(2)), 2.0)
     assert (run.measured.counts["rounds"], run.unfinished, len(run.balances)) == (8, 3, 2)
     assert run.clock is not None and run.clock.ahead_s == 0.4, "the surest"
     assert [each.measured.counts["rounds"] for each in run.intervals] == [7, 1], (
