@@ -2,14 +2,14 @@
 
 ::
 
-    foundation   ledger, operators, heartbeat      ends last, and with it the life: everything above stores through it
-      wallets    one per session with calls        may finish what is in flight
+    foundation   ledger, timers, operators, heartbeat  ends last: everything above stores through it
+      wallets    one per session with calls            may finish what is in flight
         rounds   one per live round, metronome, orphan sweeper, hand-overs
-          sessions  one per open session           ends first
+          sessions  one per open session               ends first
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -18,8 +18,7 @@ import trio
 from actors.cluster.handover import HandOvers
 from actors.cluster.recovery import Heartbeat
 from actors.kit.clock import ServerClock
-from actors.kit.patrol import Patrol
-from actors.kit.supervisor import Policy, Supervisor
+from actors.kit.supervisor import Supervisor
 from actors.play.lobby import Lobby
 from actors.ports import Entropy, Ledger, LedgerUnavailableError, OperatorSource, WalletGateway
 from actors.rules.growth import GrowthCurve
@@ -44,8 +43,7 @@ REST_CHECK_S = 0.005
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """The outside of a node. ``framed`` makes of a tick's JSON what the sockets take: once for all who see it.
-    ``looks`` are the patrol's, besides those at the node itself."""
+    """The outside of a node. ``framed`` makes of a tick's JSON what the sockets take: once for all who see it."""
 
     ledger: Ledger
     operators: OperatorSource
@@ -53,7 +51,6 @@ class Ports:
     entropy: Entropy
     observer: Observer
     framed: Callable[[bytes], bytes]
-    looks: Sequence[Callable[[], None]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,18 +116,17 @@ async def open_node(name: str, settings: GameSettings, clock: ServerClock, ports
     ):
         desk = WalletDesk(services, _wallet_starter(wallets))
         lobby = Lobby(services, sessions, rounds, desk)
-        foundation.start(services.ledger, Policy.RESTART)
-        looks = services.ledger.fail_overdue, desk.fail_overdue, services.waits.fail_overdue, *ports.looks
-        foundation.start(Patrol(*looks), Policy.RESTART)
-        foundation.start(directory, Policy.RESTART)
-        foundation.start(heartbeat, Policy.RESTART)
-        rounds.start(services.metronome, Policy.RESTART)
-        rounds.start(lobby.sweeper, Policy.RESTART)
-        rounds.start(lobby.unattended, Policy.RESTART)
-        rounds.start(HandOvers(services, lobby, rounds.run_beside), Policy.RESTART)
+        foundation.keep(services.ledger)
+        foundation.keep(services.timers)
+        foundation.keep(directory)
+        foundation.keep(heartbeat)
+        rounds.keep(services.metronome)
+        rounds.keep(lobby.sweeper)
+        rounds.keep(lobby.unattended)
+        rounds.keep(HandOvers(services, lobby, rounds.run_beside))
         courier = Courier(services, desk)
-        wallets.start(courier, Policy.RESTART)
-        wallets.start(BacklogWatch(services, desk.lanes), Policy.RESTART)
+        wallets.keep(courier)
+        wallets.keep(BacklogWatch(services, desk.lanes))
         yield Node(services=services, lobby=lobby, desk=desk, courier=courier, fenced=fenced)
 
 
@@ -163,6 +159,6 @@ def _wallet_starter(supervisor: Supervisor) -> Callable[[WalletActor, Callable[[
         async def on_end(_failed: bool) -> None:
             ended()
 
-        supervisor.start(wallet, Policy.TEMPORARY, on_end)
+        supervisor.start(wallet, on_end)
 
     return start

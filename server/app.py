@@ -224,7 +224,6 @@ async def _serve_life(
             entropy=SystemEntropy(clock),
             observer=MetricsObserver(metrics),
             framed=text_frame,
-            looks=(database.fail_overdue, gateway.fail_overdue),
         )
         node_name, settings = config.server.node, game_settings(config)
         async with open_node(node_name, settings, clock, ports) as node, trio.open_nursery() as nursery:

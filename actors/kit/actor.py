@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-import outcome
 import trio
 
 from actors.kit.errors import ActorStoppedError, MailboxFullError
@@ -81,8 +80,7 @@ class Actor(ABC, Generic[Message]):
         # A list: short, and an empty one is a tenth of a deque or a memory channel.
         self._mail: list[Message] = []
         self._reader: trio.lowlevel.Task | None = None
-        self._open_replies: dict[Reply[Any], float] | None = None
-        """Each with the time at which it is overdue."""
+        self._open_replies: set[Reply[Any]] | None = None
 
     @abstractmethod
     async def run(self) -> None:
@@ -128,45 +126,22 @@ class Actor(ABC, Generic[Message]):
             reader, self._reader = self._reader, None
             trio.lowlevel.reschedule(reader)
 
-    @property
-    def is_waiting(self) -> bool:
-        """Whether its task waits for a message."""
-        return self._reader is not None
-
-    def fail(self, error: Exception) -> None:
-        """Have its task, if it waits for a message, raise ``error`` instead."""
-        if self._reader is not None:
-            reader, self._reader = self._reader, None
-            trio.lowlevel.reschedule(reader, outcome.Error(error))
-
     async def ask(self, message: Callable[[Reply[Value]], Message], timeout_ms: int) -> Value:
         """Queue ``message(reply)`` and wait for the answer.
 
         Raises ``MailboxFullError``, ``ActorStoppedError``, ``trio.TooSlowError`` after ``timeout_ms``, or the
         error that the actor answered with.
         """
-        with trio.move_on_after(timeout_ms / 1000):
-            return await self.ask_patrolled(message, timeout_ms)
-        raise trio.TooSlowError
-
-    async def ask_patrolled(self, message: Callable[[Reply[Value]], Message], timeout_ms: int) -> Value:
-        """``ask`` of an actor that calls ``fail_overdue`` every now and then: a deadline for each wait costs more."""
         reply: Reply[Value] = Reply()
         self.tell(message(reply))
         if self._open_replies is None:
-            self._open_replies = {}
-        self._open_replies[reply] = trio.current_time() + timeout_ms / 1000
+            self._open_replies = set()
+        self._open_replies.add(reply)
         try:
-            return await reply.wait()
+            with trio.fail_after(timeout_ms / 1000):
+                return await reply.wait()
         finally:
-            del self._open_replies[reply]
-
-    def fail_overdue(self) -> None:
-        """Have everybody who has waited too long raise ``trio.TooSlowError``."""
-        now = trio.current_time()
-        for reply, overdue_at in list((self._open_replies or {}).items()):
-            if overdue_at <= now:
-                reply.fail(trio.TooSlowError())
+            self._open_replies.discard(reply)
 
     async def receive(self) -> Message:
         """The next message. Only the actor's own task receives. A cancelled wait has taken nothing."""

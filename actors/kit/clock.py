@@ -159,10 +159,11 @@ class ServerClock:
         """A moment of the steady clock in trio's seconds, for deadlines."""
         return (steady_ms - self._offset_ms) / 1000
 
+    def time_reached(self, steady_ms: int) -> float:
+        """When, by trio's clock, the steady one is sure to show ``steady_ms``: what is lost in computing with seconds
+        is less than a microsecond."""
+        return self.trio_time(steady_ms + 0.001)
+
     async def sleep_until_ms(self, steady_ms: int) -> None:
         """Return at or after ``steady_ms``, never before it by ``steady_ms()``."""
-        while True:
-            await trio.sleep_until(self.trio_time(steady_ms))
-            if self.steady_ms() >= steady_ms:
-                return
-            await trio.sleep(0.0005)
+        await trio.sleep_until(self.time_reached(steady_ms))

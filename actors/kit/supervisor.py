@@ -1,9 +1,11 @@
-"""Supervision: an actor that fails is logged, takes nobody with it, and is handled by its named policy."""
+"""Supervision: an actor or a task that fails is logged and takes nobody with it.
+
+An actor that was started stays down then; what is to be kept running is run again.
+"""
 
 import logging
 from collections.abc import Awaitable, Callable
-from enum import Enum
-from typing import Any
+from typing import Any, Protocol
 
 import outcome
 import trio
@@ -19,22 +21,24 @@ RESTING_TASKS_MAX = 64
 """So many tasks wait for other actors when theirs have ended."""
 
 
-class Policy(Enum):
-    """What happens when an actor fails.
+class Task(Protocol):
+    """A task without a mailbox: it reads, or it serves a table that others write."""
 
-    ``TEMPORARY``: it stays down; its state is stored, and the next who needs it starts a new one.
-    ``RESTART``: it runs again after a backoff (50 ms doubling to 5 s); its mailbox survives, its waiters are told.
-    """
+    @property
+    def kind(self) -> str:
+        """For the log."""
+        ...
 
-    TEMPORARY = "temporary"
-    RESTART = "restart"
+    async def run(self) -> None:
+        """Its life, to be begun again after a failure."""
+        ...
 
 
 RunBeside = Callable[[Callable[[], Awaitable[None]], str], None]
 """Runs a piece of work as a task of its own, under a kind for the log."""
 
 _OnEnd = Callable[[bool], Awaitable[None]]
-_Life = tuple[Actor[Any], Policy, _OnEnd | None]
+_Life = tuple[Actor[Any], _OnEnd | None]
 
 
 class Supervisor:
@@ -46,12 +50,18 @@ class Supervisor:
         self._resting: list[trio.lowlevel.Task] = []
         """Tasks whose actors have ended, ready for others."""
 
-    def start(self, actor: Actor[Any], policy: Policy, on_end: _OnEnd | None = None) -> None:
-        """Run ``actor`` under ``policy``; ``on_end(failed)`` is awaited after its last life."""
+    def start(self, actor: Actor[Any], on_end: _OnEnd | None = None) -> None:
+        """Run ``actor`` once; ``on_end(failed)`` is awaited then. One that fails stays down: its state is stored, and
+        the next who needs it starts a new one."""
         if self._resting:
-            trio.lowlevel.reschedule(self._resting.pop(), outcome.Value((actor, policy, on_end)))
+            trio.lowlevel.reschedule(self._resting.pop(), outcome.Value((actor, on_end)))
         else:
-            self._nursery.start_soon(self._work, (actor, policy, on_end))
+            self._nursery.start_soon(self._work, (actor, on_end))
+
+    def keep(self, task: Task) -> None:
+        """Run a task, or an actor, and should it fail run it again after a backoff (50 ms doubling to 5 s). What it
+        holds survives; whoever waits for an actor's answer is told."""
+        self._nursery.start_soon(self._run_again_and_again, task, name=task.kind)
 
     def run_beside(self, work: Callable[[], Awaitable[None]], kind: str) -> None:
         """Run a short piece of work of an actor, so that the actor need not wait for it. It fails as an actor does."""
@@ -62,7 +72,7 @@ class Supervisor:
         task = trio.lowlevel.current_task()
         while True:
             task.name = life[0].kind
-            await self._watch(*life)
+            await self._run_once(*life)
             if len(self._resting) >= RESTING_TASKS_MAX:
                 return
             del life
@@ -73,20 +83,18 @@ class Supervisor:
         self._resting.clear()  # all are cancelled together
         return trio.lowlevel.Abort.SUCCEEDED
 
-    async def _watch(self, actor: Actor[Any], policy: Policy, on_end: _OnEnd | None) -> None:
-        if policy is Policy.RESTART:
-            await self._run_again_and_again(actor)
-            return
+    async def _run_once(self, actor: Actor[Any], on_end: _OnEnd | None) -> None:
         failed = await self._run(actor.live, actor.kind)
         if on_end is not None:
             await self._run(lambda: on_end(failed), actor.kind)
 
-    async def _run_again_and_again(self, actor: Actor[Any]) -> None:
+    async def _run_again_and_again(self, task: Task) -> None:
         wait_ms = RESTART_FIRST_MS
         while True:
             began_at = trio.current_time()
-            failed = await self._run(actor.run, actor.kind)
-            actor.release_waiters()
+            failed = await self._run(task.run, task.kind)
+            if isinstance(task, Actor):
+                task.release_waiters()
             if not failed:
                 return
             if trio.current_time() - began_at > RESTART_MAX_MS / 1000:

@@ -32,7 +32,7 @@ from actors.facts.records import (
 from actors.facts.words import TOO_MANY_SESSIONS, words
 from actors.kit.errors import ActorError
 from actors.kit.fair_queue import QueueFullError
-from actors.kit.supervisor import Policy, Supervisor
+from actors.kit.supervisor import Supervisor
 from actors.play.door import Door
 from actors.play.round import RoundActor, Unwatched
 from actors.play.session import SessionActor
@@ -316,7 +316,7 @@ class Lobby:
             self._forget(session)
             self._note_end(session.session_id)
 
-        self._session_supervisor.start(session, Policy.TEMPORARY, on_end)
+        self._session_supervisor.start(session, on_end)
         return session
 
     def _note_start(self, session: SessionActor) -> None:
@@ -345,7 +345,7 @@ class Lobby:
                     del self._rounds[session_id]
                 self._note_end(session_id)
 
-        self._round_supervisor.start(actor, Policy.TEMPORARY, on_end)
+        self._round_supervisor.start(actor, on_end)
 
     def _remember(self, actor: RoundActor) -> None:
         placed, flight = actor.placed, actor.flight

@@ -1,7 +1,7 @@
 """What a session is owed: its wins and refunds that no wallet has acknowledged yet."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import trio
 
@@ -14,30 +14,12 @@ CHECK_FIRST_MS = 250
 
 
 class Owed:
-    """Amounts in minor units by transaction id. News may overtake each other: an early end is remembered.
+    """Amounts in minor units by transaction id. News may overtake each other: an early end is remembered."""
 
-    ``look`` has the session look at ``check_at``. It is called by the patrol once a win or refund of this node is
-    overdue: nearly all of them are acknowledged at once, and to set an alarm for each and take it back costs more than
-    all the rest here.
-    """
+    __slots__ = ("_amounts_minor", "_check_ms", "_checked_at", "_ended_early", "_services", "_session")
 
-    __slots__ = (
-        "_amounts_minor",
-        "_check_ms",
-        "_checked_at",
-        "_ended_early",
-        "_is_patrolled",
-        "_look",
-        "_services",
-        "_session",
-    )
-
-    def __init__(
-        self, services: Services, session: SessionRecord, calls: Sequence[WalletCall], look: Callable[[], None]
-    ) -> None:
+    def __init__(self, services: Services, session: SessionRecord, calls: Sequence[WalletCall]) -> None:
         self._services = services
-        self._look = look
-        self._is_patrolled = False
         self._session = session
         self._amounts_minor = _by_id(calls)
         self._ended_early: str | None = None
@@ -52,11 +34,8 @@ class Owed:
 
     @property
     def check_at(self) -> float:
-        """When ``check`` is due, on trio's clock; never while nothing is owed, or before ``look`` is called."""
-        if not self._amounts_minor:
-            return math.inf
-        check_at = self._checked_at + self._check_ms / 1000
-        return math.inf if self._is_patrolled and trio.current_time() < check_at else check_at
+        """When ``check`` is due, on trio's clock; never while nothing is owed."""
+        return self._checked_at + self._check_ms / 1000 if self._amounts_minor else math.inf
 
     def add(self, operator_tx_id: str, amount_minor: int) -> None:
         """A win or refund was stored, unless its end is known already."""
@@ -64,31 +43,11 @@ class Owed:
             self._amounts_minor[operator_tx_id] = amount_minor
             self._checked_at = trio.current_time()
             self._check_ms = self._services.settings.owed_check_ms
-            self._begin_wait()
 
     def end(self, operator_tx_id: str) -> None:
         """It was acknowledged or parked."""
         if self._amounts_minor.pop(operator_tx_id, None) is None:
             self._ended_early = operator_tx_id
-        elif not self._amounts_minor:
-            self.close()
-
-    def close(self) -> None:
-        """Have nobody look any more."""
-        if self._is_patrolled:
-            self._is_patrolled = False
-            self._services.waits.end(self._note_overdue)
-
-    def _begin_wait(self) -> None:
-        """Leave the next check to the patrol, if one comes by."""
-        self.close()
-        if self._services.waits.are_patrolled:
-            self._is_patrolled = True
-            self._services.waits.begin(self._note_overdue, self._checked_at + self._check_ms / 1000)
-
-    def _note_overdue(self) -> None:
-        self.close()  # once is enough
-        self._look()
 
     async def check(self) -> int | None:
         """Look in the ledger, if it is due, whether another node or a person has seen to something.
@@ -99,7 +58,6 @@ class Owed:
             return None
         self._checked_at = trio.current_time()
         self._check_ms = min(2 * self._check_ms, self._services.settings.owed_check_ms)
-        self._begin_wait()
         reads, key = self._services.reads, (self._session.operator_id, self._session.session_id)
         try:
             amounts_minor = _by_id(await reads.pending_calls(*key))
@@ -109,8 +67,6 @@ class Owed:
         except LedgerUnavailableError:
             return None
         self._amounts_minor = amounts_minor
-        if not amounts_minor:
-            self.close()
         return balance_minor
 
 

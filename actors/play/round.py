@@ -255,16 +255,14 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
         return RoundFlies(live, Flight(live.round_id, began_ms, began_ms + live.plan().ends_at_ms), balance_minor)
 
     async def _fly(self, flies: RoundFlies) -> None:
-        live, flight, metronome, waits = flies.live, flies.flight, self._services.metronome, self._services.waits
-        reminder = metronome.remind(flight.ends_at_ms, self._remind)
-        # Should the metronome fail, the patrol comes by.
-        waits.begin(self._remind, self._services.clock.trio_time(flight.ends_at_ms))
+        live, flight = flies.live, flies.flight
+        timer = self._services.timers.timer(self._note_end)
+        timer.set(self._services.clock.time_reached(flight.ends_at_ms))
         try:
             landing = await self._until_end(live.plan(), flight)
         finally:
-            waits.end(self._remind)
-            metronome.forget(reminder)
-            metronome.leave(flight)
+            timer.clear()
+            self._services.metronome.leave(flight)
         if landing is None:
             return
         settlement, frame_id = landing
@@ -275,7 +273,7 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
             ending = endings.settled(live, self._services.owner, settlement, now_ms, self._desk.claim)
             await self._end(ending, frame_id)
 
-    def _remind(self) -> None:
+    def _note_end(self) -> None:
         with suppress(ActorError):  # one whose mailbox is full is awake, and sees itself what time it is
             self.tell(FlightEnds())
 

@@ -5,6 +5,7 @@ It never waits for a wallet or a flight: those are other actors, whose news come
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import assert_never
 from uuid import UUID
@@ -24,9 +25,8 @@ from actors.facts.protocol import (
 )
 from actors.facts.records import FinishedRound, LiveRound, OpenedSession, RoundStatus
 from actors.facts.words import NOT_STORED, OPERATORS_ARE_OLD, TOO_MANY_VOID, WORDS, words
-from actors.kit.alarm import is_to_be_set
+from actors.kit.actor import Actor
 from actors.kit.errors import ActorError, MailboxFullError
-from actors.kit.prompt_actor import PromptActor
 from actors.kit.supervisor import RunBeside
 from actors.play.bets import Table, bet_error, end_reason, new_round, next_commitment, place_error, table_of
 from actors.play.client_seeds import store_client_seed
@@ -59,7 +59,7 @@ from actors.wallet.wallet import WalletDesk
 log = logging.getLogger("getaway.session")
 
 
-class SessionActor(PromptActor[SessionMessage]):
+class SessionActor(Actor[SessionMessage]):
     """One open session. ``start_round`` runs a round's actor, ``run_beside`` a short piece of work; ``draining`` tells
     whether new bets are refused."""
 
@@ -83,7 +83,7 @@ class SessionActor(PromptActor[SessionMessage]):
         self._draining = draining
         self._balance_minor = session.balance_minor
         self._balance_is_known = session.balance_is_known
-        self._owed = Owed(services, session, opened.pending_calls, lambda: self.report(Look()))
+        self._owed = Owed(services, session, opened.pending_calls)
         self._totals = opened.totals
         self._next = session.next
         self._discarded = opened.discarded
@@ -97,8 +97,7 @@ class SessionActor(PromptActor[SessionMessage]):
         self._bet: BetIn | None = None
         self._bet_waits_until: float | None = None
         self._ends_at: float | None = None
-        self._set_for = float("inf")
-        self._change: ClientSeedIn | None = None
+        self._timer = services.timers.timer(self._look_soon)
         self._history = HistoryReader(services, session, self._show, run_beside, self._is_behind, flies=self.flies)
 
     @property
@@ -157,31 +156,23 @@ class SessionActor(PromptActor[SessionMessage]):
         self._desk.listen(self.session_id, self.report)
         try:
             while not self._is_done():
-                await self._serve()
-                if self._change is not None:
-                    await self._change_client_seed(self._change)
-                    self._change = None
-                elif not self._is_done() and (balance_minor := await self._owed.check()) is not None:
+                if (balance_minor := await self._owed.check()) is not None:
                     self._note_balance(balance_minor, is_known=False)  # whoever heard it may have heard none
+                    continue
+                self._timer.set(self._wakes_at())
+                message = await self.receive()
+                if isinstance(message, FromPlayer) and isinstance(message.frame, ClientSeedIn):
+                    await self._change_client_seed(message.frame)
+                else:
+                    self._handle(message)
         finally:
+            self._timer.clear()
             self._desk.forget(self.session_id)
-            self._owed.close()
             self._end_socket("shutdown")
 
-    async def _serve(self) -> None:
-        """Handle messages until the time has come to look, or one takes time itself."""
-        self._set_for = self._wakes_at()
-        with trio.move_on_at(self._set_for):
-            while not self._has_to_look():
-                self._handle(self.receive_nowait() or await self.receive())
-
-    def handle_at_once(self, message: SessionMessage) -> SessionMessage | None:
-        """See ``PromptActor``."""
-        self._handle(message)
-        return Look() if self._has_to_look() else None
-
-    def _has_to_look(self) -> bool:
-        return self._change is not None or self._is_done() or is_to_be_set(self._set_for, self._wakes_at())
+    def _look_soon(self) -> None:
+        with suppress(ActorError):  # one whose mailbox is full is awake, and sees itself what time it is
+            self.tell(Look())
 
     def _wakes_at(self) -> float:
         wakes_at = self._owed.check_at
@@ -237,8 +228,6 @@ class SessionActor(PromptActor[SessionMessage]):
                 self._judge_bet(bet)
             case FromPlayer(frame=HistoryIn() as wish):
                 self._history.start(wish)
-            case FromPlayer(frame=ClientSeedIn() as wish):
-                self._change = wish
             case Attach():
                 self._attach(message)
             case Detach() if self._sink is message.sink:

@@ -99,7 +99,7 @@ class LedgerActor(Actor[_Waiting]):
         Raises ``LedgerUnavailableError`` when it is not known whether it was stored; it may be repeated.
         """
         try:
-            return await self.ask_patrolled(lambda reply: _Waiting(transition, reply), ANSWER_TIMEOUT_MS)
+            return await self.ask(lambda reply: _Waiting(transition, reply), ANSWER_TIMEOUT_MS)
         except (ActorError, trio.TooSlowError) as error:
             raise LedgerUnavailableError("the ledger did not answer") from error
 

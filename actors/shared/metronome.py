@@ -5,8 +5,6 @@ n-th tick, whose bytes depend on nothing but ``n``. It beats up to ten times a t
 the beats of its own start: thousands of frames at one moment would make the last of them late, and everybody else wait.
 No tick of a moment at or after the flight's end is ever made, nor is one sent then that is late: nothing that a player
 sees may exceed what the server would pay.
-
-It also reminds rounds of their ends, on a beat if one is near, since a process that is awake anyway does it for less.
 """
 
 from collections import defaultdict
@@ -19,7 +17,6 @@ import trio
 from actors.facts.protocol import tick_frame
 from actors.kit.actor import Actor
 from actors.kit.clock import ServerClock
-from actors.kit.reminders import Reminder, Reminders
 from actors.ports import TickTarget
 from actors.rules.growth import GrowthCurve
 
@@ -27,8 +24,6 @@ BEATS_MAX = 10
 """In a tick; so many as divide it into whole milliseconds, of which each has ``BEAT_MS_MIN`` or more."""
 BEAT_MS_MIN = 10
 """Each beat wakes the process, which costs as much as to send ten ticks; and nobody sees a hundredth of a second."""
-LATE_MS_MAX = 5
-"""A reminder waits so long for the next beat. It decides nothing: what a cash-out is worth depends on its receipt."""
 
 
 @dataclass(slots=True, eq=False)
@@ -138,7 +133,6 @@ class Metronome(Actor[None]):
         """By the moment within a tick at which their ticks are due, then by the number that their first has among all
         ticks of that clock."""
         self._frames: list[bytes] = []
-        self._reminders = Reminders()
         self._joined = trio.Event()
 
     def next_beat_ms(self) -> int:
@@ -152,15 +146,6 @@ class Metronome(Actor[None]):
         first, phase_ms = self._first_tick(flight)
         self._cohorts[phase_ms].setdefault(first, Cohort()).add(flight)
         self._joined.set()
-
-    def remind(self, at_ms: int, call: Callable[[], None]) -> Reminder:
-        """See ``Reminders.set``. It is late by ``LATE_MS_MAX`` at most, or by a beat if it is set just before."""
-        self._joined.set()
-        return self._reminders.set(at_ms, call)
-
-    def forget(self, reminder: Reminder) -> None:
-        """See ``Reminders.take_back``."""
-        self._reminders.take_back(reminder)
 
     def leave(self, flight: Flight) -> None:
         """Stream no more ticks of the flight; harmless if it has left."""
@@ -184,20 +169,15 @@ class Metronome(Actor[None]):
         return divmod(-(-flight.started_at_ms // self.beat_ms) * self.beat_ms, self._tick_ms)
 
     async def run(self) -> None:
-        """Beat for ever, but not while there is nothing to stream or to remind of."""
+        """Beat for ever, but not while there is nothing to stream."""
         beat_ms = self.next_beat_ms()
         while True:
-            if not (self._cohorts or self._reminders):
+            if not self._cohorts:
                 self._joined = trio.Event()
                 await self._joined.wait()
                 beat_ms = self.next_beat_ms()
-            reminded_ms = self._reminders.next_ms()
-            comes_first = reminded_ms < beat_ms - LATE_MS_MAX
-            await self._clock.sleep_until_ms(int(reminded_ms) if comes_first else beat_ms)
+            await self._clock.sleep_until_ms(beat_ms)
             now_ms = self._clock.steady_ms()
-            self._reminders.make_due(now_ms)
-            if comes_first:
-                continue
             late_ms = now_ms - beat_ms
             if late_ms >= self._tick_ms:
                 beat_ms += late_ms // self._tick_ms * self._tick_ms

@@ -11,7 +11,7 @@ from actors.facts.records import Backlog, CallKind, Owner
 from actors.facts.transitions import Answer, Transition
 from actors.kit.clock import ServerClock
 from actors.kit.fair_queue import Share
-from actors.kit.patrol import PatrolledWaits
+from actors.kit.timers import Timers
 from actors.ports import Entropy, Ledger, LedgerUnavailableError, WalletGateway
 from actors.shared.contact import LedgerContact
 from actors.shared.flights import FlightMemory
@@ -102,7 +102,7 @@ class Services:
     observer: Observer
     contact: LedgerContact
     flights: FlightMemory
-    waits: PatrolledWaits = field(default_factory=PatrolledWaits)
+    timers: Timers = field(default_factory=Timers)
     read_share: Share = field(default_factory=read_share)
     tally: RoundTally
 

@@ -63,7 +63,7 @@ class WalletActor(Actor[SendBet | Deliver]):
         while (message := self.receive_nowait()) is not None:
             match message:
                 case SendBet() as bet:
-                    bet.reply.answer(await self.send_bet(bet.call))
+                    bet.reply.answer(await self._send_bet(bet.call))
                 case Deliver() as delivery:
                     is_tried = self._lane.permits
                     try:
@@ -72,8 +72,13 @@ class WalletActor(Actor[SendBet | Deliver]):
                     finally:
                         delivery.ended(is_tried)
 
-    async def send_bet(self, call: WalletCall) -> WalletAnswer:
-        """Within the bet's deadline, the wait for a place among the operator's bets included. In the wallet's turn."""
+    def leave_unread(self, message: SendBet | Deliver) -> None:
+        """A win or refund that waited behind what failed is due again at once."""
+        if isinstance(message, Deliver):
+            message.ended(False)
+
+    async def _send_bet(self, call: WalletCall) -> WalletAnswer:
+        """Within the bet's deadline, the wait for a place among the operator's bets included."""
         give_up_at = trio.current_time() + self._services.settings.bet_timeout_ms / 1000
         if not await self._take_place(give_up_at):
             return NotSent("too many bets of this operator are in flight")
@@ -207,56 +212,23 @@ class WalletDesk:
 
     async def send_bet(self, call: WalletCall) -> WalletAnswer:
         """Send a bet in its session's turn. There is an answer in time whatever becomes of the wallet's actor."""
-        wallet, is_new = self._wallet(call)
-        if is_new:
-            return await self._send_here(wallet, call)
         try:
-            return await wallet.ask_patrolled(lambda reply: SendBet(call, reply), self._patience_ms)
+            return await self._wallet(call).ask(lambda reply: SendBet(call, reply), self._patience_ms)
         except MailboxFullError:
             return NotSent("too many calls of the session wait")
         except (ActorError, trio.TooSlowError):
             return Unclear("the wallet actor did not answer")
 
-    async def _send_here(self, wallet: WalletActor, call: WalletCall) -> WalletAnswer:
-        """Be the wallet's task for as long as the bet takes: to wake another one and be woken costs more than signing.
-
-        What comes meanwhile queues in its mailbox, for a task of its own.
-        """
-        waits, overdue_at = self._services.waits, trio.current_time() + self._patience_ms / 1000
-        scope = trio.CancelScope() if waits.are_patrolled else trio.CancelScope(deadline=overdue_at)
-        waits.begin(scope.cancel, overdue_at)
-        try:
-            with scope:
-                return await wallet.send_bet(call)
-        except Exception:
-            log.exception("an actor failed", extra={"actor": wallet.kind})
-            self._services.observer.actor_failed(wallet.kind)
-        finally:
-            waits.end(scope.cancel)
-            if wallet.queued:
-                self._run(wallet)
-            else:
-                wallet.is_stopped = True
-                self._ended(wallet, call.session_id)
-        return Unclear("the wallet actor did not answer")
-
-    def _wallet(self, call: WalletCall) -> tuple[WalletActor, bool]:
-        """The wallet actor of the call's session, and whether it is new and needs a task."""
+    def _wallet(self, call: WalletCall) -> WalletActor:
+        """The wallet actor of the call's session, which is to be told something before anybody waits: it ends when its
+        mailbox is empty."""
         wallet = self._wallets.get(call.session_id)
-        if wallet is not None and not wallet.is_stopped:
-            return wallet, False
-        lane, news = self.lanes.of(call.operator_id), partial(self._news, call.session_id)
-        wallet = WalletActor(self._services, call.operator_id, call.session_id, lane, news)
-        self._wallets[call.session_id] = wallet
-        return wallet, True
-
-    def _run(self, wallet: WalletActor) -> None:
-        self._start(wallet, partial(self._ended, wallet, wallet.session_id))
-
-    def fail_overdue(self) -> None:
-        """See ``Actor.fail_overdue``."""
-        for wallet in list(self._wallets.values()):
-            wallet.fail_overdue()
+        if wallet is None or wallet.is_stopped:
+            lane, news = self.lanes.of(call.operator_id), partial(self._news, call.session_id)
+            wallet = WalletActor(self._services, call.operator_id, call.session_id, lane, news)
+            self._wallets[call.session_id] = wallet
+            self._start(wallet, partial(self._ended, wallet))
+        return wallet
 
     def deliver(self, operator_id: UUID) -> None:
         """A win or refund was stored: let the courier look what is due."""
@@ -288,11 +260,8 @@ class WalletDesk:
         if not lane.permits:
             return False
         lane.reserve(call)
-        wallet, is_new = self._wallet(call)
-        if is_new:
-            self._run(wallet)
         try:
-            wallet.tell(Deliver(call, partial(self._delivered, lane, call)))
+            self._wallet(call).tell(Deliver(call, partial(self._delivered, lane, call)))
         except ActorError:
             log.warning("a wallet was too busy for a delivery")
             lane.release(call)
@@ -306,9 +275,9 @@ class WalletDesk:
         if lane.wants_more:
             self._due(lane.operator_id)
 
-    def _ended(self, wallet: WalletActor, session_id: UUID) -> None:
-        if self._wallets.get(session_id) is wallet:
-            del self._wallets[session_id]
+    def _ended(self, wallet: WalletActor) -> None:
+        if self._wallets.get(wallet.session_id) is wallet:
+            del self._wallets[wallet.session_id]
 
     def _news(self, session_id: UUID, news: WalletNews) -> None:
         listener = self._listeners.get(session_id)

@@ -157,7 +157,6 @@ class WalletConnection:
         self._reader = WalletAnswerReader()
         self._has_heard = False
         self._is_kept = False
-        self._is_overdue = False
         self.has_left = False
         """A byte of the call under way may have reached the wallet."""
         self.is_reusable = False
@@ -167,11 +166,6 @@ class WalletConnection:
         self.is_reusable = False
         self._reader.close()
         self._plain.socket.close()
-
-    def give_up(self) -> None:
-        """Have the call under way raise ``OverdueError``."""
-        self._is_overdue = True
-        self.close()
 
     async def is_quiet(self) -> bool:
         """Whether a kept connection has neither ended nor said anything since its last answer."""
@@ -251,7 +245,7 @@ class WalletConnection:
             data = await self._read_some()
         except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
             raise self._lost() from None
-        if self._is_overdue or not (data or self._has_heard):
+        if not (data or self._has_heard):
             raise self._lost()
         self._has_heard = True
         if data:
@@ -260,7 +254,5 @@ class WalletConnection:
             self._reader.end()
 
     def _lost(self) -> WalletConnectionError:
-        if self._is_overdue:
-            return OverdueError("no answer in time", has_left=self.has_left)
         is_stale = self._is_kept and not self._has_heard
         return (StaleConnectionError if is_stale else BrokenAnswerError)(LOST, has_left=self.has_left)

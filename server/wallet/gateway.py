@@ -64,10 +64,6 @@ class Transport(Protocol):
         ``StaleConnectionError`` only if it ``may_reuse`` a connection."""
         ...
 
-    def fail_overdue(self) -> None:
-        """A patrol comes by."""
-        ...
-
     def close(self) -> None:
         """Keep no connection any more."""
         ...
@@ -119,10 +115,6 @@ class HttpWalletGateway:
     def close(self) -> None:
         """Close the idle connections and keep no more; calls in flight go on. To be called inside trio."""
         self._transport.close()
-
-    def fail_overdue(self) -> None:
-        """For a patrol, see ``WalletTransport``."""
-        self._transport.fail_overdue()
 
     async def send(self, operator: Operator, call: WalletCall, timeout_ms: int) -> WalletAnswer:
         """One attempt, from the resolution of the host's name to the answer's last byte within ``timeout_ms``."""

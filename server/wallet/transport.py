@@ -10,7 +10,6 @@ from uuid import UUID
 
 import trio
 
-from actors.kit.patrol import PatrolledWaits
 from server.wallet.address_policy import AddressPolicy
 from server.wallet.connection import (
     Endpoint,
@@ -66,7 +65,6 @@ class WalletTransport:
         self._ssl_context = ssl_context
         self._resolver = resolver
         self._idle: dict[UUID, list[_Idle]] = {}
-        self._waits = PatrolledWaits()
         self._is_closed = False
 
     async def exchange(
@@ -77,12 +75,6 @@ class WalletTransport:
         All of it until ``give_up_at`` by trio's clock. Raises ``WalletConnectionError``.
         """
         connection = await self._take_idle(operator_id, endpoint) if may_reuse else None
-        if connection is not None and self._waits.are_patrolled:
-            self._waits.begin(connection.give_up, give_up_at)
-            try:
-                return await self._exchange(operator_id, endpoint, connection, request)
-            finally:
-                self._waits.end(connection.give_up)
         with trio.move_on_at(give_up_at):
             if connection is None:
                 addresses = await self._permitted_addresses(operator_id, endpoint)
@@ -91,10 +83,6 @@ class WalletTransport:
         if connection is None:
             raise NotConnectedError("no connection to the wallet in time")
         raise OverdueError("no answer in time", has_left=connection.has_left)
-
-    def fail_overdue(self) -> None:
-        """For a patrol: a deadline for each call is a good part of what the call costs."""
-        self._waits.fail_overdue()
 
     def close(self) -> None:
         """Close the idle connections and keep no more; calls in flight go on. To be called inside trio."""

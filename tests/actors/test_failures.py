@@ -9,8 +9,8 @@ from actors.facts.records import CallKind
 from actors.facts.transitions import StartRound, VoidRound
 from actors.kit.actor import Actor
 from actors.kit.errors import ActorStoppedError, MailboxFullError
-from actors.kit.patrol import PATROL_MS
-from actors.kit.supervisor import Policy, Supervisor
+from actors.kit.supervisor import Supervisor
+from actors.kit.timers import SLACK_MS
 from actors.ports import LedgerUnavailableError
 from actors.shared.services import until_known
 from actors.shared.settings import GameSettings
@@ -232,7 +232,7 @@ async def test_a_wallet_that_hangs_beyond_its_deadline_keeps_no_bet_open(autojum
         ended = await player.until("round_ended")
         assert (ended["status"], ended["reason"]) == ("void", "wallet_unavailable")
         due_ms = GameSettings(bet_limits={"USD": LIMITS}).bet_timeout_ms + WALLET_MARGIN_MS
-        assert due_ms <= (trio.current_time() - began_at) * 1000 <= due_ms + PATROL_MS
+        assert due_ms <= (trio.current_time() - began_at) * 1000 <= due_ms + SLACK_MS
 
 
 async def test_rounds_of_a_dead_process_end_by_the_rulings(autojump_clock):
@@ -284,8 +284,8 @@ async def test_a_failing_actor_is_restarted_by_its_policy_and_takes_nobody_with_
     async with trio.open_nursery() as nursery:
         supervisor = Supervisor(nursery, failures.append)
         restarted, temporary = Fragile(), Fragile()
-        supervisor.start(restarted, Policy.RESTART)
-        supervisor.start(temporary, Policy.TEMPORARY)
+        supervisor.keep(restarted)
+        supervisor.start(temporary)
         restarted.tell("fail")
         temporary.tell("fail")
         await trio.sleep(1)
@@ -300,7 +300,7 @@ async def test_a_failing_actor_is_restarted_by_its_policy_and_takes_nobody_with_
 async def test_who_waits_for_an_actor_that_fails_is_told_at_once(autojump_clock):
     async with trio.open_nursery() as nursery:
         actor = Fragile()
-        Supervisor(nursery, lambda name: None).start(actor, Policy.TEMPORARY)
+        Supervisor(nursery, lambda name: None).start(actor)
 
         async def wait() -> None:
             with pytest.raises(ActorStoppedError):

@@ -5,9 +5,6 @@ import hmac
 from contextlib import asynccontextmanager
 from uuid import UUID
 
-import trio
-import trio.testing
-
 from actors.facts.records import CallKind, Operator, OperatorStatus, WalletCall
 from actors.ports import NotSent, Unclear
 from server.wallet.gateway import HttpWalletGateway, WalletGatewaySettings
@@ -65,22 +62,6 @@ def call(kind: CallKind = CallKind.BET) -> WalletCall:
 async def gateway(**settings):
     with HttpWalletGateway(WalletGatewaySettings(allow_insecure_callbacks=True, **settings), FrozenClock()) as made:
         yield made
-
-
-@asynccontextmanager
-async def patrolling(wallet: HttpWalletGateway):
-    """A patrol comes by at the gateway, and has before the block begins."""
-
-    async def patrol():
-        while True:
-            wallet.fail_overdue()
-            await trio.sleep(0.01)
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(patrol)
-        await trio.testing.wait_all_tasks_blocked()
-        yield
-        nursery.cancel_scope.cancel()
 
 
 async def answer_to(behaviour, timeout_ms=2000, **settings):

@@ -11,7 +11,6 @@ from unittest import mock
 import trio
 from trio._core import _run as scheduler
 
-from actors.kit import patrol
 from actors.wallet.lanes import Lane
 from tests.worlds.clock import SimulatedTime
 from tests.worlds.world import World
@@ -70,14 +69,6 @@ def quiet() -> Iterator[None]:
 
 
 @contextmanager
-def seldom_patrolled() -> Iterator[None]:
-    """The patrol comes by four times less often than in production: nothing depends on when, and in a third of all
-    steps of these worlds nobody else had anything to do."""
-    with mock.patch.object(patrol, "PATROL_MS", 4 * patrol.PATROL_MS):
-        yield
-
-
-@contextmanager
 def trials_told_to(world: World) -> Iterator[None]:
     """The judge hears of each trial that a breaker lets through."""
     real = Lane.begin
@@ -100,7 +91,7 @@ def simulate(seed: int) -> Outcome:
         await world.run()
         return trio.current_time()
 
-    with seeded_scheduler(seed), quiet(), seldom_patrolled(), trials_told_to(world):
+    with seeded_scheduler(seed), quiet(), trials_told_to(world):
         simulated_s = trio.run(live, clock=SimulatedTime(world.draws("clock")).clock())
     return Outcome(seed, world.trace.digest, world.faults.counts, world.rounds_ended, world.flights_moved, simulated_s)
 

@@ -137,11 +137,6 @@ class Database:
         # Others need not wait for one that has to be fetched from the disk, nor do without if that way is closed.
         return [row[0] for row in await self.run(lambda connection: connection.fetch(READ_ROUND, *keys))]
 
-    def fail_overdue(self) -> None:
-        """For a patrol, see ``DirectStatement``."""
-        self._groups.fail_overdue()
-        self._rounds.fail_overdue()
-
     async def in_transaction(self, work: Work[Value], *, timeout_ms: int | None = None) -> Value:
         """Like ``run``, all of it or nothing."""
 

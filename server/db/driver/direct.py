@@ -15,7 +15,6 @@ import psycopg
 import trio
 from psycopg import pq
 
-from actors.kit.patrol import PatrolledWaits
 from actors.ports import LedgerUnavailableError
 from server.db.driver.url import Place, Places
 from server.db.errors import RefusedError
@@ -50,7 +49,6 @@ class DirectStatement:
         self._statement = statement.encode()
         self._settings = "; ".join(f"SET {name} = '{value}'" for name, value in settings.items()).encode()
         self._timeout_s = timeout_ms / 1000
-        self._waits = PatrolledWaits()
         self._turn = trio.StrictFIFOLock()
         self._connection: pq.abc.PGconn | None = None
         self._poll = select.poll()
@@ -66,8 +64,7 @@ class DirectStatement:
         return not self._turn.locked()
 
     async def fetch(self, *texts: str) -> Rows:
-        """The rows for ``texts``. It ends within the timeout, the wait for other calls included, or when the patrol
-        comes by next.
+        """The rows for ``texts``. It ends within the timeout, the wait for other calls included.
 
         Raises ``RefusedError`` if the database refuses the values, and ``LedgerUnavailableError`` on all other trouble:
         it may be done, then, or not. A cancelled call may be done as well.
@@ -77,12 +74,8 @@ class DirectStatement:
         trouble = "no answer in time"
         try:
             values = [text.encode() for text in texts]
-            if self._waits.are_patrolled and self.is_free and self._is_open():
-                return await self._fetch_patrolled(values)
             with trio.move_on_after(self._timeout_s):
                 return await self._fetch_in_turn(values)
-        except trio.ClosedResourceError:
-            pass  # by _stop_waiting
         except (psycopg.Error, OSError, ValueError) as error:
             trouble = type(error).__name__
         # Not within the handler: what libpq says may quote the URL, and its password with it.
@@ -93,25 +86,6 @@ class DirectStatement:
         if self._connection is not None:
             self._connection.finish()
             self._connection = None
-
-    def fail_overdue(self) -> None:
-        """For a patrol: a deadline for each call is a good part of what the call costs."""
-        self._waits.fail_overdue()
-
-    async def _fetch_patrolled(self, values: list[bytes]) -> Rows:
-        assert self._connection is not None
-        self._turn.acquire_nowait()
-        self._waits.begin(self._stop_waiting, trio.current_time() + self._timeout_s)
-        try:
-            return await self._ask(self._connection, values)
-        finally:
-            self._waits.end(self._stop_waiting)
-            self._turn.release()
-
-    def _stop_waiting(self) -> None:
-        """Have the call under way raise ``trio.ClosedResourceError`` and close the connection itself."""
-        if self._connection is not None:
-            trio.lowlevel.notify_closing(self._connection.socket)
 
     async def _fetch_in_turn(self, values: list[bytes]) -> Rows:
         async with self._turn:

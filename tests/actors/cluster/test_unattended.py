@@ -35,7 +35,7 @@ def running(game):
 
 async def lose(game):
     """The round's actor, and all that is known of it."""
-    running(game).fail(RuntimeError("lost"))
+    running(game).tell("what no round understands")
     await trio.testing.wait_all_tasks_blocked()
     assert game.node.lobby.rounds_live == 0
 
@@ -174,7 +174,7 @@ async def test_the_end_of_a_failed_round_is_told_although_what_it_owes_could_not
             return await real(*arguments)
 
         monkeypatch.setattr(game.ledger, "pending_calls", pending_calls)
-        running(game).fail(RuntimeError("lost"))
+        running(game).tell("what no round understands")
         ended = await player.until("round_ended")
         assert ended["status"] == "refunded"
         assert (await player.until("balance"))["pending_minor"] == 1_000
@@ -267,7 +267,7 @@ async def test_a_failed_flight_is_judged_by_the_moment_of_its_failure(autojump_c
         player.say("bet", amount_minor=1_000)
         await player.until("round_started")
         game.ledger.unavailable = True
-        running(game).fail(RuntimeError("lost"))
+        running(game).tell("what no round understands")
         await trio.sleep(60)
         game.ledger.unavailable = False
         ended = await player.until("round_ended")

@@ -5,7 +5,6 @@ from itertools import pairwise
 import trio
 
 from actors.facts.records import CallKind, CallStatus
-from actors.kit import patrol
 from actors.ports import Acknowledged, Declined, NotSent, Unclear
 from actors.shared.settings import GameSettings
 from tests.helpers.game import LIMITS, OPERATOR_ID, open_game
@@ -51,8 +50,7 @@ def wins(game):
     return [stored for stored in game.ledger.calls.values() if stored.call.kind is CallKind.WIN]
 
 
-async def test_a_win_that_is_refused_for_ever_slows_down_and_is_parked_after_its_period(autojump_clock, monkeypatch):
-    monkeypatch.setattr(patrol, "PATROL_MS", 600_000)
+async def test_a_win_that_is_refused_for_ever_slows_down_and_is_parked_after_its_period(autojump_clock):
     async with open_game(settings=settings()) as game:
         timed = Timed(game)
         await win(game, *[Declined("the wallet answered 404")] * 2_000)

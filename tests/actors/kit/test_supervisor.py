@@ -1,6 +1,7 @@
 """Whose task an actor has is nobody's concern but the supervisor's."""
 
 import weakref
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -10,7 +11,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from actors.kit.actor import Actor, Reply
 from actors.kit.errors import ActorStoppedError
-from actors.kit.supervisor import RESTART_FIRST_MS, RESTART_MAX_MS, RESTING_TASKS_MAX, Policy, Supervisor
+from actors.kit.supervisor import RESTART_FIRST_MS, RESTART_MAX_MS, RESTING_TASKS_MAX, Supervisor
 
 
 class Once(Actor[str]):
@@ -30,7 +31,7 @@ async def one_after_the_other(supervisor: Supervisor, words: list[str]) -> list[
     actors = []
     for word in words:
         actors.append(Once())
-        supervisor.start(actors[-1], Policy.TEMPORARY)
+        supervisor.start(actors[-1])
         actors[-1].tell(word)
         await wait_all_tasks_blocked()
     return actors
@@ -50,7 +51,7 @@ async def test_each_living_actor_has_a_task_of_its_own_and_few_rest(nursery: tri
     count = RESTING_TASKS_MAX + 10
     actors = [Once() for _ in range(count)]
     for actor in actors:
-        supervisor.start(actor, Policy.TEMPORARY)
+        supervisor.start(actor)
     await wait_all_tasks_blocked()
     assert len({actor.task for actor in actors}) == count == len(nursery.child_tasks)
     for actor in actors:
@@ -69,7 +70,7 @@ async def test_what_ends_an_actor_is_awaited_with_whether_it_failed(nursery: tri
     supervisor = Supervisor(nursery, lambda kind: None)
     for word in ("end", "fail", "end"):
         actor = Once()
-        supervisor.start(actor, Policy.TEMPORARY, on_end)
+        supervisor.start(actor, on_end)
         actor.tell(word)
         await wait_all_tasks_blocked()
     assert ends == [False, True, False]
@@ -77,7 +78,7 @@ async def test_what_ends_an_actor_is_awaited_with_whether_it_failed(nursery: tri
 
 async def test_an_actor_that_has_ended_is_not_kept(nursery: trio.Nursery) -> None:
     actor = Once()
-    Supervisor(nursery, lambda kind: None).start(actor, Policy.TEMPORARY)
+    Supervisor(nursery, lambda kind: None).start(actor)
     actor.tell("end")
     await wait_all_tasks_blocked()
     remembered = weakref.ref(actor)
@@ -91,14 +92,14 @@ async def test_who_is_started_while_all_are_cancelled_is_cancelled(resting: int)
         supervisor = Supervisor(nursery, lambda kind: None)
         started = [Once() for _ in range(resting)]
         for actor in started:
-            supervisor.start(actor, Policy.TEMPORARY)
+            supervisor.start(actor)
         for actor in started:
             actor.tell("end")
         await wait_all_tasks_blocked()
         before, after = Once(), Once()
-        supervisor.start(before, Policy.TEMPORARY)
+        supervisor.start(before)
         nursery.cancel_scope.cancel()
-        supervisor.start(after, Policy.TEMPORARY)
+        supervisor.start(after)
     assert before.is_stopped and after.is_stopped
 
 
@@ -121,7 +122,7 @@ async def test_pauses_between_lives_double_and_begin_anew_after_a_long_one(
     autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
 ) -> None:
     actor = Restless([0.0] * 9 + [RESTART_MAX_MS / 1000 + 0.001, 0.0])
-    Supervisor(nursery, lambda kind: None).start(actor, Policy.RESTART)
+    Supervisor(nursery, lambda kind: None).keep(actor)
     await trio.sleep(60)
     pauses_ms = [round(1000 * (after - before)) for before, after in pairwise(actor.began_at)]
     doubling = [min(RESTART_FIRST_MS * 2**count, RESTART_MAX_MS) for count in range(9)]
@@ -140,12 +141,12 @@ class Hasty(Actor[Reply[None]]):
         raise RuntimeError("as told")
 
 
-@pytest.mark.parametrize("policy", Policy)
-async def test_who_waits_for_an_actor_that_fails_is_told_at_once_whatever_its_policy(
-    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery, policy: Policy
+@pytest.mark.parametrize("run", [Supervisor.start, Supervisor.keep])
+async def test_who_waits_for_an_actor_that_fails_is_told_at_once_whether_it_runs_again_or_not(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery, run: Callable[[Supervisor, Hasty], None]
 ) -> None:
     actor = Hasty()
-    Supervisor(nursery, lambda kind: None).start(actor, policy)
+    run(Supervisor(nursery, lambda kind: None), actor)
     with trio.fail_after(1.001), pytest.raises(ActorStoppedError):
-        await actor.ask_patrolled(lambda reply: reply, 60_000)
+        await actor.ask(lambda reply: reply, 60_000)
     nursery.cancel_scope.cancel()

@@ -8,7 +8,6 @@ import pytest
 import trio
 
 from actors.facts.records import CallKind
-from actors.kit.patrol import PatrolledWaits
 from actors.play.owed import CHECK_FIRST_MS, Owed
 from actors.shared.settings import GameSettings
 from tests.helpers.game import LIMITS
@@ -38,9 +37,9 @@ def books():
 
 @pytest.fixture
 async def owed(books):
-    services = SimpleNamespace(settings=SETTINGS, waits=PatrolledWaits(), reads=books)
+    services = SimpleNamespace(settings=SETTINGS, reads=books)
     session = SimpleNamespace(operator_id=UUID(int=1), session_id=UUID(int=2))
-    return Owed(services, session, [WIN], lambda: None)
+    return Owed(services, session, [WIN])
 
 
 async def test_an_end_that_is_told_before_its_beginning_is_an_end(autojump_clock, owed):

@@ -4,6 +4,7 @@ from dataclasses import replace
 from uuid import UUID
 
 import trio
+from trio.testing import wait_all_tasks_blocked
 
 from actors.facts.records import CallKind, OperatorStatus, RoundStatus
 from actors.kit.clock import ServerClock
@@ -141,6 +142,7 @@ async def test_a_player_has_so_many_sessions_open(autojump_clock):
         refusal = await late.until("error")
         assert (refusal["code"], late.closed) == ("rate_limited", True) and "open" in refusal["message"]
         players[0].door.leave()
+        await wait_all_tasks_blocked()
         await (await game.enter(token)).until("welcome")
 
 

@@ -5,14 +5,14 @@ import trio
 import trio.lowlevel
 
 from actors.facts.records import CallKind
-from actors.kit.patrol import PATROL_MS
+from actors.kit.supervisor import RESTART_FIRST_MS
+from actors.kit.timers import SLACK_MS
 from actors.play.round import RoundActor, Unwatched
 from actors.ports import Declined, Unclear
 from actors.rules import fairness
 from actors.rules.growth import GrowthCurve
 from actors.shared.ledger import LOSS_PATIENCE_MS
 from actors.shared.messages import Cashout, FlightEnds
-from actors.shared.metronome import LATE_MS_MAX
 from tests.helpers.game import LIMITS, open_game
 
 
@@ -160,8 +160,7 @@ async def test_a_cash_out_after_the_crash_is_too_late(autojump_clock):
 
 async def test_a_cash_out_that_is_read_before_the_crash_was_noticed_is_too_late_and_not_what_ended_it(autojump_clock):
     async with open_game() as game:
-        metronome = game.node.services.metronome
-        metronome.remind, metronome.forget = (lambda _ends_at_ms, _call: None), (lambda _reminder: None)
+        game.node.services.timers._make_due = lambda: None
         player = await game.play(150)
         player.say("bet", amount_minor=1_000)
         started = await player.until("round_started")
@@ -332,11 +331,11 @@ async def in_flight(game, crash_hundredths):
     return player, actor
 
 
-async def test_a_cash_out_that_was_received_in_time_counts_behind_the_reminder_of_the_end(autojump_clock):
+async def test_a_cash_out_that_was_received_in_time_counts_behind_the_news_of_the_end(autojump_clock):
     async with open_game() as game:
         player, actor = await in_flight(game, 200)
         await trio.sleep(1)
-        actor._remind()
+        actor._note_end()
         actor.tell(Cashout("c", game.clock.steady_ms()))
         assert (await player.until("round_ended"))["result"] == "cashout"
 
@@ -353,26 +352,48 @@ async def test_what_was_received_in_time_counts_although_the_end_has_come_when_i
         assert (settlement.result, settlement.realized_hundredths, frame_id) == ("cashout", 200, "c")
 
 
-@pytest.mark.parametrize("fails", ["nothing", "the metronome"])
-async def test_a_flight_ends_in_time_whatever_becomes_of_the_metronome(autojump_clock, fails):
+def fail_once(timers):
+    """A call that is due at once raises."""
+
+    def fail():
+        raise RuntimeError("as told")
+
+    timers.timer(fail).set(trio.current_time())
+
+
+@pytest.mark.parametrize("fails", ["nothing", "metronome", "timers"])
+async def test_a_flight_ends_in_time_whatever_fails(autojump_clock, fails):
     async with open_game() as game:
         player, actor = await in_flight(game, 150)
-        if fails == "the metronome":
+        if fails == "metronome":
             game.node.services.metronome._beat = None
-            await trio.sleep(1)
+        elif fails == "timers":
+            fail_once(game.node.services.timers)
+        await trio.sleep(1)
         await player.until("round_ended")
         late_ms = game.clock.steady_ms() - actor.placed.plan().ends_at_ms - actor._flies.flight.started_at_ms
-        assert 0 <= late_ms <= (PATROL_MS if fails == "the metronome" else LATE_MS_MAX) + LOSS_PATIENCE_MS + 1
-        assert set(game.observer.failures) == ({"metronome"} if fails == "the metronome" else set())
+        assert 0 <= late_ms <= SLACK_MS + LOSS_PATIENCE_MS + 1
+        assert set(game.observer.failures) == {fails} - {"nothing"}
 
 
-async def test_a_reminder_finds_a_full_mailbox_and_harms_nobody(autojump_clock):
+async def test_a_flight_that_ends_while_the_timers_are_down_ends_when_they_run_again(autojump_clock):
+    async with open_game() as game:
+        player, actor = await in_flight(game, 150)
+        await game.clock.sleep_until_ms(actor.flight.ends_at_ms - SLACK_MS - 1)
+        fail_once(game.node.services.timers)
+        await player.until("round_ended")
+        late_ms = game.clock.steady_ms() - actor.flight.ends_at_ms
+        assert SLACK_MS < late_ms <= RESTART_FIRST_MS + SLACK_MS + LOSS_PATIENCE_MS + 1
+        assert game.observer.failures == ["timers"]
+
+
+async def test_a_flight_s_end_finds_a_full_mailbox_and_harms_nobody(autojump_clock):
     async with open_game() as game:
         player, actor = await in_flight(game, 150)
         actor.tell(Cashout("early", 0))  # wakes it: from now on all others queue
         for _ in range(actor.mailbox_max - 1):
             actor.tell(Cashout("early", 0))
-        actor._remind()
+        actor._note_end()
         assert (await player.until("round_ended"))["result"] == "crash"
         assert game.observer.failures == []
 
@@ -390,5 +411,6 @@ async def test_rounds_leave_nothing_behind(autojump_clock):
             await trio.sleep(1)
         node = game.node
         assert len(game.wallet.sent(CallKind.WIN)) == 2
-        assert not node.lobby._rounds and not node.desk._wallets and not node.services.waits._waits
-        assert not node.services.metronome._reminders and not node.services.metronome._cohorts
+        assert len(node.services.timers) == 1, "the session's own end"
+        assert not node.lobby._rounds and not node.desk._wallets
+        assert not node.services.metronome._cohorts

@@ -9,7 +9,7 @@ import trio
 
 from actors.facts.records import CallKind, CallStatus
 from actors.facts.transitions import AcknowledgeCall, Rejected, SettleRound
-from actors.kit.patrol import PATROL_MS
+from actors.kit.timers import SLACK_MS
 from actors.ports import Declined, LedgerUnavailableError, Unclear
 from actors.shared.settings import GameSettings
 from tests.helpers.game import LIMITS, OPERATOR_ID, open_game, operator
@@ -365,7 +365,6 @@ async def test_an_end_that_is_not_ours_any_more_keeps_no_place_for_what_it_would
 
 @pytest.mark.parametrize("crash", [101, 117, 150, 200])
 async def test_a_flight_that_nobody_attends_ends_at_its_moment(autojump_clock, crash):
-    """The patrol, which comes by every now and then, is only for a metronome that fails."""
     async with open_game() as game:
         ended_at_ms, store = [], game.ledger.commit
 
@@ -455,4 +454,4 @@ async def test_a_win_that_was_acknowledged_elsewhere_is_shown_at_the_next_look(a
         shown = await player.until("balance")
         assert (shown["balance_minor"], shown["pending_minor"]) == (77_777, 0)
         waited_ms = (trio.current_time() - owed_at) * 1000
-        assert waited_ms <= game.node.services.settings.owed_check_ms + PATROL_MS + 100
+        assert waited_ms <= game.node.services.settings.owed_check_ms + SLACK_MS + 100

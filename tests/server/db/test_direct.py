@@ -39,17 +39,10 @@ def furnished_url(postgres, database_url) -> str:
     return database_url
 
 
-@pytest.fixture(params=["deadlines", "patrol"])
-async def direct(request, emptied_database_url, caplog, nursery):
-    """Makes statements, of which none may log a password or a text that was sent. With a patrol that comes by, and
-    without."""
+@pytest.fixture
+async def direct(emptied_database_url, caplog):
+    """Makes statements, of which none may log a password or a text that was sent."""
     made = []
-
-    async def patrol():
-        while True:
-            for statement in made:
-                statement.fail_overdue()
-            await trio.sleep(0.01)
 
     def make(
         statement=ECHO, url=emptied_database_url, timeout_ms=5000, age_ms_max=600_000, **settings
@@ -59,12 +52,8 @@ async def direct(request, emptied_database_url, caplog, nursery):
                 read_url(url), statement, {"application_name": "watched", **settings}, timeout_ms, age_ms_max
             )
         )
-        if request.param == "patrol":
-            made[-1].fail_overdue()
         return made[-1]
 
-    if request.param == "patrol":
-        nursery.start_soon(patrol)
     caplog.set_level("DEBUG")
     yield make
     for statement in made:

@@ -23,7 +23,6 @@ from tests.helpers.wallet_calls import (
     call,
     gateway,
     operator,
-    patrolling,
 )
 
 
@@ -96,7 +95,7 @@ async def test_a_tls_connection_is_kept_and_used_again(certificate):
     assert server.connections == 1
 
 
-async def test_a_kept_tls_connection_that_says_nothing_ends_by_the_patrol(certificate):
+async def test_a_kept_tls_connection_that_says_nothing_is_overdue_in_time(certificate):
     async def silent_at_last(stream, request):
         if len(server.requests) > 1:
             await trio.sleep_forever()
@@ -106,11 +105,10 @@ async def test_a_kept_tls_connection_that_says_nothing_ends_by_the_patrol(certif
     trusting = ssl.create_default_context(cafile=certificate)
     async with tls_server(certificate, silent_at_last) as server:
         with HttpWalletGateway(WalletGatewaySettings(allow_insecure_callbacks=True), FrozenClock(), trusting) as wallet:
-            async with patrolling(wallet):
-                url = f"https://localhost:{server.port}"
-                assert await wallet.send(operator(url), call(), 2000) == Acknowledged(490_000)
-                with trio.fail_after(2):
-                    assert await wallet.send(operator(url), call(), 50) == Unclear("no answer in time")
+            url = f"https://localhost:{server.port}"
+            assert await wallet.send(operator(url), call(), 2000) == Acknowledged(490_000)
+            with trio.fail_after(2):
+                assert await wallet.send(operator(url), call(), 50) == Unclear("no answer in time")
 
 
 async def test_a_stray_answer_behind_tls_is_never_taken_for_the_next_call(certificate):

@@ -1,6 +1,6 @@
-"""Calls on kept connections, whose deadline a patrol keeps."""
+"""Deadlines of calls on kept connections."""
 
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 
 import pytest
 import trio
@@ -8,7 +8,7 @@ import trio.testing
 
 from actors.ports import Acknowledged, Declined, Unclear
 from tests.helpers.raw_http import always, raw_server, response
-from tests.helpers.wallet_calls import GOOD, answer_to, call, gateway, operator, patrolling
+from tests.helpers.wallet_calls import GOOD, answer_to, call, gateway, operator
 
 
 def after_one(behaviour):
@@ -25,13 +25,6 @@ def after_one(behaviour):
     return serve
 
 
-@asynccontextmanager
-async def patrolled(**settings):
-    """A gateway that a patrol comes by at."""
-    async with gateway(**settings) as wallet, patrolling(wallet):
-        yield wallet
-
-
 async def second_answer(behaviour, timeout_ms=100, **settings):
     """The answer on a connection that was kept."""
 
@@ -39,7 +32,7 @@ async def second_answer(behaviour, timeout_ms=100, **settings):
         with suppress(trio.BrokenResourceError):
             return await behaviour(stream, request)
 
-    async with raw_server(after_one(serve)) as server, patrolled(**settings) as wallet:
+    async with raw_server(after_one(serve)) as server, gateway(**settings) as wallet:
         assert await wallet.send(operator(server.url), call(), 2000) == Acknowledged(490_000)
         with trio.fail_after(2):
             return await wallet.send(operator(server.url), call(), timeout_ms)
@@ -62,7 +55,7 @@ async def test_a_drip_ends_when_it_is_overdue():
 
 
 async def test_bytes_without_an_end_are_overdue_too():
-    """There is always something to read: nothing but the patrol ends the call before its answer is too large."""
+    """There is always something to read: nothing but the deadline ends the call before its answer is too large."""
 
     async def interim(stream, request):
         while True:
@@ -96,7 +89,7 @@ async def test_a_call_that_is_overdue_leaves_no_connection_behind_and_the_next_o
         is_closed.set()
         return False
 
-    async with raw_server(after_one(silent_once)) as server, patrolled() as wallet:
+    async with raw_server(after_one(silent_once)) as server, gateway() as wallet:
         await wallet.send(operator(server.url), call(), 2000)
         assert await wallet.send(operator(server.url), call(), 50) == Unclear("no answer in time")
         with trio.fail_after(2):
@@ -113,7 +106,7 @@ async def test_a_stale_connection_leaves_the_second_try_what_is_left_of_the_time
         await trio.sleep_forever()
         return True
 
-    async with raw_server(after_one(close_late)) as server, patrolled() as wallet:
+    async with raw_server(after_one(close_late)) as server, gateway() as wallet:
         await wallet.send(operator(server.url), call(), 2000)
         began_at = trio.current_time()
         assert await wallet.send(operator(server.url), call(), 150) == Unclear("no answer in time", sends=2)
@@ -134,7 +127,7 @@ async def test_one_call_that_is_overdue_ends_no_other():
     async def send(wallet, timeout_ms):
         answers[timeout_ms] = await wallet.send(operator(server.url), call(), timeout_ms)
 
-    async with raw_server(serve) as server, patrolled() as wallet:
+    async with raw_server(serve) as server, gateway() as wallet:
         async with trio.open_nursery() as nursery:  # two connections to keep
             nursery.start_soon(send, wallet, 2000)
             nursery.start_soon(send, wallet, 2001)
@@ -153,7 +146,7 @@ async def test_cancelling_the_caller_cancels_the_call():
     async def silent(stream, request):
         await trio.sleep_forever()
 
-    async with raw_server(after_one(silent)) as server, patrolled() as wallet:
+    async with raw_server(after_one(silent)) as server, gateway() as wallet:
         await wallet.send(operator(server.url), call(), 2000)
         with trio.move_on_after(0.05) as scope:
             await wallet.send(operator(server.url), call(), 60_000)
@@ -161,24 +154,8 @@ async def test_cancelling_the_caller_cancels_the_call():
         assert await wallet.send(operator(server.url), call(), 30) == Unclear("no answer in time")
 
 
-@pytest.mark.parametrize("is_alive", [True, False])
-async def test_without_a_patrol_a_call_has_a_deadline_of_its_own(is_alive):
-    """One that came by once, long ago, is none."""
-
-    async def silent(stream, request):
-        await trio.sleep_forever()
-
-    async with raw_server(after_one(silent)) as server, gateway() as wallet:
-        if is_alive:
-            wallet.fail_overdue()
-        await wallet.send(operator(server.url), call(), 2000)
-        with trio.move_on_after(0.3 if is_alive else 20) as scope:
-            assert await wallet.send(operator(server.url), call(), 50) == Unclear("no answer in time")
-        assert scope.cancelled_caught is is_alive
-
-
 async def test_answers_are_the_same():
-    async with raw_server(always(response(GOOD))) as server, patrolled() as wallet:
+    async with raw_server(always(response(GOOD))) as server, gateway() as wallet:
         for _ in range(5):
             assert await wallet.send(operator(server.url), call(), 2000) == Acknowledged(490_000)
     assert server.connections == 1
