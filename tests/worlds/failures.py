@@ -4,10 +4,16 @@ import sys
 from collections.abc import Iterator
 from uuid import UUID
 
+import outcome
+import trio
+
 PORTS = ("ledger", "ledger", "gateway", "entropy", "observer", "end", "end", "framed")
 """Some are listed more than once: what is called from more places is tried more often."""
 CALLS_MAX = {"ledger": 40, "gateway": 4, "entropy": 6, "observer": 12, "end": 3, "framed": 6}
 """``end`` is the observer told of a round's end: after the commit, before its player knows."""
+
+TIMERS_FAIL = 0.2
+"""How often it is the timers, which nobody sends anything."""
 
 
 class InjectedError(Exception):
@@ -61,18 +67,31 @@ class Failures:
         raise InjectedError(where)
 
     def strike_one_who_waits(self, rng) -> None:
-        """One of the actors that wait for a message raises instead."""
+        """One of the actors that wait for a message raises instead, or the timers do."""
         waiting: dict[str, list] = {}
         for actor in self._actors():
-            if actor.is_waiting:
+            if actor._reader is not None:
                 waiting.setdefault(actor.kind, []).append(actor)
-        if waiting:
+        if waiting and rng.random() < TIMERS_FAIL:
+            self._strike_timers()
+        elif waiting:
             actor = rng.choice(waiting[rng.choice(sorted(waiting))])
             self._life.world.faults.count(f"a waiting {actor.kind} fails")
             self._life.world.trace.note(f"{self._life.label} {actor.name} fails while it waits")
             if actor.kind == "round":
                 self._life.world.audit.lost_ms[actor.placed.round_id] = self._life.clock.now_ms()
-            actor.fail(InjectedError(actor.kind))
+            reader, actor._reader = actor._reader, None
+            trio.lowlevel.reschedule(reader, outcome.Error(InjectedError(actor.kind)))
+
+    def _strike_timers(self) -> None:
+        """The next wake finds a call that raises before all others."""
+
+        def fail() -> None:
+            raise InjectedError("timers")
+
+        self._life.world.faults.count("timers fail")
+        self._life.world.trace.note(f"{self._life.label} timers fail")
+        self._life.node.services.timers.timer(fail).set(trio.current_time())
 
     def _actors(self) -> Iterator:
         node = self._life.node
