@@ -13,6 +13,7 @@ from actors.facts import endings
 from actors.facts.calls import refund_call
 from actors.facts.records import CallKind, CallStatus, RoundStatus
 from actors.facts.transitions import Rejected
+from actors.kit.timers import Timers
 from actors.play.lobby import Lobby
 from actors.play.round import RoundActor
 from actors.play.session import SessionActor
@@ -288,6 +289,19 @@ def _any_round():
         real(self, frame, received_at_ms)
 
     return [(SessionActor, "cash_out", cash_out)]
+
+
+@BUGS.named("timers that fail forget what was set")
+def _timers_forget():
+    real = Timers.run
+
+    async def run(self):
+        for _, number, timer in list(self._heap):
+            if timer.is_for(number):
+                timer.clear()
+        await real(self)
+
+    return [(Timers, "run", run)]
 
 
 @BUGS.named("an interrupted round is judged by the present")

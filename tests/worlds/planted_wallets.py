@@ -47,7 +47,7 @@ def _unanswered_is_unsent():
 
 @BUGS.named("a bet is sent although the breaker opened while it waited")
 def _asked_too_early():
-    async def send_bet(self, call):
+    async def _send_bet(self, call):
         is_permitted = self._lane.permits
         give_up_at = trio.current_time() + self._services.settings.bet_timeout_ms / 1000
         if not await self._take_place(give_up_at):
@@ -60,7 +60,7 @@ def _asked_too_early():
         finally:
             self._lane.bets.release_on_behalf_of(self)
 
-    return [(WalletActor, "send_bet", send_bet)]
+    return [(WalletActor, "_send_bet", _send_bet)]
 
 
 @BUGS.named("a balance that was not told is nought")
