@@ -20,14 +20,19 @@ from actors.cluster.recovery import Heartbeat
 from actors.kit.clock import ServerClock
 from actors.kit.supervisor import Supervisor
 from actors.play.lobby import Lobby
-from actors.ports import Entropy, Ledger, LedgerUnavailableError, OperatorSource, WalletGateway
+from actors.ports.entropy import Entropy
+from actors.ports.ledger import LedgerUnavailableError
+from actors.ports.observer import Observer
+from actors.ports.operators import OperatorSource
+from actors.ports.stores import Stores
+from actors.ports.wallet import WalletGateway
 from actors.rules.growth import GrowthCurve
 from actors.shared.contact import LedgerContact
 from actors.shared.flights import FlightMemory
 from actors.shared.ledger import LedgerActor
 from actors.shared.metronome import Metronome
 from actors.shared.operators import OperatorDirectory
-from actors.shared.services import Observer, Services
+from actors.shared.services import Services
 from actors.shared.settings import GameSettings
 from actors.shared.void_rounds import RoundTally
 from actors.wallet.courier import BacklogWatch, Courier
@@ -45,7 +50,7 @@ REST_CHECK_S = 0.005
 class Ports:
     """The outside of a node. ``framed`` makes of a tick's JSON what the sockets take: once for all who see it."""
 
-    ledger: Ledger
+    stores: Stores
     operators: OperatorSource
     gateway: WalletGateway
     entropy: Entropy
@@ -87,7 +92,7 @@ async def open_node(name: str, settings: GameSettings, clock: ServerClock, ports
     Raises ``LedgerUnavailableError`` if the node can't be registered or the operators can't be loaded.
     """
     clock.look()
-    owner = await ports.ledger.register_node(name, clock.cautious_ms())
+    owner = await ports.stores.nodes.register_node(name, clock.cautious_ms())
     directory = OperatorDirectory(ports.operators, owner, settings.operator_refresh_ms, settings.operators_age_ms_max)
     await directory.refresh()
     services = Services(
@@ -95,8 +100,8 @@ async def open_node(name: str, settings: GameSettings, clock: ServerClock, ports
         owner=owner,
         clock=clock,
         entropy=ports.entropy,
-        reads=ports.ledger,
-        ledger=LedgerActor(ports.ledger, settings, ports.observer),
+        stores=ports.stores,
+        ledger=LedgerActor(ports.stores.ledger, settings, ports.observer),
         operators=directory,
         gateway=ports.gateway,
         metronome=Metronome(clock, GrowthCurve(settings.growth_rate_per_ms), settings.tick_ms, ports.framed),
@@ -140,7 +145,7 @@ async def _life(services: Services, heartbeat: Heartbeat) -> AsyncIterator[None]
     finally:
         with trio.move_on_after(LAST_WORD_MS_MAX / 1000, shield=True):
             try:
-                await services.reads.end_life(services.owner)
+                await services.stores.nodes.end_life(services.owner)
             except LedgerUnavailableError as error:
                 log.warning("a life's end was not recorded", extra={"error": str(error)})
 

@@ -21,7 +21,7 @@ import trio
 from actors.facts.records import Owner
 from actors.kit.clock import ServerClock
 from actors.node import Node, Ports, open_node
-from actors.ports import LedgerUnavailableError
+from actors.ports.ledger import LedgerUnavailableError
 from actors.shared.services import Services
 from server.config.configuration import Config
 from server.db.driver.connections import connections_of
@@ -31,10 +31,11 @@ from server.db.errors import DatabaseError
 from server.db.migrations.migrate import migrate
 from server.db.migrations.roles import warn_of_owner
 from server.db.stores.aside import PutAside
-from server.db.stores.ledger import PostgresLedger
+from server.db.stores.nodes import PostgresNodes
 from server.db.stores.operators import PostgresOperatorStore
 from server.db.stores.reports import PostgresReports
 from server.db.stores.session_frames import PostgresSessionFrames
+from server.db.stores.stores import postgres_stores
 from server.edge.listen.listener import Edge, Listening, serve_edge
 from server.edge.listen.listening_ports import PortError, TlsFilesError, take_port
 from server.edge.player.player_stream import text_frame
@@ -212,13 +213,12 @@ async def _serve_life(
     await PostgresOperatorStore(database, vault).claim_database()
     metrics, clock = Metrics(), ServerClock(time.time() * 1000, lambda: time.time() * 1000)
     aside = PutAside(metrics.ledger.rows_put_aside)
-    ledger = PostgresLedger(database, vault, aside)
     high_water = HighWater(config.database.data_dir, config.server.node)
     if (mark := high_water.read()) is not None:
-        await ledger.compare(Owner(config.server.node, mark.epoch), mark.history_id, mark.beat_ms)
+        await PostgresNodes(database).compare(Owner(config.server.node, mark.epoch), mark.history_id, mark.beat_ms)
     with HttpWalletGateway(gateway_settings(config), clock) as gateway:
         ports = Ports(
-            ledger=ledger,
+            stores=postgres_stores(database, vault, aside),
             operators=PostgresOperatorStore(database, vault, aside),
             gateway=gateway,
             entropy=SystemEntropy(clock),

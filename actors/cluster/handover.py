@@ -16,7 +16,9 @@ import trio
 from actors.facts.records import OpenedSession, SessionRequest
 from actors.kit.actor import Actor
 from actors.kit.supervisor import RunBeside
-from actors.ports import REQUESTS_MAX, LedgerUnavailableError, SessionElsewhereError
+from actors.ports.handovers import REQUESTS_MAX
+from actors.ports.ledger import LedgerUnavailableError
+from actors.ports.sessions import SessionElsewhereError
 from actors.shared.services import REPEAT_FIRST_MS, REPEAT_MAX_MS, Services
 
 log = logging.getLogger("getaway.handover")
@@ -27,7 +29,7 @@ WITHDRAW_MS_MAX = 2_000
 
 async def open_session(services: Services, digest: bytes) -> OpenedSession | None:
     """Take the session unless another living node has it, under a new promise. Raises like the port."""
-    return await services.reads.open_session(
+    return await services.stores.sessions.open_session(
         digest,
         services.owner,
         services.contact.lease_ms,
@@ -46,7 +48,7 @@ async def open_or_ask(services: Services, digest: bytes, is_draining: Callable[[
         log.debug("a session is asked of another node")
     is_here = False
     try:
-        await services.reads.request_session(digest, services.owner)
+        await services.stores.handovers.request_session(digest, services.owner)
         opened = await _look_for(services, digest, is_draining)
         is_here = True
         return opened
@@ -64,7 +66,7 @@ async def note_return(services: Services, opened: OpenedSession) -> None:
     if live is None or not opened.owns_round or not services.flights.has_gone(live.round_id):
         return
     settings = services.settings
-    for request in await services.reads.session_requests(
+    for request in await services.stores.handovers.session_requests(
         services.owner, settings.lease_ms, settings.handover_patience_ms
     ):
         if request.session_id == live.session_id and request.asker == services.owner:
@@ -86,7 +88,7 @@ async def _look_for(services: Services, digest: bytes, is_draining: Callable[[],
 async def _withdraw(services: Services, digest: bytes) -> None:
     with trio.move_on_after(WITHDRAW_MS_MAX / 1000, shield=True):
         try:
-            await services.reads.withdraw_request(digest, services.owner)
+            await services.stores.handovers.withdraw_request(digest, services.owner)
         except LedgerUnavailableError as error:
             log.warning("a request for a session was not withdrawn", extra={"error": str(error)})
 
@@ -150,12 +152,12 @@ class HandOvers(Actor[None]):
 
     async def _has_company(self) -> bool:
         services = self._services
-        return await services.reads.has_company(services.owner, services.contact.lease_ms)
+        return await services.stores.nodes.has_company(services.owner, services.contact.lease_ms)
 
     async def _serve(self) -> None:
         services = self._services
         # Not the contact's lease, which spares the silent after an outage: nothing is given to who may be dead.
-        requests = await services.reads.session_requests(
+        requests = await services.stores.handovers.session_requests(
             services.owner,
             services.settings.lease_ms,
             services.settings.handover_patience_ms,
@@ -185,14 +187,14 @@ class HandOvers(Actor[None]):
 
     async def _move(self, request: SessionRequest) -> bool:
         services = self._services
-        return await services.reads.move_session(services.owner, request, services.settings.lease_ms)
+        return await services.stores.handovers.move_session(services.owner, request, services.settings.lease_ms)
 
     async def _take_up(self, request: SessionRequest) -> None:
         """Where the ledger fails the request stays, and comes again."""
         try:
             await self._note_return(request)
             await self._giver.take_up(request.token_digest)
-            await self._services.reads.end_request(request)
+            await self._services.stores.handovers.end_request(request)
         except SessionElsewhereError:
             log.debug("a session went on before it was taken up", extra={"session_id": str(request.session_id)})
         except LedgerUnavailableError as error:
@@ -202,7 +204,9 @@ class HandOvers(Actor[None]):
         """Before it is opened: should its row not open, its flight is ended all the same."""
         services = self._services
         for round_id in services.flights.known_in(request.session_id):
-            if services.flights.has_gone(round_id) and await services.reads.live_round(request.operator_id, round_id):
+            if services.flights.has_gone(round_id) and await services.stores.rounds.live_round(
+                request.operator_id, round_id
+            ):
                 services.flights.come_back(request, round_id)
 
 

@@ -15,7 +15,8 @@ from actors.facts import endings
 from actors.facts.records import CallStatus, FinishedRound, LiveRound, RoundStatus
 from actors.facts.transitions import Applied
 from actors.kit.actor import Actor
-from actors.ports import LedgerUnavailableError, Pulse
+from actors.ports.ledger import LedgerUnavailableError
+from actors.ports.nodes import Pulse
 from actors.rules.lineage import cut_reason
 from actors.rules.settlement import interrupted_end
 from actors.shared.contact import DIFFERENCE_MS_MAX, DIFFERENCE_MS_WARNED
@@ -75,9 +76,9 @@ async def resolve_stored(
     refused: RoundStatus | None = None
     while True:
         try:
-            live = await services.reads.live_round(operator_id, round_id)
+            live = await services.stores.rounds.live_round(operator_id, round_id)
             if live is None:
-                return await services.reads.finished_round(operator_id, round_id)
+                return await services.stores.rounds.finished_round(operator_id, round_id)
         except LedgerUnavailableError:
             await trio.sleep(wait_s)
             wait_s = min(wait_s * 2, 1)
@@ -125,7 +126,7 @@ class OrphanSweeper(Actor[None]):
         if services.contact.is_cut:
             return 0
         asked = services.flights.moment
-        orphans = await services.reads.take_orphans(
+        orphans = await services.stores.rounds.take_orphans(
             services.owner, services.contact.lease_ms, services.settings.orphan_batch_max, services.contact.written_ms
         )
         async with trio.open_nursery() as nursery:
@@ -147,7 +148,7 @@ class OrphanSweeper(Actor[None]):
     async def release_claims(self) -> int:
         """Make a batch of calls due that the dead had claimed; how many. Raises ``LedgerUnavailableError``."""
         services = self._services
-        return await services.reads.release_claims(
+        return await services.stores.outbox.release_claims(
             services.owner, services.contact.lease_ms, services.settings.orphan_batch_max
         )
 
@@ -196,7 +197,7 @@ class Heartbeat(Actor[None]):
         self._note_step("wall", services.clock.look())
         asked_at = trio.current_time()
         contact = services.contact
-        pulse = await services.reads.heartbeat(
+        pulse = await services.stores.nodes.heartbeat(
             services.owner, services.clock.cautious_ms(), services.settings.lease_ms, contact.written_ms
         )
         self._note_step("house", contact.beat(pulse, asked_at))
@@ -210,7 +211,9 @@ class Heartbeat(Actor[None]):
         return pulse
 
     async def _find_dead(self) -> None:
-        for owner in await self._services.reads.end_silent(self._services.owner, self._services.contact.silent_ms):
+        for owner in await self._services.stores.nodes.end_silent(
+            self._services.owner, self._services.contact.silent_ms
+        ):
             log.warning("a node's process is gone", extra={"of_node": owner.node, "epoch": owner.epoch})
 
     async def _judge_history(self, pulse: Pulse) -> None:
@@ -223,12 +226,12 @@ class Heartbeat(Actor[None]):
         if reason is not None:
             self._cut_reason, contact.is_cut = reason, True
             log.error("the database's history was cut: no bets until `getaway restored`", extra={"reason": reason})
-            await services.reads.note_cut(services.owner, lineage.history_id, reason, contact.history_id)
+            await services.stores.nodes.note_cut(services.owner, lineage.history_id, reason, contact.history_id)
             self._cut_reason = None
             contact.must_register = contact.history_id is not None or pulse.before_ms is None
         elif lineage.has_moved:
             log.warning("a standby was promoted for which all commits had waited: nothing was lost")
-            await services.reads.adopt_place(lineage.history_id)
+            await services.stores.nodes.adopt_place(lineage.history_id)
         if lineage.cut_reason is not None and not contact.is_cut:
             log.error("no bets until `getaway restored`", extra={"reason": lineage.cut_reason})
             contact.is_cut = True

@@ -14,7 +14,7 @@ import trio
 from actors.cluster.recovery import resolve_stored
 from actors.facts.records import FinishedRound, RoundKey
 from actors.kit.actor import Actor
-from actors.ports import LedgerUnavailableError
+from actors.ports.ledger import LedgerUnavailableError
 from actors.shared.flights import HistoryCutError
 from actors.shared.services import Services
 
@@ -72,7 +72,7 @@ class UnattendedSweeper(Actor[None]):
     async def _sweep(self) -> None:
         services = self._services
         before_ms = services.clock.now_ms() - services.settings.unattended_age_ms
-        stored = await services.reads.own_live_rounds(services.owner, before_ms, ROUNDS_MAX)
+        stored = await services.stores.rounds.own_live_rounds(services.owner, before_ms, ROUNDS_MAX)
         # What has an end in the ledger, but could not be told, is not among the live ones.
         known = {key.round_id: key for key in (*stored, *self._attendance.forsaken())}
         alone = [key for key in known.values() if not self._attendance.attends(key.session_id)]
@@ -87,14 +87,14 @@ class UnattendedSweeper(Actor[None]):
             if self._attendance.attends(key.session_id):
                 return  # Its player has come back meanwhile.
             asked = services.flights.moment
-            live = await services.reads.live_round(key.operator_id, key.round_id)
+            live = await services.stores.rounds.live_round(key.operator_id, key.round_id)
             try:
                 if live is not None and not services.flights.check(live, asked):
                     return  # It has ended meanwhile.
             except HistoryCutError:
                 return  # Its end has been told, and may have been paid: a person has to look.
             names = {"round_id": str(key.round_id), "session_id": str(key.session_id)}
-            if live is None and await services.reads.finished_round(key.operator_id, key.round_id) is None:
+            if live is None and await services.stores.rounds.finished_round(key.operator_id, key.round_id) is None:
                 await self._leave_aside(key, names)
                 return
             self._aside.discard(key.round_id)

@@ -4,7 +4,7 @@ Exception
 ├── ActorError
 │   ├── ActorStoppedError    the actor has ended, or was restarted, before it answered
 │   └── MailboxFullError     the actor's mailbox is full: its owner's overflow rule applies
-└── LedgerUnavailableError   (actors.ports) whether a change was stored is not known
+└── LedgerUnavailableError   (actors.ports.ledger) whether a change was stored is not known
 """
 
 

@@ -16,7 +16,7 @@ from actors.facts.words import words
 from actors.kit.clock import ServerClock
 from actors.kit.errors import ActorError, MailboxFullError
 from actors.play.session import SessionActor
-from actors.ports import PlayerSink
+from actors.ports.sink import PlayerSink
 from actors.shared.messages import Detach, FromPlayer
 
 log = logging.getLogger("getaway.lobby")

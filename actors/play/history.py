@@ -9,7 +9,7 @@ from actors.facts.records import SessionRecord
 from actors.facts.words import words
 from actors.kit.fair_queue import QueueFullError
 from actors.kit.supervisor import RunBeside
-from actors.ports import LedgerUnavailableError
+from actors.ports.ledger import LedgerUnavailableError
 from actors.shared.services import Services
 
 
@@ -50,7 +50,7 @@ class HistoryReader:
         session = self._session
         try:
             async with self._services.read_share.turn(session.session_id):
-                rounds, more = await self._services.reads.history(
+                rounds, more = await self._services.stores.rounds.history(
                     session.operator_id, session.operator_player_id, request.before, request.limit
                 )
                 told = [past for past in rounds if not self._flies(past.round_id)]

@@ -36,7 +36,9 @@ from actors.kit.supervisor import Supervisor
 from actors.play.door import Door
 from actors.play.round import RoundActor, Unwatched
 from actors.play.session import SessionActor
-from actors.ports import LedgerUnavailableError, PlayerSink, SessionElsewhereError
+from actors.ports.ledger import LedgerUnavailableError
+from actors.ports.sessions import SessionElsewhereError
+from actors.ports.sink import PlayerSink
 from actors.rules.limits import BetLimits
 from actors.shared.messages import Attach, HandOver, Leave, Look, RoundLost, RoundNews, RoundOver
 from actors.shared.metronome import Flight
@@ -194,7 +196,7 @@ class Lobby:
         if hello.history:
             try:
                 async with self._services.read_share.turn(session.session_id):
-                    history, _ = await self._services.reads.history(
+                    history, _ = await self._services.stores.rounds.history(
                         session.record.operator_id, session.record.operator_player_id, None, hello.history
                     )
             except QueueFullError:
@@ -378,7 +380,7 @@ class Lobby:
         wait_ms = REPEAT_FIRST_MS
         while True:
             try:
-                pending = await self._services.reads.pending_calls(operator_id, session_id)
+                pending = await self._services.stores.outbox.pending_calls(operator_id, session_id)
                 break
             except LedgerUnavailableError:
                 await trio.sleep(wait_ms / 1000)
@@ -481,7 +483,7 @@ class Lobby:
         for round_id in services.flights.known_in(request.session_id):
             while True:
                 asked = services.flights.moment
-                live = await services.reads.live_round(request.operator_id, round_id)
+                live = await services.stores.rounds.live_round(request.operator_id, round_id)
                 if live is None or services.flights.check(live, asked):
                     break
         return True

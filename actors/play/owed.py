@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import trio
 
 from actors.facts.records import SessionRecord, WalletCall
-from actors.ports import LedgerUnavailableError
+from actors.ports.ledger import LedgerUnavailableError
 from actors.shared.services import Services
 
 CHECK_FIRST_MS = 250
@@ -58,12 +58,12 @@ class Owed:
             return None
         self._checked_at = trio.current_time()
         self._check_ms = min(2 * self._check_ms, self._services.settings.owed_check_ms)
-        reads, key = self._services.reads, (self._session.operator_id, self._session.session_id)
+        stores, key = self._services.stores, (self._session.operator_id, self._session.session_id)
         try:
-            amounts_minor = _by_id(await reads.pending_calls(*key))
+            amounts_minor = _by_id(await stores.outbox.pending_calls(*key))
             if amounts_minor == self._amounts_minor:
                 return None
-            balance_minor = await reads.balance_minor(*key)
+            balance_minor = await stores.sessions.balance_minor(*key)
         except LedgerUnavailableError:
             return None
         self._amounts_minor = amounts_minor

@@ -18,7 +18,8 @@ from actors.facts.records import CallStatus, Commitment, LiveRound, RoundStatus
 from actors.facts.transitions import Answer, Applied, PlaceBet, Started, StartRound
 from actors.kit.actor import Actor
 from actors.kit.errors import ActorError
-from actors.ports import Acknowledged, Declined, LedgerUnavailableError, NotSent, Unclear, WalletAnswer
+from actors.ports.ledger import LedgerUnavailableError
+from actors.ports.wallet import Acknowledged, Declined, NotSent, Unclear, WalletAnswer
 from actors.rules.settlement import FlightPlan, Result, Settlement
 from actors.shared.messages import (
     BetNotStored,

@@ -34,7 +34,8 @@ from actors.play.history import HistoryReader
 from actors.play.owed import Owed
 from actors.play.round import RoundActor
 from actors.play.welcome import end_socket, welcome_frame, with_newest
-from actors.ports import LedgerUnavailableError, PlayerSink
+from actors.ports.ledger import LedgerUnavailableError
+from actors.ports.sink import PlayerSink
 from actors.shared.messages import (
     Attach,
     BetNotStored,

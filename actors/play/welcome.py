@@ -17,7 +17,7 @@ from actors.facts.protocol import (
 )
 from actors.facts.records import Commitment, FinishedRound, SessionRecord, SessionTotals
 from actors.play.bets import Table
-from actors.ports import PlayerSink
+from actors.ports.sink import PlayerSink
 from actors.rules.money import multiplier_number
 from actors.shared.messages import RoundFlies
 from actors.shared.services import Services

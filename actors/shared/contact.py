@@ -10,7 +10,7 @@ from collections.abc import Callable
 import trio
 
 from actors.kit.clock import ServerClock
-from actors.ports import Pulse
+from actors.ports.nodes import Pulse
 from actors.rules.clock_offset import ClockOffset
 from actors.shared.settings import GameSettings
 

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from actors.facts.records import LiveRound, SessionRequest
 from actors.kit.clock import ServerClock
-from actors.ports import SessionElsewhereError
+from actors.ports.sessions import SessionElsewhereError
 
 log = logging.getLogger("getaway.flights")
 

@@ -16,7 +16,7 @@ import trio
 from actors.facts.transitions import AcknowledgeCall, Answer, Busy, PlaceBet, SettleRound, Transition
 from actors.kit.actor import Actor, Reply
 from actors.kit.errors import ActorError
-from actors.ports import Ledger, LedgerUnavailableError
+from actors.ports.ledger import Ledger, LedgerUnavailableError
 from actors.shared.settings import GameSettings
 
 log = logging.getLogger("getaway.ledger")

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from actors.facts.protocol import HISTORY_WELCOME, BetIn, ClientSeedIn, HistoryIn
 from actors.facts.records import FinishedRound, LiveRound, WalletCall
 from actors.kit.actor import Reply
-from actors.ports import PlayerSink, WalletAnswer
+from actors.ports.sink import PlayerSink
+from actors.ports.wallet import WalletAnswer
 from actors.shared.metronome import Flight
 
 # To a wallet.

@@ -17,7 +17,7 @@ import trio
 from actors.facts.protocol import tick_frame
 from actors.kit.actor import Actor
 from actors.kit.clock import ServerClock
-from actors.ports import TickTarget
+from actors.ports.sink import TickTarget
 from actors.rules.growth import GrowthCurve
 
 BEATS_MAX = 10

@@ -9,7 +9,8 @@ import trio
 
 from actors.facts.records import Operator, OperatorStatus, Owner
 from actors.kit.actor import Actor
-from actors.ports import LedgerUnavailableError, OperatorSource
+from actors.ports.ledger import LedgerUnavailableError
+from actors.ports.operators import OperatorSource
 from actors.rules.limits import BetLimits
 
 log = logging.getLogger("getaway.operators")

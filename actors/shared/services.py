@@ -1,18 +1,20 @@
 """What every actor of a node shares: its clock, its owner's mark, its ports and settings, and who counts."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Protocol
-from uuid import UUID
 
 import trio
 
-from actors.facts.records import Backlog, CallKind, Owner
+from actors.facts.records import Owner
 from actors.facts.transitions import Answer, Transition
 from actors.kit.clock import ServerClock
 from actors.kit.fair_queue import Share
 from actors.kit.timers import Timers
-from actors.ports import Entropy, Ledger, LedgerUnavailableError, WalletGateway
+from actors.ports.entropy import Entropy
+from actors.ports.ledger import LedgerUnavailableError
+from actors.ports.observer import Observer
+from actors.ports.stores import Stores
+from actors.ports.wallet import WalletGateway
 from actors.shared.contact import LedgerContact
 from actors.shared.flights import FlightMemory
 from actors.shared.ledger import LedgerActor
@@ -38,54 +40,6 @@ def read_share() -> Share:
     return Share(READS_AT_ONCE, READS_REST, waiting_max=READS_WAITING_MAX, waiting_of_one_max=READS_WAITING_OF_ONE_MAX)
 
 
-class Observer(Protocol):
-    """Counts what happens, without identities."""
-
-    def ledger_group(self, size: int, duration_s: float) -> None:
-        """A group of ``size`` transitions was committed in ``duration_s``."""
-        ...
-
-    def round_ended(self, status: str, result: str | None) -> None:
-        """A round reached its end."""
-        ...
-
-    def breaker(self, operator_id: UUID, *, is_open: bool) -> None:
-        """An operator's breaker opened or closed."""
-        ...
-
-    def wallet_retry(self, operator_id: UUID) -> None:
-        """A win or refund was not acknowledged and is due again later."""
-        ...
-
-    def backlogs(self, backlogs: Sequence[Backlog], now_ms: int) -> None:
-        """What all operators are owed, as of ``now_ms``."""
-        ...
-
-    def wallet_call(self, kind: CallKind, outcome: str, duration_s: float) -> None:
-        """One attempt: ``acknowledged``, ``declined``, ``unclear`` or ``not_sent``."""
-        ...
-
-    def mailbox_overflow(self, actor: str) -> None:
-        """A message was refused because ``actor``'s mailbox was full."""
-        ...
-
-    def history_cut(self, *, is_cut: bool) -> None:
-        """Whether bets have stopped because the database has gone back."""
-        ...
-
-    def clock_stepped(self, clock: str, step_ms: int) -> None:
-        """The ``wall`` or the ``house`` clock was corrected by ``step_ms``, forward or, below 0, back."""
-        ...
-
-    def clock_differs(self, difference_ms: float) -> None:
-        """So far is the machine's clock ahead of the database's, or behind it if below 0."""
-        ...
-
-    def actor_failed(self, actor: str) -> None:
-        """An actor of this kind failed."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """Handed to every actor of a node."""
@@ -94,7 +48,7 @@ class Services:
     owner: Owner
     clock: ServerClock
     entropy: Entropy
-    reads: Ledger
+    stores: Stores
     ledger: LedgerActor
     operators: OperatorDirectory
     gateway: WalletGateway

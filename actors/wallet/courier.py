@@ -12,7 +12,7 @@ import trio
 
 from actors.facts.records import WalletCall
 from actors.kit.actor import Actor
-from actors.ports import LedgerUnavailableError
+from actors.ports.ledger import LedgerUnavailableError
 from actors.shared.services import Services
 from actors.wallet.lanes import Lanes
 from actors.wallet.wallet import WalletDesk
@@ -74,8 +74,8 @@ class Courier(Actor[None]):
             may_hold_more = self._may_hold_more or self._desk.has_unsent_claims
             self._may_hold_more, self._desk.has_unsent_claims = True, False
             if may_hold_more:
-                await services.reads.give_up_claims(services.owner, lanes.in_flight, services.clock.now_ms())
-            claimed = await services.reads.claim_due_calls(
+                await services.stores.outbox.give_up_claims(services.owner, lanes.in_flight, services.clock.now_ms())
+            claimed = await services.stores.outbox.claim_due_calls(
                 services.owner, quotas, services.settings.claim_ms, lanes.ahead_until_ms(quotas)
             )
         finally:
@@ -106,7 +106,7 @@ class BacklogWatch(Actor[None]):
         """Watch for ever."""
         while True:
             try:
-                backlogs = await self._services.reads.backlogs()
+                backlogs = await self._services.stores.outbox.backlogs()
                 self._services.observer.backlogs(backlogs, self._services.clock.now_ms())
                 for backlog in backlogs:
                     if backlog.pending:

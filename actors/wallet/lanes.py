@@ -8,9 +8,9 @@ import trio
 
 from actors.facts.records import CallKind, WalletCall
 from actors.kit.clock import ServerClock
-from actors.ports import Acknowledged, Declined, NotSent, Unclear, WalletAnswer
+from actors.ports.observer import Observer
+from actors.ports.wallet import Acknowledged, Declined, NotSent, Unclear, WalletAnswer
 from actors.rules.breaker import Breaker
-from actors.shared.services import Observer
 from actors.shared.settings import GameSettings
 
 log = logging.getLogger("getaway.wallet")

@@ -17,7 +17,7 @@ from actors.facts.records import WalletCall
 from actors.facts.transitions import AcknowledgeCall, Applied, PostponeCall
 from actors.kit.actor import Actor
 from actors.kit.errors import ActorError, MailboxFullError
-from actors.ports import Acknowledged, Declined, NotSent, Unclear, WalletAnswer
+from actors.ports.wallet import Acknowledged, Declined, NotSent, Unclear, WalletAnswer
 from actors.rules.retries import is_over, pause_after_refusal_ms, pause_as_asked_ms, wait_before_attempt_ms
 from actors.shared.messages import Deliver, SendBet, WalletNews
 from actors.shared.services import Services, commit_until_known

@@ -165,7 +165,7 @@ async def _refund(
 ) -> list[tuple[str, str]]:
     """Note all, then send each: the same bytes however often. Those that were not acknowledged, and why."""
     from actors.kit.clock import ServerClock
-    from actors.ports import Acknowledged
+    from actors.ports.wallet import Acknowledged
     from server.books import restore
     from server.db.stores.operators import PostgresOperatorStore
     from server.settings import gateway_settings

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import click
 import trio
 
-from actors.ports import LedgerUnavailableError
+from actors.ports.ledger import LedgerUnavailableError
 from server.cli.problems import EXIT_DATABASE, EXIT_USAGE, CommandError
 from server.config.configuration import Config
 from server.db.driver.database import EMBEDDED, EMBEDDED_FOLDER, Database, open_database

@@ -1,7 +1,7 @@
 """Errors of the database. The tree::
 
 Exception
-└── LedgerUnavailableError         (actors.ports) trouble at any time: repeat, or read
+└── LedgerUnavailableError         (actors.ports.ledger) trouble at any time: repeat, or read
     └── DatabaseUnavailableError   the database can't be reached at all: one line for a person
 DatabaseUrlError                   the database's URL can't be used (a ValueError)
 RefusedError                       the values themselves are refused
@@ -11,7 +11,7 @@ DatabaseError
 └── UnsafeDatabaseError            it may forget what it has confirmed
 """
 
-from actors.ports import LedgerUnavailableError
+from actors.ports.ledger import LedgerUnavailableError
 
 
 class DatabaseUnavailableError(LedgerUnavailableError):

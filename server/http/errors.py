@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import trio
 
-from actors.ports import LedgerUnavailableError
+from actors.ports.ledger import LedgerUnavailableError
 
 UNAVAILABLE_RETRY_S = 1
 DRAINING_RETRY_S = 5

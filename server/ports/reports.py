@@ -83,7 +83,7 @@ class RevenueRow:
 
 
 class Reports(Protocol):
-    """Reads for operators. Every method raises ``actors.ports.LedgerUnavailableError`` on database trouble."""
+    """Reads for operators. Every method raises ``actors.ports.ledger.LedgerUnavailableError`` on database trouble."""
 
     async def round_report(self, operator_id: UUID, round_id: UUID) -> RoundReport | None:
         """One of the operator's rounds; ``None`` if it does not exist or is another operator's.
@@ -136,7 +136,7 @@ class NewOperator:
 
 
 class OperatorStore(Protocol):
-    """Provisioning. Raises ``actors.ports.LedgerUnavailableError`` on database trouble."""
+    """Provisioning. Raises ``actors.ports.ledger.LedgerUnavailableError`` on database trouble."""
 
     async def create_operator(self, new: NewOperator, now_ms: int) -> Operator:
         """Store the operator, active, both secrets sealed."""

@@ -10,7 +10,7 @@ _RANDOM = SystemRandom()
 
 
 class SystemEntropy:
-    """Implements ``actors.ports.Entropy``. The clock is for identifiers alone."""
+    """Implements ``actors.ports.entropy.Entropy``. The clock is for identifiers alone."""
 
     def __init__(self, clock: ServerClock) -> None:
         self._clock = clock

@@ -18,7 +18,7 @@ import httpx
 import trio
 
 from actors.facts.records import CallKind, Operator, WalletCall
-from actors.ports import NotSent, Unclear, WalletAnswer, answer_of_all
+from actors.ports.wallet import NotSent, Unclear, WalletAnswer, answer_of_all
 from server.config.callback_url import wallet_url_error
 from server.secrets.signing import sign, string_to_sign
 from server.wallet.address_policy import AddressPolicy, Network
@@ -79,7 +79,7 @@ class _Destination:
 
 
 class HttpWalletGateway:
-    """Implements ``actors.ports.WalletGateway`` over HTTP/1.1. A context manager: leaving it closes idle connections.
+    """Implements ``actors.ports.wallet.WalletGateway`` over HTTP/1.1. As a context it closes idle connections.
 
     Each operator has connections of its own. Nothing comes from the environment or from an earlier answer: no proxies,
     no redirects, no cookies.

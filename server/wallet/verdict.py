@@ -24,7 +24,7 @@ from email.utils import parsedate_to_datetime
 from typing import Final, Never
 
 from actors.facts.records import CallKind
-from actors.ports import Acknowledged, Declined, Unclear, WalletAnswer
+from actors.ports.wallet import Acknowledged, Declined, Unclear, WalletAnswer
 from server.wallet.connection import HttpAnswer
 
 BALANCE_MINOR_MAX: Final = 10**15

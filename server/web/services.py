@@ -12,7 +12,7 @@ from structlog.typing import FilteringBoundLogger
 from actors.facts.records import Operator, PageOptions
 from actors.facts.transitions import Answer, Transition
 from actors.kit.fair_queue import Share
-from actors.ports import Entropy
+from actors.ports.entropy import Entropy
 from actors.rules.limits import BetLimits
 from actors.shared.services import read_share
 from server.http.security_log import SecurityLog
@@ -40,7 +40,7 @@ class TransitionLedger(Protocol):
     """The ledger's actor."""
 
     async def commit(self, transition: Transition, /) -> Answer:
-        """The durable answer. Raises ``actors.ports.LedgerUnavailableError``."""
+        """The durable answer. Raises ``actors.ports.ledger.LedgerUnavailableError``."""
         ...
 
 
@@ -78,7 +78,7 @@ class SessionFrames(Protocol):
     """From a token to the operator that may frame its page."""
 
     async def session_frame(self, token_digest: bytes, /) -> SessionFrame | None:
-        """By the token's SHA-256; ``None``: no such token. Raises ``actors.ports.LedgerUnavailableError``."""
+        """By the token's SHA-256; ``None``: no such token. Raises ``actors.ports.ledger.LedgerUnavailableError``."""
         ...
 
 

@@ -11,7 +11,7 @@ from actors.kit.actor import Actor
 from actors.kit.errors import ActorStoppedError, MailboxFullError
 from actors.kit.supervisor import Supervisor
 from actors.kit.timers import SLACK_MS
-from actors.ports import LedgerUnavailableError
+from actors.ports.ledger import LedgerUnavailableError
 from actors.shared.services import until_known
 from actors.shared.settings import GameSettings
 from actors.wallet.wallet import WALLET_MARGIN_MS

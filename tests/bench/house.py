@@ -17,12 +17,12 @@ import trio
 
 from actors.facts.transitions import CreateSession, Launched
 from server.db.driver.database import open_database
-from server.db.stores.ledger import PostgresLedger
 from server.secrets.vault import Vault
 from tests.bench.figures.stand import MASTER_KEY, Stand, open_stand
 from tests.bench.report import progress
 from tests.bench.yardsticks import BenchError, Tools
 from tests.helpers.game import CLIENT_SEED
+from tests.helpers.stores import EveryStore
 from tests.whole.casino import Operator
 
 GROUP = 250
@@ -88,7 +88,7 @@ def make_tokens(house: House, path: Path, count: int) -> Path:
 
     async def store() -> None:
         async with open_database(house.stand.database_url, Path()) as database:
-            ledger = PostgresLedger(database, Vault(MASTER_KEY))
+            ledger = EveryStore(database, Vault(MASTER_KEY))
             for first in range(0, count, GROUP):
                 now_ms = time.time_ns() // 1_000_000
                 group = [new_session(operator_id, token, now_ms) for token in tokens[first : first + GROUP]]

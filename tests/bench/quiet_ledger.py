@@ -9,7 +9,7 @@ from uuid import UUID
 
 from actors.facts.records import Backlog, FinishedRound, LiveRound, OpenedSession, Owner, WalletCall
 from actors.facts.transitions import Answer, CreateSession, PlaceBet
-from actors.ports import NOT_AHEAD
+from actors.ports.outbox import NOT_AHEAD
 from actors.rules import fairness
 from tests.helpers.memory_ledger import MemoryLedger, StoredSession
 from tests.helpers.memory_outbox import MemoryOutbox

@@ -19,7 +19,7 @@ from actors.facts.records import Operator, WalletCall
 from actors.facts.transitions import CreateSession, Launched
 from actors.kit.clock import ServerClock
 from actors.node import Node, Ports, open_node
-from actors.ports import Acknowledged
+from actors.ports.wallet import Acknowledged
 from actors.rules import fairness
 from actors.rules.growth import GrowthCurve
 from server.config.configuration import Config
@@ -33,6 +33,7 @@ from server.secrets.entropy import SystemEntropy
 from server.settings import edge_settings, game_settings
 from tests.bench.quiet_ledger import QuietLedger
 from tests.helpers.game import OPERATOR_ID, operator
+from tests.helpers.stores import stores_of
 
 CLIENT_SEED = "bench"
 FLIGHT_S_MIN = 120
@@ -42,7 +43,7 @@ HOUR_MS = 3_600_000
 
 
 class ReadyWallet:
-    """Implements ``actors.ports.WalletGateway``: says yes at once."""
+    """Implements ``actors.ports.wallet.WalletGateway``: says yes at once."""
 
     async def send(self, operator: Operator, call: WalletCall, timeout_ms: int) -> Acknowledged:
         await trio.lowlevel.checkpoint()
@@ -113,7 +114,7 @@ async def serve(config: Config, players: int, tokens_file: Path) -> None:
     ledger.operators.append(operator(rtp_bps=RTP_BPS, max_win_multiplier=MAX_WIN_MULTIPLIER))
     settings = game_settings(config)
     ports = Ports(
-        ledger=ledger,
+        stores=stores_of(ledger),
         operators=ledger,
         gateway=ReadyWallet(),
         entropy=LoadedEntropy(clock, GrowthCurve(settings.growth_rate_per_ms)),

@@ -11,15 +11,15 @@ import trio
 from actors.facts.records import Owner
 from actors.facts.transitions import Applied, CreateSession, Launched, Started, Transition
 from actors.kit.clock import ServerClock
-from actors.ports import Ledger
+from actors.ports.ledger import Ledger
 from server.db.driver.database import Database, open_database
-from server.db.stores.ledger import PostgresLedger
 from server.secrets.entropy import SystemEntropy
 from server.secrets.vault import Vault
 from tests.bench.figures.stand import MASTER_KEY
 from tests.bench.house import HOUR_MS
 from tests.helpers import books
 from tests.helpers.game import operator
+from tests.helpers.stores import EveryStore
 
 GROUP = 64
 LOOK_S = 0.01
@@ -65,7 +65,7 @@ async def write(url: str, operator_id: UUID, writers: int, rounds: int) -> Writt
     one day: where a hot row would be."""
     async with AsyncExitStack() as stack:
         databases = [await stack.enter_async_context(open_database(url, Path(), pool_size=2)) for _ in range(writers)]
-        ledgers = [PostgresLedger(database, Vault(MASTER_KEY)) for database in databases]
+        ledgers = [EveryStore(database, Vault(MASTER_KEY)) for database in databases]
         prepared = [await prepare(ledger, operator_id, rounds) for ledger in ledgers]
         looks: list[int] = []
         async with trio.open_nursery() as watching:

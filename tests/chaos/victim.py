@@ -18,11 +18,14 @@ import actors.play.round
 import server.app
 import server.db.migrations.migrate
 import server.db.stores.ledger
-import server.db.stores.outbox
 from actors.node import Node
 from actors.wallet.wallet import WalletDesk
 from server.cli.program import main
 from server.db.stores.ledger import PostgresLedger
+from server.db.stores.nodes import PostgresNodes
+from server.db.stores.outbox import PostgresOutbox
+from server.db.stores.rounds import PostgresRounds
+from server.db.stores.sessions import PostgresSessions
 from server.edge.listen.listener import Edge
 from server.edge.player.outlet import Outlet
 from server.edge.player.player_sink import SocketSink
@@ -111,11 +114,13 @@ def wrap_ledger():
     PostgresLedger._commit = commit_in_a_transaction
     wrap(PostgresLedger, "commit", transitions_of)
     wrap(server.db.stores.ledger, "commit_group", transitions_of, before=None, after="inside")
-    wrap(server.db.stores.outbox, "claim_due_calls", always("claim_due_calls"), before=None, after="inside", worth=bool)
-    for name in ("take_orphans", "claim_due_calls", "release_claims", "open_session"):
-        wrap(PostgresLedger, name, always(name), worth=bool)
+    wrap(PostgresOutbox, "_claim", always("claim_due_calls"), before=None, after="inside", worth=bool)
+    wrap(PostgresRounds, "take_orphans", always("take_orphans"), worth=bool)
+    wrap(PostgresOutbox, "claim_due_calls", always("claim_due_calls"), worth=bool)
+    wrap(PostgresOutbox, "release_claims", always("release_claims"), worth=bool)
+    wrap(PostgresSessions, "open_session", always("open_session"), worth=bool)
     for name in ("heartbeat", "register_node"):
-        wrap(PostgresLedger, name, always(name))
+        wrap(PostgresNodes, name, always(name))
 
 
 def wrap_wallet():

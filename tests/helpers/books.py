@@ -28,7 +28,7 @@ from actors.facts.transitions import (
     PostponeCall,
     StartRound,
 )
-from actors.ports import Ledger
+from actors.ports.ledger import Ledger
 from actors.rules import fairness
 from actors.rules.limits import BetLimits
 from actors.rules.settlement import Result, Settlement

@@ -18,6 +18,7 @@ from actors.rules.limits import BetLimits
 from actors.shared.settings import GameSettings
 from tests.helpers.memory_ledger import MemoryLedger
 from tests.helpers.scripted_wallet import ScriptedWallet
+from tests.helpers.stores import stores_of
 
 NOON_MS = 1_782_864_000_000
 LIMITS = BetLimits(min_bet_minor=10, max_bet_minor=100_000, bet_step_minor=10, max_payout_minor=10_000_000)
@@ -270,6 +271,8 @@ async def open_game(
     wallet, entropy, observer = ScriptedWallet(balance_minor), ScriptedEntropy(), CountingObserver()
     if beside is not None:
         wallet, entropy = beside.wallet, beside.entropy
-    ports = Ports(ledger=ledger, operators=ledger, gateway=wallet, entropy=entropy, observer=observer, framed=framed)
+    ports = Ports(
+        stores=stores_of(ledger), operators=ledger, gateway=wallet, entropy=entropy, observer=observer, framed=framed
+    )
     async with open_node(name, settings or GameSettings(bet_limits={"USD": LIMITS}), clock, ports) as node:
         yield Game(clock, node, ledger, wallet, entropy, observer)

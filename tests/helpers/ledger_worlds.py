@@ -9,11 +9,10 @@ import trio
 
 from actors.facts.records import CallStatus, LiveRound, Operator, Owner
 from actors.facts.transitions import Answer, Busy, CreateSession, Transition
-from actors.ports import Ledger
+from actors.ports.ledger import Ledger
 from server.books import restore
 from server.books.restoring import BookedCall, BookedEnd, Contradicted, Findings
 from server.db.driver.database import open_database
-from server.db.stores.ledger import PostgresLedger
 from server.db.stores.session_frames import PostgresSessionFrames
 from server.secrets.vault import Vault
 from server.web.services import SessionFrame
@@ -22,6 +21,7 @@ from tests.helpers.clocked_ledger import ClockedLedger
 from tests.helpers.game import operator
 from tests.helpers.memory_ledger import MemoryLedger
 from tests.helpers.signed_rows import sign_operator
+from tests.helpers.stores import EveryStore
 
 ADD_OPERATOR = """
 INSERT INTO operators
@@ -189,7 +189,7 @@ class MemoryWorld(World):
 
 class PostgresWorld(World):
     def __init__(self, database, vault: Vault) -> None:
-        super().__init__(PostgresLedger(database, vault))
+        super().__init__(EveryStore(database, vault))
         self._database = database
         self._vault = vault
         self._frames = PostgresSessionFrames(database, vault)

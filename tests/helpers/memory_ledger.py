@@ -41,7 +41,10 @@ from actors.facts.transitions import (
     Transition,
     VoidRound,
 )
-from actors.ports import NOT_AHEAD, LedgerUnavailableError, Pulse, SessionElsewhereError
+from actors.ports.ledger import LedgerUnavailableError
+from actors.ports.nodes import Pulse
+from actors.ports.outbox import NOT_AHEAD
+from actors.ports.sessions import SessionElsewhereError
 from actors.rules import fairness
 from actors.rules.lineage import Lineage
 from actors.shared.ledger import session_of

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from actors.facts.records import Backlog, CallKind, CallStatus, Owner, WalletCall
 from actors.facts.transitions import AcknowledgeCall, Answer, Applied, PostponeCall, Rejected
-from actors.ports import NOT_AHEAD
+from actors.ports.outbox import NOT_AHEAD
 
 
 @dataclass

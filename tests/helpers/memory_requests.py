@@ -1,7 +1,8 @@
 """The twin's side of hand-overs: requests for sessions, and the move to whoever asks."""
 
 from actors.facts.records import Owner, RoundStatus, SessionRequest
-from actors.ports import REQUESTS_MAX, LedgerUnavailableError
+from actors.ports.handovers import REQUESTS_MAX
+from actors.ports.ledger import LedgerUnavailableError
 
 FORGOTTEN_AFTER_MS = 60_000
 

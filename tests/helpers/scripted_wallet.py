@@ -5,7 +5,7 @@ from collections import deque
 import trio
 
 from actors.facts.records import CallKind, Operator, WalletCall
-from actors.ports import Acknowledged, Declined, Unclear, WalletAnswer
+from actors.ports.wallet import Acknowledged, Declined, Unclear, WalletAnswer
 
 
 class ScriptedWallet:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from uuid import UUID
 
 from actors.facts.records import CallKind, Operator, OperatorStatus, WalletCall
-from actors.ports import NotSent, Unclear
+from actors.ports.wallet import NotSent, Unclear
 from server.wallet.gateway import HttpWalletGateway, WalletGatewaySettings
 from tests.helpers.raw_http import raw_server
 

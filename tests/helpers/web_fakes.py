@@ -11,7 +11,7 @@ from structlog.testing import LogCapture
 
 from actors.facts.records import Operator, OperatorStatus
 from actors.facts.transitions import CreateSession, Launched, Rejected
-from actors.ports import LedgerUnavailableError
+from actors.ports.ledger import LedgerUnavailableError
 from actors.rules.limits import BetLimits
 from server.metrics.metrics import Metrics
 from server.ports.reports import NotOursError

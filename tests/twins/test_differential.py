@@ -8,7 +8,8 @@ import pytest
 
 from actors.facts.records import CallKind, CallStatus, SessionRequest
 from actors.facts.transitions import Launched
-from actors.ports import Pulse, SessionElsewhereError
+from actors.ports.nodes import Pulse
+from actors.ports.sessions import SessionElsewhereError
 from server.db.driver.database import open_database
 from server.secrets.vault import Vault
 from tests.helpers import books

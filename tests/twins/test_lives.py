@@ -6,13 +6,13 @@ import pytest
 
 from actors.facts.records import CallStatus
 from actors.facts.transitions import Rejected
-from actors.ports import SessionElsewhereError
+from actors.ports.sessions import SessionElsewhereError
 from server.db.driver.database import open_database
-from server.db.stores.ledger import PostgresLedger
 from server.secrets.vault import Vault
 from tests.helpers import books
 from tests.helpers.books import LEASE_MS, NOON_MS
 from tests.helpers.clocked_ledger import ClockedLedger
+from tests.helpers.stores import EveryStore
 
 AGE_MS_MAX = 12_000
 
@@ -24,7 +24,7 @@ async def beside(world, place):
         yield world.ledger
         return
     async with open_database(place, Path(), pool_size=1) as database:
-        yield ClockedLedger(PostgresLedger(database, Vault(bytes(32))), world.set_clock)
+        yield ClockedLedger(EveryStore(database, Vault(bytes(32))), world.set_clock)
 
 
 async def beat(world, owner, now_ms, written_ms=None):

@@ -7,7 +7,7 @@ import trio
 
 from actors.facts.records import CallStatus, Owner
 from actors.facts.transitions import Applied, Rejected, Started
-from actors.ports import SessionElsewhereError
+from actors.ports.sessions import SessionElsewhereError
 from tests.helpers import books
 from tests.helpers.books import LEASE_MS, NOON_MS
 

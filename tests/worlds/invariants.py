@@ -20,7 +20,7 @@ from actors.facts.transitions import (
     VoidRound,
 )
 from actors.play.round import START_TOLD_MS_MAX
-from actors.ports import Pulse
+from actors.ports.nodes import Pulse
 from actors.rules import fairness
 from actors.rules.growth import GrowthCurve
 from actors.shared.metronome import BEATS_MAX

@@ -5,10 +5,11 @@ import trio
 from actors.facts.records import LiveRound, Operator, Owner, WalletCall
 from actors.kit.clock import ServerClock
 from actors.node import Node, Ports, open_node
-from actors.ports import LedgerUnavailableError
+from actors.ports.ledger import LedgerUnavailableError
 from server.wallet.gateway import HttpWalletGateway, WalletGatewaySettings
 from tests.helpers.game import NOON_MS
 from tests.helpers.memory_ledger import MemoryLedger
+from tests.helpers.stores import stores_of
 from tests.worlds.failures import FailingPort, Failures, InjectedError
 from tests.worlds.wallets import Wire
 
@@ -169,7 +170,7 @@ class Life:
     async def _serve(self) -> None:
         world, port = self.world, LedgerPort(self)
         ports = Ports(
-            ledger=port,
+            stores=stores_of(port),
             operators=port,
             gateway=GatewayPort(self),
             entropy=FailingPort(world.entropy, self, "entropy"),

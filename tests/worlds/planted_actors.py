@@ -17,7 +17,8 @@ from actors.kit.timers import Timers
 from actors.play.lobby import Lobby
 from actors.play.round import RoundActor
 from actors.play.session import SessionActor
-from actors.ports import Acknowledged, Declined, LedgerUnavailableError, Unclear
+from actors.ports.ledger import LedgerUnavailableError
+from actors.ports.wallet import Acknowledged, Declined, Unclear
 from actors.rules.settlement import FlightPlan, Result, Settlement
 from actors.shared.ledger import LedgerActor
 from actors.shared.messages import BetNotStored, RoundLost

@@ -3,7 +3,7 @@
 import trio
 
 import server.wallet.gateway
-from actors.ports import Acknowledged, NotSent, Unclear
+from actors.ports.wallet import Acknowledged, NotSent, Unclear
 from actors.wallet.wallet import WalletActor, WalletDesk
 from server.wallet.gateway import HttpWalletGateway
 from tests.worlds.planting import Bugs

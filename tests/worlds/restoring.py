@@ -10,7 +10,7 @@ from uuid import UUID
 import trio
 
 from actors.kit.clock import ServerClock
-from actors.ports import Acknowledged
+from actors.ports.wallet import Acknowledged
 from server.books.restoring import BookedCall, Findings
 from server.wallet.gateway import HttpWalletGateway, WalletGatewaySettings
 from tests.helpers import memory_restore

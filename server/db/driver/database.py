@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 import trio
 
-from actors.ports import LedgerUnavailableError
+from actors.ports.ledger import LedgerUnavailableError
 from server.db.driver.bridge import Bridge
 from server.db.driver.connecting import PAST_USE, AgingConnection, Connector
 from server.db.driver.direct import DirectStatement, Rows

@@ -15,7 +15,7 @@ import psycopg
 import trio
 from psycopg import pq
 
-from actors.ports import LedgerUnavailableError
+from actors.ports.ledger import LedgerUnavailableError
 from server.db.driver.url import Place, Places
 from server.db.errors import RefusedError
 

@@ -1,12 +1,16 @@
 """Undelivered wins and refunds: claimed when they are due, released when their claimer is dead, counted."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from uuid import UUID
 
-from actors.facts.records import Backlog, Owner
-from server.db.driver.database import Connection
+from actors.facts.records import Backlog, Owner, WalletCall
+from actors.ports.outbox import NOT_AHEAD
+from server.db.driver.database import Database
 from server.db.driver.statements import dead_owners, few
-from server.db.stores.rows import CALL_COLUMNS, Row
+from server.db.stores.aside import PutAside
+from server.db.stores.rows import CALL_COLUMNS, Row, wallet_call
+from server.secrets.vault import Vault
 
 # A claim that a failure of the database forgets is made again, and the call is sent twice: harmless, and rarer than
 # the disk's delays would be. Hence ``relaxed``, which holds for this statement's own transaction.
@@ -91,37 +95,69 @@ FROM (
 GROUP BY operator_id ORDER BY operator_id
 """
 
-
-async def claim_due_calls(
-    connection: Connection,
-    owner: Owner,
-    quotas: Mapping[UUID, int],
-    claim_ms: int,
-    ahead_until_ms: Mapping[UUID, int],
-) -> list[Row]:
-    """The rows of ``transactions`` that were claimed, in a transaction of their own; see the port."""
-    lanes = (list(quotas.keys()), list(quotas.values()))
-    until_ms = [ahead_until_ms.get(operator_id) for operator_id in quotas]
-    rows: list[Row] = await connection.fetch(_CLAIM, *lanes, claim_ms, owner.node, owner.epoch, until_ms)
-    return rows
+PENDING = f"""
+SELECT {CALL_COLUMNS} FROM transactions
+WHERE operator_id = $1 AND session_id = $2 AND status = 'pending' AND kind <> 'bet' ORDER BY position
+"""
 
 
-async def park_refused(connection: Connection, owner: Owner, keys: Sequence[tuple[UUID, str]]) -> None:
-    """Park what the owner has claimed and must not send: operator and transaction."""
-    operator_ids, tx_ids = zip(*keys, strict=True)
-    await connection.execute(_PARK, owner.node, owner.epoch, list(operator_ids), list(tx_ids))
+class PostgresOutbox:
+    """Implements ``actors.ports.outbox.Outbox``."""
 
+    def __init__(self, database: Database, vault: Vault, aside: PutAside | None = None) -> None:
+        self._database = database
+        self._vault = vault
+        self._aside = aside or PutAside()
 
-async def give_up_claims(connection: Connection, owner: Owner, in_flight: Sequence[str], now_ms: int) -> int:
-    """How many of its own claims the node gave up; see the port."""
-    return int(await connection.fetchval(_GIVE_UP, owner.node, owner.epoch, list(in_flight), now_ms))
+    async def pending_calls(self, operator_id: UUID, session_id: UUID) -> list[WalletCall]:
+        """What the session is owed, in order."""
+        rows = await self._database.run(lambda connection: connection.fetch(PENDING, operator_id, session_id))
+        return self._opened(rows)
 
+    async def claim_due_calls(
+        self,
+        owner: Owner,
+        quotas: Mapping[UUID, int],
+        claim_ms: int,
+        ahead_until_ms: Mapping[UUID, int] = NOT_AHEAD,
+    ) -> list[WalletCall]:
+        """What is due, claimed. What does not open is parked for a person, and so in nobody's way."""
+        rows = await self._claim(owner, quotas, claim_ms, ahead_until_ms)
+        calls = self._opened(rows)
+        if len(calls) < len(rows):
+            good = {(call.operator_id, call.operator_tx_id) for call in calls}
+            claimed = [(row["operator_id"], row["operator_tx_id"]) for row in rows]
+            await self._park(owner, [key for key in claimed if key not in good])
+        return calls
 
-async def release_claims(connection: Connection, owner: Owner, lease_ms: int, limit: int) -> int:
-    """How many claims of the dead were released; see the port."""
-    return int(await connection.fetchval(_RELEASE, owner.node, owner.epoch, lease_ms, limit))
+    async def give_up_claims(self, owner: Owner, in_flight: Sequence[str], now_ms: int) -> int:
+        """What this node had claimed and does not send is due again."""
+        values = owner.node, owner.epoch, list(in_flight), now_ms
+        return int(await self._database.run(lambda connection: connection.fetchval(_GIVE_UP, *values)))
 
+    async def release_claims(self, owner: Owner, lease_ms: int, limit: int) -> int:
+        """What the dead had claimed is due again."""
+        values = owner.node, owner.epoch, lease_ms, limit
+        return int(await self._database.run(lambda connection: connection.fetchval(_RELEASE, *values)))
 
-async def read_backlogs(connection: Connection) -> list[Backlog]:
-    """What each operator is owed; see the port."""
-    return [Backlog(**row) for row in await connection.fetch(_BACKLOGS)]
+    async def backlogs(self) -> list[Backlog]:
+        """What is pending or parked, by operator."""
+        rows = await self._database.run(lambda connection: connection.fetch(_BACKLOGS))
+        return [Backlog(**row) for row in rows]
+
+    async def _claim(
+        self, owner: Owner, quotas: Mapping[UUID, int], claim_ms: int, ahead_until_ms: Mapping[UUID, int]
+    ) -> list[Row]:
+        until_ms = [ahead_until_ms.get(operator_id) for operator_id in quotas]
+        values = list(quotas.keys()), list(quotas.values()), claim_ms, owner.node, owner.epoch, until_ms
+        rows: list[Row] = await self._database.run(lambda connection: connection.fetch(_CLAIM, *values))
+        return rows
+
+    async def _park(self, owner: Owner, keys: Sequence[tuple[UUID, str]]) -> None:
+        """Park what the owner has claimed and must not send: operator and transaction."""
+        operator_ids, tx_ids = zip(*keys, strict=True)
+        values = owner.node, owner.epoch, list(operator_ids), list(tx_ids)
+        await self._database.run(lambda connection: connection.execute(_PARK, *values))
+
+    def _opened(self, rows: Sequence[Row]) -> list[WalletCall]:
+        return self._aside.opened("transactions", rows, partial(wallet_call, self._vault))

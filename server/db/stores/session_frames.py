@@ -9,7 +9,7 @@ from typing import Final
 import trio
 
 from actors.facts.records import PageOptions
-from actors.ports import LedgerUnavailableError
+from actors.ports.ledger import LedgerUnavailableError
 from server.db.driver.database import Database
 from server.db.stores.aside import PutAside
 from server.db.stores.rows import Row, check_session, plain_uuid

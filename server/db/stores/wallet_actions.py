@@ -49,7 +49,7 @@ _AFTER = {Action.RETRY: CallStatus.PENDING, Action.RESOLVE: CallStatus.ACKNOWLED
 
 
 class PostgresWalletActions:
-    """Raises ``actors.ports.LedgerUnavailableError`` on database trouble. What is not ours is listed as such."""
+    """Raises ``actors.ports.ledger.LedgerUnavailableError`` on database trouble. What is not ours is listed as such."""
 
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database

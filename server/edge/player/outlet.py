@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 
 class Outlet:
-    """Implements ``actors.ports.TickTarget``. The stream says when it may ``write``, the sink keeps what it can't."""
+    """Implements ``actors.ports.sink.TickTarget``: the stream says when it may ``write``, the sink keeps the rest."""
 
     __slots__ = ("changed", "keep", "rest", "write")
 

@@ -21,7 +21,7 @@ CLOSE_TRY_AGAIN: Final = 1013
 
 
 class SocketSink:
-    """Implements ``actors.ports.PlayerSink``. Overflow of the queue, in frames or in bytes: the socket is cut."""
+    """Implements ``actors.ports.sink.PlayerSink``. Overflow of the queue, in frames or in bytes: the socket is cut."""
 
     __slots__ = (
         "_close_timeout_s",
@@ -70,7 +70,7 @@ class SocketSink:
 
     @property
     def is_behind(self) -> bool:
-        """Whether the client has not taken yet what was sent: see ``actors.ports.PlayerSink``."""
+        """Whether the client has not taken yet what was sent: see ``actors.ports.sink.PlayerSink``."""
         return self._waiting_bytes > 0
 
     def overflow(self) -> None:

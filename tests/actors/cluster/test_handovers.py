@@ -11,7 +11,9 @@ from actors.facts.records import CallKind, Owner, SessionRequest
 from actors.facts.transitions import ChangeClientSeed
 from actors.kit.errors import MailboxFullError
 from actors.play.lobby import token_digest
-from actors.ports import REQUESTS_MAX, Declined, LedgerUnavailableError, Unclear
+from actors.ports.handovers import REQUESTS_MAX
+from actors.ports.ledger import LedgerUnavailableError
+from actors.ports.wallet import Declined, Unclear
 from actors.shared.messages import Cashout, HandOver
 from actors.shared.settings import GameSettings
 from tests.helpers.game import LIMITS, OPERATOR_ID, Player, open_game

@@ -12,6 +12,7 @@ from actors.shared.flights import KEPT_MS, FlightMemory, HistoryCutError
 from actors.shared.settings import GameSettings
 from tests.helpers.game import LIMITS, Player, open_game
 from tests.helpers.promises import Promises, Sheet
+from tests.helpers.stores import stores_of
 
 AWAY_S = 5.0
 """When a flight of 4.00x still has 18 s to go."""
@@ -421,7 +422,7 @@ async def test_what_another_node_has_asked_for_has_not_come_back():
         return requests
 
     reads, settings = SimpleNamespace(session_requests=session_requests), GameSettings(bet_limits={"USD": LIMITS})
-    services = SimpleNamespace(flights=memory, owner="node-a", reads=reads, settings=settings)
+    services = SimpleNamespace(flights=memory, owner="node-a", stores=stores_of(reads), settings=settings)
     opened = SimpleNamespace(live_round=SimpleNamespace(round_id="given", session_id="asked"), owns_round=True)
     memory.go(asked(500), "given", 2_000)
     await note_return(services, opened)

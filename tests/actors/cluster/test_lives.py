@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import trio
 
-from actors.ports import LedgerUnavailableError
+from actors.ports.ledger import LedgerUnavailableError
 from actors.shared.settings import GameSettings
 from tests.helpers.game import LIMITS, open_game
 

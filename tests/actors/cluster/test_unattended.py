@@ -10,7 +10,7 @@ from actors.facts.calls import bet_call
 from actors.facts.records import CallKind, RoundKey
 from actors.play.lobby import Lobby
 from actors.play.round import RoundActor
-from actors.ports import LedgerUnavailableError
+from actors.ports.ledger import LedgerUnavailableError
 from actors.shared.settings import GameSettings
 from tests.helpers.game import LIMITS, open_game
 

@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from actors.kit.clock import FLIGHT_MS_MAX, STAND_MS_MAX, STEP_MS_MIN, ServerClock
-from actors.ports import Pulse
+from actors.ports.nodes import Pulse
 from actors.rules.lineage import Lineage
 from actors.shared.contact import DIFFERENCE_MS_MAX, LedgerContact
 from actors.shared.settings import GameSettings

@@ -5,7 +5,7 @@ from itertools import pairwise
 import trio
 
 from actors.facts.records import CallKind, CallStatus
-from actors.ports import Acknowledged, Declined, NotSent, Unclear
+from actors.ports.wallet import Acknowledged, Declined, NotSent, Unclear
 from actors.shared.settings import GameSettings
 from tests.helpers.game import LIMITS, OPERATOR_ID, open_game
 
@@ -60,7 +60,7 @@ async def test_a_win_that_is_refused_for_ever_slows_down_and_is_parked_after_its
         await trio.sleep(10.5 * HOUR_S)
         assert all(285 <= pause <= 335 for pause in timed.pauses("win")[len(pauses) + 1 :])
         assert [each.status for each in wins(game)] == [CallStatus.PENDING]
-        (backlog,) = await game.node.services.reads.backlogs()
+        (backlog,) = await game.node.services.stores.outbox.backlogs()
         assert (backlog.pending, backlog.refused) == (1, 1)
         await trio.sleep(66 * HOUR_S)
         assert all(1_700 <= pause <= 1_910 for pause in timed.pauses("win")[-100:])

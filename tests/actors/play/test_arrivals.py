@@ -6,7 +6,7 @@ from collections import deque
 import trio
 
 from actors.facts.records import CallKind
-from actors.ports import Unclear
+from actors.ports.wallet import Unclear
 from actors.shared.messages import Attach, Leave
 from tests.helpers.game import Player, open_game
 

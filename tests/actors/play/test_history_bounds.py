@@ -6,7 +6,7 @@ import trio
 import trio.testing
 
 from actors.kit.fair_queue import QueueFullError
-from actors.ports import LedgerUnavailableError
+from actors.ports.ledger import LedgerUnavailableError
 from actors.shared.services import READS_AT_ONCE
 from tests.helpers.game import Player, open_game
 

@@ -8,7 +8,7 @@ from actors.facts.records import CallKind, RoundStatus
 from actors.facts.transitions import StartRound
 from actors.kit.clock import ServerClock
 from actors.play.round import START_TOLD_MS_MAX
-from actors.ports import LedgerUnavailableError
+from actors.ports.ledger import LedgerUnavailableError
 from tests.helpers.books import NOON_MS
 from tests.helpers.game import open_game
 from tests.helpers.memory_ledger import MemoryLedger

@@ -11,6 +11,7 @@ from actors.facts.records import CallKind
 from actors.play.owed import CHECK_FIRST_MS, Owed
 from actors.shared.settings import GameSettings
 from tests.helpers.game import LIMITS
+from tests.helpers.stores import stores_of
 from tests.helpers.wallet_calls import call
 
 WIN = call(CallKind.WIN)
@@ -37,7 +38,7 @@ def books():
 
 @pytest.fixture
 async def owed(books):
-    services = SimpleNamespace(settings=SETTINGS, reads=books)
+    services = SimpleNamespace(settings=SETTINGS, stores=stores_of(books))
     session = SimpleNamespace(operator_id=UUID(int=1), session_id=UUID(int=2))
     return Owed(services, session, [WIN])
 

@@ -8,7 +8,7 @@ import trio
 
 from actors.facts.records import CallKind
 from actors.facts.transitions import PostponeCall
-from actors.ports import Declined, NotSent, Unclear
+from actors.ports.wallet import Declined, NotSent, Unclear
 from actors.rules.retries import HOUR_MS, SLOWER_MS, SLOWEST_MS
 from actors.shared.settings import GameSettings
 from tests.helpers.game import LIMITS, OPERATOR_ID, open_game

@@ -7,7 +7,7 @@ from actors.facts.records import CallKind
 from actors.facts.transitions import PlaceBet, VoidRound
 from actors.play.round import RoundActor
 from actors.play.session import SessionActor
-from actors.ports import LedgerUnavailableError
+from actors.ports.ledger import LedgerUnavailableError
 from actors.rules import fairness
 from actors.shared.messages import BetStored
 from tests.helpers.game import CLIENT_SEED, OPERATOR_ID, Player, open_game

@@ -8,7 +8,7 @@ from actors.facts.records import CallKind
 from actors.kit.supervisor import RESTART_FIRST_MS
 from actors.kit.timers import SLACK_MS
 from actors.play.round import RoundActor, Unwatched
-from actors.ports import Declined, Unclear
+from actors.ports.wallet import Declined, Unclear
 from actors.rules import fairness
 from actors.rules.growth import GrowthCurve
 from actors.shared.ledger import LOSS_PATIENCE_MS

@@ -10,7 +10,7 @@ import trio
 from actors.facts.records import CallKind, OperatorStatus
 from actors.facts.transitions import SettleRound
 from actors.kit.timers import SLACK_MS
-from actors.ports import Unclear
+from actors.ports.wallet import Unclear
 from actors.shared.messages import Leave, Look
 from actors.shared.settings import GameSettings
 from tests.helpers.game import LIMITS, OPERATOR_ID, Player, open_game

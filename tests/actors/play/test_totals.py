@@ -4,7 +4,7 @@ import pytest
 import trio
 
 from actors.facts.records import CallKind
-from actors.ports import Declined, Unclear
+from actors.ports.wallet import Declined, Unclear
 from tests.helpers.game import NOON_MS, open_game, seed_that_crashes_at
 
 NOTHING = {"rounds": 0, "staked_minor": 0, "paid_minor": 0}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.ports import Acknowledged, Declined, NotSent, Unclear, answer_of_all
+from actors.ports.wallet import Acknowledged, Declined, NotSent, Unclear, answer_of_all
 from actors.rules.call_fates import Fate, merged
 
 FATES = st.lists(st.sampled_from(Fate), min_size=1, max_size=6)

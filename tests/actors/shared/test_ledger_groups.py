@@ -11,7 +11,7 @@ from trio.testing import MockClock
 
 from actors.facts.records import Owner
 from actors.facts.transitions import AcknowledgeCall, Applied, Busy, ChangeClientSeed, SettleRound
-from actors.ports import LedgerUnavailableError
+from actors.ports.ledger import LedgerUnavailableError
 from actors.shared.ledger import (
     ACKNOWLEDGEMENT_PATIENCE_MS,
     ANSWER_TIMEOUT_MS,

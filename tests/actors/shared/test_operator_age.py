@@ -2,7 +2,7 @@
 
 import trio
 
-from actors.ports import LedgerUnavailableError
+from actors.ports.ledger import LedgerUnavailableError
 from actors.shared.settings import GameSettings
 from tests.helpers.game import LIMITS, open_game
 

@@ -10,7 +10,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from actors.facts.records import CallKind
 from actors.facts.transitions import AcknowledgeCall, Applied, PostponeCall, Rejected
-from actors.ports import Acknowledged, Declined, Unclear
+from actors.ports.wallet import Acknowledged, Declined, Unclear
 from actors.shared.messages import WalletNews
 from actors.shared.settings import GameSettings
 from actors.wallet.wallet import WALLET_MARGIN_MS

@@ -10,7 +10,8 @@ import trio
 from actors.facts.records import CallKind, CallStatus
 from actors.facts.transitions import AcknowledgeCall, Rejected, SettleRound
 from actors.kit.timers import SLACK_MS
-from actors.ports import Declined, LedgerUnavailableError, Unclear
+from actors.ports.ledger import LedgerUnavailableError
+from actors.ports.wallet import Declined, Unclear
 from actors.shared.settings import GameSettings
 from tests.helpers.game import LIMITS, OPERATOR_ID, open_game, operator
 from tests.helpers.memory_outbox import StoredCall
@@ -112,7 +113,7 @@ async def test_after_the_period_a_call_is_parked_and_the_player_no_longer_waits_
         assert (parked.status, parked.last_error) == (CallStatus.PARKED, "the wallet answered 404")
         frames = [frame for frame in player.frames if frame["type"] == "balance"]
         assert frames[-1]["pending_minor"] == 0
-        await game.node.services.reads.backlogs()
+        await game.node.services.stores.outbox.backlogs()
         assert [(each.pending, each.parked) for each in game.observer.last_backlogs] == [(0, 1)]
 
 

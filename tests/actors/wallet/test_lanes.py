@@ -7,7 +7,7 @@ import pytest
 
 from actors.facts.records import CallKind
 from actors.kit.clock import ServerClock
-from actors.ports import Acknowledged, Declined, NotSent, Unclear
+from actors.ports.wallet import Acknowledged, Declined, NotSent, Unclear
 from actors.shared.settings import GameSettings
 from actors.wallet.lanes import Lane, Lanes
 from tests.helpers.game import LIMITS, NOON_MS, OPERATOR_ID, CountingObserver

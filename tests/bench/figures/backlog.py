@@ -12,12 +12,12 @@ from uuid import UUID
 import trio
 
 from server.db.driver.database import Connection, open_database
-from server.db.stores.ledger import PostgresLedger
 from server.secrets.vault import Vault
 from tests.bench.figures.stand import MASTER_KEY, Stand, open_stand, progress, show
 from tests.helpers import books
 from tests.helpers.game import operator
 from tests.helpers.signed_rows import sign_all
+from tests.helpers.stores import EveryStore
 
 WINS = 100_000
 DRAIN_S_MAX = 900
@@ -42,7 +42,7 @@ _COPIES = {
 async def play_one(stand: Stand, operator_id: UUID) -> None:
     """A session whose first round was won and whose win could not be delivered."""
     async with open_database(stand.database_url, Path()) as database:
-        ledger = PostgresLedger(database, Vault(MASTER_KEY))
+        ledger = EveryStore(database, Vault(MASTER_KEY))
         now_ms = time.time_ns() // 1_000_000
         owner = await ledger.register_node("gone", now_ms)
         created = books.new_session(

@@ -13,11 +13,11 @@ from uuid import UUID
 import trio
 
 from server.db.driver.database import open_database
-from server.db.stores.ledger import PostgresLedger
 from server.secrets.vault import Vault
 from tests.bench.figures.stand import MASTER_KEY, Stand, open_stand, progress, quantile, show
 from tests.helpers import books
 from tests.helpers.game import operator
+from tests.helpers.stores import EveryStore
 from tests.whole.casino import Operator
 
 ROUNDS = 10_000
@@ -29,7 +29,7 @@ NODE = "test-node"
 async def die_in_flight(stand: Stand, operator_id: UUID, rounds: int) -> None:
     """Leave flying rounds of a node that has just died."""
     async with open_database(stand.database_url, Path()) as database:
-        ledger = PostgresLedger(database, Vault(MASTER_KEY))
+        ledger = EveryStore(database, Vault(MASTER_KEY))
         now_ms = time.time_ns() // 1_000_000
         owner = await ledger.register_node(NODE, now_ms)
         for first in range(0, rounds, GROUP):

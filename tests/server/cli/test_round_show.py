@@ -14,12 +14,12 @@ from actors.facts.transitions import Applied, Started
 from actors.rules import fairness
 from server.cli.output import time_text
 from server.db.driver.database import open_database
-from server.db.stores.ledger import PostgresLedger
 from server.db.stores.operators import PostgresOperatorStore
 from server.secrets.vault import Vault
 from tests.helpers import books
 from tests.helpers.books import NOON_MS
 from tests.helpers.command_line import MASTER_KEY, CommandLine, on_database
+from tests.helpers.stores import EveryStore
 
 BET_MS = NOON_MS + 1_000
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -48,7 +48,7 @@ class House:
 async def house(url: str):
     async with open_database(url, Path()) as database:
         vault = Vault(base64.b64decode(MASTER_KEY))
-        ledger = PostgresLedger(database, vault)
+        ledger = EveryStore(database, vault)
         operator = await PostgresOperatorStore(database, vault).create_operator(books.new_operator(), NOON_MS)
         owner = await ledger.register_node("node-a", NOON_MS)
         created = books.new_session(operator)

@@ -9,9 +9,10 @@ import trio
 
 from actors.facts.records import CallStatus
 from actors.facts.transitions import Applied, Busy, Launched, Rejected
-from actors.ports import LedgerUnavailableError, SessionElsewhereError
-from server.db.stores import outbox
+from actors.ports.ledger import LedgerUnavailableError
+from actors.ports.sessions import SessionElsewhereError
 from server.db.stores.groups import commit_group
+from server.db.stores.outbox import PostgresOutbox
 from server.db.stores.reports import PostgresReports
 from server.db.stores.wallet_actions import PostgresWalletActions
 from server.ports.undelivered import Action, ActionRefusedError, ActionRequest
@@ -202,7 +203,7 @@ async def test_what_does_not_open_is_parked_by_who_has_claimed_it_and_by_nobody_
     other = await world.ledger.register_node("node-b", NOON_MS)
     newer = await world.ledger.register_node(owner.node, NOON_MS)
     for node, status in ((other, CallStatus.PENDING), (newer, CallStatus.PENDING), (owner, CallStatus.PARKED)):
-        await database.run(lambda connection, node=node: outbox.park_refused(connection, node, [key]))
+        await PostgresOutbox(database, Vault(bytes(32)))._park(node, [key])
         assert (await world.call_states(rounds.won))["win"][0] is status
 
 

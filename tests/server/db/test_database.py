@@ -9,7 +9,7 @@ import pytest
 import trio
 from psycopg.conninfo import conninfo_to_dict
 
-from actors.ports import LedgerUnavailableError
+from actors.ports.ledger import LedgerUnavailableError
 from server.db.driver.bridge import Bridge
 from server.db.driver.database import open_database
 from server.db.errors import DatabaseUnavailableError

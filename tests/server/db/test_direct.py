@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from actors.ports import LedgerUnavailableError
+from actors.ports.ledger import LedgerUnavailableError
 from server.db.driver.database import open_database
 from server.db.driver.direct import DirectStatement
 from server.db.driver.url import read_url

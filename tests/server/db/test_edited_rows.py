@@ -14,9 +14,8 @@ import psycopg
 import pytest
 
 from actors.facts.transitions import Rejected
-from actors.ports import LedgerUnavailableError
+from actors.ports.ledger import LedgerUnavailableError
 from server.db.stores.aside import PutAside
-from server.db.stores.ledger import PostgresLedger
 from server.db.stores.reports import PostgresReports
 from server.db.stores.session_frames import PostgresSessionFrames
 from server.ports.reports import NotOursError, RoundReport
@@ -25,6 +24,7 @@ from server.secrets.vault import Vault
 from tests.helpers import books
 from tests.helpers.books import NOON_MS
 from tests.helpers.clocked_ledger import ClockedLedger
+from tests.helpers.stores import EveryStore
 
 DAY_MS = 86_400_000
 VAULT = Vault(bytes(32))
@@ -40,7 +40,7 @@ class Scene:
         self.database, self.rounds, self.owner = database, rounds, owner
         self.counts: dict[str, int] = {}
         aside = PutAside(self.counts.__setitem__)
-        self.ledger = ClockedLedger(PostgresLedger(database, VAULT, aside), world.set_clock)
+        self.ledger = ClockedLedger(EveryStore(database, VAULT, aside), world.set_clock)
         self.frames = PostgresSessionFrames(database, VAULT, aside)
         self.reports = PostgresReports(database, VAULT, aside)
         names = ("betting", "flying", "void", "unknown", "won", "crashed", "taken_back")

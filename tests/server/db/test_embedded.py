@@ -20,7 +20,7 @@ import asyncpg
 import pytest
 import trio
 
-from actors.ports import LedgerUnavailableError
+from actors.ports.ledger import LedgerUnavailableError
 from server.db.driver.database import open_database
 from server.db.embedded.cluster import ENVIRON, Cluster
 from server.db.embedded.embedded import EmbeddedServer, embedded_server, programs_folder

@@ -7,9 +7,9 @@ import pytest
 
 from actors.facts.records import Owner
 from server.db.driver.database import open_database
-from server.db.stores.ledger import PostgresLedger
 from server.secrets.vault import Vault
 from tests.helpers.books import NOON_MS
+from tests.helpers.stores import EveryStore
 
 SOON_S = 60
 
@@ -17,7 +17,7 @@ SOON_S = 60
 @pytest.fixture
 async def ledger(emptied_database_url):
     async with open_database(emptied_database_url, Path()) as database:
-        yield PostgresLedger(database, Vault(bytes(32))), database
+        yield EveryStore(database, Vault(bytes(32))), database
 
 
 async def test_a_life_that_the_database_has_forgotten_is_not_begun_again(ledger):

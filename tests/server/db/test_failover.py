@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from actors.ports import LedgerUnavailableError
+from actors.ports.ledger import LedgerUnavailableError
 from server.db.driver.database import open_database
 from server.db.errors import DatabaseUnavailableError
 from tests.helpers.postgres_proxy import Proxy

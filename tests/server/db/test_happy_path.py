@@ -6,18 +6,18 @@ from pathlib import Path
 from actors.facts.records import CallKind, CallStatus, RoundStatus
 from actors.facts.transitions import Applied, Launched, Started
 from server.db.driver.database import open_database
-from server.db.stores.ledger import PostgresLedger
 from server.db.stores.operators import PostgresOperatorStore
 from server.db.stores.reports import PostgresReports
 from server.secrets.vault import Vault
 from tests.helpers import books
 from tests.helpers.books import NOON_MS
+from tests.helpers.stores import EveryStore
 
 
 async def test_a_round_from_the_launch_to_the_invoice(database_url):
     vault = Vault(bytes(32))
     async with open_database(database_url, Path()) as database:
-        ledger, reports = PostgresLedger(database, vault), PostgresReports(database, vault)
+        ledger, reports = EveryStore(database, vault), PostgresReports(database, vault)
         operator = await PostgresOperatorStore(database, vault).create_operator(books.new_operator(), NOON_MS)
         owner = await ledger.register_node("node-a", NOON_MS)
         created = books.new_session(operator)

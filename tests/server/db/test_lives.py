@@ -12,12 +12,12 @@ import pytest
 import trio
 
 from actors.facts.records import Owner
-from actors.ports import LedgerUnavailableError
+from actors.ports.ledger import LedgerUnavailableError
 from server.db.driver.database import open_database
-from server.db.stores.ledger import PostgresLedger
 from server.secrets.vault import Vault
 from tests.helpers.books import NOON_MS
 from tests.helpers.server_process import ROOT
+from tests.helpers.stores import EveryStore
 from tests.server.db.test_concurrency import WAITING, rival
 
 LEASE_MS = 60_000
@@ -28,12 +28,12 @@ A_LIFE = """
 import sys, trio
 from pathlib import Path
 from server.db.driver.database import open_database
-from server.db.stores.ledger import PostgresLedger
+from tests.helpers.stores import EveryStore
 from server.secrets.vault import Vault
 
 async def live():
     async with open_database(sys.argv[1], Path(), pool_size=1) as database:
-        owner = await PostgresLedger(database, Vault(bytes(32))).register_node("elsewhere", 0)
+        owner = await EveryStore(database, Vault(bytes(32))).register_node("elsewhere", 0)
         print(owner.epoch, flush=True)
         await trio.sleep_forever()
 
@@ -44,7 +44,7 @@ HOLDERS = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND (classid::bi
 
 @pytest.fixture
 def ledger(database):
-    return PostgresLedger(database, Vault(bytes(32)))
+    return EveryStore(database, Vault(bytes(32)))
 
 
 @contextmanager
@@ -121,7 +121,7 @@ async def test_a_lock_that_somebody_tries_just_then_is_got_with_the_next_beat(da
 async def test_a_beat_waits_for_nobody(emptied_database_url):
     """Not for the pool's connections, however busy they are."""
     async with open_database(emptied_database_url, Path(), pool_size=1) as database, trio.open_nursery() as nursery:
-        ledger = PostgresLedger(database, Vault(bytes(32)))
+        ledger = EveryStore(database, Vault(bytes(32)))
         owner = await ledger.register_node("node-a", NOON_MS)
         nursery.start_soon(database.run, lambda connection: connection.execute("SELECT pg_sleep(30)"))
         await trio.sleep(0.1)
@@ -156,7 +156,7 @@ async def test_who_looks_for_the_dead_waits_for_nobody(database, ledger):
 
     silent = "UPDATE nodes SET heartbeat_at_ms = heartbeat_at_ms - 10000 WHERE node = 'node-a'"
     await database.run(lambda connection: connection.execute(silent))
-    await ledger._database.on_line(lambda line: line.connection.execute("SELECT pg_advisory_unlock($1)", locked.epoch))
+    await ledger.database.on_line(lambda line: line.connection.execute("SELECT pg_advisory_unlock($1)", locked.epoch))
     async with rival(database, lock_it):
         assert await ledger.end_silent(owner, SILENT_MS) == []
     assert await ledger.end_silent(owner, SILENT_MS) == [locked]

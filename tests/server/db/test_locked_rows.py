@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from actors.facts.transitions import Applied, Busy, Launched, Started
-from actors.ports import LedgerUnavailableError
+from actors.ports.ledger import LedgerUnavailableError
 from actors.shared.ledger import LedgerActor
 from actors.shared.settings import GameSettings
 from server.db.driver.database import LOCK_MS_MAX

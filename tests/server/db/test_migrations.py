@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from actors.ports import LedgerUnavailableError
+from actors.ports.ledger import LedgerUnavailableError
 from server.db.driver.database import open_database
 from server.db.errors import MigrationError
 from server.db.migrations.migrate import check_schema, migrate, shipped

@@ -11,12 +11,12 @@ import pytest
 from server.db.driver.database import open_database
 from server.db.errors import DatabaseUnavailableError
 from server.db.migrations.migrate import migrate
-from server.db.stores.ledger import PostgresLedger
 from server.secrets.vault import Vault
 from tests.helpers.books import LEASE_MS, NOON_MS
 from tests.helpers.programs import needed
 from tests.helpers.programs_of_postgres import LocalServer, servers_folder, unprivileged
 from tests.helpers.server_process import free_ports
+from tests.helpers.stores import EveryStore
 
 STARTS_S_MAX = 10
 
@@ -70,7 +70,7 @@ async def test_all_works_behind_one_in_session_mode_with_its_defaults(server):
             async with open_database(url, Path(), pool_size=pool_size) as database:
                 await migrate(database)
                 assert await database.commit_group("{}") == []
-                ledger = PostgresLedger(database, Vault(bytes(32)))
+                ledger = EveryStore(database, Vault(bytes(32)))
                 owner = await ledger.register_node(f"node-{pool_size}", NOON_MS)
                 assert await ledger.heartbeat(owner, NOON_MS + 1_000, LEASE_MS)
                 for name, value in (("statement_timeout", "10s"), ("timezone", "UTC"), ("application_name", "getaway")):

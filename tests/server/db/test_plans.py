@@ -10,7 +10,7 @@ import trio
 
 from server.db.driver import statements
 from server.db.driver.database import open_database
-from server.db.stores import handover, ledger, outbox, reports
+from server.db.stores import handovers, outbox, reports, rounds, sessions
 from tests.bench.figures.backlog import copy_all, play_one
 from tests.helpers.books import NOON_MS
 
@@ -23,12 +23,12 @@ STATEMENTS = {
     "any operator's round": (statements.FIND_ROUND, (OPERATOR,)),
     "a round": (statements.READ_ROUND, (OPERATOR, OPERATOR)),
     "revenue": (reports._REVENUE, (OPERATOR, date(2026, 7, 1), date(2026, 7, 31))),
-    "ask for a session": (handover._REQUEST, (bytes(32), "node", 1, 60_000)),
-    "withdraw": (handover._WITHDRAW, (bytes(32), "node", 1)),
-    "requests": (handover._REQUESTS, ("node", 1, 10_000, 12_000, 500)),
-    "totals": (ledger._TOTALS, (OPERATOR, OPERATOR)),
-    "own live rounds": (ledger._OWN_LIVE, ("node", 1, NOON_MS, 500)),
-    "take orphans": (ledger._ORPHANS, ("node", 1, 10_000, 500, [OPERATOR], [OPERATOR], 1)),
+    "ask for a session": (handovers._REQUEST, (bytes(32), "node", 1, 60_000)),
+    "withdraw": (handovers._WITHDRAW, (bytes(32), "node", 1)),
+    "requests": (handovers._REQUESTS, ("node", 1, 10_000, 12_000, 500)),
+    "totals": (sessions._TOTALS, (OPERATOR, OPERATOR)),
+    "own live rounds": (rounds._OWN_LIVE, ("node", 1, NOON_MS, 500)),
+    "take orphans": (rounds._ORPHANS, ("node", 1, 10_000, 500, [OPERATOR], [OPERATOR], 1)),
 }
 ADD_OPERATOR = """
 INSERT INTO operators

@@ -7,15 +7,15 @@ from pathlib import Path
 import trio
 
 from actors.facts.records import Owner
-from actors.ports import Pulse
+from actors.ports.nodes import Pulse
 from actors.rules.lineage import cut_reason
 from server.db.driver.database import open_database
 from server.db.embedded.embedded import embedded_server
 from server.db.errors import DatabaseUnavailableError
 from server.db.migrations.migrate import migrate
-from server.db.stores.ledger import PostgresLedger
 from server.secrets.vault import Vault
 from tests.helpers.books import LEASE_MS
+from tests.helpers.stores import EveryStore
 
 RECOVERY = "restore_command = '/bin/false'\nrecovery_target_action = 'promote'\n"
 
@@ -26,7 +26,7 @@ def beaten(url: str, owner: Owner | None = None) -> tuple[Owner, Pulse]:
     async def beat():
         async with open_database(url, Path()) as database:
             await migrate(database)
-            ledger = PostgresLedger(database, Vault(bytes(32)))
+            ledger = EveryStore(database, Vault(bytes(32)))
             known = owner or await ledger.register_node("node-a", 0)
             await ledger.heartbeat(known, 0, LEASE_MS)
             return known, await ledger.heartbeat(known, 0, LEASE_MS)
@@ -42,7 +42,7 @@ def first_beat(url: str, owner: Owner) -> Pulse:
             while True:
                 with suppress(DatabaseUnavailableError):
                     async with open_database(url, Path()) as database:
-                        return await PostgresLedger(database, Vault(bytes(32))).heartbeat(owner, 0, LEASE_MS)
+                        return await EveryStore(database, Vault(bytes(32))).heartbeat(owner, 0, LEASE_MS)
                 await trio.sleep(0.2)
 
     return trio.run(beat)

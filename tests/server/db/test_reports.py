@@ -9,7 +9,7 @@ import trio
 import trio.testing
 
 from actors.facts.records import CallKind, CallStatus, RoundStatus
-from actors.ports import LedgerUnavailableError
+from actors.ports.ledger import LedgerUnavailableError
 from actors.rules.money import RevenueShare, split_revenue
 from actors.rules.settlement import Result
 from server.db.stores.reports import PostgresReports

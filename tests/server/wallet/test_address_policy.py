@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from actors.ports import Acknowledged
+from actors.ports.wallet import Acknowledged
 from server.wallet import connection as wallet_connection
 from server.wallet.address_policy import AddressPolicy
 from server.wallet.connection import Resolver

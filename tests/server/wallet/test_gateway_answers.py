@@ -12,7 +12,7 @@ import trio
 import trio.testing
 
 from actors.facts.records import CallKind
-from actors.ports import Acknowledged, Declined, Unclear
+from actors.ports.wallet import Acknowledged, Declined, Unclear
 from server.config.callback_url import callback_url_error
 from server.wallet.connection import HttpAnswer
 from server.wallet.gateway import HttpWalletGateway, WalletGatewaySettings

@@ -10,7 +10,7 @@ import trio
 import trio.testing
 
 from actors.facts.records import CallKind
-from actors.ports import Acknowledged, Declined
+from actors.ports.wallet import Acknowledged, Declined
 from server.wallet.address_policy import AddressPolicy
 from server.wallet.connection import BrokenAnswerError, Endpoint, HttpAnswer, Resolver, WalletConnection, connect
 from server.wallet.gateway import HttpWalletGateway, WalletGatewaySettings

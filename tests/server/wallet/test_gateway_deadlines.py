@@ -6,7 +6,7 @@ import pytest
 import trio
 import trio.testing
 
-from actors.ports import Acknowledged, Declined, Unclear
+from actors.ports.wallet import Acknowledged, Declined, Unclear
 from tests.helpers.raw_http import always, raw_server, response
 from tests.helpers.wallet_calls import GOOD, answer_to, call, gateway, operator
 

@@ -4,7 +4,7 @@ import pytest
 import trio
 
 from actors.facts.records import CallKind
-from actors.ports import Acknowledged, Declined, NotSent, Unclear
+from actors.ports.wallet import Acknowledged, Declined, NotSent, Unclear
 from server.wallet.connection import HttpAnswer, NotConnectedError, StaleConnectionError
 from server.wallet.gateway import HttpWalletGateway, WalletGatewaySettings
 from tests.helpers.raw_http import always, raw_server, reset, response

@@ -10,7 +10,7 @@ import pytest
 import trio
 import trio.testing
 
-from actors.ports import Acknowledged, Declined, NotSent, Unclear
+from actors.ports.wallet import Acknowledged, Declined, NotSent, Unclear
 from server.wallet.gateway import HttpWalletGateway, WalletGatewaySettings
 from tests.helpers.certificates import make_certificate
 from tests.helpers.raw_http import always, raw_server, response

@@ -7,7 +7,7 @@ from email.utils import format_datetime
 import pytest
 
 from actors.facts.records import CallKind
-from actors.ports import Acknowledged, Declined, Unclear
+from actors.ports.wallet import Acknowledged, Declined, Unclear
 from server.wallet.connection import HttpAnswer
 from server.wallet.verdict import RETRY_AFTER_MS_MAX, verdict
 from tests.helpers.wallet_calls import NOW_MS

@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from actors.facts.records import CallKind, Operator, OperatorStatus, WalletCall
-from actors.ports import Acknowledged, Declined, Unclear
+from actors.ports.wallet import Acknowledged, Declined, Unclear
 from actors.rules.wallet_bodies import bet_tx_id, call_body
 from server.sandbox.getaway_client import GetawayClient
 from server.sandbox.operator import OperatorServer

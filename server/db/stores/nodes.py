@@ -6,11 +6,16 @@ that is silent knows that it is over, and need not wait for its lease. A free lo
 process may have lost its connection.
 """
 
+import logging
+
 from actors.facts.records import Owner
-from actors.ports import Pulse
+from actors.ports.nodes import Pulse
 from actors.rules.lineage import Lineage, cut_reason
-from server.db.driver.database import Connection
+from server.db.driver.database import Connection, Database
 from server.db.driver.line import Line
+from server.db.stores.rows import Row
+
+log = logging.getLogger("getaway.db")
 
 _REGISTER = """
 WITH present AS (
@@ -72,42 +77,101 @@ FROM histories h WHERE h.history_id::text = $3 AND h.restored_at_ms IS NULL AND 
 
 _HOLD = "SELECT pg_try_advisory_lock($1)"
 
+_NOTE_CUT = """
+UPDATE histories SET cut_at_ms = database_ms(), cut_reason = $2, cut_by = $3
+WHERE history_id::text = $1 AND restored_at_ms IS NULL AND cut_at_ms IS NULL
+    AND NOT EXISTS (SELECT FROM histories o WHERE o.history_id::text = $4 AND o.restored_at_ms IS NOT NULL)
+"""
 
-async def register(line: Line, node: str, flown_ms: int) -> Owner:
-    """See the port."""
-    owner = Owner(node, await line.connection.fetchval(_REGISTER, node, flown_ms))
-    await _hold(line, owner)
-    return owner
+_ADOPT_PLACE = """
+UPDATE histories h SET system_identifier = p.system_identifier, timeline = p.timeline FROM database_place() AS p
+WHERE h.history_id::text = $1 AND h.restored_at_ms IS NULL
+"""
 
-
-async def beat(line: Line, owner: Owner, flown_ms: int, lease_ms: int, written_ms: int | None) -> Pulse:
-    """See the port."""
-    await _hold(line, owner)
-    row = await line.connection.fetchrow(_BEAT, owner.node, owner.epoch, flown_ms, written_ms, lease_ms)
-    assert row is not None, "there is one row, whatever is known of the life"
-    return Pulse(
-        database_ms=row["database_ms"],
-        before_ms=row["before_ms"],
-        is_recorded=row["is_recorded"],
-        is_superseded=row["is_superseded"],
-        is_over=row["is_over"],
-        newest_end_ms=row["newest_end_ms"],
-        lineage=Lineage(
-            history_id=row["history_id"] or "",
-            cut_reason=row["cut_reason"],
-            has_moved=row["has_moved"],
-            was_synchronous=row["was_synchronous"],
-        ),
-    )
+_COMPANY = """
+SELECT EXISTS (SELECT FROM nodes n WHERE (n.node, n.epoch) <> ($1, $2)
+    AND n.heartbeat_at_ms > (SELECT database_ms()) - $3 AND n.ended_at_ms IS NULL
+    AND NOT EXISTS (SELECT FROM nodes l WHERE l.node = n.node AND l.epoch > n.epoch))
+"""
 
 
-async def end_silent(line: Line, owner: Owner, silent_ms: int) -> list[Owner]:
-    """See the port."""
-    rows = await line.connection.fetch(_END_SILENT, owner.node, owner.epoch, silent_ms)
-    return [Owner(row["node"], row["epoch"]) for row in rows]
+class PostgresNodes:
+    """Implements ``actors.ports.nodes.Nodes``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def register_node(self, node: str, flown_ms: int) -> Owner:
+        """A new life of the node."""
+
+        async def register(line: Line) -> Owner:
+            owner = Owner(node, await line.connection.fetchval(_REGISTER, node, flown_ms))
+            await _hold(line, owner)
+            return owner
+
+        return await self._database.on_line(register)
+
+    async def heartbeat(self, owner: Owner, flown_ms: int, lease_ms: int, written_ms: int | None = None) -> Pulse:
+        """A sign of life, and what the database says to it."""
+        values = owner.node, owner.epoch, flown_ms, written_ms, lease_ms
+
+        async def beat(line: Line) -> Row | None:
+            await _hold(line, owner)
+            return await line.connection.fetchrow(_BEAT, *values)
+
+        row = await self._database.on_line(beat)
+        assert row is not None, "there is one row, whatever is known of the life"
+        return Pulse(
+            database_ms=row["database_ms"],
+            before_ms=row["before_ms"],
+            is_recorded=row["is_recorded"],
+            is_superseded=row["is_superseded"],
+            is_over=row["is_over"],
+            newest_end_ms=row["newest_end_ms"],
+            lineage=Lineage(
+                history_id=row["history_id"] or "",
+                cut_reason=row["cut_reason"],
+                has_moved=row["has_moved"],
+                was_synchronous=row["was_synchronous"],
+            ),
+        )
+
+    async def end_silent(self, owner: Owner, silent_ms: int) -> list[Owner]:
+        """Lives whose process is gone."""
+        values = owner.node, owner.epoch, silent_ms
+        rows = await self._database.on_line(lambda line: line.connection.fetch(_END_SILENT, *values))
+        return [Owner(row["node"], row["epoch"]) for row in rows]
+
+    async def end_life(self, owner: Owner) -> None:
+        """Its last word."""
+        await self._database.on_line(lambda line: line.connection.execute(_END, owner.node, owner.epoch))
+
+    async def has_company(self, owner: Owner, lease_ms: int) -> bool:
+        """Whether another node lives."""
+        values = owner.node, owner.epoch, lease_ms
+        return bool(await self._database.run(lambda connection: connection.fetchval(_COMPANY, *values)))
+
+    async def note_cut(self, owner: Owner, history_id: str, reason: str, own_history_id: str | None = None) -> None:
+        """Bets stop everywhere."""
+        values = history_id, reason, f"{owner.node} {owner.epoch}", own_history_id
+        await self._database.run(lambda connection: connection.execute(_NOTE_CUT, *values))
+
+    async def compare(self, owner: Owner, history_id: str, beat_ms: int) -> None:
+        """Note the cut if the present history is ``history_id`` and lacks the heartbeat that a life of before was answered.
+
+        Raises ``LedgerUnavailableError``.
+        """
+        reason = await self._database.run(lambda connection: _lost(connection, owner, history_id, beat_ms))
+        if reason is not None:
+            log.error("the database's history was cut while nothing ran", extra={"reason": reason})
+            await self.note_cut(owner, history_id, reason)
+
+    async def adopt_place(self, history_id: str) -> None:
+        """The present timeline is the history's."""
+        await self._database.run(lambda connection: connection.execute(_ADOPT_PLACE, history_id))
 
 
-async def lost(connection: Connection, owner: Owner, history_id: str, beat_ms: int) -> str | None:
+async def _lost(connection: Connection, owner: Owner, history_id: str, beat_ms: int) -> str | None:
     """Why the history counts as cut, if it is the present one and lacks the beat of ``owner`` that was answered with
     ``beat_ms``; ``None`` if it has it, or is another one."""
     row = await connection.fetchrow(_LIFE, owner.node, owner.epoch, history_id)
@@ -115,11 +179,6 @@ async def lost(connection: Connection, owner: Owner, history_id: str, beat_ms: i
         return None
     lineage = Lineage(history_id=history_id, cut_reason=None, has_moved=False, was_synchronous=False)
     return cut_reason(lineage, recorded_ms=row["recorded_ms"], written_ms=beat_ms)
-
-
-async def end(line: Line, owner: Owner) -> None:
-    """See the port."""
-    await line.connection.execute(_END, owner.node, owner.epoch)
 
 
 async def _hold(line: Line, owner: Owner) -> None:

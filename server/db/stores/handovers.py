@@ -1,7 +1,8 @@
 """The statements by which one living node asks another for a session, and gets it."""
 
 from actors.facts.records import Owner, SessionRequest
-from server.db.driver.database import Connection
+from actors.ports.handovers import REQUESTS_MAX
+from server.db.driver.database import Database
 
 FORGOTTEN_AFTER_MS = 60_000
 """A request this old is of nobody who still waits."""
@@ -54,63 +55,45 @@ ORDER BY q.asked_at_ms, q.session_id LIMIT $5
 
 _MOVE = "SELECT move_session_4($1, $2, $3, $4, $5, $6, $7)"
 
-_COMPANY = """
-SELECT EXISTS (SELECT FROM nodes n WHERE (n.node, n.epoch) <> ($1, $2)
-    AND n.heartbeat_at_ms > (SELECT database_ms()) - $3 AND n.ended_at_ms IS NULL
-    AND NOT EXISTS (SELECT FROM nodes l WHERE l.node = n.node AND l.epoch > n.epoch))
-"""
 
+class PostgresHandOvers:
+    """Implements ``actors.ports.handovers.HandOvers``."""
 
-async def request_session(connection: Connection, token_digest: bytes, asker: Owner) -> None:
-    """See the port."""
-    await connection.execute(_REQUEST, token_digest, asker.node, asker.epoch, FORGOTTEN_AFTER_MS)
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
+    async def request_session(self, token_digest: bytes, asker: Owner) -> None:
+        """Ask the owner for a session."""
+        values = token_digest, asker.node, asker.epoch, FORGOTTEN_AFTER_MS
+        await self._database.run(lambda connection: connection.execute(_REQUEST, *values))
 
-async def withdraw_request(connection: Connection, token_digest: bytes, asker: Owner) -> None:
-    """See the port."""
-    await connection.execute(_WITHDRAW, token_digest, asker.node, asker.epoch)
+    async def withdraw_request(self, token_digest: bytes, asker: Owner) -> None:
+        """Ask no more."""
+        values = token_digest, asker.node, asker.epoch
+        await self._database.run(lambda connection: connection.execute(_WITHDRAW, *values))
 
+    async def end_request(self, request: SessionRequest) -> None:
+        """What was asked for is here and at work."""
+        values = request.operator_id, request.session_id, request.asker.node, request.asker.epoch
+        await self._database.run(lambda connection: connection.execute(_TAKEN_UP, *values))
 
-async def end_request(connection: Connection, request: SessionRequest) -> None:
-    """See the port."""
-    asker = request.asker
-    await connection.execute(_TAKEN_UP, request.operator_id, request.session_id, asker.node, asker.epoch)
+    async def session_requests(self, owner: Owner, lease_ms: int, age_ms_max: int) -> list[SessionRequest]:
+        """What others ask of this node, and what it was given."""
+        values = owner.node, owner.epoch, lease_ms, age_ms_max, REQUESTS_MAX
+        rows = await self._database.run(lambda connection: connection.fetch(_REQUESTS, *values))
+        return [
+            SessionRequest(
+                operator_id=row["operator_id"],
+                session_id=row["session_id"],
+                token_digest=bytes(row["token_digest"]),
+                asker=Owner(row["to_node"], row["to_epoch"]),
+                asked_at_ms=row["asked_at_ms"],
+            )
+            for row in rows
+        ]
 
-
-async def session_requests(
-    connection: Connection, owner: Owner, lease_ms: int, age_ms_max: int, limit: int
-) -> list[SessionRequest]:
-    """See the port."""
-    rows = await connection.fetch(_REQUESTS, owner.node, owner.epoch, lease_ms, age_ms_max, limit)
-    return [
-        SessionRequest(
-            operator_id=row["operator_id"],
-            session_id=row["session_id"],
-            token_digest=bytes(row["token_digest"]),
-            asker=Owner(row["to_node"], row["to_epoch"]),
-            asked_at_ms=row["asked_at_ms"],
-        )
-        for row in rows
-    ]
-
-
-async def move_session(connection: Connection, owner: Owner, request: SessionRequest, lease_ms: int) -> bool:
-    """See the port."""
-    asker = request.asker
-    return bool(
-        await connection.fetchval(
-            _MOVE,
-            request.operator_id,
-            request.session_id,
-            owner.node,
-            owner.epoch,
-            asker.node,
-            asker.epoch,
-            lease_ms,
-        )
-    )
-
-
-async def has_company(connection: Connection, owner: Owner, lease_ms: int) -> bool:
-    """See the port."""
-    return bool(await connection.fetchval(_COMPANY, owner.node, owner.epoch, lease_ms))
+    async def move_session(self, owner: Owner, request: SessionRequest, lease_ms: int) -> bool:
+        """Give a session and its flight away."""
+        key, asker = (request.operator_id, request.session_id), request.asker
+        values = *key, owner.node, owner.epoch, asker.node, asker.epoch, lease_ms
+        return bool(await self._database.run(lambda connection: connection.fetchval(_MOVE, *values)))

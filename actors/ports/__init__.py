@@ -1,0 +1,1 @@
+"""What the actors need from the outside, a noun a file. Adapters are in ``server``, in-memory twins in ``tests``."""
