@@ -41,6 +41,7 @@ class FrameMeter:
         "_bytes",
         "_control_budget",
         "_controls",
+        "_ends_message",
         "_fragments",
         "_has_closed",
         "_header",
@@ -63,12 +64,19 @@ class FrameMeter:
         self._header = b""
         self._payload_left = 0
         self._is_in_message = False
+        self._ends_message = False
+        """The frame that came last is the last one of a message."""
         self._has_closed = False
         self.messages = 0
         """How many messages have come, or will when their last frame is complete; pings and the like are none."""
         self.abuse: str | None = None
         """What ends the socket: ``control`` (a ping or pong before the first message) or ``fragments`` (a message of
         more than ``FRAGMENTS_MAX`` frames)."""
+
+    @property
+    def whole_messages(self) -> int:
+        """How many messages have come to their last byte."""
+        return self.messages - (self._ends_message and self._payload_left > 0)
 
     def lone_message(self, data: bytes, bytes_max: int) -> bytes | None:
         """The text of a message of at most ``bytes_max`` bytes, if it is all that ``data`` has, in one frame, and comes
@@ -114,6 +122,7 @@ class FrameMeter:
             frames += 1
 
     def _note_kind(self, first: int) -> None:
+        self._ends_message = not first & _CONTROL and bool(first & _FINAL)
         if first & _OPCODE == _CLOSE:
             self._has_closed = True
         elif first & _CONTROL:

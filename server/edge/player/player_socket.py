@@ -151,7 +151,7 @@ class PlayerSocket:
                 self._pinger.add(self)
                 await self._deliver_all(websocket, door)
             while True:  # the closing handshake is read behind whatever the player still says
-                await websocket.get_message()
+                await self._message(websocket)
         except ConnectionClosed:
             if not self._sink.is_closing:
                 self._sink.end = self._stream.abuse or self._sink.end
@@ -165,7 +165,8 @@ class PlayerSocket:
     async def _enter(self, websocket: WebSocketConnection, nursery: trio.Nursery) -> Door | None:
         hello: bytes | None = None
         with trio.move_on_after(self._settings.hello_timeout_ms / 1000):
-            hello = self._text(await self._message(websocket))
+            message, _ = await self._message(websocket)
+            hello = self._text(message)
         if hello is None:
             if not self._sink.is_closing:
                 message = "The first frame must be `hello`, as text and in time."
@@ -202,24 +203,23 @@ class PlayerSocket:
     async def _deliver_all(self, websocket: WebSocketConnection, door: Door) -> None:
         self._stream.take_messages(partial(self._deliver, door), self._settings.message_bytes_max)
         while not self._sink.is_closing:
-            message = await self._message(websocket)
+            message, received_at_ms = await self._message(websocket)
             if not self._sink.is_closing:
-                self._deliver(door, self._text(message))
+                self._deliver(door, self._text(message), received_at_ms)
 
-    async def _message(self, websocket: WebSocketConnection) -> str | bytes:
+    async def _message(self, websocket: WebSocketConnection) -> tuple[str | bytes, int]:
+        """The next one, and when it was received: the library may have kept it waiting while others ran."""
         message = await websocket.get_message()
-        self._stream.took()
-        return message
+        return message, self._stream.took()
 
-    def _deliver(self, door: Door, text: bytes | None) -> None:
+    def _deliver(self, door: Door, text: bytes | None, received_at_ms: int) -> None:
         if self._sink.is_closing:
             return
         if self._messages.take():
             if text is None:
                 self._sink.send(error_frame("bad_message", "Messages are JSON text, not binary."))
             else:
-                # As of the bytes: the library may have kept the message waiting while others ran.
-                door.deliver(text, self._stream.received_at_ms)
+                door.deliver(text, received_at_ms)
         elif self._refusals.take():
             self._sink.send(error_frame("rate_limited", words("rate_limited")))
         else:

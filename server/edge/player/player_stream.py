@@ -56,13 +56,13 @@ class PlayerStream(trio.abc.Stream):
         "_message_bytes_max",
         "_messages_taken",
         "_meter",
+        "_receipts_ms",
         "_take",
         "_transport",
         "_writing",
         "heard_at",
         "offers_at_once",
         "outlet",
-        "received_at_ms",
     )
 
     def __init__(
@@ -88,16 +88,18 @@ class PlayerStream(trio.abc.Stream):
         self._is_open = False
         self._is_held = False
         self._failure_code: Callable[[], int] = _unknown_failure
-        self._take: Callable[[bytes], None] | None = None
+        self._take: Callable[[bytes, int], None] | None = None
         self._message_bytes_max = 0
         self._messages_taken = 0
+        self._receipts_ms: list[int] = []
+        """When the messages came that the library has, of which it has not been said that they were taken, in order.
+        Bounded by what the library reads ahead."""
         self._early_wait_s = meter.wait_s(early)
+        self._note_receipts(clock.steady_ms())
         self.offers_at_once = below is transport
         """Whether the outlet can do anything: a TLS record can't be made without waiting for the one before."""
-        self.received_at_ms = clock.steady_ms()
-        """When the last bytes came, in unix milliseconds."""
         self.heard_at = trio.current_time()
-        """The same by trio's clock."""
+        """When the last bytes came, by trio's clock."""
 
     def open(self, failure_code: Callable[[], int]) -> None:
         """The handshake is over: from now on there are frames only.
@@ -111,8 +113,9 @@ class PlayerStream(trio.abc.Stream):
             self._handshake_is_over.set()
             self._handshake_is_over = None
 
-    def take_messages(self, take: Callable[[bytes], None], bytes_max: int) -> None:
-        """Have messages that come alone, each in one frame, go straight to ``take``, which must not wait.
+    def take_messages(self, take: Callable[[bytes, int], None], bytes_max: int) -> None:
+        """Have messages that come alone, each in one frame, go straight to ``take``, with when they were received by
+        the steady clock. It must not wait.
 
         Of others that come by the library ``took`` is to be told, so that none passes another.
         """
@@ -122,9 +125,15 @@ class PlayerStream(trio.abc.Stream):
         """The library gets them all again."""
         self._take = None
 
-    def took(self) -> None:
-        """A message has come by the library. Whoever takes messages handles it before the next wait."""
+    def took(self) -> int:
+        """A message has come by the library: when its last byte was received, in ms of the steady clock. Whoever takes
+        messages handles it before the next wait."""
         self._messages_taken += 1
+        return self._receipts_ms.pop(0)
+
+    def _note_receipts(self, now_ms: int) -> None:
+        """Of messages that are whole now, and that the library gets."""
+        self._receipts_ms += [now_ms] * (self._meter.whole_messages - self._messages_taken - len(self._receipts_ms))
 
     def when_closed(self, callback: Callable[[], object]) -> None:
         """See ``Transport.when_closed``."""
@@ -161,7 +170,7 @@ class PlayerStream(trio.abc.Stream):
             return early if self._meter.abuse is None else b""
         while True:
             data = bytes(await self._below.receive_some(max_bytes))
-            self.received_at_ms = self._clock.steady_ms()
+            received_at_ms = self._clock.steady_ms()
             self.heard_at = trio.current_time()
             message = self._meter.lone_message(data, self._message_bytes_max)
             wait_s = self._meter.wait_s(data) if message is None else self._meter.wait_after_message_s(data)
@@ -172,9 +181,10 @@ class PlayerStream(trio.abc.Stream):
             # The library has none, or a part of one, that came before this one and was not taken yet.
             is_next = self._messages_taken == self._meter.messages - 1
             if message is None or self._take is None or not is_next:
+                self._note_receipts(received_at_ms)
                 return data
             self._messages_taken += 1
-            self._take(message)
+            self._take(message, received_at_ms)
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Write whole frames, after what is left of a tick."""

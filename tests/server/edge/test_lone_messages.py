@@ -128,7 +128,7 @@ def say(number):
 async def test_messages_that_come_alone_do_not_reach_the_library():
     taken = []
     stream = stream_of(say(1), say(2), client_frame(Opcode.PING), say(3))
-    stream.take_messages(taken.append, BYTES_MAX)
+    stream.take_messages(lambda text, _: taken.append(text), BYTES_MAX)
     assert await stream.receive_some() == client_frame(Opcode.PING)
     assert taken == [b"1", b"2"]
     assert await stream.receive_some() == b""
@@ -148,15 +148,36 @@ async def test_a_message_was_received_when_it_came_however_slowly_its_client_is_
     times, clock = [], ServerClock(0)
     stream = PlayerStream(None, Said(say(1), say(2), say(3)), head=b"", early=b"", clock=clock, meter=FrameMeter(1, 1))
     stream.open(lambda: 1011)
-    stream.take_messages(lambda _: times.append((stream.received_at_ms, clock.steady_ms())), BYTES_MAX)
+    stream.take_messages(lambda _, received_at_ms: times.append((received_at_ms, clock.steady_ms())), BYTES_MAX)
     await stream.receive_some()
     assert times == [(0, 0), (0, 1_000), (1_000, 2_000)]
+
+
+async def test_a_message_that_comes_by_the_library_was_received_when_its_last_byte_came(autojump_clock):
+    """Not when it began, and not when the next one did."""
+    first, second = say(1), say(23)
+    told = [first + second[:3], second[3:7], second[7:] + client_frame(Opcode.TEXT, b"a", fin=False)]
+    told += [client_frame(Opcode.PING), client_frame(Opcode.CONTINUATION, b"bc"), say(4) + client_frame(Opcode.PING)]
+
+    class Slow(Said):
+        async def receive_some(self, max_bytes=None):
+            await trio.sleep(1)
+            return await super().receive_some(max_bytes)
+
+    stream = PlayerStream(
+        None, Slow(*told), head=b"", early=say(0), clock=ServerClock(0), meter=FrameMeter(10**6, 10**6)
+    )
+    stream.open(lambda: 1011)
+    stream.take_messages(lambda *_: None, BYTES_MAX)
+    for _ in range(7):
+        await stream.receive_some()
+    assert [stream.took() for _ in range(5)] == [0, 1_000, 3_000, 5_000, 6_000]
 
 
 async def test_a_message_waits_behind_those_that_the_library_has():
     taken = []
     stream = stream_of(say(1) + say(2), say(3), say(4), say(5))
-    stream.take_messages(taken.append, BYTES_MAX)
+    stream.take_messages(lambda text, _: taken.append(text), BYTES_MAX)
     assert await stream.receive_some() == say(1) + say(2)
     assert await stream.receive_some() == say(3)
     stream.took()
@@ -174,7 +195,7 @@ async def test_nobody_takes_messages_before_and_after():
     stream = stream_of(say(1), say(2), say(3))
     assert await stream.receive_some() == say(1)
     stream.took()
-    stream.take_messages(taken.append, BYTES_MAX)
+    stream.take_messages(lambda text, _: taken.append(text), BYTES_MAX)
     stream.leave_messages()
     assert await stream.receive_some() == say(2)
     assert taken == []
@@ -247,9 +268,9 @@ async def test_a_player_who_sends_too_many_lone_messages_is_read_more_slowly(aut
     stream = PlayerStream(None, Said(*map(say, range(15))), head=b"", early=b"", clock=clock, meter=meter)
     stream.open(lambda: 1011)
 
-    def take(message):
+    def take(message, received_at_ms):
         taken.append(message)
-        times.append((stream.received_at_ms, clock.now_ms()))
+        times.append((received_at_ms, clock.now_ms()))
 
     stream.take_messages(take, BYTES_MAX)
     assert await stream.receive_some() == b""
