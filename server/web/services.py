@@ -1,4 +1,4 @@
-"""What the web part needs from the rest of the server. ``server.app`` fills it in."""
+"""What the web part needs from the rest of the server. ``server.node`` fills it in."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

@@ -13,9 +13,9 @@ from typing import Final, Never
 
 import trio
 
-from server.app import NodeEnd, TakenPorts, exit_status, serve_lives
 from server.db.driver.database import open_database
 from server.edge.listen.sharing import adopt
+from server.node import NodeEnd, TakenPorts, exit_status, serve_lives
 from server.process.exits import EXIT_FAILED, EXIT_OK
 from server.process.logs import configure_logs
 from server.process.preparation import allow_open_files, keep_to_itself

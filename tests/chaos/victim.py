@@ -18,6 +18,7 @@ import actors.play.round
 import server.app
 import server.db.migrations.migrate
 import server.db.stores.ledger
+import server.node
 from actors.node import Node
 from actors.wallet.wallet import WalletDesk
 from server.cli.program import main
@@ -154,8 +155,8 @@ def wrap_life():
 
 def with_settings(**changes):
     """Change what no configuration can."""
-    original = server.app.game_settings
-    server.app.game_settings = lambda config: dataclasses.replace(original(config), **changes)
+    original = server.node.game_settings
+    server.node.game_settings = lambda config: dataclasses.replace(original(config), **changes)
 
 
 if __name__ == "__main__":

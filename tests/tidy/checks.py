@@ -45,7 +45,7 @@ CLOCKS = {f"time.{name}" for name in ("time", "time_ns", "localtime", "gmtime", 
 CLOCKS |= {"datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
 CLOCK_OWNERS = (
     "server/cli/wallet.py",
-    "server/app.py",
+    "server/node.py",
     "server/cli/operators.py",
     "server/cli/reconcile.py",
     "server/cli/restored.py",
