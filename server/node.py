@@ -168,7 +168,7 @@ async def _serve_life(
     high_water = HighWater(config.database.data_dir, config.server.node)
     if (mark := high_water.read()) is not None:
         await PostgresNodes(database).compare(Owner(config.server.node, mark.epoch), mark.history_id, mark.beat_ms)
-    with HttpWalletGateway(gateway_settings(config), clock) as gateway:
+    async with HttpWalletGateway(gateway_settings(config), clock) as gateway:
         ports = Ports(
             stores=postgres_stores(database, vault, aside),
             operators=PostgresOperatorStore(database, vault, aside),

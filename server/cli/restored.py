@@ -185,7 +185,7 @@ async def _refund(
     lost = {bet.round_id: bet for bet in bets}
     refused: list[tuple[str, str]] = []
     clock = ServerClock(time.time() * 1000)
-    with HttpWalletGateway(gateway_settings(config), clock) as gateway:
+    async with HttpWalletGateway(gateway_settings(config), clock) as gateway:
         for refund in todo:
             if refund.problem is not None:
                 refused.append((refund_tx_id(refund.round_id), f"never sent: {refund.problem}"))

@@ -7,9 +7,11 @@ left.
 
 import logging
 import re
+import socket
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import TracebackType
 from typing import Final, Protocol, Self
 from uuid import UUID
@@ -22,13 +24,12 @@ from actors.ports.wallet import NotSent, Unclear, WalletAnswer, answer_of_all
 from server.config.callback_url import wallet_url_error
 from server.secrets.signing import sign, string_to_sign
 from server.wallet.address_policy import AddressPolicy, Network
-from server.wallet.connection import Endpoint, HttpAnswer, Resolver, StaleConnectionError, WalletConnectionError
-from server.wallet.transport import TransportSettings, WalletTransport
+from server.wallet.connection import Sending, UnansweredError
+from server.wallet.transport import Lookup, TransportSettings, WalletTransport
 from server.wallet.verdict import verdict
 
 log = logging.getLogger("getaway.wallet")
 
-_DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 # A key of ours; anything else could end the header.
 _API_KEY: Final = re.compile(r"[!-~]+")
 
@@ -54,35 +55,12 @@ class Clock(Protocol):
         ...
 
 
-class Transport(Protocol):
-    """How whole requests travel; ``WalletTransport`` is the real one."""
-
-    async def exchange(
-        self, operator_id: UUID, endpoint: Endpoint, request: bytes, *, may_reuse: bool, give_up_at: float
-    ) -> HttpAnswer:
-        """Send a request and read its answer, until ``give_up_at`` by trio's clock. Raises ``WalletConnectionError``;
-        ``StaleConnectionError`` only if it ``may_reuse`` a connection."""
-        ...
-
-    def close(self) -> None:
-        """Keep no connection any more."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Destination:
-    """Where calls of one kind go. ``target`` is what is signed and sent, ``head`` how each request begins."""
-
-    endpoint: Endpoint
-    target: str
-    head: str
-
-
 class HttpWalletGateway:
-    """Implements ``actors.ports.wallet.WalletGateway`` over HTTP/1.1. As a context it closes idle connections.
+    """Implements ``actors.ports.WalletGateway`` over HTTP/1.1. An async context manager: leaving it closes idle
+    connections.
 
-    Each operator has connections of its own. Nothing comes from the environment or from an earlier answer: no proxies,
-    no redirects, no cookies.
+    Each operator has a client of its own. Nothing comes from the environment or from an earlier answer: no proxies, no
+    redirects, no cookies.
     """
 
     def __init__(
@@ -90,31 +68,32 @@ class HttpWalletGateway:
         settings: WalletGatewaySettings,
         clock: Clock,
         ssl_context: ssl.SSLContext | None = None,
-        resolver: Resolver | None = None,
-        transport: Transport | None = None,
+        lookup: Lookup = socket.getaddrinfo,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        """``ssl_context``: in place of one that verifies against the system's authorities. ``transport``: in place of
-        one over the network, which ``ssl_context`` and ``resolver`` are for."""
+        """``ssl_context``: in place of one that verifies against the system's authorities. ``transport``: for all
+        operators, in place of those over the network, which ``ssl_context`` and ``lookup`` are for."""
         self._allow_insecure = settings.allow_insecure_callbacks
         self._clock = clock
-        self._transport: Transport = transport or WalletTransport(
-            settings,
-            ssl_context or ssl.create_default_context(),
-            resolver or Resolver(settings.resolver_threads_max),
-            AddressPolicy(settings.private_networks, allow_loopback=settings.allow_insecure_callbacks),
-        )
+        policy = AddressPolicy(settings.private_networks, allow_loopback=settings.allow_insecure_callbacks)
+        over_network = partial(WalletTransport, settings, ssl_context or ssl.create_default_context(), policy, lookup)
+        self._new_transport: Callable[[], httpx.AsyncBaseTransport] = (lambda: transport) if transport else over_network
+        self._clients: dict[UUID, httpx.AsyncClient] = {}
+        self._is_closed = False
 
-    def __enter__(self) -> Self:
+    async def __aenter__(self) -> Self:
         return self
 
-    def __exit__(
+    async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.close()
+        await self.aclose()
 
-    def close(self) -> None:
-        """Close the idle connections and keep no more; calls in flight go on. To be called inside trio."""
-        self._transport.close()
+    async def aclose(self) -> None:
+        """Close the idle connections; calls in flight go on, and no more are sent."""
+        self._is_closed = True
+        for client in self._clients.values():
+            await client.aclose()
 
     async def send(self, operator: Operator, call: WalletCall, timeout_ms: int) -> WalletAnswer:
         """One attempt, from the resolution of the host's name to the answer's last byte within ``timeout_ms``."""
@@ -122,55 +101,65 @@ class HttpWalletGateway:
         if problem is not None:
             return NotSent(f"the wallet callback URL {problem}")
         give_up_at = trio.current_time() + timeout_ms / 1000
-        try:
-            return await self._answer(operator, call, give_up_at, may_reuse=True)
-        except StaleConnectionError as error:
-            lost = _unanswered(error)
+        first = Sending(may_reuse=True)
+        answer = await self._answer(operator, call, give_up_at, first)
+        if not first.is_stale:
+            return answer
         # The wallet closed it just as the call went out. A connection of the call's own can't be stale.
-        return answer_of_all([lost, await self._answer(operator, call, give_up_at, may_reuse=False)])
+        return answer_of_all([answer, await self._answer(operator, call, give_up_at, Sending(may_reuse=False))])
 
-    async def _answer(
-        self, operator: Operator, call: WalletCall, give_up_at: float, *, may_reuse: bool
-    ) -> WalletAnswer:
-        """One sending. Raises ``StaleConnectionError``, if it may reuse a connection, and nothing else."""
+    async def _answer(self, operator: Operator, call: WalletCall, give_up_at: float, sending: Sending) -> WalletAnswer:
+        """What one sending comes to."""
+        if self._is_closed:
+            return NotSent("the server is stopping")
         try:
-            destination = _destination(operator.wallet_callback_url, call.kind)
-            request = self._signed_request(operator, call, destination)
+            request = self._signed_request(operator, call, sending)
+            client = self._client_of(operator.operator_id)
         except Exception as error:
             log.error("a wallet call could not be written", extra={"error": type(error).__name__})  # noqa: TRY400
             return NotSent("the call could not be written")
         try:
-            answer = await self._transport.exchange(
-                operator.operator_id, destination.endpoint, request, may_reuse=may_reuse, give_up_at=give_up_at
-            )
-            return verdict(call.kind, answer, self._clock.now_ms())
-        except StaleConnectionError:
-            raise
-        except WalletConnectionError as error:
-            return _unanswered(error)
+            with trio.move_on_at(give_up_at):
+                response = await client.send(request)
+                return verdict(call.kind, response, self._clock.now_ms())
+            return _unanswered(sending, f"no {'answer' if sending.has_left else 'connection to the wallet'} in time")
+        except UnansweredError as error:
+            return _unanswered(sending, str(error))
         except Exception as error:  # a call must end in an answer, and an unknown fate is the careful one
             # Only the type is logged: a message may quote a header.
             log.error("a wallet call failed unexpectedly", extra={"error": type(error).__name__})  # noqa: TRY400
             return Unclear("the call failed unexpectedly")
 
-    def _signed_request(self, operator: Operator, call: WalletCall, destination: _Destination) -> bytes:
-        """All bytes of a call, written here: what a client would add (cookies, redirects, proxies, lines in the log
-        with every URL) is all that must not be in it, and costs as much as all the rest of the call."""
+    def _client_of(self, operator_id: UUID) -> httpx.AsyncClient:
+        client = self._clients.get(operator_id)
+        if client is None:
+            client = httpx.AsyncClient(transport=self._new_transport(), trust_env=False)
+            self._clients[operator_id] = client
+        return client
+
+    def _signed_request(self, operator: Operator, call: WalletCall, sending: Sending) -> httpx.Request:
+        """Not made by a client: it has these headers and no others."""
         if not _API_KEY.fullmatch(operator.api_key):
             raise ValueError("an API key must be printable ASCII without spaces")
+        url = _url(operator.wallet_callback_url, call.kind)
         timestamp = str(self._clock.wall_ms() // 1000)
-        text = string_to_sign(timestamp, "POST", destination.target, call.body)
-        head = (
-            f"{destination.head}Content-Length: {len(call.body)}\r\nX-Operator-Id: {operator.operator_id}\r\n"
-            f"X-Operator-Key: {operator.api_key}\r\nX-Timestamp: {timestamp}\r\n"
-            f"X-Signature: {sign(operator.hmac_secret, text)}\r\n\r\n"
-        )
-        return head.encode("ascii") + call.body
+        text = string_to_sign(timestamp, "POST", url.raw_path.decode("ascii"), call.body)
+        headers = {
+            "User-Agent": "getaway",
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            "Content-Type": "application/json",
+            "X-Operator-Id": str(operator.operator_id),
+            "X-Operator-Key": operator.api_key,
+            "X-Timestamp": timestamp,
+            "X-Signature": sign(operator.hmac_secret, text),
+        }
+        return httpx.Request("POST", url, headers=headers, content=call.body, extensions={"sending": sending})
 
 
-def _unanswered(error: WalletConnectionError) -> Unclear | NotSent:
+def _unanswered(sending: Sending, problem: str) -> Unclear | NotSent:
     """What a sending without an answer comes to."""
-    return Unclear(str(error)) if error.has_left else NotSent(str(error), is_unreachable=True)
+    return Unclear(problem) if sending.has_left else NotSent(problem, is_unreachable=True)
 
 
 @lru_cache(maxsize=1024)
@@ -180,13 +169,6 @@ def _url_problem(url: str, allow_insecure: bool) -> str | None:
 
 
 @lru_cache(maxsize=4096)
-def _destination(base: str, kind: CallKind) -> _Destination:
+def _url(base: str, kind: CallKind) -> httpx.URL:
     """``base`` is a URL without a problem: its parts are ASCII without spaces."""
-    url = httpx.URL(f"{base.rstrip('/')}/{kind.value}")
-    target, host = url.raw_path.decode("ascii"), url.netloc.decode("ascii")
-    return _Destination(
-        endpoint=Endpoint(url.raw_host.decode("ascii"), url.port or _DEFAULT_PORTS[url.scheme], url.scheme == "https"),
-        target=target,
-        head=f"POST {target} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: getaway\r\nAccept: application/json\r\n"
-        "Accept-Encoding: identity\r\nContent-Type: application/json\r\n",
-    )
+    return httpx.URL(f"{base.rstrip('/')}/{kind.value}")

@@ -23,9 +23,10 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Final, Never
 
+import httpx
+
 from actors.facts.records import CallKind
 from actors.ports.wallet import Acknowledged, Declined, Unclear, WalletAnswer
-from server.wallet.connection import HttpAnswer
 
 BALANCE_MINOR_MAX: Final = 10**15
 RETRY_AFTER_MS_MAX: Final = 600_000
@@ -33,27 +34,24 @@ RETRY_AFTER_MS_MAX: Final = 600_000
 ALREADY_BOOKED: Final = "already_booked"
 
 _UNCLEAR_4XX: Final = frozenset({408, 425, 429})
-_SECONDS: Final = re.compile(rb"[0-9]{1,9}")
+_SECONDS: Final = re.compile(r"[0-9]{1,9}")
 _DIGITS_MAX: Final = 20
 
 
-def verdict(kind: CallKind, answer: HttpAnswer, now_ms: int) -> WalletAnswer:
+def verdict(kind: CallKind, answer: httpx.Response, now_ms: int) -> WalletAnswer:
     """What ``answer`` to a call of this kind says. ``now_ms``: unix milliseconds, for a date in ``Retry-After``."""
     said = _said(kind, answer)
     if isinstance(said, Declined | Unclear):
-        return replace(said, retry_after_ms=retry_after_ms(answer.headers, now_ms))
+        return replace(said, retry_after_ms=retry_after_ms(answer.headers.get_list("retry-after"), now_ms))
     return said
 
 
-def _said(kind: CallKind, answer: HttpAnswer) -> WalletAnswer:
-    is_compressed = any(name == b"content-encoding" and value != b"identity" for name, value in answer.headers)
-    if answer.status == 200:
-        if is_compressed:
-            return Unclear("the answer is compressed, which was not asked for")
-        return classify_body(kind, answer.body)
-    said = classify_status(answer.status)
+def _said(kind: CallKind, answer: httpx.Response) -> WalletAnswer:
+    if answer.status_code == 200:
+        return classify_body(kind, answer.content)
+    said = classify_status(answer.status_code)
     is_refusal_of_money = isinstance(said, Declined) and kind is not CallKind.BET
-    if is_refusal_of_money and not is_compressed and _code_of(_leniently(answer.body)) == ALREADY_BOOKED:
+    if is_refusal_of_money and _code_of(_leniently(answer.content)) == ALREADY_BOOKED:
         return Acknowledged(None)
     return said
 
@@ -92,19 +90,18 @@ def _code_of(answer: object) -> str | None:
     return code if isinstance(code, str) else None
 
 
-def retry_after_ms(headers: Sequence[tuple[bytes, bytes]], now_ms: int) -> int | None:
+def retry_after_ms(values: Sequence[str], now_ms: int) -> int | None:
     """For how long the wallet asks to be left alone, at most ``RETRY_AFTER_MS_MAX``; ``None`` if it does not, or not so
     that it can be understood. Seconds or an HTTP date (RFC 9110, 10.2.3); of several the longest."""
-    waits_ms = [_wait_ms(value.strip(), now_ms) for name, value in headers if name == b"retry-after"]
-    longest_ms = max(waits_ms, default=0)
+    longest_ms = max((_wait_ms(value.strip(), now_ms) for value in values), default=0)
     return min(longest_ms, RETRY_AFTER_MS_MAX) if longest_ms > 0 else None
 
 
-def _wait_ms(value: bytes, now_ms: int) -> int:
+def _wait_ms(value: str, now_ms: int) -> int:
     if _SECONDS.fullmatch(value):
         return int(value) * 1000
     try:
-        moment = parsedate_to_datetime(value.decode("ascii"))
+        moment = parsedate_to_datetime(value)
         if moment.tzinfo is None:  # what says "-0000" is UTC, too
             moment = moment.replace(tzinfo=UTC)
         return int(moment.timestamp()) * 1000 - now_ms

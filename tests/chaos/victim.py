@@ -129,7 +129,7 @@ def wrap_wallet():
     wrap(
         WalletConnection,
         "_send",
-        lambda _self, request: [f"send.{request.split(b' ', 2)[1].rsplit(b'/', 1)[-1].decode()}"],
+        lambda _self, request: [f"send.{request.url.path.rpartition('/')[2]}"],
         before=None,
         after="written",
     )

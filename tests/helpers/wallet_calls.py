@@ -60,7 +60,9 @@ def call(kind: CallKind = CallKind.BET) -> WalletCall:
 
 @asynccontextmanager
 async def gateway(**settings):
-    with HttpWalletGateway(WalletGatewaySettings(allow_insecure_callbacks=True, **settings), FrozenClock()) as made:
+    async with HttpWalletGateway(
+        WalletGatewaySettings(allow_insecure_callbacks=True, **settings), FrozenClock()
+    ) as made:
         yield made
 
 

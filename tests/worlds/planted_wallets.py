@@ -18,16 +18,16 @@ def _last_one_wins():
 
 @BUGS.named("a lost connection counts as none")
 def _lost_is_unsent():
-    return [(server.wallet.gateway, "_unanswered", lambda error: NotSent(str(error), is_unreachable=True))]
+    return [(server.wallet.gateway, "_unanswered", lambda sending, problem: NotSent(problem, is_unreachable=True))]
 
 
 @BUGS.named("a repetition gets a whole new deadline")
 def _time_anew():
     real = HttpWalletGateway._answer
 
-    async def answer(self, operator, call, give_up_at, *, may_reuse):
-        give_up_at += 0 if may_reuse else trio.current_time() - give_up_at + 5
-        return await real(self, operator, call, give_up_at, may_reuse=may_reuse)
+    async def answer(self, operator, call, give_up_at, sending):
+        give_up_at += 0 if sending.may_reuse else trio.current_time() - give_up_at + 5
+        return await real(self, operator, call, give_up_at, sending)
 
     return [(HttpWalletGateway, "_answer", answer)]
 

@@ -3,20 +3,14 @@
 import json
 from collections import Counter
 from dataclasses import dataclass
+from enum import Enum, auto
 from uuid import UUID
 
+import httpx
 import trio
 
 from actors.facts.records import CallKind, Operator
-from server.wallet.answer import LOST
-from server.wallet.connection import (
-    BrokenAnswerError,
-    HttpAnswer,
-    NotConnectedError,
-    OverdueError,
-    StaleConnectionError,
-    WalletConnectionError,
-)
+from server.wallet.connection import UnansweredError
 from tests.worlds.faults import FAILURES, ODD_STATUSES, REFUSALS
 
 GARBAGE = (
@@ -134,14 +128,22 @@ class OperatorBook:
         return 200, amount if taken else 0
 
 
+class Loss(Enum):
+    """Why a request was not answered."""
+
+    NOT_CONNECTED = auto()
+    STALE = auto()
+    BROKEN = auto()
+
+
 class Slot:
     """Where what becomes of one request appears, if it ever does."""
 
     def __init__(self) -> None:
-        self.outcome: HttpAnswer | WalletConnectionError | None = None
+        self.outcome: httpx.Response | Loss | None = None
         self.event = trio.Event()
 
-    def put(self, outcome: HttpAnswer | WalletConnectionError) -> None:
+    def put(self, outcome: httpx.Response | Loss) -> None:
         if self.outcome is None:
             self.outcome = outcome
             self.event.set()
@@ -156,16 +158,15 @@ class Network:
         self.books = {book.record.operator_id: book for book in books}
         self.under_way = 0
 
-    def post(self, operator_id: UUID, request: bytes, *, is_kept: bool) -> Slot:
+    def post(self, operator_id: UUID, request: httpx.Request, *, is_kept: bool) -> Slot:
         slot = Slot()
         self.under_way += 1
         self._world.nursery.start_soon(self._carry, operator_id, request, slot, is_kept)
         return slot
 
-    async def _carry(self, operator_id: UUID, request: bytes, slot: Slot, is_kept: bool) -> None:
-        head, _, body = request.partition(b"\r\n\r\n")
-        kind = CallKind(head.split(b" ")[1].rpartition(b"/")[2].decode())
-        way = Way(self._world, self.books[operator_id], kind, body, is_kept)
+    async def _carry(self, operator_id: UUID, request: httpx.Request, slot: Slot, is_kept: bool) -> None:
+        kind = CallKind(request.url.path.rpartition("/")[2])
+        way = Way(self._world, self.books[operator_id], kind, request.content, is_kept)
         try:
             await way.travel(slot)
         finally:
@@ -187,20 +188,22 @@ class Way:
         if self._fault is not None:
             world.trace.note(f"fault: {self._fault}: {self.tx_id}")
 
-    def _lost(self) -> WalletConnectionError:
-        return StaleConnectionError(LOST) if self._is_kept else BrokenAnswerError(LOST)
+    def _lost(self) -> Loss:
+        return Loss.STALE if self._is_kept else Loss.BROKEN
 
     async def travel(self, slot: Slot) -> None:
         rng, fault = self._rng, self._fault
         await trio.sleep(rng.uniform(2, 30) if fault == "late request" else rng.uniform(0.005, 0.15))
         if self._book.down_until > trio.current_time() or fault == "no connection":
-            slot.put(self._lost() if self._is_kept else NotConnectedError("no connection to the wallet"))
+            slot.put(self._lost() if self._is_kept else Loss.NOT_CONNECTED)
         elif fault == "request lost":
             slot.put(self._lost())
         elif fault == "refused 4xx":
-            slot.put(HttpAnswer(rng.choice(REFUSALS), self._headers(), b""))
+            slot.put(httpx.Response(rng.choice(REFUSALS), headers=self._headers()))
         elif fault in {"failed 5xx", "odd status"} and rng.random() < 0.5:
-            slot.put(HttpAnswer(rng.choice(FAILURES if fault == "failed 5xx" else ODD_STATUSES), self._headers(), b""))
+            slot.put(
+                httpx.Response(rng.choice(FAILURES if fault == "failed 5xx" else ODD_STATUSES), headers=self._headers())
+            )
         else:
             await self._be_answered(slot)
 
@@ -216,7 +219,7 @@ class Way:
         if fault in {"reply lost", "hangs up", "hangs up, then refuses"}:
             slot.put(self._lost())
         elif fault == "answers twice differently":
-            slot.put(HttpAnswer(rng.choice(FAILURES), self._headers(), b""))
+            slot.put(httpx.Response(rng.choice(FAILURES), headers=self._headers()))
         else:
             slot.put(self._answer(status, body))
 
@@ -225,21 +228,21 @@ class Way:
             return []
         return [(b"retry-after", self._rng.choice((b"1", b"2", b"5", b"soon", b"Wed, 01 Jul 2026 00:00:30 GMT")))]
 
-    def _answer(self, status: int, body: bytes) -> HttpAnswer:
+    def _answer(self, status: int, body: bytes) -> httpx.Response:
         rng = self._rng
         match self._fault:
             case "failed 5xx" | "retry after":
-                return HttpAnswer(rng.choice(FAILURES), self._headers(), b"")
+                return httpx.Response(rng.choice(FAILURES), headers=self._headers())
             case "odd status":
-                return HttpAnswer(rng.choice(ODD_STATUSES), self._headers(), b"")
+                return httpx.Response(rng.choice(ODD_STATUSES), headers=self._headers())
             case "garbage body":
-                return HttpAnswer(200, [], rng.choice(GARBAGE))
+                return httpx.Response(200, content=rng.choice(GARBAGE))
             case "untold balance" if status == 200:
-                return HttpAnswer(200, [], rng.choice(UNTOLD_BALANCES))
+                return httpx.Response(200, content=rng.choice(UNTOLD_BALANCES))
             case "truncated body":
-                return HttpAnswer(200, [], body[: rng.randrange(len(body))]) if body else HttpAnswer(status, [], b"")
+                return httpx.Response(200, content=body[: rng.randrange(len(body))]) if body else httpx.Response(status)
             case _:
-                return HttpAnswer(status, [], body)
+                return httpx.Response(status, content=body)
 
 
 def _way_back_s(fault: str | None, rng) -> float:
@@ -248,7 +251,7 @@ def _way_back_s(fault: str | None, rng) -> float:
     return rng.uniform(0.5, 4.5) if fault == "slow wallet" else rng.choice((0.0, 0.0, 0.1))
 
 
-class Wire:
+class Wire(httpx.AsyncBaseTransport):
     """A life's connections to the wallets, below the real gateway: the transport that it sends through."""
 
     def __init__(self, life) -> None:
@@ -257,26 +260,26 @@ class Wire:
         self.due: dict[str, float] = {}
         """Until when each call that is under way may last, by transaction id."""
 
-    async def exchange(
-        self, operator_id, endpoint, request: bytes, *, may_reuse: bool, give_up_at: float
-    ) -> HttpAnswer:
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         life, world = self._life, self._life.world
+        sending, operator_id = request.extensions["sending"], UUID(request.headers["X-Operator-Id"])
+        give_up_at = trio.current_effective_deadline()
         await life.gate()
-        tx_id = json.loads(request.partition(b"\r\n\r\n")[2])["operator_tx_id"]
+        tx_id = json.loads(request.content)["operator_tx_id"]
         if give_up_at > self.due[tx_id] + 1e-6:
             world.broken("a call ends in its time", f"{tx_id} may last until {give_up_at}, due {self.due[tx_id]}")
-        is_kept = may_reuse and self._kept[operator_id] > 0
+        is_kept = sending.may_reuse and self._kept[operator_id] > 0
         self._kept[operator_id] -= is_kept
-        if not may_reuse:
+        if not sending.may_reuse:
             world.faults.count("sent again at once")
             world.trace.note(f"{life.label} sends {tx_id} again")
         slot = world.network.post(operator_id, request, is_kept=is_kept)
+        sending.has_left = True
         life.note_crossing("send", ())
-        with trio.move_on_at(give_up_at):
-            await slot.event.wait()
-        if slot.outcome is None:
-            raise OverdueError("no answer in time")
-        if isinstance(slot.outcome, Exception):
-            raise slot.outcome
+        await slot.event.wait()
+        if isinstance(slot.outcome, Loss):
+            sending.has_left = slot.outcome is not Loss.NOT_CONNECTED
+            sending.is_stale = slot.outcome is Loss.STALE
+            raise UnansweredError(slot.outcome.name)
         self._kept[operator_id] += world.network_rng.random() < KEPT_SHARE
         return slot.outcome

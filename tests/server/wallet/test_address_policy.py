@@ -7,7 +7,6 @@ import pytest
 from actors.ports.wallet import Acknowledged
 from server.wallet import connection as wallet_connection
 from server.wallet.address_policy import AddressPolicy
-from server.wallet.connection import Resolver
 from server.wallet.gateway import HttpWalletGateway, WalletGatewaySettings
 from tests.helpers.raw_http import always, raw_server, response
 from tests.helpers.wallet_calls import GOOD, FrozenClock, call, operator
@@ -85,7 +84,7 @@ NAMED = WalletGatewaySettings(allow_insecure_callbacks=True, private_networks=(i
 
 
 async def sent(settings, names, url, timeout_ms=1000):
-    with HttpWalletGateway(settings, FrozenClock(), resolver=Resolver(4, names)) as wallet:
+    async with HttpWalletGateway(settings, FrozenClock(), lookup=names) as wallet:
         return await wallet.send(operator(url), call(), timeout_ms)
 
 

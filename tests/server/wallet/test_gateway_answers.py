@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from uuid import UUID
 
+import httpx
 import pytest
 import trio
 import trio.testing
@@ -14,7 +15,7 @@ import trio.testing
 from actors.facts.records import CallKind
 from actors.ports.wallet import Acknowledged, Declined, Unclear
 from server.config.callback_url import callback_url_error
-from server.wallet.connection import HttpAnswer
+from server.wallet.connection import Endpoint
 from server.wallet.gateway import HttpWalletGateway, WalletGatewaySettings
 from tests.helpers.raw_http import always, raw_server, reset, response
 from tests.helpers.wallet_calls import (
@@ -53,35 +54,32 @@ async def test_a_call_is_signed_over_the_target_on_the_wire(kind, base, target):
     assert request.header("Content-Length") == str(len(request.body))
 
 
-class Places:
+class Places(httpx.AsyncBaseTransport):
     """A transport that notes where it was to connect to."""
 
     def __init__(self):
         self.endpoints = []
 
-    async def exchange(self, operator_id, endpoint, request, **options):
-        self.endpoints.append((endpoint.host, endpoint.port, endpoint.is_tls))
-        return HttpAnswer(200, [], GOOD)
-
-    def close(self):
-        pass
+    async def handle_async_request(self, request):
+        self.endpoints.append(Endpoint.of(request.url))
+        return httpx.Response(200, content=GOOD)
 
 
 @pytest.mark.parametrize(
     ("url", "endpoint"),
     [
-        ("https://wallet.example", ("wallet.example", 443, True)),
-        ("https://wallet.example:80/wallet", ("wallet.example", 80, True)),
-        ("https://wallet.example:8443", ("wallet.example", 8443, True)),
-        ("https://[2606:4700::1]", ("2606:4700::1", 443, True)),
-        ("http://127.0.0.1", ("127.0.0.1", 80, False)),
-        ("http://127.0.0.1:443", ("127.0.0.1", 443, False)),
+        ("https://wallet.example", Endpoint("wallet.example", 443, is_tls=True)),
+        ("https://wallet.example:80/wallet", Endpoint("wallet.example", 80, is_tls=True)),
+        ("https://wallet.example:8443", Endpoint("wallet.example", 8443, is_tls=True)),
+        ("https://[2606:4700::1]", Endpoint("2606:4700::1", 443, is_tls=True)),
+        ("http://127.0.0.1", Endpoint("127.0.0.1", 80, is_tls=False)),
+        ("http://127.0.0.1:443", Endpoint("127.0.0.1", 443, is_tls=False)),
     ],
 )
 async def test_a_url_says_where_and_whether_by_tls(url, endpoint):
     places = Places()
     settings = WalletGatewaySettings(allow_insecure_callbacks=True)
-    with HttpWalletGateway(settings, FrozenClock(), transport=places) as wallet:
+    async with HttpWalletGateway(settings, FrozenClock(), transport=places) as wallet:
         assert await wallet.send(operator(url), call(), 5_000) == Acknowledged(490_000)
     assert places.endpoints == [endpoint]
 
@@ -127,11 +125,13 @@ async def test_the_secret_never_travels():
 
 async def test_every_attempt_has_a_fresh_timestamp_and_signature():
     clock = FrozenClock()
-    async with raw_server(always(response(GOOD))) as server:
-        with HttpWalletGateway(WalletGatewaySettings(allow_insecure_callbacks=True), clock) as wallet:
-            await wallet.send(operator(server.url), call(), 2000)
-            clock.ms += 1000
-            await wallet.send(operator(server.url), call(), 2000)
+    async with (
+        raw_server(always(response(GOOD))) as server,
+        HttpWalletGateway(WalletGatewaySettings(allow_insecure_callbacks=True), clock) as wallet,
+    ):
+        await wallet.send(operator(server.url), call(), 2000)
+        clock.ms += 1000
+        await wallet.send(operator(server.url), call(), 2000)
     first, second = server.requests
     assert first.body == second.body
     assert second.header("X-Timestamp") == "1782864002"
@@ -240,13 +240,22 @@ async def test_a_200_that_cannot_be_read_is_unclear(body):
 
 
 @pytest.mark.parametrize("body", [GOOD, gzip.compress(GOOD), b"garbage"])
-async def test_a_compressed_answer_is_unclear(body):
-    assert_unclear(await answer_to(always(response(body, "200 OK", "Content-Encoding: gzip"))), "compressed")
+@pytest.mark.parametrize("coding", ["gzip", "br", "deflate", "zstd", "x-gzip", "identity, br", "aes128gcm"])
+async def test_a_compressed_answer_is_unclear(body, coding):
+    assert_unclear(await answer_to(always(response(body, "200 OK", f"Content-Encoding: {coding}"))), "compressed")
 
 
-async def test_a_compressed_refusal_is_a_refusal():
-    raw = response(gzip.compress(b"no"), "402 No", "Content-Encoding: gzip")
-    assert await answer_to(always(raw)) == Declined("the wallet answered 402")
+@pytest.mark.parametrize("body", [gzip.compress(b"no"), b'{"ok":false,"error":"already_booked"}'])
+async def test_a_compressed_refusal_is_a_refusal_and_says_no_more(body):
+    raw = response(body, "409 No", "Content-Encoding: gzip")
+    async with raw_server(always(raw)) as server, gateway() as wallet:
+        answer = await wallet.send(operator(server.url), call(CallKind.WIN), 2000)
+    assert answer == Declined("the wallet answered 409")
+
+
+async def test_a_body_that_is_said_to_be_as_it_is_is_read():
+    """It is what was asked for: a stake that such an answer takes must not count as not taken."""
+    assert await answer_to(always(response(GOOD, "200 OK", "Content-Encoding: identity"))) == Acknowledged(490_000)
 
 
 # Answers that are not one
@@ -257,6 +266,11 @@ async def test_a_redirect_is_not_followed():
         location = f"Location: {elsewhere.url}/stolen"
         assert_unclear(await answer_to(always(response(b"", "307 Moved", location))), "307")
     assert elsewhere.connections == 0
+
+
+async def test_a_redirect_to_nowhere_is_not_even_read(caplog):
+    assert_unclear(await answer_to(always(response(b"", "307 Moved", "Location: https://[player-42"))), "answered 307")
+    assert not caplog.records
 
 
 @pytest.mark.parametrize(
@@ -361,9 +375,11 @@ async def test_a_call_is_signed_by_the_machines_own_clock():
     """The operator judges our signature by its clock, whatever the house's time is."""
     clock = FrozenClock()
     clock.now_ms = lambda: NOW_MS - 3_600_000
-    async with raw_server(always(response(GOOD))) as server:
-        with HttpWalletGateway(WalletGatewaySettings(allow_insecure_callbacks=True), clock) as wallet:
-            assert await wallet.send(operator(server.url), call(), 2000) == Acknowledged(490_000)
+    async with (
+        raw_server(always(response(GOOD))) as server,
+        HttpWalletGateway(WalletGatewaySettings(allow_insecure_callbacks=True), clock) as wallet,
+    ):
+        assert await wallet.send(operator(server.url), call(), 2000) == Acknowledged(490_000)
     (request,) = server.requests
     assert request.header("X-Timestamp") == str(NOW_MS // 1000)
     assert request.header("X-Signature") == signature_by_hand(str(NOW_MS // 1000), request.target, request.body)
@@ -376,7 +392,6 @@ async def test_a_date_to_wait_for_is_read_by_the_time_that_nodes_share():
     until = format_datetime(datetime.fromtimestamp(NOW_MS // 1000 + 30, UTC), usegmt=True)
     behaviour = always(response(b"", "503 Service Unavailable", f"Retry-After: {until}"))
     settings = WalletGatewaySettings(allow_insecure_callbacks=True)
-    async with raw_server(behaviour) as server:
-        with HttpWalletGateway(settings, clock) as wallet:
-            answer = await wallet.send(operator(server.url), call(CallKind.WIN), 2000)
+    async with raw_server(behaviour) as server, HttpWalletGateway(settings, clock) as wallet:
+        answer = await wallet.send(operator(server.url), call(CallKind.WIN), 2000)
     assert answer.retry_after_ms == 30_000 - NOW_MS % 1000

@@ -1,10 +1,11 @@
 """Deadlines, kept connections, name servers."""
 
+import socket
 import ssl
 import threading
 import time
-from uuid import UUID
 
+import httpx
 import pytest
 import trio
 import trio.testing
@@ -12,7 +13,7 @@ import trio.testing
 from actors.facts.records import CallKind
 from actors.ports.wallet import Acknowledged, Declined
 from server.wallet.address_policy import AddressPolicy
-from server.wallet.connection import BrokenAnswerError, Endpoint, HttpAnswer, Resolver, WalletConnection, connect
+from server.wallet.connection import AnswerBounds, Endpoint, Sending, UnansweredError, WalletConnection, connect
 from server.wallet.gateway import HttpWalletGateway, WalletGatewaySettings
 from server.wallet.transport import WalletTransport
 from tests.helpers.raw_http import always, raw_server, reset, response
@@ -195,7 +196,7 @@ async def test_a_call_that_outlives_the_gateway_is_answered_and_keeps_no_connect
 
         nursery.start_soon(send)
         await asked.wait()
-        wallet.close()
+        await wallet.aclose()
         may_answer.set()
         with trio.fail_after(5):
             await ended.wait()
@@ -316,82 +317,84 @@ class Refusing:
         return self.received.pop(0)
 
 
+ENDPOINT = Endpoint("wallet.example", 443, is_tls=True)
+
+
+def post(may_reuse=True):
+    extensions = {"sending": Sending(may_reuse)}
+    return httpx.Request("POST", "https://wallet.example/bet", content=b"{}", extensions=extensions)
+
+
 @pytest.mark.parametrize("parts", [1, 2])
 async def test_an_answer_that_came_before_the_call_could_be_written_counts(parts):
     raw = response(b'{"ok":false}', "402 Payment Required")
     cut = len(raw) // parts
-    connection = WalletConnection(Refusing(raw[:cut], raw[cut:]), None)
-    answer = await connection.exchange(b"POST / HTTP/1.1\r\n\r\n", answer_bytes_max=1_000, drain_ms_max=1_000)
-    assert answer.status == 402 and connection.has_left
+    connection, sending = WalletConnection(ENDPOINT, Refusing(raw[:cut], raw[cut:]), None), Sending(may_reuse=False)
+    answer = await connection.exchange(post(), sending, AnswerBounds())
+    assert answer.status_code == 402 and sending.has_left
 
 
-async def test_a_call_that_could_not_be_written_and_is_not_answered_may_have_left():
-    connection = WalletConnection(Refusing(), None)
-    with pytest.raises(BrokenAnswerError) as caught:
-        await connection.exchange(b"POST / HTTP/1.1\r\n\r\n", answer_bytes_max=1_000, drain_ms_max=1_000)
-    assert caught.value.has_left
+@pytest.mark.parametrize("is_kept", [False, True])
+async def test_a_call_that_could_not_be_written_and_is_not_answered_may_have_left(is_kept):
+    connection, sending = WalletConnection(ENDPOINT, Refusing(), None), Sending(may_reuse=False)
+    connection.is_reusable = is_kept
+    with pytest.raises(UnansweredError, match="lost"):
+        await connection.exchange(post(), sending, AnswerBounds())
+    assert (sending.has_left, sending.is_stale) == (True, is_kept)
 
 
 class Kept:
     """A connection that is as good as new, and notes what becomes of it."""
 
-    is_reusable, is_closed, calls = True, False, 0
+    endpoint, is_reusable, is_closed, calls = ENDPOINT, True, False, 0
 
     async def is_quiet(self):
         return True
 
-    async def exchange(self, request, **bounds):
+    async def exchange(self, request, sending, bounds):
         self.calls += 1
-        return HttpAnswer(200, [], b"")
+        return httpx.Response(200)
 
     def close(self):
         self.is_closed = True
 
 
-class Idle:
-    """A transport whose clock does not wait, with connections that are kept for one operator."""
+def transport(lookup=socket.getaddrinfo, **settings):
+    return WalletTransport(WalletGatewaySettings(**settings), ssl.create_default_context(), AddressPolicy(), lookup)
 
-    def __init__(self):
-        settings = WalletGatewaySettings(idle_ms_max=4_000)
-        self.transport = WalletTransport(settings, ssl.create_default_context(), Resolver(1), AddressPolicy())
-        self._place = UUID(int=1), Endpoint("wallet.example", 443, is_tls=True)
 
-    def keep(self):
-        connection = Kept()
-        self.transport._keep_or_close(*self._place, connection)
-        return connection
-
-    async def send(self, timeout_s):
-        give_up_at = trio.current_time() + timeout_s
-        await self.transport.exchange(*self._place, b"", may_reuse=True, give_up_at=give_up_at)
+def keep(idle):
+    connection = Kept()
+    idle._keep_or_close(connection)
+    return connection
 
 
 async def test_connections_that_were_idle_too_long_are_closed_when_another_one_is_kept(autojump_clock):
     """Also while a newer one is used again and again: the wallet would close them under a call."""
-    idle, kept = Idle(), []
+    idle, kept = transport(idle_ms_max=4_000), []
     for _ in range(3):
-        kept.append(idle.keep())
+        kept.append(keep(idle))
         await trio.sleep(2)
     assert [connection.is_closed for connection in kept] == [True, False, False]
-    idle.transport.close()
+    await idle.aclose()
     assert all(connection.is_closed for connection in kept)
 
 
 async def test_the_connection_that_was_used_last_is_used_next(autojump_clock):
     """Of those that are kept it is the least likely to be closed by the wallet in the meantime."""
-    idle = Idle()
-    older, newer = idle.keep(), idle.keep()
+    idle = transport()
+    older, newer = keep(idle), keep(idle)
     for _ in range(3):
-        await idle.send(5)
+        await idle.handle_async_request(post())
     assert (older.calls, newer.calls) == (0, 3)
 
 
-async def test_a_deadline_ends_with_its_call_and_leaves_the_kept_connection_alone(autojump_clock):
-    idle = Idle()
-    connection = idle.keep()
-    await idle.send(1)
-    await trio.sleep(2)
-    assert (connection.calls, connection.is_closed) == (1, False)
+async def test_a_deadline_ends_with_its_call_and_leaves_the_kept_connection_alone():
+    async with raw_server(always(response(GOOD))) as server, gateway() as wallet:
+        for _ in range(2):
+            assert await wallet.send(operator(server.url), call(), 200) == Acknowledged(490_000)
+            await trio.sleep(0.25)
+    assert server.connections == 1
 
 
 async def test_a_connection_that_was_idle_too_long_is_not_used():
@@ -456,7 +459,7 @@ async def test_a_stuck_name_server_delays_no_other_operator():
     settings = WalletGatewaySettings(allow_insecure_callbacks=True)
     async with raw_server(always(response(GOOD))) as server, trio.open_nursery() as nursery:
         # Plain HTTP to a name is against policy but for localhost, which is looked up like any other name.
-        with HttpWalletGateway(settings, FrozenClock(), resolver=Resolver(4, lookup)) as wallet:
+        async with HttpWalletGateway(settings, FrozenClock(), lookup=lookup) as wallet:
             for _ in range(100):
                 nursery.start_soon(wallet.send, operator("https://stuck.example", 1), call(), 60_000)
             await trio.testing.wait_all_tasks_blocked(0.02)
@@ -472,21 +475,24 @@ async def test_to_an_unknown_host_nothing_is_sent(error):
     def lookup(*_, **__):
         raise error
 
-    with HttpWalletGateway(WalletGatewaySettings(), FrozenClock(), resolver=Resolver(4, lookup)) as wallet:
+    async with HttpWalletGateway(WalletGatewaySettings(), FrozenClock(), lookup=lookup) as wallet:
         assert_not_sent(await wallet.send(operator("https://wallet.example"), call(), 1000), "not found")
 
 
 async def test_a_slow_name_server_ends_at_the_deadline():
     stuck = threading.Event()
-    resolver = Resolver(4, lambda *_, **__: stuck.wait(5))
-    with HttpWalletGateway(WalletGatewaySettings(), FrozenClock(), resolver=resolver) as wallet:
+
+    def lookup(*_, **__):
+        stuck.wait(5)
+        return []
+
+    async with HttpWalletGateway(WalletGatewaySettings(), FrozenClock(), lookup=lookup) as wallet:
         assert_not_sent(await wallet.send(operator("https://wallet.example"), call(), 50), "in time")
     stuck.set()
 
 
 async def test_of_a_host_with_many_addresses_the_first_four_are_tried_each_once():
     def lookup(host, port, **_options):
-        return [(None, None, None, None, (f"192.0.2.{number // 2}", port)) for number in range(20)]
+        return [(None, None, None, None, (f"8.8.8.{number // 2}", port)) for number in range(20)]
 
-    found = await Resolver(4, lookup).addresses(UUID(int=1), Endpoint("wallet.example", 443, is_tls=True))
-    assert found == [f"192.0.2.{number}" for number in range(4)]
+    assert await transport(lookup).addresses(ENDPOINT) == [f"8.8.8.{number}" for number in range(4)]

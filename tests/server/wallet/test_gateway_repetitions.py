@@ -1,11 +1,12 @@
 """A call that goes out twice, because a kept connection ended under it: an answer to one is not the answer to both."""
 
+import httpx
 import pytest
 import trio
 
 from actors.facts.records import CallKind
 from actors.ports.wallet import Acknowledged, Declined, NotSent, Unclear
-from server.wallet.connection import HttpAnswer, NotConnectedError, StaleConnectionError
+from server.wallet.connection import UnansweredError
 from server.wallet.gateway import HttpWalletGateway, WalletGatewaySettings
 from tests.helpers.raw_http import always, raw_server, reset, response
 from tests.helpers.wallet_calls import GOOD, FrozenClock, assert_unclear, call, gateway, operator
@@ -67,7 +68,15 @@ async def test_money_that_was_booked_by_the_lost_sending_is_done(kind):
     assert await twice(debits_and_hangs_up, again, kind) == Acknowledged(None, sends=2)
 
 
-class ScriptedTransport:
+class LostError(UnansweredError):
+    """What becomes of a sending that is not answered."""
+
+    def __init__(self, phrase, **sending):
+        super().__init__(phrase)
+        self.sending = sending
+
+
+class ScriptedTransport(httpx.AsyncBaseTransport):
     """Answers from a list; keeps until when each exchange may last."""
 
     def __init__(self, *outcomes):
@@ -75,28 +84,32 @@ class ScriptedTransport:
         self.give_up_at = []
         self.may_reuse = []
 
-    async def exchange(self, operator_id, endpoint, request, *, may_reuse, give_up_at):
-        self.give_up_at.append(give_up_at)
-        self.may_reuse.append(may_reuse)
+    async def handle_async_request(self, request):
+        sending = request.extensions["sending"]
+        self.give_up_at.append(trio.current_effective_deadline())
+        self.may_reuse.append(sending.may_reuse)
+        sending.has_left = True
         await trio.sleep(1)
         outcome = self.outcomes.pop(0)
+        if isinstance(outcome, LostError):
+            for name, value in outcome.sending.items():
+                setattr(sending, name, value)
         if isinstance(outcome, Exception):
             raise outcome
-        return outcome
-
-    def close(self):
-        pass
+        status, body = outcome
+        return httpx.Response(status, content=body)
 
 
 async def over(transport, kind=CallKind.BET):
     settings = WalletGatewaySettings(allow_insecure_callbacks=True)
-    with HttpWalletGateway(settings, FrozenClock(), transport=transport) as wallet:
+    async with HttpWalletGateway(settings, FrozenClock(), transport=transport) as wallet:
         return await wallet.send(operator("http://127.0.0.1:9"), call(kind), 5_000)
 
 
-STALE = StaleConnectionError("lost")
-STALE_UNSENT = StaleConnectionError("lost", has_left=False)
-REFUSED = HttpAnswer(409, [], b"")
+STALE = LostError("lost", is_stale=True)
+STALE_UNSENT = LostError("lost", is_stale=True, has_left=False)
+NO_CONNECTION = LostError("no connection", has_left=False)
+REFUSED = (409, b"")
 
 
 async def test_the_repetition_gets_only_what_is_left_of_the_time(autojump_clock):
@@ -110,10 +123,10 @@ async def test_the_repetition_gets_only_what_is_left_of_the_time(autojump_clock)
 @pytest.mark.parametrize(
     ("outcomes", "answer"),
     [
-        ([STALE, NotConnectedError("no connection")], Unclear("lost; sent again: no connection", sends=1)),
+        ([STALE, NO_CONNECTION], Unclear("lost; sent again: no connection", sends=1)),
         ([STALE_UNSENT, REFUSED], Declined("the wallet answered 409", sends=1)),
-        ([STALE_UNSENT, NotConnectedError("no connection")], NotSent("no connection", is_unreachable=True)),
-        ([STALE_UNSENT, HttpAnswer(200, [], GOOD)], Acknowledged(490_000, sends=1)),
+        ([STALE_UNSENT, NO_CONNECTION], NotSent("no connection", is_unreachable=True)),
+        ([STALE_UNSENT, (200, GOOD)], Acknowledged(490_000, sends=1)),
     ],
 )
 async def test_only_what_may_have_arrived_is_counted_and_doubted(autojump_clock, outcomes, answer):
@@ -130,7 +143,7 @@ async def test_what_fails_in_us_on_its_way_may_have_arrived(autojump_clock, capl
 
 
 async def test_nothing_goes_out_to_an_address_that_policy_forbids():
-    with HttpWalletGateway(WalletGatewaySettings(), FrozenClock(), transport=ScriptedTransport()) as wallet:
+    async with HttpWalletGateway(WalletGatewaySettings(), FrozenClock(), transport=ScriptedTransport()) as wallet:
         answer = await wallet.send(operator("http://wallet.example"), call(), 5_000)
     assert isinstance(answer, NotSent)
     assert (answer.sends, answer.is_unreachable) == (0, False), "the wallet has no part in it"
@@ -140,7 +153,7 @@ async def test_nothing_goes_out_to_an_address_that_policy_forbids():
 async def test_a_call_that_we_cannot_even_write_has_not_left():
     broken = operator("https://wallet.example")
     object.__setattr__(broken, "api_key", "two words")
-    with HttpWalletGateway(WalletGatewaySettings(), FrozenClock(), transport=ScriptedTransport()) as wallet:
+    async with HttpWalletGateway(WalletGatewaySettings(), FrozenClock(), transport=ScriptedTransport()) as wallet:
         answer = await wallet.send(broken, call(), 5_000)
     assert isinstance(answer, NotSent)
     assert not answer.is_unreachable

@@ -37,9 +37,11 @@ async def test_a_url_against_policy_is_not_called(url):
 
 
 async def test_plain_http_needs_the_setting():
-    async with raw_server(always(response(GOOD))) as server:
-        with HttpWalletGateway(WalletGatewaySettings(), FrozenClock()) as wallet:
-            assert isinstance(await wallet.send(operator(server.url), call(), 1000), NotSent)
+    async with (
+        raw_server(always(response(GOOD))) as server,
+        HttpWalletGateway(WalletGatewaySettings(), FrozenClock()) as wallet,
+    ):
+        assert isinstance(await wallet.send(operator(server.url), call(), 1000), NotSent)
     assert server.connections == 0
 
 
@@ -76,26 +78,30 @@ async def test_tls_is_verified_and_used(certificate):
     trusting = ssl.create_default_context(cafile=certificate)
     async with tls_server(certificate) as server:
         url = f"https://localhost:{server.port}/wallet"
-        with HttpWalletGateway(WalletGatewaySettings(allow_insecure_callbacks=True), FrozenClock(), trusting) as wallet:
+        async with HttpWalletGateway(
+            WalletGatewaySettings(allow_insecure_callbacks=True), FrozenClock(), trusting
+        ) as wallet:
             assert await wallet.send(operator(url), call(), 2000) == Acknowledged(490_000)
             other_name = url.replace("localhost", "127.0.0.1")
             assert_not_sent(await wallet.send(operator(other_name), call(), 2000), "TLS")
-        with HttpWalletGateway(WalletGatewaySettings(allow_insecure_callbacks=True), FrozenClock()) as wallet:
+        async with HttpWalletGateway(WalletGatewaySettings(allow_insecure_callbacks=True), FrozenClock()) as wallet:
             assert_not_sent(await wallet.send(operator(url), call(), 2000), "TLS")
     assert len(server.requests) == 1
 
 
 async def test_a_tls_connection_is_kept_and_used_again(certificate):
     trusting = ssl.create_default_context(cafile=certificate)
-    async with tls_server(certificate) as server:
-        with HttpWalletGateway(WalletGatewaySettings(allow_insecure_callbacks=True), FrozenClock(), trusting) as wallet:
-            for _ in range(3):
-                answer = await wallet.send(operator(f"https://localhost:{server.port}"), call(), 2000)
-                assert answer == Acknowledged(490_000)
+    async with (
+        tls_server(certificate) as server,
+        HttpWalletGateway(WalletGatewaySettings(allow_insecure_callbacks=True), FrozenClock(), trusting) as wallet,
+    ):
+        for _ in range(3):
+            answer = await wallet.send(operator(f"https://localhost:{server.port}"), call(), 2000)
+            assert answer == Acknowledged(490_000)
     assert server.connections == 1
 
 
-async def test_a_kept_tls_connection_that_says_nothing_is_overdue_in_time(certificate):
+async def test_a_kept_tls_connection_that_says_nothing_ends_at_the_deadline(certificate):
     async def silent_at_last(stream, request):
         if len(server.requests) > 1:
             await trio.sleep_forever()
@@ -103,12 +109,14 @@ async def test_a_kept_tls_connection_that_says_nothing_is_overdue_in_time(certif
         return True
 
     trusting = ssl.create_default_context(cafile=certificate)
-    async with tls_server(certificate, silent_at_last) as server:
-        with HttpWalletGateway(WalletGatewaySettings(allow_insecure_callbacks=True), FrozenClock(), trusting) as wallet:
-            url = f"https://localhost:{server.port}"
-            assert await wallet.send(operator(url), call(), 2000) == Acknowledged(490_000)
-            with trio.fail_after(2):
-                assert await wallet.send(operator(url), call(), 50) == Unclear("no answer in time")
+    async with (
+        tls_server(certificate, silent_at_last) as server,
+        HttpWalletGateway(WalletGatewaySettings(allow_insecure_callbacks=True), FrozenClock(), trusting) as wallet,
+    ):
+        url = f"https://localhost:{server.port}"
+        assert await wallet.send(operator(url), call(), 2000) == Acknowledged(490_000)
+        with trio.fail_after(2):
+            assert await wallet.send(operator(url), call(), 50) == Unclear("no answer in time")
 
 
 async def test_a_stray_answer_behind_tls_is_never_taken_for_the_next_call(certificate):
@@ -121,11 +129,13 @@ async def test_a_stray_answer_behind_tls_is_never_taken_for_the_next_call(certif
         return True
 
     trusting = ssl.create_default_context(cafile=certificate)
-    async with tls_server(certificate, two_records_at_once) as server:
-        with HttpWalletGateway(WalletGatewaySettings(allow_insecure_callbacks=True), FrozenClock(), trusting) as wallet:
-            for _ in range(4):
-                answer = await wallet.send(operator(f"https://localhost:{server.port}"), call(), 2000)
-                assert isinstance(answer, Declined)
+    async with (
+        tls_server(certificate, two_records_at_once) as server,
+        HttpWalletGateway(WalletGatewaySettings(allow_insecure_callbacks=True), FrozenClock(), trusting) as wallet,
+    ):
+        for _ in range(4):
+            answer = await wallet.send(operator(f"https://localhost:{server.port}"), call(), 2000)
+            assert isinstance(answer, Declined)
 
 
 async def test_what_goes_wrong_inside_is_an_answer_and_logs_no_secret(caplog):
@@ -142,5 +152,6 @@ async def test_after_closing_calls_still_get_an_answer():
     async with raw_server(always(response(GOOD))) as server:
         async with gateway() as wallet:
             await wallet.send(operator(server.url), call(), 2000)
-        assert isinstance(await wallet.send(operator(server.url), call(), 2000), Acknowledged | Unclear)
-        wallet.close()
+        assert await wallet.send(operator(server.url), call(), 2000) == NotSent("the server is stopping")
+        await wallet.aclose()
+    assert len(server.requests) == 1

@@ -65,7 +65,7 @@ def operator(tmp_path, lines):
 
 @pytest.fixture
 async def gateway():
-    with HttpWalletGateway(WalletGatewaySettings(allow_insecure_callbacks=True), FrozenClock()) as gateway:
+    async with HttpWalletGateway(WalletGatewaySettings(allow_insecure_callbacks=True), FrozenClock()) as gateway:
         yield gateway
 
 
