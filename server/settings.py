@@ -26,7 +26,6 @@ def share(config: Config, whole: int) -> int:
 
 
 def game_settings(config: Config) -> GameSettings:
-    """Of the actors."""
     wallet = config.wallet
     return GameSettings(
         growth_rate_per_ms=config.game.growth_rate_per_ms,
@@ -54,7 +53,6 @@ def game_settings(config: Config) -> GameSettings:
 
 
 def gateway_settings(config: Config) -> WalletGatewaySettings:
-    """Of the wallet calls."""
     return WalletGatewaySettings(
         allow_insecure_callbacks=config.wallet.allow_insecure_callbacks,
         private_networks=config.wallet.allow_private_networks,
@@ -97,5 +95,4 @@ def edge_settings(config: Config) -> EdgeSettings:
 
 
 def metrics_edge_settings(config: Config) -> EdgeSettings:
-    """Of the private port."""
     return EdgeSettings(host=config.server.metrics_host, port=config.server.metrics_port, connections_max=100)

@@ -41,7 +41,6 @@ def environ_of(context: click.Context) -> Mapping[str, str]:
 
 
 def remembered_config_path(context: click.Context) -> Path | None:
-    """What ``--config`` named."""
     path: Path | None = context.meta.get(_CONFIG_PATH)
     return path
 

@@ -59,7 +59,6 @@ def percent_bps(text: str, minimum: int, maximum: int) -> int:
 
 
 def operator_name(text: str) -> str:
-    """A name for people."""
     name = text.strip()
     if not 0 < len(name) <= NAME_LENGTH_MAX or not name.isprintable():
         raise ValueError(f"must have 1 to {NAME_LENGTH_MAX} printable characters")

@@ -13,7 +13,6 @@ def print_json(document: object) -> None:
 
 
 def print_fields(fields: Mapping[str, object], indent: str = "") -> None:
-    """Names and values, aligned."""
     width = max(map(len, fields), default=0)
     for name, value in fields.items():
         click.echo(f"{indent}{name:<{width}}  {value}".rstrip())

@@ -77,7 +77,6 @@ class Outcome:
 
     @property
     def differs(self) -> bool:
-        """Whether anything differs anywhere."""
         return self.file_differences + sum(check.total for check in self.checks) > 0
 
     @property
@@ -96,7 +95,6 @@ class Outcome:
 
     @property
     def status(self) -> int:
-        """The exit status."""
         if self.differs:
             return EXIT_FAILED
         return EXIT_OK if self.gap is None else EXIT_NOTHING_CHECKED

@@ -125,7 +125,6 @@ def call_document(call: UndeliveredCall) -> dict[str, object]:
 
 
 def print_calls(calls: list[UndeliveredCall]) -> None:
-    """Undelivered calls for people."""
     if not calls:
         click.echo("nothing is parked or overdue")
         return

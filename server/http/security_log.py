@@ -34,16 +34,10 @@ log = logging.getLogger(LOGGER)
 
 
 class Directory(Protocol):
-    """The directory of operators."""
-
     @property
-    def ids(self) -> Collection[UUID]:
-        """All operators."""
-        ...
+    def ids(self) -> Collection[UUID]: ...
 
-    def find(self, operator_id: UUID, /) -> Operator | None:
-        """One of them."""
-        ...
+    def find(self, operator_id: UUID, /) -> Operator | None: ...
 
 
 class SecurityLog:
@@ -106,25 +100,20 @@ class EdgeSecurity:
         self.log = security
 
     def connection_refused(self) -> None:
-        """See ``EdgeObserver``."""
         self._metrics.connection_refused()
         self.log.connection_refused()
 
     def player_ended(self, end: str) -> None:
-        """See ``EdgeObserver``."""
         self._metrics.player_ended(end)
 
     def accepted(self, address: str) -> None:
-        """See ``HelloObserver``."""
         self.log.hello_accepted(address)
 
     def refused(self, address: str, code: str) -> None:
-        """See ``HelloObserver``."""
         if code not in _CLIENTS_ENDS:
             self.log.hello_refused(address, code)
 
     def ended(self, address: str, end: str) -> None:
-        """See ``HelloObserver``."""
         if end in _ABUSIVE_ENDS:
             self.log.player_cut_off(address, end)
 

@@ -73,11 +73,9 @@ class EdgeMetrics:
         )
 
     def connection_refused(self) -> None:
-        """See ``EdgeObserver``."""
         self._connections_refused.inc()
 
     def player_ended(self, end: str) -> None:
-        """See ``EdgeObserver``."""
         self._sockets_ended.labels(end).inc()
 
 

@@ -72,7 +72,6 @@ class _Handler(BaseHTTPRequestHandler):
     server: OperatorServer
 
     def do_GET(self) -> None:
-        """Pages and reads."""
         self._serve(b"")
 
     def do_POST(self) -> None:

@@ -52,8 +52,6 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """An HTTP answer."""
-
     status: int
     content_type: str
     body: bytes

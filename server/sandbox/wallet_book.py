@@ -105,7 +105,6 @@ class WalletBook:
         self._database.executescript(_SCHEMA)
 
     def close(self) -> None:
-        """Close the file."""
         with self._lock:
             self._database.close()
 

@@ -22,6 +22,7 @@ OWNERS = {
         "server/db/stores/reports.py",
         "server/http/",
         "server/loadtest/run/",
+        "server/process/high_water.py",
         "server/web/",
         "server/workers/brief.py",
     ),

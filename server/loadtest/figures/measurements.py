@@ -24,7 +24,6 @@ LATENCIES: Final = {
 
 
 def microseconds(value_s: float) -> int:
-    """Seconds in whole microseconds."""
     return round(value_s * 1_000_000)
 
 
@@ -42,7 +41,6 @@ class Measurements:
         self.latencies.setdefault(latency, Histogram()).add(microseconds(value_s))
 
     def failed(self, what: str, code: str) -> None:
-        """One more error."""
         self.errors[f"{what} {code}"] += 1
 
     def histogram(self, latency: str) -> Histogram:

@@ -14,8 +14,6 @@ _LISTEN: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+):([0-9]{1,5})")
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where something listens."""
-
     host: str
     port: int
 

@@ -79,5 +79,4 @@ def parse_threshold(text: str) -> Threshold:
 
 
 def allowed_names() -> str:
-    """All names, for people."""
     return f"{', '.join(COUNTS)}, and {'|'.join(LATENCIES)} with _{'|_'.join(STATISTICS)}"

@@ -86,7 +86,6 @@ class Desk:
         self._wake(seats)
 
     def close(self, seats: Iterable[Seat]) -> None:
-        """Let every player leave."""
         self.is_closed = True
         self._wake(seats)
 

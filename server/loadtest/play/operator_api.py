@@ -53,7 +53,6 @@ class OperatorApi:
         self._credentials = credentials
 
     async def launch(self, name: str, currency: str, balance_minor: int, ttl_s: int) -> Launched:
-        """Launch a session."""
         fields = {"operator_player_id": name, "currency": currency, "balance_minor": balance_minor}
         answer = await self._request("POST", LAUNCH, json.dumps(fields | {"ttl_seconds": ttl_s}).encode())
         try:

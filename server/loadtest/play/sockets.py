@@ -32,7 +32,7 @@ async def player_socket(target: Target) -> AsyncIterator[WebSocketConnection]:
                 await socket.aclose()
             nursery.cancel_scope.cancel()
     except* Exception:
-        # A ping of the server amid the closing handshake makes the library raise what is of no interest any more.
+        # A ping amid the closing handshake makes trio-websocket raise (its issue 184): of no interest any more.
         if not is_done:
             raise
 

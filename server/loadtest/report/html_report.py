@@ -45,7 +45,6 @@ li { overflow-wrap: anywhere; }
 
 
 def html_report(results: Results) -> str:
-    """The page."""
     sections = [
         _head(results),
         _section("Figures", _facts(results)),

@@ -36,7 +36,6 @@ class LineProgress:
         self._next_s = LINE_S
 
     def say(self, words: str) -> None:
-        """A line at once."""
         self._write(words)
 
     def update(self, results: Results, now_s: float) -> None:
@@ -71,7 +70,6 @@ class LiveProgress:
         self._live.update(Text(words), refresh=True)
 
     def update(self, results: Results, now_s: float) -> None:
-        """Draw it."""
         self._live.update(progress_view(results, now_s, self._words), refresh=True)
 
     def close(self) -> None:

@@ -102,7 +102,6 @@ class Results:
 
     @property
     def errors(self) -> int:
-        """Errors of every kind."""
         return sum(self.measured.errors.values())
 
     @property

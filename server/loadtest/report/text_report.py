@@ -26,7 +26,6 @@ TITLES: Final = {
 
 
 def text_report(results: Results) -> list[str]:
-    """The lines."""
     sections = [
         [headline(results)],
         _table(("latency, ms", "count", *STATISTICS), latency_rows(results)),
@@ -42,7 +41,6 @@ def text_report(results: Results) -> list[str]:
 
 
 def headline(results: Results) -> str:
-    """What was run."""
     plan = results.plan
     parts = [
         f"{len(plan.names)} players on {plan.target.origin}",
@@ -107,7 +105,6 @@ def money(results: Results) -> str:
 
 
 def return_text(results: Results) -> str:
-    """Seen against expected."""
     given = results.returned()
     if given is None:
         return "no round was settled"
@@ -138,7 +135,6 @@ def thresholds(results: Results) -> list[str]:
 
 
 def differences(results: Results) -> list[str]:
-    """The first of them."""
     found = results.compared.differences
     lines = [f"difference: {one}" for one in found[:DIFFERENCES_SHOWN_MAX]]
     more = len(found) - len(lines)

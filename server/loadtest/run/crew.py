@@ -85,7 +85,6 @@ class Crew:
         await self._say(Word.START)
 
     async def stop(self) -> None:
-        """Let all land early."""
         await self._say(Word.STOP)
 
     async def listen(self, take: Callable[[int, Beat], None]) -> None:
