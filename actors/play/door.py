@@ -1,40 +1,40 @@
 """A door: what a socket's frames become, once its hello was accepted."""
 
 import logging
-from collections.abc import Callable
+from uuid import UUID
 
 from actors.facts.protocol import (
+    BetIn,
     CashoutIn,
+    ClientSeedIn,
     FrameError,
     HelloIn,
+    HistoryIn,
     PingIn,
     error_frame,
     parse_frame,
     pong_frame,
 )
 from actors.facts.words import words
-from actors.kit.clock import ServerClock
+from actors.kit.actor import Actor
 from actors.kit.errors import ActorError, MailboxFullError
-from actors.play.session import SessionActor
 from actors.ports.sink import PlayerSink
-from actors.shared.messages import Detach, FromPlayer
+from actors.shared.messages import Cashout, Detach, FromPlayer, SessionMessage
+from actors.shared.services import Services
 
 log = logging.getLogger("getaway.lobby")
 
-Overflowed = Callable[[str], None]
-"""Counts a refused message by the kind of actor that refused it."""
-
 
 class Door:
-    """One socket's way into its session. No method waits."""
+    """One socket's way to its session and its rounds. No method waits."""
 
-    __slots__ = ("_clock", "_overflowed", "_session", "_sink")
+    __slots__ = ("_services", "_session", "_session_id", "_sink")
 
-    def __init__(self, session: SessionActor, sink: PlayerSink, clock: ServerClock, overflowed: Overflowed) -> None:
+    def __init__(self, services: Services, session_id: UUID, session: Actor[SessionMessage], sink: PlayerSink) -> None:
+        self._services = services
+        self._session_id = session_id
         self._session = session
         self._sink = sink
-        self._clock = clock
-        self._overflowed = overflowed
 
     def deliver(self, text: bytes, received_at_ms: int) -> None:
         """Take a text frame that was received at ``received_at_ms``; what is wrong with it is answered by the sink."""
@@ -45,23 +45,42 @@ class Door:
             return
         match frame:
             case PingIn():
-                self._sink.send(pong_frame(frame, self._clock.shared_ms()))
+                self._sink.send(pong_frame(frame, self._services.clock.shared_ms()))
             case CashoutIn():
-                self._session.cash_out(frame, received_at_ms)
+                self._cash_out(frame, received_at_ms)
             case HelloIn():
                 message = "`hello` is for the first frame; this socket has its session."
                 self._sink.send(error_frame("bad_message", message, frame.frame_id))
             case _:
                 self._queue(FromPlayer(frame))
 
-    def _queue(self, message: FromPlayer) -> None:
+    def _cash_out(self, frame: CashoutIn, received_at_ms: int) -> None:
+        """Straight to the round, so that nothing delays it. Where there is none, the session says what is wrong."""
+        played = self._services.addresses.round_of(self._session_id, frame.round_id)
         try:
-            self._session.tell_from_player(message)
+            if played is not None:
+                played.tell(Cashout(frame.frame_id, received_at_ms))
+                return
         except MailboxFullError:
-            self._overflowed("session")
-            self._sink.send(error_frame("rate_limited", words("rate_limited"), message.frame.frame_id))
+            self._refuse("round", frame)
+            return
+        except ActorError:
+            log.debug("a cash-out came after its round's end")
+        self._queue(FromPlayer(frame))
+
+    def _queue(self, message: FromPlayer) -> None:
+        """Into the first half of the session's mailbox: the rest is for news of its round and its wallet."""
+        if self._session.queued >= self._session.mailbox_max // 2:
+            self._refuse("session", message.frame)
+            return
+        try:
+            self._session.tell(message)
         except ActorError:
             self._sink.close()
+
+    def _refuse(self, actor: str, frame: BetIn | CashoutIn | ClientSeedIn | HistoryIn) -> None:
+        self._services.observer.mailbox_overflow(actor)
+        self._sink.send(error_frame("rate_limited", words("rate_limited"), frame.frame_id))
 
     def leave(self) -> None:
         """The socket has gone; the session goes on without it."""

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from uuid import UUID
@@ -23,6 +23,7 @@ from actors.facts.protocol import (
 from actors.facts.records import (
     Commitment,
     FinishedRound,
+    LiveRound,
     OpenedSession,
     Operator,
     RoundKey,
@@ -34,13 +35,13 @@ from actors.kit.errors import ActorError
 from actors.kit.fair_queue import QueueFullError
 from actors.kit.supervisor import Supervisor
 from actors.play.door import Door
-from actors.play.round import RoundActor, Unwatched
+from actors.play.round import RoundActor
 from actors.play.session import SessionActor
 from actors.ports.ledger import LedgerUnavailableError
 from actors.ports.sessions import SessionElsewhereError
 from actors.ports.sink import PlayerSink
 from actors.rules.limits import BetLimits
-from actors.shared.messages import Attach, HandOver, Leave, Look, RoundLost, RoundNews, RoundOver
+from actors.shared.messages import Attach, HandOver, Interrupt, Leave, Look, RoundLost, RoundOver
 from actors.shared.metronome import Flight
 from actors.shared.operators import limits_for
 from actors.shared.services import REPEAT_FIRST_MS, REPEAT_MAX_MS, Services
@@ -76,6 +77,7 @@ class Lobby:
 
     def __init__(self, services: Services, sessions: Supervisor, rounds: Supervisor, desk: WalletDesk) -> None:
         self._services = services
+        self._addresses = services.addresses
         self._session_supervisor = sessions
         self._round_supervisor = rounds
         self._desk = desk
@@ -207,7 +209,7 @@ class Lobby:
             session.tell(Attach(sink, history, hello.frame_id, hello.history))
         except ActorError:
             return None
-        return Door(session, sink, self._services.clock, self.overflowed)
+        return Door(self._services, session.session_id, session, sink)
 
     async def _open(self, digest: bytes, *, asks: bool = True) -> SessionActor | bytes | None:
         """The session's new actor, a frame that says why there is none, or ``None`` for an unknown token.
@@ -268,7 +270,6 @@ class Lobby:
             self._desk,
             live,
             next_commitment=opened.session.next,
-            watcher=Unwatched(),
             balance_minor=opened.session.balance_minor,
         )
         self._start_round(actor)
@@ -301,20 +302,20 @@ class Lobby:
             services,
             self._desk,
             opened,
-            start_round=self._start_round,
+            running=None if running is None else running.seen,
+            start_round=self._place_round,
             run_beside=self._session_supervisor.run_beside,
             draining=self._sends_away,
         )
-        if running is not None:
-            session.adopt(running)
         if opened.pending_calls:
             self._deliver(record.operator_id)
-        self._sessions[digest] = session
+        self._sessions[digest] = self._addresses.sessions[record.session_id] = session
         self._note_start(session)
 
         async def on_end(_failed: bool) -> None:
             if self._sessions.get(digest) is session:
                 del self._sessions[digest]
+                del self._addresses.sessions[session.session_id]
             self._forget(session)
             self._note_end(session.session_id)
 
@@ -332,10 +333,13 @@ class Lobby:
             del self._of_player[player_of(session)]
         self._of_operator[session.record.operator_id] -= 1
 
+    def _place_round(self, live: LiveRound, after: Commitment) -> None:
+        self._start_round(RoundActor(self._services, self._desk, live, next_commitment=after))
+
     def _start_round(self, actor: RoundActor) -> None:
-        session_id = actor.placed.session_id
+        session_id, round_id = actor.placed.session_id, actor.placed.round_id
         assert session_id not in self._rounds, "a session has one live round"
-        self._rounds[session_id] = actor
+        self._rounds[session_id] = self._addresses.rounds[session_id, round_id] = actor
 
         async def on_end(failed: bool) -> None:
             try:
@@ -344,7 +348,7 @@ class Lobby:
             finally:
                 self._remember(actor)
                 if self._rounds.get(session_id) is actor:
-                    del self._rounds[session_id]
+                    del self._rounds[session_id], self._addresses.rounds[session_id, round_id]
                 self._note_end(session_id)
 
         self._round_supervisor.start(actor, on_end)
@@ -354,9 +358,14 @@ class Lobby:
         if flight is None:
             return
         if actor.is_over:
-            self._services.flights.end(placed.session_id, placed.round_id, flight.ends_at_ms)
+            self._remember_end(actor)
         elif placed.session_id in self._giving:
             self._left[placed.session_id] = flight
+
+    def _remember_end(self, actor: RoundActor) -> None:
+        if actor.flight is not None:
+            placed = actor.placed
+            self._services.flights.end(placed.session_id, placed.round_id, actor.flight.ends_at_ms)
 
     async def _end_failed_round(self, actor: RoundActor) -> None:
         """A round actor is never restarted with its memory lost: its round is ended from what is stored."""
@@ -365,12 +374,12 @@ class Lobby:
         self._failed[placed.round_id] = now_ms
         finished = await resolve_stored(self._services, placed.operator_id, placed.round_id, now_ms)
         self._failed.pop(placed.round_id, None)
-        actor.is_over = finished is not None
-        await self._tell_end(actor.report, placed.operator_id, placed.session_id, placed.round_id, finished)
+        if finished is not None:
+            self._remember_end(actor)
+        await self._tell_end(placed.operator_id, placed.session_id, placed.round_id, finished)
 
     async def _tell_end(
         self,
-        report: Callable[[RoundNews], None],
         operator_id: UUID,
         session_id: UUID,
         round_id: UUID,
@@ -386,11 +395,12 @@ class Lobby:
                 await trio.sleep(wait_ms / 1000)
             except Exception:
                 # Nobody else would tell the session, now that the round is not live any more.
-                report(RoundLost())
+                self._addresses.tell_session(session_id, RoundLost())
                 raise
             wait_ms = min(wait_ms * 2, REPEAT_MAX_MS)
         owes_minor = sum(call.amount_minor for call in pending if call.round_id == round_id)
-        report(RoundLost() if finished is None else RoundOver(finished, owes_minor, None))
+        news = RoundLost() if finished is None else RoundOver(finished, owes_minor, None)
+        self._addresses.tell_session(session_id, news)
         if owes_minor:
             self._deliver(operator_id)
 
@@ -427,7 +437,7 @@ class Lobby:
         self._failed.pop(key.round_id, None)
         session = self._sessions.get(key.token_digest)
         if session is not None and session.waits_for == key.round_id:
-            await self._tell_end(session.report, key.operator_id, key.session_id, key.round_id, finished)
+            await self._tell_end(key.operator_id, key.session_id, key.round_id, finished)
         else:
             self._deliver(key.operator_id)
 
@@ -439,7 +449,7 @@ class Lobby:
 
     def _look(self) -> None:
         for session in list(self._sessions.values()):
-            session.report(Look())
+            self._addresses.tell_session(session.session_id, Look())
 
     # Hand-overs: see ``actors.cluster.handover.Giver``.
 
@@ -469,7 +479,6 @@ class Lobby:
                     session.tell(Leave())
                     told.append(session)
                 elif session is None and running is not None and running not in told:
-                    running.adopt(Unwatched())
                     running.tell(HandOver())
                     told.append(running)
             except ActorError:
@@ -525,11 +534,17 @@ class Lobby:
             return
         log.warning("rounds outlasted the drain and are refunded", extra={"rounds": len(self._rounds)})
         for actor in list(self._rounds.values()):
-            actor.interrupt()
+            self._interrupt(actor)
         with trio.move_on_after(INTERRUPT_MS_MAX / 1000):
             await self._until_quiet()
             return
         log.error("rounds could not be ended; the next start ends them", extra={"rounds": len(self._rounds)})
+
+    def _interrupt(self, actor: RoundActor) -> None:
+        try:
+            actor.tell(Interrupt())
+        except ActorError:
+            log.warning("a round could not be interrupted", extra={"round_id": str(actor.placed.round_id)})
 
     async def _until_quiet(self) -> None:
         while self._sessions or self._rounds or self._giving:

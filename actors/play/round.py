@@ -6,8 +6,7 @@ mailbox with the moment of their receipt, so that one queue orders cash-out and 
 
 import logging
 from contextlib import suppress
-from dataclasses import replace
-from typing import Protocol
+from dataclasses import dataclass, replace
 
 import trio
 
@@ -32,6 +31,7 @@ from actors.shared.messages import (
     Interrupt,
     RoundFlies,
     RoundLost,
+    RoundMessage,
     RoundNews,
     RoundOver,
 )
@@ -46,24 +46,25 @@ START_TOLD_MS_MAX = 250
 because the commit had to be repeated, is refunded: nobody could have cashed out in the part of it that has passed."""
 
 
-class RoundWatcher(Protocol):
-    """Whoever shows a round to its player."""
+@dataclass(slots=True)
+class RoundSeen:
+    """A round as its session knows it: as it was when the session was opened, and from then on by the round's news."""
 
-    def report(self, news: RoundNews) -> None:
-        """Learn what became of the round, without waiting."""
-        ...
-
-
-class Unwatched:
-    """Who watches a round whose session nobody has open here."""
-
-    def report(self, news: RoundNews) -> None:
-        """What became of it is stored."""
+    placed: LiveRound
+    after: Commitment
+    """What is promised for the round after it."""
+    is_stored: bool = False
+    is_in_trouble: bool = False
+    """The bet could not be stored, and is being taken back in case it was after all."""
+    flies: RoundFlies | None = None
 
 
-class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
-    """One live round; ``watcher`` is its session. A flight that another node has begun goes on as if it had begun here:
-    ``balance_minor`` is the player's balance after its stake."""
+class RoundActor(Actor[RoundMessage]):
+    """One live round, whose news its session is told, if it is open here.
+
+    A flight that another node has begun goes on as if it had begun here: ``balance_minor`` is the player's balance
+    after its stake. ``next_commitment`` is promised for the round after it.
+    """
 
     def __init__(
         self,
@@ -72,27 +73,24 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
         live: LiveRound,
         *,
         next_commitment: Commitment,
-        watcher: RoundWatcher,
         balance_minor: int = 0,
     ) -> None:
         super().__init__("round", services.settings.round_mailbox_max, live.round_id)
         self._services = services
         self._desk = desk
         self.placed = live
-        self.next_commitment = next_commitment
+        self._after = next_commitment
         self._bet = bet_call(live)
-        self.is_stored = False
+        self._is_stored = False
         self.is_over = False
         """Its end is stored, and told."""
         self.is_ending = False
         """Its end is decided, and being stored."""
-        self.is_in_trouble = False
-        """The bet could not be stored, and is being taken back in case it was after all."""
-        self._watcher = watcher
+        self._is_in_trouble = False
         self._flies: RoundFlies | None = None
         if live.status is RoundStatus.FLYING:
             assert live.started_at_ms is not None
-            self.is_stored = True
+            self._is_stored = True
             self._flies = self._takeoff(live, services.clock.began_ms(live.started_at_ms), balance_minor)
 
     @property
@@ -100,24 +98,13 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
         """The flight, once it has begun, also after its end."""
         return None if self._flies is None else self._flies.flight
 
-    def adopt(self, watcher: RoundWatcher) -> RoundFlies | None:
-        """Report to ``watcher`` from now on; the flight so far, if there is one."""
-        self._watcher = watcher
-        if self._flies is not None:
-            # The watcher that was told of the start may have failed before it could have the flight join.
-            self._services.metronome.join(self._flies.flight)
-        return self._flies
+    @property
+    def seen(self) -> RoundSeen:
+        """For a session that is opened now."""
+        return RoundSeen(self.placed, self._after, self._is_stored, self._is_in_trouble, self._flies)
 
-    def interrupt(self) -> None:
-        """Refund the stake: the server can't wait for the flight's end."""
-        try:
-            self.tell(Interrupt())
-        except ActorError:
-            log.warning("a round could not be interrupted", extra={"round_id": str(self.placed.round_id)})
-
-    def report(self, news: RoundNews) -> None:
-        """Tell the session that watches the round."""
-        self._watcher.report(news)
+    def _report(self, news: RoundNews) -> None:
+        self._services.addresses.tell_session(self.placed.session_id, news)
 
     async def run(self) -> None:
         """Bet, fly, end; or fly on and end. After a ``HandOver`` that nothing has preceded there is no end."""
@@ -127,8 +114,8 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
             return
         if not await self._place_bet():
             return
-        self.is_stored = True
-        self.report(BetStored())
+        self._is_stored = True
+        self._report(BetStored())
         answer = await self._desk.send_bet(self._bet)
         if isinstance(answer, Acknowledged) and answer.balance_minor is not None:
             started = await self._start(answer)
@@ -139,7 +126,7 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
                 await self._end_unflown(live, began_ms, answer.balance_minor)
             else:
                 self._flies = self._takeoff(live, began_ms, answer.balance_minor)
-                self.report(self._flies)
+                self._report(self._flies)
                 await self._fly(self._flies)
         else:
             await self._end(self._not_taken(answer))
@@ -163,17 +150,17 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
             owner=self._services.owner,
             round=self.placed,
             call=self._bet,
-            next_server_seed=self.next_commitment.server_seed,
+            next_server_seed=self._after.server_seed,
         )
         try:
             answer = await self._services.ledger.commit(intent)
         except LedgerUnavailableError:
-            self.is_in_trouble = True
-            self.report(BetTrouble())
+            self._is_in_trouble = True
+            self._report(BetTrouble())
             await self._take_back()
             return False
         if not isinstance(answer, Applied):
-            self.report(BetNotStored(refused=True))
+            self._report(BetNotStored(refused=True))
             return False
         return True
 
@@ -183,7 +170,7 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
         if isinstance(await self._store(ending), Applied):
             self._over(ending, None)
         else:
-            self.report(BetNotStored(refused=False))
+            self._report(BetNotStored(refused=False))
 
     def _void(self, reason: str, bet_status: CallStatus, attempts: int, detail: str) -> endings.Ending:
         return endings.void(
@@ -228,7 +215,7 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
             await self._give_back(taken)
             return None
         if not isinstance(answer, Started):
-            self.report(RoundLost())
+            self._report(RoundLost())
             return None
         live = replace(self.placed, status=RoundStatus.FLYING, started_at_ms=answer.started_at_ms)
         return live, began_ms[answer.started_at_ms]
@@ -246,9 +233,9 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
         """The stake was taken but the start could not be stored for too long: end the round from what is stored."""
         finished = await resolve_stored(self._services, self.placed.operator_id, self.placed.round_id, 0)
         if finished is None:
-            self.report(RoundLost())
+            self._report(RoundLost())
             return
-        self.report(RoundOver(finished, self.placed.amount_minor, None, taken.balance_minor))
+        self._report(RoundOver(finished, self.placed.amount_minor, None, taken.balance_minor))
         self._desk.deliver(self.placed.operator_id)
 
     def _takeoff(self, live: LiveRound, began_ms: int, balance_minor: int) -> RoundFlies:
@@ -303,9 +290,9 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
                 return None, None
             settlement = plan.cashed_out(message.received_at_ms - flight.started_at_ms)
             if settlement is None:
-                self.report(CashoutRefused(message.frame_id, "too_early"))
+                self._report(CashoutRefused(message.frame_id, "too_early"))
             elif settlement.result is Result.CRASH:
-                self.report(CashoutRefused(message.frame_id, "too_late"))
+                self._report(CashoutRefused(message.frame_id, "too_late"))
                 return settlement, None
             else:
                 return settlement, message.frame_id
@@ -317,7 +304,7 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
         if isinstance(answer, Applied):
             self._over(ending, frame_id, balance_minor)
         else:
-            self.report(RoundLost())
+            self._report(RoundLost())
         if ending.owed is None:
             return
         if ending.is_claimed:
@@ -340,7 +327,7 @@ class RoundActor(Actor[Cashout | Interrupt | HandOver | FlightEnds]):
         self._services.tally.ended(
             placed.operator_id, placed.operator_player_id, placed.session_id, finished.status, now_ms
         )
-        self.report(RoundOver(finished, ending.owes_minor, frame_id, balance_minor))
+        self._report(RoundOver(finished, ending.owes_minor, frame_id, balance_minor))
         while (message := self.receive_nowait()) is not None:
             if isinstance(message, Cashout):
-                self.report(CashoutRefused(message.frame_id, "too_late"))
+                self._report(CashoutRefused(message.frame_id, "too_late"))

@@ -23,16 +23,16 @@ from actors.facts.protocol import (
     next_fields,
     round_fields,
 )
-from actors.facts.records import FinishedRound, LiveRound, OpenedSession, RoundStatus
+from actors.facts.records import Commitment, FinishedRound, LiveRound, OpenedSession, RoundStatus
 from actors.facts.words import NOT_STORED, OPERATORS_ARE_OLD, TOO_MANY_VOID, WORDS, words
 from actors.kit.actor import Actor
-from actors.kit.errors import ActorError, MailboxFullError
+from actors.kit.errors import ActorError
 from actors.kit.supervisor import RunBeside
 from actors.play.bets import Table, bet_error, end_reason, new_round, next_commitment, place_error, table_of
 from actors.play.client_seeds import store_client_seed
 from actors.play.history import HistoryReader
 from actors.play.owed import Owed
-from actors.play.round import RoundActor
+from actors.play.round import RoundSeen
 from actors.play.welcome import end_socket, welcome_frame, with_newest
 from actors.ports.ledger import LedgerUnavailableError
 from actors.ports.sink import PlayerSink
@@ -41,7 +41,6 @@ from actors.shared.messages import (
     BetNotStored,
     BetStored,
     BetTrouble,
-    Cashout,
     CashoutRefused,
     Detach,
     FromPlayer,
@@ -61,8 +60,9 @@ log = logging.getLogger("getaway.session")
 
 
 class SessionActor(Actor[SessionMessage]):
-    """One open session. ``start_round`` runs a round's actor, ``run_beside`` a short piece of work; ``draining`` tells
-    whether new bets are refused."""
+    """One open session. ``running`` is the round that it had when it was opened. ``start_round`` runs the actor of a
+    round, behind which something is promised; ``run_beside`` runs a short piece of work; ``draining`` tells whether new
+    bets are refused."""
 
     def __init__(
         self,
@@ -70,7 +70,8 @@ class SessionActor(Actor[SessionMessage]):
         desk: WalletDesk,
         opened: OpenedSession,
         *,
-        start_round: Callable[[RoundActor], None],
+        running: RoundSeen | None,
+        start_round: Callable[[LiveRound, Commitment], None],
         run_beside: RunBeside,
         draining: Callable[[], bool],
     ) -> None:
@@ -92,69 +93,48 @@ class SessionActor(Actor[SessionMessage]):
         self._sink: PlayerSink | None = None
         self._alone_since = trio.current_time()
         self._linger_s = services.settings.session_linger_ms / 1000
-        self._round: RoundActor | None = None
-        self._flying: RoundFlies | None = None
+        self._round: RoundSeen | None = None
         self._last: FinishedRound | None = None
         self._bet: BetIn | None = None
         self._bet_waits_until: float | None = None
         self._ends_at: float | None = None
         self._timer = services.timers.timer(self._look_soon)
-        self._history = HistoryReader(services, session, self._show, run_beside, self._is_behind, flies=self.flies)
+        self._history = HistoryReader(services, session, self._show, run_beside, self._is_behind, flies=self._flies)
+        if running is not None:
+            self._adopt(running)
 
     @property
     def is_attended(self) -> bool:
         """Whether a socket shows it."""
         return self._sink is not None
 
-    def report(self, news: RoundNews | WalletNews | Look) -> None:
-        """News of this session's round or wallet. Half of the mailbox is kept for them, so there is room."""
-        try:
-            self.tell(news)
-        except ActorError:
-            log.warning("news did not reach a session that is gone", extra={"news": type(news).__name__})
-
-    def tell_from_player(self, message: FromPlayer) -> None:
-        """Queue a player's frame, in the mailbox's first half only. Raises like ``tell``."""
-        if self.queued >= self.mailbox_max // 2:
-            raise MailboxFullError(self.name)
-        self.tell(message)
-
-    def cash_out(self, frame: CashoutIn, received_at_ms: int) -> None:
-        """Pass a cash-out straight to the round's mailbox, so that nothing delays it."""
-        if self._round is None or frame.round_id != self._round.placed.round_id:
-            ended = self._last is not None and frame.round_id == self._last.round_id
-            self._refuse("too_late" if ended else "no_such_round", frame.frame_id)
-            return
-        try:
-            self._round.tell(Cashout(frame.frame_id, received_at_ms))
-        except MailboxFullError:
-            self._services.observer.mailbox_overflow("round")
-            self._refuse("rate_limited", frame.frame_id)
-        except ActorError:
-            self._refuse("too_late", frame.frame_id)
-
     @property
     def waits_for(self) -> UUID | None:
         """The round for whose end it waits."""
         return None if self._round is None else self._round.placed.round_id
 
-    def flies(self, round_id: UUID) -> bool:
+    @property
+    def _flying(self) -> RoundFlies | None:
+        return None if self._round is None else self._round.flies
+
+    def _flies(self, round_id: UUID) -> bool:
         """Whether this round is shown as a flight that is under way."""
         return self._flying is not None and self._flying.live.round_id == round_id
 
-    def adopt(self, running: RoundActor) -> None:
-        """Take over a round that outlived the session actor before this one. Before ``run`` only."""
+    def _adopt(self, running: RoundSeen) -> None:
+        """Take over a round that outlived the session actor before this one."""
         self._round = running
-        self._flying = running.adopt(self)
         played = running.placed.commitment
         if self._next.nonce > played.nonce:
-            running.next_commitment = self._next  # What it drew was discarded when the session was opened again.
+            running.after = self._next  # What it drew was discarded when the session was opened again.
         if running.is_stored and self._discarded and self._discarded.server_seed_hash == played.server_seed_hash:
             self._discarded = None  # A history that was cut: what flies, if only in memory, is not revealed.
 
     async def run(self) -> None:
         """Serve until the session has ended, or nobody is there and nothing is live."""
-        self._desk.listen(self.session_id, self.report)
+        if self._flying is not None:
+            # Whoever was told of the start may have failed before it could have the flight join.
+            self._services.metronome.join(self._flying.flight)
         try:
             while not self._is_done():
                 if (balance_minor := await self._owed.check()) is not None:
@@ -168,7 +148,6 @@ class SessionActor(Actor[SessionMessage]):
                     self._handle(message)
         finally:
             self._timer.clear()
-            self._desk.forget(self.session_id)
             self._end_socket("shutdown")
 
     def _look_soon(self) -> None:
@@ -227,6 +206,8 @@ class SessionActor(Actor[SessionMessage]):
         match message:
             case FromPlayer(frame=BetIn() as bet):
                 self._judge_bet(bet)
+            case FromPlayer(frame=CashoutIn() as wish):
+                self._refuse_cashout(wish)
             case FromPlayer(frame=HistoryIn() as wish):
                 self._history.start(wish)
             case Attach():
@@ -277,7 +258,7 @@ class SessionActor(Actor[SessionMessage]):
             promised=self._next,
             discarded=self._discarded,
             flying=self._flying,
-            history=with_newest(self._last, attach.history, attach.history_max, self.flies),
+            history=with_newest(self._last, attach.history, attach.history_max, self._flies),
             totals=self._totals,
         )
         self._show(frame)
@@ -341,19 +322,27 @@ class SessionActor(Actor[SessionMessage]):
     def _place(self, bet: BetIn, table: Table) -> None:
         live = new_round(self._services, self.record, self._next, bet, table)
         after = next_commitment(live, self._services.entropy.server_seed())
-        self._round = RoundActor(self._services, self._desk, live, next_commitment=after, watcher=self)
-        self._start_round(self._round)
+        self._round = RoundSeen(live, after)
+        self._start_round(live, after)
+
+    def _refuse_cashout(self, frame: CashoutIn) -> None:
+        """Of a round that no actor plays: its end is told already, or will be."""
+        ended = self.waits_for, None if self._last is None else self._last.round_id
+        is_known = frame.round_id is not None and frame.round_id in ended
+        self._refuse("too_late" if is_known else "no_such_round", frame.frame_id)
 
     def _on_round(self, news: RoundNews) -> None:
         match news:
             case BetStored():
                 assert self._round is not None
-                self._next = self._round.next_commitment
+                self._round.is_stored = True
+                self._next = self._round.after
                 self._send_bet_pending(self._round.placed, self._bet_frame_id())
             case BetTrouble():
                 assert self._round is not None
+                self._round.is_in_trouble = True
                 # Whether it was stored or not, what it was on is not promised any more: its end may reveal it first.
-                self._next = self._round.next_commitment
+                self._next = self._round.after
                 self._refuse("wallet_unavailable", self._bet_frame_id(), NOT_STORED)
             case BetNotStored():
                 self._on_not_stored(news)
@@ -392,7 +381,8 @@ class SessionActor(Actor[SessionMessage]):
         self._show(encode("bet_pending", frame_id, round_id=live.round_id, amount_minor=live.amount_minor))
 
     def _on_flies(self, news: RoundFlies) -> None:
-        self._flying = news
+        assert self._round is not None
+        self._round.flies = news
         news.flight.show_to(self._sink.outlet if self._sink is not None else None)
         self._balance_minor, self._balance_is_known = news.balance_minor, True
         assert news.live.started_at_ms is not None
@@ -404,7 +394,7 @@ class SessionActor(Actor[SessionMessage]):
         finished, void = news.finished, news.finished.status is RoundStatus.VOID
         frame_id = self._bet_frame_id() if self._flying is None and news.frame_id is None else news.frame_id
         if self._round is not None and self._next.nonce == finished.nonce:
-            self._next = self._round.next_commitment
+            self._next = self._round.after
         self._clear_round()
         self._last, self._totals = finished, self._totals.after(finished)
         if news.balance_minor is not None:
@@ -421,7 +411,7 @@ class SessionActor(Actor[SessionMessage]):
         self._show(*frames)
 
     def _clear_round(self) -> None:
-        self._round, self._flying, self._bet = None, None, None
+        self._round, self._bet = None, None
 
     def _lose(self) -> None:
         """Another node owns this session now: this one must say nothing about it any more."""

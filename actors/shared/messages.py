@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from actors.facts.protocol import HISTORY_WELCOME, BetIn, ClientSeedIn, HistoryIn
+from actors.facts.protocol import HISTORY_WELCOME, BetIn, CashoutIn, ClientSeedIn, HistoryIn
 from actors.facts.records import FinishedRound, LiveRound, WalletCall
 from actors.kit.actor import Reply
 from actors.ports.sink import PlayerSink
@@ -119,6 +119,7 @@ class RoundLost:
     """Another owner has taken the round: this process must not say anything about it any more."""
 
 
+RoundMessage = Cashout | Interrupt | HandOver | FlightEnds
 RoundNews = BetStored | BetTrouble | BetNotStored | RoundFlies | RoundOver | CashoutRefused | RoundLost
 
 
@@ -145,9 +146,9 @@ class Detach:
 
 @dataclass(frozen=True, slots=True)
 class FromPlayer:
-    """A frame of the player."""
+    """A frame of the player. A cash-out is one only if no round of this node is to be asked."""
 
-    frame: BetIn | ClientSeedIn | HistoryIn
+    frame: BetIn | CashoutIn | ClientSeedIn | HistoryIn
 
 
 @dataclass(frozen=True, slots=True)

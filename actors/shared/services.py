@@ -15,6 +15,7 @@ from actors.ports.ledger import LedgerUnavailableError
 from actors.ports.observer import Observer
 from actors.ports.stores import Stores
 from actors.ports.wallet import WalletGateway
+from actors.shared.addresses import Addresses
 from actors.shared.contact import LedgerContact
 from actors.shared.flights import FlightMemory
 from actors.shared.ledger import LedgerActor
@@ -57,6 +58,7 @@ class Services:
     contact: LedgerContact
     flights: FlightMemory
     timers: Timers = field(default_factory=Timers)
+    addresses: Addresses = field(default_factory=Addresses)
     read_share: Share = field(default_factory=read_share)
     tally: RoundTally
 

@@ -41,7 +41,7 @@ OUTCOMES: Final[Mapping[type[WalletAnswer], str]] = {
 
 
 class WalletActor(Actor[SendBet | Deliver]):
-    """Serializes one session's signed callbacks. ``listener`` must not wait."""
+    """Serializes one session's signed callbacks."""
 
     def __init__(
         self,
@@ -49,14 +49,12 @@ class WalletActor(Actor[SendBet | Deliver]):
         operator_id: UUID,
         session_id: UUID,
         lane: Lane,
-        listener: Callable[[WalletNews], None],
     ) -> None:
         super().__init__("wallet", services.settings.wallet_mailbox_max, session_id)
         self._services = services
         self._operator_id = operator_id
         self.session_id = session_id
         self._lane = lane
-        self._listener = listener
 
     async def run(self) -> None:
         """Serve what has come. To wait for more would cost more than to start anew."""
@@ -120,7 +118,7 @@ class WalletActor(Actor[SendBet | Deliver]):
         attempts = call.attempts + answer.sends
         if isinstance(answer, Acknowledged):
             await commit_until_known(self._services, self._acknowledged(call, attempts, answer.balance_minor))
-            self._listener(WalletNews(call.operator_tx_id, answer.balance_minor))
+            self._tell_session(WalletNews(call.operator_tx_id, answer.balance_minor))
             return
         self._services.observer.wallet_retry(self._operator_id)
         postponed = self._postponed(call, attempts, answer)
@@ -136,7 +134,10 @@ class WalletActor(Actor[SendBet | Deliver]):
         )
         stored = await commit_until_known(self._services, postponed)
         if postponed.parked and isinstance(stored, Applied):
-            self._listener(WalletNews(call.operator_tx_id, None, is_parked=True))
+            self._tell_session(WalletNews(call.operator_tx_id, None, is_parked=True))
+
+    def _tell_session(self, news: WalletNews) -> None:
+        self._services.addresses.tell_session(self.session_id, news)
 
     def _acknowledged(self, call: WalletCall, attempts: int, balance_minor: int | None) -> AcknowledgeCall:
         return AcknowledgeCall(
@@ -192,19 +193,10 @@ class WalletDesk:
         self._start = start
         self.lanes = Lanes(services.settings, services.clock, services.observer, self.deliver)
         self._wallets: dict[UUID, WalletActor] = {}
-        self._listeners: dict[UUID, Callable[[WalletNews], None]] = {}
         self._due: Callable[[UUID], None] = _nobody
         self._patience_ms = services.settings.bet_timeout_ms + WALLET_MARGIN_MS
         self.has_unsent_claims = False
         """A call may be claimed by this node that nobody sends: the courier gives it up before it claims again."""
-
-    def listen(self, session_id: UUID, listener: Callable[[WalletNews], None]) -> None:
-        """Tell ``listener`` what the session's wallet learns, until ``forget``."""
-        self._listeners[session_id] = listener
-
-    def forget(self, session_id: UUID) -> None:
-        """The session has left memory; its calls are delivered all the same."""
-        self._listeners.pop(session_id, None)
 
     def on_due(self, nudge: Callable[[UUID], None]) -> None:
         """Call ``nudge`` with an operator that may have calls due. It must not wait."""
@@ -224,8 +216,8 @@ class WalletDesk:
         mailbox is empty."""
         wallet = self._wallets.get(call.session_id)
         if wallet is None or wallet.is_stopped:
-            lane, news = self.lanes.of(call.operator_id), partial(self._news, call.session_id)
-            wallet = WalletActor(self._services, call.operator_id, call.session_id, lane, news)
+            lane = self.lanes.of(call.operator_id)
+            wallet = WalletActor(self._services, call.operator_id, call.session_id, lane)
             self._wallets[call.session_id] = wallet
             self._start(wallet, partial(self._ended, wallet))
         return wallet
@@ -278,11 +270,6 @@ class WalletDesk:
     def _ended(self, wallet: WalletActor) -> None:
         if self._wallets.get(wallet.session_id) is wallet:
             del self._wallets[wallet.session_id]
-
-    def _news(self, session_id: UUID, news: WalletNews) -> None:
-        listener = self._listeners.get(session_id)
-        if listener is not None:
-            listener(news)
 
 
 def _nobody(_operator_id: UUID) -> None:

@@ -16,10 +16,10 @@ from actors.facts.transitions import Rejected
 from actors.kit.timers import Timers
 from actors.play.lobby import Lobby
 from actors.play.round import RoundActor
-from actors.play.session import SessionActor
 from actors.ports.ledger import LedgerUnavailableError
 from actors.ports.wallet import Acknowledged, Declined, Unclear
 from actors.rules.settlement import FlightPlan, Result, Settlement
+from actors.shared.addresses import Addresses
 from actors.shared.ledger import LedgerActor
 from actors.shared.messages import BetNotStored, RoundLost
 from actors.shared.services import commit_until_known
@@ -81,7 +81,7 @@ def _late_flies():
 @BUGS.named("a lost answer counts as not stored")
 def _not_taken_back():
     async def take_back(self):
-        self.report(BetNotStored(refused=False))
+        self._report(BetNotStored(refused=False))
 
     return [(RoundActor, "_take_back", take_back)]
 
@@ -255,7 +255,7 @@ def _failed_refunded():
 @BUGS.named("a failed round is not ended")
 def _failed_forgotten():
     async def end(self, actor):
-        actor.report(RoundLost())
+        actor._report(RoundLost())
 
     async def nothing(self):
         await trio.lowlevel.checkpoint()
@@ -265,7 +265,7 @@ def _failed_forgotten():
 
 @BUGS.named("nobody is told of the end of a failed round")
 def _failed_untold():
-    async def tell(self, report, operator_id, session_id, round_id, finished):
+    async def tell(self, operator_id, session_id, round_id, finished):
         self._deliver(operator_id)
 
     return [(Lobby, "_tell_end", tell)]
@@ -282,14 +282,13 @@ def _busy_rejected():
 
 @BUGS.named("a cash-out of an old round takes the live one")
 def _any_round():
-    real = SessionActor.cash_out
+    real = Addresses.round_of
 
-    def cash_out(self, frame, received_at_ms):
-        if self._round is not None:
-            frame = replace(frame, round_id=self._round.placed.round_id)
-        real(self, frame, received_at_ms)
+    def round_of(self, session_id, round_id):
+        flown = [round_id for of_session, round_id in self.rounds if of_session == session_id]
+        return real(self, session_id, flown[0] if flown else round_id)
 
-    return [(SessionActor, "cash_out", cash_out)]
+    return [(Addresses, "round_of", round_of)]
 
 
 @BUGS.named("timers that fail forget what was set")

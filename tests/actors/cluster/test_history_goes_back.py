@@ -61,7 +61,7 @@ def slow_beats() -> GameSettings:
 async def leave_memory(game, player) -> None:
     player.door.leave()
     session = next(iter(game.node.lobby._sessions.values()))
-    session.report("no news")  # its actor fails: the next hello opens the session again
+    session.tell("no news")  # its actor fails: the next hello opens the session again
     await trio.sleep(0.1)
     assert game.node.lobby.sessions_open == 0
 

@@ -1,6 +1,7 @@
 """A live round that has no actor on the node that owns it: found within a minute, and ended by the rules."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
@@ -99,7 +100,7 @@ async def test_one_for_which_nobody_waits_is_left_alone_while_it_is_young(autoju
         player.say("bet", amount_minor=1_000)
         await player.until("round_started")
         (session,) = game.node.lobby._sessions.values()
-        session.report("no news")  # its actor fails
+        session.tell("no news")  # its actor fails
         await lose(game)
         assert game.node.lobby.sessions_open == 0
         await trio.sleep(SETTINGS.unattended_age_ms / 1000 - 1)
@@ -349,5 +350,6 @@ async def test_with_the_end_of_a_round_only_what_itself_owes_is_told(autojump_cl
 
         monkeypatch.setattr(game.ledger, "pending_calls", pending_calls)
         key = own.operator_id, own.session_id, own.round_id
-        await game.node.lobby._tell_end(told.append, *key, stored.finished)
+        game.node.services.addresses.sessions[own.session_id] = SimpleNamespace(tell=told.append)
+        await game.node.lobby._tell_end(*key, stored.finished)
         assert [(news.finished, news.owes_minor) for news in told] == [(stored.finished, 1_000)]

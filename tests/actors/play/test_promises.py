@@ -6,9 +6,9 @@ import trio
 from actors.facts.records import CallKind
 from actors.facts.transitions import PlaceBet, VoidRound
 from actors.play.round import RoundActor
-from actors.play.session import SessionActor
 from actors.ports.ledger import LedgerUnavailableError
 from actors.rules import fairness
+from actors.shared.addresses import Addresses
 from actors.shared.messages import BetStored
 from tests.helpers.game import CLIENT_SEED, OPERATOR_ID, Player, open_game
 
@@ -29,16 +29,16 @@ async def welcomed(game, token) -> tuple[Player, dict]:
 
 async def test_a_seed_that_comes_with_the_news_of_a_stored_bet_changes_no_promise(autojump_clock, monkeypatch):
     """The bet is stored, and its session has not read so yet: what is promised to it must not be shown anew."""
-    report = SessionActor.report
+    tell = Addresses.tell_session
 
-    def just_behind(session, news):
+    def just_behind(addresses, session_id, news):
         if isinstance(news, BetStored):
             player.say("client_seed", value="too-soon")
-        report(session, news)
+        tell(addresses, session_id, news)
 
     async with open_game() as game:
         player = await game.play(150)
-        monkeypatch.setattr(SessionActor, "report", just_behind)
+        monkeypatch.setattr(Addresses, "tell_session", just_behind)
         promised = player.frames[-1]["next"]
         player.say("bet", amount_minor=1_000)
         assert (await player.until("error"))["code"] == "round_in_progress"
@@ -170,14 +170,14 @@ async def test_a_bet_that_was_stored_when_the_session_was_opened_again_is_follow
 
 async def test_a_round_that_fails_before_its_session_has_heard_of_it_is_promised_no_more(autojump_clock, monkeypatch):
     """It is ended from what is stored, and its seed revealed with that."""
-    report = RoundActor.report
+    report = RoundActor._report
 
     def fail_once_stored(actor, news):
         if isinstance(news, BetStored):
             raise RuntimeError("lost")
         report(actor, news)
 
-    monkeypatch.setattr(RoundActor, "report", fail_once_stored)
+    monkeypatch.setattr(RoundActor, "_report", fail_once_stored)
     async with open_game() as game:
         player = await game.play(300)
         player.say("bet", amount_minor=1_000)

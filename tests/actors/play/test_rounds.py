@@ -7,7 +7,7 @@ import trio.lowlevel
 from actors.facts.records import CallKind
 from actors.kit.supervisor import RESTART_FIRST_MS
 from actors.kit.timers import SLACK_MS
-from actors.play.round import RoundActor, Unwatched
+from actors.play.round import RoundActor
 from actors.ports.wallet import Declined, Unclear
 from actors.rules import fairness
 from actors.rules.growth import GrowthCurve
@@ -343,8 +343,9 @@ async def test_a_cash_out_that_was_received_in_time_counts_behind_the_news_of_th
 async def test_what_was_received_in_time_counts_although_the_end_has_come_when_it_is_read(autojump_clock):
     async with open_game() as game:
         player, actor = await in_flight(game, 200)
-        services, flown = game.node.services, actor.adopt(actor._watcher).live
-        late = RoundActor(services, game.node.desk, flown, next_commitment=actor.next_commitment, watcher=Unwatched())
+        seen = actor.seen
+        flown = seen.flies.live
+        late = RoundActor(game.node.services, game.node.desk, flown, next_commitment=seen.after)
         late.tell(FlightEnds())
         late.tell(Cashout("c", late.flight.ends_at_ms - 1))
         await player.until("round_ended")

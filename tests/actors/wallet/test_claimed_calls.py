@@ -2,6 +2,7 @@
 
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
@@ -167,7 +168,7 @@ class Stored:
             return [answer if isinstance(each, facts) else one for each, one in zip(transitions, answers, strict=True)]
 
         game.ledger.commit = noted
-        game.node.desk.listen(SESSION_ID, self.events.append)
+        game.node.services.addresses.sessions[SESSION_ID] = SimpleNamespace(tell=self.events.append)
 
 
 @pytest.mark.parametrize("answer", [Applied(), Rejected()])
@@ -192,7 +193,7 @@ async def test_a_session_is_told_what_is_stored_and_after_it_is_stored(autojump_
 async def test_who_has_left_is_told_nothing(autojump_clock):
     async with quiet_game() as game:
         stored = Stored(game, Applied())
-        game.node.desk.forget(SESSION_ID)
+        del game.node.services.addresses.sessions[SESSION_ID]
         assert game.node.desk.hand_over(owed(game, claimed_ms=60_000))
         await trio.sleep(0.1)
         assert stored.events == [AcknowledgeCall]
