@@ -16,8 +16,8 @@ SELECT current_setting('max_connections')::int
 
 
 def connections_of(workers: int, pool_size: int) -> int:
-    """How many connections they may open: beside its pool each has one for commits, ``round`` and heartbeats."""
-    return workers * (pool_size + 3)
+    """How many connections they may open: beside its pool each has one for commits and one for heartbeats."""
+    return workers * (pool_size + 2)
 
 
 async def check_connections(database: Database, workers: int, pool_size: int) -> None:

@@ -3,10 +3,9 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, Final, TypeVar
-from uuid import UUID
+from typing import Any, Final, TypeAlias, TypeVar
 
 import asyncpg
 import trio
@@ -15,9 +14,8 @@ from actors.ports.ledger import LedgerUnavailableError
 from server.db.driver.bridge import Bridge
 from server.db.driver.connecting import PAST_USE, AgingConnection, Connector
 from server.db.driver.direct import DirectStatement, Rows
-from server.db.driver.kept import KeptConnections, PooledConnection
 from server.db.driver.line import KeptLine, Line
-from server.db.driver.statements import COMMIT_GROUP, READ_ROUND
+from server.db.driver.statements import COMMIT_GROUP
 from server.db.driver.url import FORM, read_url
 from server.db.embedded.embedded import EmbeddedServer
 from server.db.errors import DatabaseUnavailableError, DatabaseUrlError, RefusedError
@@ -25,7 +23,8 @@ from server.db.errors import DatabaseUnavailableError, DatabaseUrlError, Refused
 log = logging.getLogger("getaway.database")
 
 Value = TypeVar("Value")
-Connection = PooledConnection
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Connection = asyncpg.pool.PoolConnectionProxy
 Work = Callable[[Connection], Awaitable[Value]]
 
 EMBEDDED = "embedded"
@@ -67,18 +66,16 @@ class Database:
     def __init__(
         self,
         bridge: Bridge,
-        connections: KeptConnections,
+        pool: Pool,
         line: KeptLine,
         groups: DirectStatement,
-        rounds: DirectStatement,
         *,
         command_timeout_ms: int,
     ) -> None:
         self._bridge = bridge
-        self._connections = connections
+        self._pool = pool
         self._line = line
         self._groups = groups
-        self._rounds = rounds
         self._timeout_s = command_timeout_ms / 1000
         self.embedded: EmbeddedServer | None = None
         """This process's use of the embedded server, if the database is in one."""
@@ -91,23 +88,30 @@ class Database:
         timeout_s = self._timeout_s if timeout_ms is None else timeout_ms / 1000
 
         async def on_loop() -> Value:
-            # The pool keeps its timeout for the way back, too: a dead connection can't hold a crossing for ever.
-            is_well = False
             async with asyncio.timeout(timeout_s):
-                connection = await self._connections.take(timeout_s)
+                connection = await self._acquired(timeout_s)
                 try:
-                    value = await work(connection)
-                    is_well = True
+                    return await work(connection)
                 except asyncpg.PostgresError as error:
                     if (error.sqlstate or "").startswith(PAST_USE):
                         connection.terminate()
                     raise
                 finally:
-                    await self._connections.give_back(connection, is_well=is_well)
-            return value
+                    await self._pool.release(connection)
 
         with _trouble_is_unavailability():
             return await self._bridge.run(on_loop)
+
+    async def _acquired(self, timeout_s: float) -> Connection:
+        """A connection of the pool that is of use. The pool keeps the timeout for the way back, too: a dead connection
+        can't hold a crossing for ever."""
+        while True:
+            connection = await self._pool.acquire(timeout=timeout_s)
+            aging: Any = connection  # the pool's proxies pass the question on
+            if not aging.is_past_use:
+                return connection
+            connection.terminate()
+            await self._pool.release(connection)
 
     async def on_line(self, work: Callable[[Line], Awaitable[Value]]) -> Value:
         """The result of ``await work(line)``, on a connection that lasts and that no other unit of work waits for. The
@@ -124,18 +128,6 @@ class Database:
         Raises ``LedgerUnavailableError`` on trouble, and one of ``REFUSALS``.
         """
         return await self._groups.fetch(batch)
-
-    async def read_round(self, operator_id: UUID, round_id: UUID) -> list[str]:
-        """What ``READ_ROUND`` tells: JSON objects.
-
-        Raises ``LedgerUnavailableError`` on trouble.
-        """
-        keys = str(operator_id), str(round_id)
-        if self._rounds.is_free:
-            with suppress(LedgerUnavailableError):
-                return [str(row[0]) for row in await self._rounds.fetch(*keys)]
-        # Others need not wait for one that has to be fetched from the disk, nor do without if that way is closed.
-        return [row[0] for row in await self.run(lambda connection: connection.fetch(READ_ROUND, *keys))]
 
     async def in_transaction(self, work: Work[Value], *, timeout_ms: int | None = None) -> Value:
         """Like ``run``, all of it or nothing."""
@@ -225,18 +217,16 @@ async def _connected(
         raise DatabaseUnavailableError(f"the database can't be used: {error}") from None
 
     with Bridge() as bridge:
-        connections = KeptConnections(await _reached(bridge, connector, pool_size, version_min))
+        pool = await _reached(bridge, connector, pool_size, version_min)
         line = KeptLine(connector.connect)
         groups = DirectStatement(places, COMMIT_GROUP, settings, command_timeout_ms, age_ms_max)
-        rounds = DirectStatement(places, READ_ROUND, settings, command_timeout_ms, age_ms_max)
         try:
-            yield Database(bridge, connections, line, groups, rounds, command_timeout_ms=command_timeout_ms)
+            yield Database(bridge, pool, line, groups, command_timeout_ms=command_timeout_ms)
         finally:
             groups.close()
-            rounds.close()
             with trio.CancelScope(shield=True):
                 await bridge.run(line.close)
-                await bridge.run(lambda: connections.close(CONNECT_TIMEOUT_S))
+                await bridge.run(lambda: _close(pool))
 
 
 def _settings(application_name: str, command_timeout_ms: int) -> dict[str, str]:
@@ -263,9 +253,15 @@ async def _nothing_to_reset(_connection: "asyncpg.Connection[asyncpg.Record]") -
     """
 
 
-async def _reached(
-    bridge: Bridge, connector: Connector, pool_size: int, version_min: int
-) -> "asyncpg.Pool[asyncpg.Record]":
+async def _close(pool: Pool) -> None:
+    """By force, what is still in use after a while."""
+    try:
+        await asyncio.wait_for(pool.close(), CONNECT_TIMEOUT_S)
+    except TimeoutError:
+        pool.terminate()
+
+
+async def _reached(bridge: Bridge, connector: Connector, pool_size: int, version_min: int) -> Pool:
     """The pool, once it has a connection to a server that is new enough and keeps connections apart."""
     is_waiting = False
     with trio.move_on_after(STARTING_UP_S_MAX):
@@ -285,7 +281,7 @@ async def _reached(
     raise DatabaseUnavailableError(f"the database can't be used: it lets nobody in, even after {STARTING_UP_S_MAX} s")
 
 
-async def _tried(connector: Connector, pool_size: int, version_min: int) -> "asyncpg.Pool[asyncpg.Record]":
+async def _tried(connector: Connector, pool_size: int, version_min: int) -> Pool:
     connect: Any = connector.connect  # it takes what the pool passes on, whatever that is
     pool = await asyncpg.create_pool(
         min_size=1, max_size=pool_size, connection_class=AgingConnection, connect=connect, reset=_nothing_to_reset

@@ -39,7 +39,7 @@ class PostgresReports:
 
     async def round_report(self, operator_id: UUID, round_id: UUID) -> RoundReport | None:
         """One of the operator's rounds. What is not as we wrote it is put aside."""
-        for row, calls in _by_round(await self._database.read_round(operator_id, round_id)):
+        for row, calls in _by_round(await self._told(sql.READ_ROUND, operator_id, round_id)):
             found = [self._aside.open("rounds", row, self._open_round, is_whole=row["settled_at_ms"] is not None)]
             found += [self._aside.open("transactions", call, self._open_call) for call in calls]
             if None in found:
@@ -49,15 +49,18 @@ class PostgresReports:
 
     async def find_round(self, round_id: UUID) -> RoundReport | None:
         """Any operator's round. Nothing is put aside: the report has what is wrong."""
-        rows = await self._database.run(lambda connection: connection.fetch(sql.FIND_ROUND, round_id))
         found: RoundReport | None = None
-        for row, calls in _by_round([row[0] for row in rows]):
+        for row, calls in _by_round(await self._told(sql.FIND_ROUND, round_id)):
             for call in calls:
                 call["problem"] = self._macs.problem(CALL, call, call["mac"])
             report = _report(row, calls, round_problems(self._macs, row))
             if found is None or (report.is_ours and not found.is_ours):
                 found = report
         return found
+
+    async def _told(self, statement: str, *keys: UUID) -> list[str]:
+        rows = await self._database.run(lambda connection: connection.fetch(statement, *keys))
+        return [row[0] for row in rows]
 
     def _open_round(self, row: Values) -> bool:
         check_round(self._macs, row)

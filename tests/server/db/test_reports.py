@@ -251,7 +251,6 @@ async def test_what_was_counted_is_what_the_rounds_say(casino, database):
 
 
 async def test_a_round_is_read_alike_by_one_and_by_many_at_once(reports, casino):
-    """The first one has a connection to itself, and the others need not wait for it."""
     live = await casino.play(1_000, 150)
     read, seen = (casino.operator.operator_id, live.round_id), []
 
@@ -264,18 +263,6 @@ async def test_a_round_is_read_alike_by_one_and_by_many_at_once(reports, casino)
     alone = await reports.round_report(*read)
     assert alone.payout_minor == 1_500 and [call.kind for call in alone.calls] == [CallKind.BET, CallKind.WIN]
     assert seen == 20 * [alone] == 20 * [await reports.find_round(live.round_id)]
-
-
-async def test_a_round_is_read_by_the_pool_where_its_own_connection_fails(database, casino, monkeypatch):
-    live = await casino.play(1_000, 150)
-
-    async def fails(*_keys):
-        raise LedgerUnavailableError("no connection")
-
-    read = (casino.operator.operator_id, live.round_id)
-    expected = await PostgresReports(database, Vault(bytes(32))).round_report(*read)
-    monkeypatch.setattr(database._rounds, "fetch", fails)
-    assert await PostgresReports(database, Vault(bytes(32))).round_report(*read) == expected is not None
 
 
 async def test_tokens_that_are_asked_for_at_once_share_a_statement(frames, rounds, database, monkeypatch):

@@ -283,7 +283,7 @@ def test_too_few_connections_of_the_database_are_told_at_the_start(team):
     assert status == 3
     ((worker, event),) = errors
     assert worker == 0
-    assert "2 workers with [database] pool_size = 64 need 134 connections" in event
+    assert "2 workers with [database] pool_size = 64 need 132 connections" in event
 
 
 @pytest.fixture
@@ -299,7 +299,7 @@ async def test_the_embedded_database_has_room_for_all_and_ends_with_them(embedde
         async with house.playing_at(number, await in_thread(house.operator.session)) as player:
             await player.play(STAKE, auto_cashout=1.1)
     await in_thread(audit_house, house)
-    assert await in_thread(allowed_connections, folder) == 2 * (50 + 3) + 2 + 40
+    assert await in_thread(allowed_connections, folder) == 2 * (50 + 2) + 2 + 40
     killed_postmaster = postmaster(folder)
     os.kill(killed_postmaster, signal.SIGKILL)
     team.pardoned = ("the embedded database",)
