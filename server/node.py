@@ -48,9 +48,9 @@ from server.wallet.gateway import HttpWalletGateway
 from server.web.app import create_app
 from server.web.authentication import has_key
 from server.web.metrics_app import create_metrics_app
-from server.web.quart_app import DispatchedApp
 from server.web.services import WebServices
 from server.web.static_files import StaticFilesError
+from server.web.web_app import WebApp
 
 log = logging.getLogger("getaway.server")
 
@@ -297,11 +297,11 @@ def _security(vault: Vault, node: Node, metrics: EdgeMetrics) -> EdgeSecurity:
     return EdgeSecurity(metrics, SecurityLog(vault.address_key))
 
 
-async def _tell_left_out(security: SecurityLog, app: DispatchedApp) -> None:
+async def _tell_left_out(security: SecurityLog, app: WebApp) -> None:
     while True:
         await trio.sleep(WINDOW_S)
         security.tell_left_out()
-        app.dispatcher.tell_left_out()
+        app.request_log.tell_left_out()
 
 
 async def _set_gauges(metrics: Metrics, node: Node, public: Edge) -> None:

@@ -48,7 +48,7 @@ def show(context: click.Context, round_id: UUID, as_json: bool) -> int:
 
 def report_document(report: RoundReport) -> dict[str, object]:
     """What operators read of the round, and beside it what only the house knows."""
-    from server.web.reads import round_document
+    from server.http.round_answer import round_document
 
     document = round_document(report)
     del document["ok"]

@@ -3,16 +3,29 @@
 ApiError
     MalformedError   400, names the field
 
-The dispatcher turns an ``ApiError`` into ``{"ok": false, "error": {...}, "request_id": ...}``.
+The body of the answer is ``{"ok": false, "error": {...}, "request_id": ...}``.
 """
 
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Final
 
 import trio
 
 from actors.ports.ledger import LedgerUnavailableError
+from actors.rules.compact_json import compact_json
+
+Headers = dict[str, str]
+
+NO_PAGE_POLICY = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+"""The Content-Security-Policy of what is no page: should a browser take it for one, nothing in it has an effect."""
+JSON_HEADERS: Final[Headers] = {
+    "content-type": "application/json",
+    "cache-control": "no-store",
+    "content-security-policy": NO_PAGE_POLICY,
+    "referrer-policy": "no-referrer",
+}
 
 UNAVAILABLE_RETRY_S = 1
 DRAINING_RETRY_S = 5
@@ -28,19 +41,19 @@ class ApiError(Exception):
         code: str,
         message: str,
         extra: Mapping[str, str | int] | None = None,
-        headers: tuple[tuple[bytes, bytes], ...] = (),
+        headers: Headers | None = None,
     ) -> None:
         super().__init__(f"{status} {code}")
         self.status = status
         self.code = code
         self.message = message
         self.extra = extra or {}
-        self.headers = headers
+        self.headers = headers or {}
 
-    def document(self, request_id: str) -> dict[str, object]:
-        """The answer's JSON object."""
+    def body(self, request_id: str) -> bytes:
+        """The answer's body."""
         error = {"code": self.code, "message": self.message, **self.extra}
-        return {"ok": False, "error": error, "request_id": request_id}
+        return compact_json({"ok": False, "error": error, "request_id": request_id})
 
 
 class MalformedError(ApiError):
@@ -57,7 +70,7 @@ def not_found() -> ApiError:
 
 def method_not_allowed(allow: str) -> ApiError:
     """``allow`` as in the Allow header."""
-    return ApiError(405, "method_not_allowed", f"This resource takes {allow}.", headers=((b"allow", allow.encode()),))
+    return ApiError(405, "method_not_allowed", f"This resource takes {allow}.", headers={"allow": allow})
 
 
 def body_too_large(bytes_max: int) -> ApiError:
@@ -73,21 +86,19 @@ def body_too_slow() -> ApiError:
 def rate_limited(wait_ms: int) -> ApiError:
     """Too many requests; a token is there after ``wait_ms``."""
     retry_after_s = max(1, math.ceil(wait_ms / 1000))
-    return ApiError(
-        429, "rate_limited", "Too many requests: slow down.", headers=((b"retry-after", b"%d" % retry_after_s),)
-    )
+    return ApiError(429, "rate_limited", "Too many requests: slow down.", headers=_retry_after(retry_after_s))
 
 
 def draining() -> ApiError:
     """This process is about to stop."""
     message = "This server is about to restart: repeat the request."
-    return ApiError(503, "draining", message, headers=((b"retry-after", b"%d" % DRAINING_RETRY_S),))
+    return ApiError(503, "draining", message, headers=_retry_after(DRAINING_RETRY_S))
 
 
 def unavailable() -> ApiError:
     """The database can't be asked."""
     message = "The service is unavailable for a moment: repeat the request as it is."
-    return ApiError(503, "unavailable", message, headers=((b"retry-after", b"%d" % UNAVAILABLE_RETRY_S),))
+    return ApiError(503, "unavailable", message, headers=_retry_after(UNAVAILABLE_RETRY_S))
 
 
 def not_ours() -> ApiError:
@@ -96,7 +107,11 @@ def not_ours() -> ApiError:
         "The database does not hold this round as this server wrote it, so it is not shown. A person must look at it: "
         "tell us the request_id."
     )
-    return ApiError(503, "unavailable", message, headers=((b"retry-after", b"%d" % NOT_OURS_RETRY_S),))
+    return ApiError(503, "unavailable", message, headers=_retry_after(NOT_OURS_RETRY_S))
+
+
+def _retry_after(seconds: int) -> Headers:
+    return {"retry-after": str(seconds)}
 
 
 @contextmanager

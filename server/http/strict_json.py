@@ -25,33 +25,6 @@ def parse_object(body: bytes) -> dict[str, object]:
     return document
 
 
-def take_text(document: dict[str, object], field: str) -> str:
-    """A required string member."""
-    value = _required(document, field)
-    if not isinstance(value, str):
-        raise MalformedError(field, f"{field} must be a string.")
-    return value
-
-
-def take_integer(document: dict[str, object], field: str, least: int, most: int) -> int:
-    """A required integer member between two bounds, both included. ``true`` and ``1.0`` are not integers."""
-    value = _required(document, field)
-    if type(value) is not int or not least <= value <= most:
-        raise MalformedError(field, f"{field} must be an integer from {least} to {most}.")
-    return value
-
-
-def is_given(document: dict[str, object], field: str) -> bool:
-    """Whether an optional member is there; ``null`` counts as absent."""
-    return document.get(field) is not None
-
-
-def _required(document: dict[str, object], field: str) -> object:
-    if field not in document:
-        raise MalformedError(field, f"{field} is required.")
-    return document[field]
-
-
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     document = dict(pairs)
     if len(document) != len(pairs):

@@ -9,35 +9,27 @@ import hmac
 import re
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from uuid import UUID
 
+from quart import request
+
 from actors.facts.records import Operator, OperatorStatus
 from actors.rules.rate_limits import RateLimits
 from server.http.errors import ApiError, rate_limited
-from server.http.exchange import Request
 from server.http.forwarded import address_group
 from server.metrics.metrics import WebMetrics
 from server.secrets.signing import sign, string_to_sign
+from server.web.request_facts import Caller, ClientGoneError, RequestFacts, Signed, facts
 from server.web.services import Clock, OperatorLookup, WebSettings
 
 TIMESTAMP_TOLERANCE_S = 300
 
 _REQUIRED = ("X-Operator-Id", "X-Operator-Key", "X-Timestamp", "X-Signature")
 _CREDENTIALS = frozenset({b"x-operator-id", b"x-operator-key"})
-_TIMESTAMP = re.compile(rb"[0-9]{10}")
+_TIMESTAMP = re.compile(r"[0-9]{10}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """An operator whose id and key were right. ``timestamp`` (10 digits) and ``signature`` are as presented."""
-
-    operator: Operator
-    timestamp: str
-    signature: bytes
 
 
 def parse_uuid(text: str) -> UUID | None:
@@ -56,20 +48,35 @@ class Authenticator:
         self._failures = RateLimits(settings.failures_per_second, settings.failures_burst, settings.addresses_max)
         self._requests = RateLimits(settings.requests_per_second, settings.requests_burst, settings.addresses_max)
 
-    def identify(self, request: Request) -> Caller:
-        """The caller, by headers alone, before a byte of the body is read.
+    async def authenticate(self) -> None:
+        """Find out who sends the request at hand, and whether it may. Nothing in the body is believed before.
+
+        Raises the refusals of ``identify``, ``verify`` and ``admit``, 408 and 413 for its body, or ``ClientGoneError``.
+        """
+        known = facts()
+        caller = self.identify(known)
+        body = await request.get_data(cache=True, as_text=False, parse_form_data=False)
+        if known.is_client_gone:
+            raise ClientGoneError
+        self.verify(caller, known, body)
+        known.note_signed()
+        known.signed = Signed(caller, body)
+        self.admit(caller, known)
+
+    def identify(self, known: RequestFacts) -> Caller:
+        """The caller, by headers alone, whatever the body is.
 
         Raises ``missing_header``, ``stale_timestamp`` or ``invalid_credentials``; all of them become
         ``rate_limited`` for an address that fails too often. Right credentials pass whatever the address did, so
         that nobody can lock an operator out.
         """
         try:
-            caller = self._identify(request)
+            caller = self._identify()
         except ApiError:
-            self._count_hmac_header(request, "unknown")
-            self.charge_failure(request.address)
+            self._count_hmac_header(known, "unknown")
+            self.charge_failure(known.address)
             raise
-        self._count_hmac_header(request, str(caller.operator.operator_id))
+        self._count_hmac_header(known, str(caller.operator.operator_id))
         return caller
 
     def charge_failure(self, address: str) -> None:
@@ -78,56 +85,57 @@ class Authenticator:
         if wait_ms > 0:
             raise rate_limited(wait_ms)
 
-    def _identify(self, request: Request) -> Caller:
-        operator_id, key, timestamp, signature = (_only_value(request, name) for name in _REQUIRED)
+    def _identify(self) -> Caller:
+        operator_id, key, timestamp, signature = (_only_value(name) for name in _REQUIRED)
         self._check_timestamp(timestamp)
-        known_id = parse_uuid(operator_id.decode("latin-1"))
+        known_id = parse_uuid(operator_id)
         operator = None if known_id is None else self._operators.find(known_id)
         expected = self._decoy_key if operator is None else operator.api_key
         # Digests have equal lengths, and an unknown id is compared too: neither can be told by the time it takes.
-        matches = hmac.compare_digest(hashlib.sha256(key).digest(), hashlib.sha256(expected.encode()).digest())
+        given = hashlib.sha256(key.encode("latin-1")).digest()
+        matches = hmac.compare_digest(given, hashlib.sha256(expected.encode()).digest())
         if operator is None or not matches:
             raise ApiError(401, "invalid_credentials", "The operator id is unknown, or the key is wrong.")
-        return Caller(operator, timestamp.decode("ascii"), signature)
+        return Caller(operator, timestamp, signature.encode("latin-1"))
 
-    def _check_timestamp(self, timestamp: bytes) -> None:
+    def _check_timestamp(self, timestamp: str) -> None:
         now_s = self._clock.wall_ms() // 1000
         if _TIMESTAMP.fullmatch(timestamp) and abs(now_s - int(timestamp)) <= TIMESTAMP_TOLERANCE_S:
             return
         message = f"X-Timestamp must be 10 digits, unix seconds, within {TIMESTAMP_TOLERANCE_S} s of server_time."
         raise ApiError(401, "stale_timestamp", message, {"header": "X-Timestamp", "server_time": now_s})
 
-    def _count_hmac_header(self, request: Request, operator_id: str) -> None:
-        if request.brought_secret:
+    def _count_hmac_header(self, known: RequestFacts, operator_id: str) -> None:
+        if known.brought_secret:
             self._metrics.hmac_header_seen(operator_id)
 
-    def verify(self, caller: Caller, request: Request, body: bytes) -> None:
+    def verify(self, caller: Caller, known: RequestFacts, body: bytes) -> None:
         """Check the signature over the path, or over path and query, or over a whole target of absolute form.
 
         Raises ``bad_signature``.
         """
-        secret = caller.operator.hmac_secret
-        plain = string_to_sign(caller.timestamp, request.method, request.path, body)
+        secret, target = caller.operator.hmac_secret, known.target
+        plain = string_to_sign(caller.timestamp, request.method, target.path, body)
         matches = hmac.compare_digest(sign(secret, plain).encode(), caller.signature)
         extra: dict[str, str | int] = {"string_to_sign": plain, "body_sha256": plain[-64:]}
-        if request.query:
-            with_query = string_to_sign(caller.timestamp, request.method, request.target, body)
+        if target.query:
+            with_query = string_to_sign(caller.timestamp, request.method, f"{target.path}?{target.query}", body)
             matches |= hmac.compare_digest(sign(secret, with_query).encode(), caller.signature)
             extra["string_to_sign_with_query"] = with_query
-        if request.absolute_target is not None:
-            whole = string_to_sign(caller.timestamp, request.method, request.absolute_target, body)
+        if target.absolute is not None:
+            whole = string_to_sign(caller.timestamp, request.method, target.absolute, body)
             matches |= hmac.compare_digest(sign(secret, whole).encode(), caller.signature)
         if not matches:
-            self.charge_failure(request.address)
+            self.charge_failure(known.address)
             message = "X-Signature must be the HMAC-SHA256 of string_to_sign, as 64 lower-case hex digits."
             raise ApiError(401, "bad_signature", message, extra)
 
-    def admit(self, caller: Caller, request: Request) -> None:
+    def admit(self, caller: Caller, known: RequestFacts) -> None:
         """Check the operator's address list and rate. Raises ``ip_not_allowed`` or ``rate_limited``."""
         operator = caller.operator
-        if operator.allow_cidrs and not _is_inside(request.address, _networks(operator.allow_cidrs)):
-            message = f"The operator's allow-list does not contain {request.address}."
-            raise ApiError(403, "ip_not_allowed", message, {"address": request.address})
+        if operator.allow_cidrs and not _is_inside(known.address, _networks(operator.allow_cidrs)):
+            message = f"The operator's allow-list does not contain {known.address}."
+            raise ApiError(403, "ip_not_allowed", message, {"address": known.address})
         wait_ms = self._requests.take(operator.operator_id, self._clock.steady_ms())
         if wait_ms > 0:
             raise rate_limited(wait_ms)
@@ -154,8 +162,8 @@ def check_active(operator: Operator) -> None:
         raise ApiError(403, "operator_suspended", "The operator is suspended and can't launch sessions.")
 
 
-def _only_value(request: Request, name: str) -> bytes:
-    values = request.headers.get(name.lower().encode("ascii"), [])
+def _only_value(name: str) -> str:
+    values = request.headers.getlist(name)
     if len(values) != 1 or not values[0]:
         message = f"{name} is required, exactly once and not empty."
         raise ApiError(401, "missing_header", message, {"header": name})

@@ -5,27 +5,95 @@ import hmac
 import os
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Annotated
 
+import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from msgspec import Meta
+from quart import Response
+from quart_schema import document_request, document_response
 
+from actors.facts.records import PageOptions
 from actors.facts.transitions import CreateSession, Launched
 from actors.rules.money import MINOR_MAX
+from server.config.callback_url import web_url_error
 from server.http.errors import MalformedError, answered_within, draining, unavailable
-from server.http.exchange import Request, Response, json_response
-from server.http.strict_json import parse_object, take_integer, take_text
-from server.web.authentication import TIMESTAMP_TOLERANCE_S, Caller, check_active
-from server.web.page_options import take_page_options
+from server.http.strict_json import parse_object
+from server.web.authentication import TIMESTAMP_TOLERANCE_S, check_active
+from server.web.models import json_answer, read_members
+from server.web.request_facts import Caller, signed
 from server.web.services import WebServices
 
 PLAYER_ID_CHARACTERS_MAX = 128
 TTL_SECONDS_MIN = 60
 TTL_SECONDS_MAX = 86_400
+LANG_CHARACTERS_MAX = 35
+REALITY_CHECK_MINUTES_MAX = 1_440
 
 REPLAY_MARGIN_S = 60
 """How much longer than its signature lives a launch is remembered: the clocks of two nodes may differ."""
 
 _NONCE_BYTES = 12
+_LANG = r"^[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*$(?!\n)"
+
+_PlayerId = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=PLAYER_ID_CHARACTERS_MAX,
+        description=f"1 to {PLAYER_ID_CHARACTERS_MAX} printable characters",
+    ),
+]
+_Currency = Annotated[str, Meta(description="the code of one of the operator's currencies")]
+_BalanceMinor = Annotated[int, Meta(ge=0, le=MINOR_MAX, description=f"an integer from 0 to {MINOR_MAX}")]
+_TtlSeconds = Annotated[
+    int,
+    Meta(
+        ge=TTL_SECONDS_MIN,
+        le=TTL_SECONDS_MAX,
+        description=f"an integer from {TTL_SECONDS_MIN} to {TTL_SECONDS_MAX}",
+    ),
+]
+_Minutes = Annotated[
+    int,
+    Meta(ge=1, le=REALITY_CHECK_MINUTES_MAX, description=f"an integer from 1 to {REALITY_CHECK_MINUTES_MAX}"),
+]
+_Lang = Annotated[
+    str,
+    Meta(
+        pattern=_LANG,
+        max_length=LANG_CHARACTERS_MAX,
+        description=f"a language tag such as de or pt-BR, of at most {LANG_CHARACTERS_MAX} characters",
+    ),
+]
+_Url = Annotated[str, Meta(description="an https URL")]
+
+
+class Launch(msgspec.Struct, frozen=True, kw_only=True):
+    """A launch as an operator asks for it. An optional member that is null is absent."""
+
+    operator_player_id: _PlayerId
+    currency: _Currency
+    balance_minor: _BalanceMinor
+    ttl_seconds: _TtlSeconds
+    reality_check_minutes: _Minutes | None = None
+    lang: _Lang | None = None
+    lobby_url: _Url | None = None
+
+    def __post_init__(self) -> None:
+        if not self.operator_player_id.isprintable():
+            message = f"operator_player_id must be 1 to {PLAYER_ID_CHARACTERS_MAX} printable characters."
+            raise MalformedError("operator_player_id", message)
+
+
+class LaunchAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The session, where its player finds it, and until when."""
+
+    ok: bool = True
+    session_id: str
+    launch_url: str
+    expires_at: str
 
 
 def token_digest(token: str) -> bytes:
@@ -55,15 +123,22 @@ class LaunchApi:
     def __init__(self, services: WebServices) -> None:
         self._services = services
 
-    async def launch(self, request: Request, caller: Caller, body: bytes) -> Response:
+    @document_request(Launch)
+    @document_response(LaunchAnswer)
+    async def launch(self) -> Response:
         """Create a session, or find the one that this very request created before."""
-        check_active(caller.operator)
+        request = signed()
+        check_active(request.caller.operator)
         if self._services.is_draining():
             raise draining()
         if not self._services.operators.is_fresh:
             raise unavailable()
+        return json_answer(await self.create(request.caller, request.body))
+
+    async def create(self, caller: Caller, body: bytes) -> LaunchAnswer:
+        """Commit what a request's body asks for. Raises ``MalformedError`` and ``unavailable``."""
         token = self._services.entropy.token()
-        transition = self._transition(caller, parse_object(body), token)
+        transition = self._transition(caller, read_members(parse_object(body), Launch), token)
         with answered_within(self._services.settings.answer_timeout_ms):
             answer = await self._services.ledger.commit(transition)
         if not isinstance(answer, Launched):
@@ -71,13 +146,10 @@ class LaunchApi:
         if answer.replayed:
             token = self._first_token(answer, caller)
         self._services.metrics.launched(answer.replayed)
-        return json_response(
-            {
-                "ok": True,
-                "session_id": str(answer.session_id),
-                "launch_url": f"{self._services.settings.public_url.rstrip('/')}/play?session={token}",
-                "expires_at": datetime.fromtimestamp(answer.expires_at_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            }
+        return LaunchAnswer(
+            session_id=str(answer.session_id),
+            launch_url=f"{self._services.settings.public_url.rstrip('/')}/play?session={token}",
+            expires_at=datetime.fromtimestamp(answer.expires_at_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         )
 
     def _first_token(self, answer: Launched, caller: Caller) -> str:
@@ -87,25 +159,26 @@ class LaunchApi:
         self._services.log.error("a launch that is kept does not open", session_id=str(answer.session_id))
         raise unavailable()
 
-    def _transition(self, caller: Caller, document: dict[str, object], token: str) -> CreateSession:
+    def _transition(self, caller: Caller, asked: Launch, token: str) -> CreateSession:
         entropy = self._services.entropy
-        player_id = _player_id(document)
-        currency = self._currency(caller, document)
-        balance_minor = take_integer(document, "balance_minor", 0, MINOR_MAX)
-        ttl_s = take_integer(document, "ttl_seconds", TTL_SECONDS_MIN, TTL_SECONDS_MAX)
-        page = take_page_options(document, allow_insecure=self._services.settings.allow_insecure_lobbies)
+        self._check_currency(caller, asked.currency)
+        page = PageOptions(
+            lang=asked.lang,
+            reality_check_minutes=asked.reality_check_minutes,
+            lobby_url=self._lobby_url(asked),
+        )
         now_ms = self._services.clock.now_ms()
         session_id = entropy.identifier()
         return CreateSession(
             operator_id=caller.operator.operator_id,
             session_id=session_id,
-            operator_player_id=player_id,
-            currency=currency,
-            balance_minor=balance_minor,
+            operator_player_id=asked.operator_player_id,
+            currency=asked.currency,
+            balance_minor=asked.balance_minor,
             token_digest=token_digest(token),
             created_at_ms=now_ms,
             # A whole second, so that what the operator is told is exactly what holds.
-            expires_at_ms=(now_ms // 1000 + ttl_s) * 1000,
+            expires_at_ms=(now_ms // 1000 + asked.ttl_seconds) * 1000,
             client_seed=entropy.client_seed(),
             server_seed=entropy.server_seed(),
             signature_digest=hashlib.sha256(caller.signature).digest(),
@@ -114,17 +187,14 @@ class LaunchApi:
             page=page,
         )
 
-    def _currency(self, caller: Caller, document: dict[str, object]) -> str:
-        currency = take_text(document, "currency")
+    def _check_currency(self, caller: Caller, currency: str) -> None:
         operator = caller.operator
         if currency not in operator.bet_limits or self._services.limits.limits_for(operator, currency) is None:
             raise MalformedError("currency", f"currency must be one of: {', '.join(sorted(operator.bet_limits))}.")
-        return currency
 
-
-def _player_id(document: dict[str, object]) -> str:
-    player_id = take_text(document, "operator_player_id")
-    if not 1 <= len(player_id) <= PLAYER_ID_CHARACTERS_MAX or not player_id.isprintable():
-        message = f"operator_player_id must have 1 to {PLAYER_ID_CHARACTERS_MAX} printable characters."
-        raise MalformedError("operator_player_id", message)
-    return player_id
+    def _lobby_url(self, asked: Launch) -> str | None:
+        allow_insecure = self._services.settings.allow_insecure_lobbies
+        error = None if asked.lobby_url is None else web_url_error(asked.lobby_url, allow_insecure)
+        if error is not None:
+            raise MalformedError("lobby_url", f"lobby_url {error}.")
+        return asked.lobby_url

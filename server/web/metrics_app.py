@@ -2,35 +2,30 @@
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
-from quart_trio import QuartTrio
+from quart import Blueprint, Response
 from structlog.typing import FilteringBoundLogger
 
-from server.http.exchange import NO_PAGE_POLICY, Request, Response
-from server.web.app import live, public
-from server.web.dispatcher import BodyLimits, Dispatcher, Route
-from server.web.quart_app import DispatchedApp
+from server.http.errors import NO_PAGE_POLICY
+from server.web.health import liveness
+from server.web.request_log import RequestLog
+from server.web.web_app import Bounds, WebApp
 
-_BODY_LIMITS = BodyLimits(discard_bytes_max=0, discard_timeout_ms=100)
+_HEADERS = {
+    "content-type": CONTENT_TYPE_LATEST,
+    "cache-control": "no-store",
+    "content-security-policy": NO_PAGE_POLICY,
+}
 
 
-def create_metrics_app(registry: CollectorRegistry, log: FilteringBoundLogger) -> QuartTrio:
+def create_metrics_app(registry: CollectorRegistry, log: FilteringBoundLogger) -> WebApp:
     """``/metrics`` and ``/livez``. It asks for no credentials: its port must not be reachable from outside."""
-    headers = (
-        (b"content-type", CONTENT_TYPE_LATEST.encode("ascii")),
-        (b"cache-control", b"no-store"),
-        (b"content-security-policy", NO_PAGE_POLICY),
-    )
+    blueprint = Blueprint("metrics", __name__)
 
-    async def metrics(request: Request) -> Response:
-        return Response(200, generate_latest(registry), headers)
+    @blueprint.get("/metrics")
+    async def metrics() -> Response:
+        return Response(generate_latest(registry), headers=_HEADERS)
 
-    routes = {"/metrics": Route("/metrics", public(metrics)), "/livez": Route("/livez", public(live))}
-    dispatcher = Dispatcher(
-        routes=routes,
-        prefixes={},
-        metrics=None,
-        log=log,
-        limits=_BODY_LIMITS,
-        read_address=lambda peer, forwarded_for: peer,
-    )
-    return DispatchedApp(__name__, dispatcher)
+    app = WebApp(Bounds(), RequestLog(log))
+    app.register_blueprint(blueprint)
+    app.register_blueprint(liveness())
+    return app

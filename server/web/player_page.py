@@ -7,19 +7,21 @@ import re
 from html import escape
 from urllib.parse import urlsplit
 
+from quart import Blueprint, Response, request
+
 from server.http.errors import answered_within
-from server.http.exchange import Request, Response, query_values
+from server.ports.session_frames import SessionFrame
 from server.web.authentication import Authenticator
 from server.web.launch import token_digest
 from server.web.page_options import PageTemplate
-from server.web.services import SessionFrame, WebServices
+from server.web.request_facts import facts
+from server.web.services import WebServices
 from server.web.static_files import StaticFiles
 
-_SESSION_PARAMETER = frozenset({"session"})
-_TOKEN = re.compile(rb"[A-Za-z0-9_-]{43}")
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 _FRAME_ORIGIN = re.compile(r"[\x21-\x2b\x2d-\x3a\x3c-\x7e]+")  # printable ASCII but for space, comma and semicolon
 _NO_FRAMES = "'none'"
-_PERMISSIONS = b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"
+_PERMISSIONS = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
 
 _WORDS = """<!doctype html>
 <html lang="en">
@@ -35,6 +37,13 @@ _WORDS = """<!doctype html>
 """
 
 
+def player_page(services: WebServices, files: StaticFiles, authenticator: Authenticator) -> Blueprint:
+    """``/play``. Raises ``server.web.static_files.StaticFilesError`` if the page can't be filled in."""
+    blueprint = Blueprint("player_page", __name__)
+    blueprint.add_url_rule("/play", view_func=PlayerPages(services, files, authenticator).play)
+    return blueprint
+
+
 class PlayerPages:
     """Answers ``/play``. Raises ``server.web.static_files.StaticFilesError`` if the page can't be filled in."""
 
@@ -44,17 +53,17 @@ class PlayerPages:
         self._authenticator = authenticator
         self._connect = " ".join(("'self'", socket_origin(services.settings.public_url)))
 
-    async def play(self, request: Request) -> Response:
+    async def play(self) -> Response:
         """The player's page, with status 410 if the session has expired; a page in words for an unknown token (404).
 
         An expired session gets the page, too: a round may still fly in it, and the page says the rest in the player's
         language and knows the way back to the lobby.
         """
         # Looked up whatever the address did before: nobody can lock out those who come from there with a good token.
-        frame = await self._session_frame(request)
+        frame = await self._session_frame()
         operator = None if frame is None else self._services.operators.find(frame.operator_id)
         if frame is None or operator is None:
-            self._authenticator.charge_failure(request.address)
+            self._authenticator.charge_failure(facts().address)
             return _page_in_words(
                 404, "Unknown session", "This address opens no session. Start the game from the casino again."
             )
@@ -65,14 +74,14 @@ class PlayerPages:
             "base-uri 'none'; form-action 'none'"
         )
         status = 410 if frame.expires_at_ms <= self._services.clock.now_ms() else 200
-        return Response(status, self._page.filled(frame.page, origins), _page_headers(policy))
+        return Response(self._page.filled(frame.page, origins), status, headers=_page_headers(policy))
 
-    async def _session_frame(self, request: Request) -> SessionFrame | None:
-        tokens = query_values(request.query, _SESSION_PARAMETER).get("session", [])
+    async def _session_frame(self) -> SessionFrame | None:
+        tokens = request.args.getlist("session")
         if len(tokens) != 1 or not _TOKEN.fullmatch(tokens[0]):
             return None
         with answered_within(self._services.settings.answer_timeout_ms):
-            return await self._services.sessions.session_frame(token_digest(tokens[0].decode("ascii")))
+            return await self._services.sessions.session_frame(token_digest(tokens[0]))
 
 
 def socket_origin(public_url: str) -> str:
@@ -96,15 +105,16 @@ def _page_in_words(status: int, title: str, text: str) -> Response:
         f"default-src 'none'; style-src 'self'; img-src data:; frame-ancestors {_NO_FRAMES}; "
         "base-uri 'none'; form-action 'none'"
     )
+    facts().code = "unknown_session"
     page = _WORDS.format(title=escape(title), text=escape(text))
-    return Response(status, page.encode("utf-8"), _page_headers(policy), "unknown_session")
+    return Response(page, status, headers=_page_headers(policy))
 
 
-def _page_headers(policy: str) -> tuple[tuple[bytes, bytes], ...]:
-    return (
-        (b"content-type", b"text/html; charset=utf-8"),
-        (b"content-security-policy", policy.encode("ascii")),
-        (b"referrer-policy", b"no-referrer"),
-        (b"cache-control", b"no-store"),
-        (b"permissions-policy", _PERMISSIONS),
-    )
+def _page_headers(policy: str) -> dict[str, str]:
+    return {
+        "content-type": "text/html; charset=utf-8",
+        "content-security-policy": policy,
+        "referrer-policy": "no-referrer",
+        "cache-control": "no-store",
+        "permissions-policy": _PERMISSIONS,
+    }

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from structlog.typing import FilteringBoundLogger
 
-from actors.facts.records import Operator, PageOptions
+from actors.facts.records import Operator
 from actors.facts.transitions import Answer, Transition
 from actors.kit.fair_queue import Share
 from actors.ports.entropy import Entropy
@@ -18,6 +18,7 @@ from actors.shared.services import read_share
 from server.http.security_log import SecurityLog
 from server.metrics.metrics import WebMetrics
 from server.ports.reports import Reports
+from server.ports.session_frames import SessionFrames
 
 
 class Clock(Protocol):
@@ -40,7 +41,7 @@ class TransitionLedger(Protocol):
     """The ledger's actor."""
 
     async def commit(self, transition: Transition, /) -> Answer:
-        """The durable answer. Raises ``actors.ports.ledger.LedgerUnavailableError``."""
+        """The durable answer. Raises ``actors.ports.LedgerUnavailableError``."""
         ...
 
 
@@ -62,23 +63,6 @@ class LimitsLookup(Protocol):
 
     def limits_for(self, operator: Operator, currency: str, /) -> BetLimits | None:
         """The limits of one of the operator's currencies; ``None`` where it can't be played."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class SessionFrame:
-    """Whose page a session's token opens, until when (unix ms), and what the launch asked of it."""
-
-    operator_id: UUID
-    expires_at_ms: int
-    page: PageOptions
-
-
-class SessionFrames(Protocol):
-    """From a token to the operator that may frame its page."""
-
-    async def session_frame(self, token_digest: bytes, /) -> SessionFrame | None:
-        """By the token's SHA-256; ``None``: no such token. Raises ``actors.ports.ledger.LedgerUnavailableError``."""
         ...
 
 

@@ -5,40 +5,40 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from server.http.errors import not_found
-from server.http.exchange import NO_PAGE_POLICY, Request, Response
-from server.web.content_coding import accepts_gzip
+from quart import Blueprint, Response, request
+from werkzeug.http import parse_accept_header
 
-STATIC_PREFIX = "/static/"
+from server.http.errors import NO_PAGE_POLICY, not_found
+
 FILES_BYTES_MAX = 67_108_864
 
 CONTENT_TYPES = {
-    ".css": b"text/css; charset=utf-8",
-    ".gif": b"image/gif",
-    ".html": b"text/html; charset=utf-8",
-    ".ico": b"image/x-icon",
-    ".jpg": b"image/jpeg",
-    ".js": b"text/javascript; charset=utf-8",
-    ".json": b"application/json",
-    ".map": b"application/json",
-    ".mjs": b"text/javascript; charset=utf-8",
-    ".mp3": b"audio/mpeg",
-    ".ogg": b"audio/ogg",
-    ".png": b"image/png",
-    ".svg": b"image/svg+xml",
-    ".txt": b"text/plain; charset=utf-8",
-    ".wav": b"audio/wav",
-    ".webmanifest": b"application/manifest+json",
-    ".webp": b"image/webp",
-    ".woff2": b"font/woff2",
+    ".css": "text/css; charset=utf-8",
+    ".gif": "image/gif",
+    ".html": "text/html; charset=utf-8",
+    ".ico": "image/x-icon",
+    ".jpg": "image/jpeg",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".map": "application/json",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".mp3": "audio/mpeg",
+    ".ogg": "audio/ogg",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+    ".wav": "audio/wav",
+    ".webmanifest": "application/manifest+json",
+    ".webp": "image/webp",
+    ".woff2": "font/woff2",
 }
 
 COMPRESSED = frozenset({".css", ".html", ".js", ".json", ".map", ".mjs", ".svg", ".txt", ".webmanifest"})
 """What is text; everything else is compressed already."""
 
 _POLICY = (
-    b"default-src 'self'; img-src 'self' data:; object-src 'none'; "
-    b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'self'; img-src 'self' data:; object-src 'none'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 
@@ -48,10 +48,10 @@ class StaticFilesError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A file's bytes as sent; ``etag`` is quoted."""
+    """A file's bytes as sent."""
 
     content: bytes
-    etag: bytes
+    etag: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class StaticFile:
 
     plain: Encoded
     gzipped: Encoded | None
-    content_type: bytes
+    content_type: str
 
 
 class StaticFiles:
@@ -74,34 +74,46 @@ class StaticFiles:
         """The page that plays a session."""
         return self._files["index.html"].plain.content
 
-    async def serve(self, request: Request) -> Response:
-        """A file, or 304 for who has it already."""
-        name = request.path.removeprefix(STATIC_PREFIX)
-        return self.answer(request, name, _POLICY if name.endswith(".html") else NO_PAGE_POLICY)
+    def answer(self, name: str, policy: str) -> Response:
+        """The file of this name under a Content-Security-Policy, or 304 for who has it already.
 
-    def answer(self, request: Request, name: str, policy: bytes) -> Response:
-        """The file of this name under a Content-Security-Policy. Raises the refusal 404."""
+        Raises the refusal 404.
+        """
         file = self._files.get(name)
         if file is None:
             raise not_found()
-        headers = [
-            (b"content-type", file.content_type),
-            (b"cache-control", b"no-cache"),
-            (b"content-security-policy", policy),
-            (b"referrer-policy", b"no-referrer"),
-            (b"cross-origin-resource-policy", b"same-origin"),
-        ]
+        headers = {
+            "content-type": file.content_type,
+            "cache-control": "no-cache",
+            "content-security-policy": policy,
+            "referrer-policy": "no-referrer",
+            "cross-origin-resource-policy": "same-origin",
+        }
         chosen = file.plain
         if file.gzipped is not None:
-            headers.append((b"vary", b"accept-encoding"))
-            if accepts_gzip(request.headers.get(b"accept-encoding", [])):
+            headers["vary"] = "accept-encoding"
+            if parse_accept_header(",".join(request.headers.getlist("accept-encoding")))["gzip"] > 0:
                 chosen = file.gzipped
-        headers.append((b"etag", chosen.etag))
-        if _matches(request.headers.get(b"if-none-match", []), chosen.etag):
-            return Response(304, b"", tuple(headers))
         if chosen is not file.plain:
-            headers.append((b"content-encoding", b"gzip"))
-        return Response(200, chosen.content, tuple(headers))
+            headers["content-encoding"] = "gzip"
+        response = Response(chosen.content, headers=headers)
+        response.set_etag(chosen.etag)
+        if request.if_none_match.contains_weak(chosen.etag):
+            response.status_code = 304
+            response.set_data(b"")
+            del response.content_length, response.content_encoding
+        return response
+
+
+def static_files(files: StaticFiles) -> Blueprint:
+    """``/static/<path>``: the files, each by its name."""
+    blueprint = Blueprint("static_files", __name__)
+
+    @blueprint.get("/static/<path:path>")
+    async def serve(path: str) -> Response:
+        return files.answer(path, _POLICY if path.endswith(".html") else NO_PAGE_POLICY)
+
+    return blueprint
 
 
 def load_static_files(folder: Path) -> StaticFiles:
@@ -129,20 +141,15 @@ def load_static_files(folder: Path) -> StaticFiles:
 
 def _static_file(suffix: str, content: bytes) -> StaticFile:
     digest = hashlib.sha256(content).hexdigest()[:32]
-    plain = Encoded(content, f'"{digest}"'.encode("ascii"))
+    plain = Encoded(content, digest)
     gzipped = None
     if suffix in COMPRESSED:
         # Without the time of day in it, so that every node sends the same bytes.
         short = gzip.compress(content, mtime=0)
         if len(short) < len(content):
-            gzipped = Encoded(short, f'"{digest}-gzip"'.encode("ascii"))
+            gzipped = Encoded(short, f"{digest}-gzip")
     return StaticFile(plain, gzipped, CONTENT_TYPES[suffix])
 
 
 def _is_inside(path: Path, root: Path) -> bool:
     return path.resolve().is_relative_to(root)
-
-
-def _matches(if_none_match: list[bytes], etag: bytes) -> bool:
-    given = [tag.strip().removeprefix(b"W/") for value in if_none_match for tag in value.split(b",")]
-    return etag in given or b"*" in given

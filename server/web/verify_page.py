@@ -1,21 +1,22 @@
 """``GET /verify``: the page on which anybody recomputes a round. It knows no session."""
 
-from server.http.exchange import Request, Response
+from quart import Blueprint, Response
+
 from server.web.static_files import StaticFiles
 
 _FILE = "verify.html"
 _POLICY = (
-    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    b"frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
 
 
-class VerifyPage:
-    """Answers ``/verify``."""
+def verify_page(files: StaticFiles) -> Blueprint:
+    """The page; 404 where it is not among the files."""
+    blueprint = Blueprint("verify_page", __name__)
 
-    def __init__(self, files: StaticFiles) -> None:
-        self._files = files
+    @blueprint.get("/verify")
+    async def verify() -> Response:
+        return files.answer(_FILE, _POLICY)
 
-    async def verify(self, request: Request) -> Response:
-        """The page; 404 where it is not among the files."""
-        return self._files.answer(request, _FILE, _POLICY)
+    return blueprint

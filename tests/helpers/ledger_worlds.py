@@ -14,8 +14,8 @@ from server.books import restore
 from server.books.restoring import BookedCall, BookedEnd, Contradicted, Findings
 from server.db.driver.database import open_database
 from server.db.stores.session_frames import PostgresSessionFrames
+from server.ports.session_frames import SessionFrame
 from server.secrets.vault import Vault
-from server.web.services import SessionFrame
 from tests.helpers import books, memory_restore
 from tests.helpers.clocked_ledger import ClockedLedger
 from tests.helpers.game import operator

@@ -15,7 +15,8 @@ from actors.ports.ledger import LedgerUnavailableError
 from actors.rules.limits import BetLimits
 from server.metrics.metrics import Metrics
 from server.ports.reports import NotOursError
-from server.web.services import SessionFrame, WebServices, WebSettings
+from server.ports.session_frames import SessionFrame
+from server.web.services import WebServices, WebSettings
 
 NOW_S = 1_782_864_000
 PAGE = '<!doctype html><title>Play</title><script type="application/json" id="launch">{}</script>'

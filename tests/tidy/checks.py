@@ -31,8 +31,10 @@ OWNERS = {
     "h11": ("server/edge/", "server/loadtest/wallet/stand_in.py"),
     "httptools": ("server/wallet/answer.py",),
     "hypercorn": ("server/edge/", "server/http/", "server/web/"),
-    "quart": ("server/edge/", "server/web/"),
-    "quart_trio": ("server/edge/", "server/web/"),
+    "quart": ("server/web/",),
+    "quart_schema": ("server/web/",),
+    "quart_trio": ("server/web/",),
+    "werkzeug": ("server/web/",),
     "rich": ("server/loadtest/report/progress.py",),
     "trio_websocket": ("server/edge/", "server/loadtest/"),
     "wsproto": ("server/edge/",),
@@ -70,8 +72,8 @@ DICE_OWNERS = (
     "server/sandbox/",
     "server/secrets/vault.py",
     "server/web/authentication.py",
-    "server/web/dispatcher.py",
     "server/web/launch.py",
+    "server/web/request_facts.py",
 )
 """Where something unpredictable may be made; a round's randomness comes from ``server/secrets/entropy.py`` alone."""
 

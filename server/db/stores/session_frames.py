@@ -13,8 +13,8 @@ from actors.ports.ledger import LedgerUnavailableError
 from server.db.driver.database import Database
 from server.db.stores.aside import PutAside
 from server.db.stores.rows import Row, check_session, plain_uuid
+from server.ports.session_frames import SessionFrame
 from server.secrets.vault import Vault
-from server.web.services import SessionFrame
 
 TOKENS_MAX: Final = 500
 """Tokens in one statement. More of them wait for the one after."""
@@ -38,7 +38,7 @@ class _Batch:
 
 
 class PostgresSessionFrames:
-    """Implements ``server.web.services.SessionFrames``. Who waits has a deadline of its own."""
+    """Implements ``server.ports.session_frames.SessionFrames``. Who waits has a deadline of its own."""
 
     def __init__(self, database: Database, vault: Vault, aside: PutAside | None = None) -> None:
         self._database = database

@@ -3,14 +3,13 @@
 import os
 from http import HTTPStatus
 
-from server.http.errors import ApiError
-from server.http.exchange import error_response
+from server.http.errors import JSON_HEADERS, ApiError
 
 
 def full() -> ApiError:
     """No connection is free."""
     message = "The server has no connection free: try again."
-    return ApiError(503, "unavailable", message, headers=((b"retry-after", b"2"),))
+    return ApiError(503, "unavailable", message, headers={"retry-after": "2"})
 
 
 def http2() -> ApiError:
@@ -28,13 +27,14 @@ def no_request(status: int) -> ApiError:
 
 def refusal_bytes(error: ApiError) -> bytes:
     """The whole HTTP/1.1 answer, after which the connection is closed."""
-    answer = error_response(error, os.urandom(16).hex())
-    headers = [
-        *answer.headers,
-        (b"x-content-type-options", b"nosniff"),
-        (b"content-length", b"%d" % len(answer.body)),
-        (b"connection", b"close"),
-    ]
-    lines = [b"HTTP/1.1 %d %s" % (answer.status, HTTPStatus(answer.status).phrase.encode("ascii"))]
-    lines += [name + b": " + value for name, value in headers]
-    return b"\r\n".join(lines) + b"\r\n\r\n" + answer.body
+    body = error.body(os.urandom(16).hex())
+    headers = {
+        **JSON_HEADERS,
+        **error.headers,
+        "x-content-type-options": "nosniff",
+        "content-length": str(len(body)),
+        "connection": "close",
+    }
+    lines = [f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode("ascii") + body

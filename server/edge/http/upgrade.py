@@ -84,7 +84,7 @@ def _check(request: h11.Request, headers: dict[bytes, list[bytes]], origins: fro
         raise ApiError(400, "malformed", "A websocket's request has no body.")
     if headers.get(b"sec-websocket-version") != [_VERSION]:
         message = "Sec-WebSocket-Version must be 13."
-        raise ApiError(426, "upgrade_required", message, headers=((b"sec-websocket-version", _VERSION),))
+        raise ApiError(426, "upgrade_required", message, headers={"sec-websocket-version": _VERSION.decode()})
     if not _is_key(headers.get(b"sec-websocket-key", [])):
         raise ApiError(400, "malformed", "Sec-WebSocket-Key must be 16 bytes in base64.")
     origin = headers.get(b"origin", [])

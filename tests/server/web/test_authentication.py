@@ -220,13 +220,17 @@ async def test_a_request_counts_as_signed_once_its_signature_was_found_right(wor
         path, _, query = REVENUE.partition("?")
         noted = []
         scope = {
+            "type": "http",
             "method": "GET",
+            "scheme": "http",
+            "http_version": "1.1",
+            "path": path,
             "raw_path": path.encode(),
             "query_string": query.encode(),
             "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
             "client": ("127.0.0.1", 1),
             "state": {"signed": lambda noted=noted: noted.append(True)},
         }
-        await app.dispatcher.exchange(scope, receive, send)
+        await app(scope, receive, send)
         assert noted == signed
     assert [status for status in told if status] == [401, 200]

@@ -3,13 +3,15 @@ import re
 
 import pytest
 import trio
+from quart import request
 
 from actors.facts.records import CallKind
-from server.http.exchange import json_response
 from server.metrics.observer import MetricsObserver
 from server.web.app import create_app
-from server.web.dispatcher import BodyLimits, Dispatcher, Route
 from server.web.metrics_app import create_metrics_app
+from server.web.request_facts import facts
+from server.web.request_log import RequestLog
+from server.web.web_app import Bounds, WebApp
 from tests.helpers.http_client import exchange, read_answer, request_bytes
 from tests.helpers.operator_client import LAUNCH, Casino
 
@@ -237,6 +239,9 @@ def scope_with_secret():
     return {
         "type": "http",
         "method": "GET",
+        "scheme": "http",
+        "http_version": "1.1",
+        "path": "/livez",
         "raw_path": b"/livez",
         "query_string": b"",
         "headers": [(b"host", b"game.test"), secret, secret],
@@ -262,24 +267,18 @@ async def test_the_secret_is_gone_before_anything_around_the_application_could_l
 async def test_of_the_secret_whoever_answers_learns_only_that_it_came(world):
     asked = []
 
-    async def answer(request):
-        asked.append(request)
-        return json_response({})
+    app = WebApp(Bounds(), RequestLog(world.services().log))
+
+    @app.get("/livez")
+    async def answer():
+        asked.append((request.headers.to_wsgi_list(), facts().brought_secret))
+        return ""
 
     async def send(message):
         await trio.lowlevel.checkpoint()
 
-    dispatcher = Dispatcher(
-        routes={"/livez": Route("/livez", {"GET": answer})},
-        prefixes={},
-        metrics=None,
-        log=world.services().log,
-        limits=BodyLimits(discard_bytes_max=0, discard_timeout_ms=100),
-        read_address=lambda peer, forwarded_for: peer,
-    )
-    await dispatcher.exchange(scope_with_secret(), no_body, send)
-    assert asked[0].headers == {b"host": [b"game.test"]}
-    assert asked[0].brought_secret
+    await app(scope_with_secret(), no_body, send)
+    assert asked == [([("Remote-Addr", "127.0.0.1"), ("Host", "game.test")], True)]
 
 
 async def test_requests_are_measured(casino, world):

@@ -14,8 +14,8 @@ from actors.facts.records import PageOptions
 from server.http.errors import MalformedError
 from server.http.strict_json import parse_object
 from server.web.app import create_app
-from server.web.authentication import Caller
 from server.web.launch import LaunchApi, open_token
+from server.web.request_facts import Caller
 from tests.helpers.operator_client import LAUNCH, LAUNCH_FIELDS, Casino
 from tests.helpers.web_fakes import NOW_S, WebWorld, make_operator
 
@@ -305,7 +305,7 @@ async def check_launch(static_dir, document):
     world = WebWorld(static_dir)
     caller = Caller(make_operator(), str(NOW_S), b"0" * 64)
     try:
-        await LaunchApi(world.services()).launch(None, caller, json.dumps(document).encode())
+        await LaunchApi(world.services()).create(caller, json.dumps(document).encode())
     except MalformedError as error:
         assert error.extra["field"] in {*LAUNCH_FIELDS, *OPTIONAL_FIELDS, "body"}
         assert world.ledger.transitions == []

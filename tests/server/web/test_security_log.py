@@ -12,9 +12,9 @@ from server.http.errors import ApiError
 from server.http.security_log import REFUSALS_PER_SECOND, EdgeSecurity, OperatorWatch, SecurityLog
 from server.process.sampling import KINDS_MAX, Sampler
 from server.web.app import create_app
-from server.web.dispatcher import REFUSALS_PER_SECOND as REQUESTS_PER_SECOND
-from server.web.dispatcher import BodyLimits, Dispatcher, Route
-from server.web.quart_app import DispatchedApp
+from server.web.request_log import REFUSALS_PER_SECOND as REQUESTS_PER_SECOND
+from server.web.request_log import RequestLog
+from server.web.web_app import Bounds, WebApp
 from tests.helpers.http_client import exchange, request_bytes
 from tests.helpers.operator_client import LAUNCH, Casino
 from tests.helpers.web_fakes import make_operator
@@ -165,19 +165,13 @@ async def test_each_refusal_of_a_request_is_told(guarded, world, lines):
     ],
 )
 async def test_who_may_not_come_in_is_told_and_who_asks_wrongly_is_not(code, is_told, world, start, lines):
-    async def refuse(_request):
+    app = WebApp(Bounds(), RequestLog(world.services().log, security=SecurityLog(KEY)))
+
+    @app.get("/here")
+    async def refuse():
         raise ApiError(403, code, "No.")
 
-    dispatcher = Dispatcher(
-        routes={"/here": Route("/here", {"GET": refuse})},
-        prefixes={},
-        metrics=None,
-        log=world.services().log,
-        limits=BodyLimits(discard_bytes_max=0, discard_timeout_ms=100),
-        read_address=lambda peer, _forwarded_for: peer,
-        security=SecurityLog(KEY),
-    )
-    port = await start(DispatchedApp(__name__, dispatcher))
+    port = await start(app)
     await exchange(port, request_bytes("GET", "/here", {}), "GET")
     assert [fields["code"] for _, fields in lines()] == [code] * is_told
 
@@ -199,7 +193,7 @@ async def test_what_was_left_out_is_told_in_the_end(world, start):
     for _ in range(asked):
         await exchange(port, request_bytes("GET", "/nowhere", {}), "GET")
     await trio.sleep(1.05)
-    app.dispatcher.tell_left_out()
+    app.request_log.tell_left_out()
     shown = sum(entry["event"] == "request" for entry in world.logged.entries)
     counted = sum(entry.get("left_out", 0) for entry in world.logged.entries)
     assert (shown < asked, shown + counted) == (True, asked)
