@@ -3,6 +3,7 @@
 import random
 from collections import Counter, deque
 from collections.abc import Iterable
+from enum import IntEnum
 from typing import Protocol
 
 from server.loadtest.figures.measurements import Measurements
@@ -27,6 +28,15 @@ class Seat(Protocol):
         """Something that the player may wait for has changed."""
 
 
+class Phase(IntEnum):
+    """A run goes through these in their order."""
+
+    BETTING = 1
+    LANDING = 2
+    CUTTING = 3
+    CLOSED = 4
+
+
 class Desk:
     """Hands bets out to free players. Moments are seconds of trio's clock."""
 
@@ -40,14 +50,24 @@ class Desk:
         self.measured = Measurements()
         self.seen: list[SeenRound] = []
         self.gauges: Counter[str] = Counter()
-        self.is_over = False
-        """No more bets."""
-        self.is_cutting = False
-        """What still flies is cashed out."""
-        self.is_closed = False
-        """Players leave."""
+        self.phase = Phase.BETTING
         self._free: deque[Seat] = deque()
         self._waiting: deque[float] = deque()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no more bets are sent."""
+        return self.phase >= Phase.LANDING
+
+    @property
+    def is_cutting(self) -> bool:
+        """Whether what still flies is cashed out."""
+        return self.phase >= Phase.CUTTING
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether players leave."""
+        return self.phase >= Phase.CLOSED
 
     def bet_is_due(self, due_at: float) -> None:
         """Give it to a free player, or let it wait for one."""
@@ -75,18 +95,18 @@ class Desk:
 
     def stop_betting(self, seats: Iterable[Seat]) -> None:
         """From now on rounds only land. Bets that still wait for a free player are counted as skipped."""
-        self.is_over = True
+        self.phase = Phase.LANDING
         self.measured.counts["skipped"] += len(self._waiting)
         self._waiting.clear()
         self._wake(seats)
 
     def cut(self, seats: Iterable[Seat]) -> None:
         """Cash out whatever still flies."""
-        self.is_cutting = True
+        self.phase = Phase.CUTTING
         self._wake(seats)
 
     def close(self, seats: Iterable[Seat]) -> None:
-        self.is_closed = True
+        self.phase = Phase.CLOSED
         self._wake(seats)
 
     def collected(self) -> tuple[Measurements, list[SeenRound]]:

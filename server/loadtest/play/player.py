@@ -7,9 +7,10 @@ from trio_websocket import ConnectionClosed, HandshakeError
 
 from server.loadtest.plan.plan import ANSWER_S
 from server.loadtest.play.desk import Desk
-from server.loadtest.play.game import Game, LostError
+from server.loadtest.play.game import Game
 from server.loadtest.play.operator_api import ApiError
 from server.loadtest.play.sockets import player_socket
+from server.loadtest.play.view import LostError
 
 _AGAIN_S_FIRST: Final = 0.2
 _AGAIN_S_MAX: Final = 3.0
@@ -41,7 +42,7 @@ class Player:
         while token is not None:
             opened_at = trio.current_time()
             await self._sit_down(token)
-            if self._desk.is_closed or self.game.has_ended or (self._desk.is_over and self.game.is_resting):
+            if self._desk.is_closed or self.game.view.has_ended or (self._desk.is_over and self.game.is_resting):
                 return
             self._desk.measured.counts["reconnects"] += 1
             was_long = trio.current_time() - opened_at > _AGAIN_S_MAX
@@ -74,7 +75,7 @@ class Player:
                 await self.game.play(socket, token, opened_at)
                 nursery.cancel_scope.cancel()
         except* LOSSES as group:
-            if not self._desk.is_closed and not self.game.has_ended:
+            if not self._desk.is_closed and not self.game.view.has_ended:
                 self._desk.measured.failed("socket", _code_of(group))
 
 

@@ -12,7 +12,7 @@ DIFFERENCES_MAX: int = 1000
 
 def results_document(results: Results) -> dict[str, object]:
     """Durations in milliseconds, money in minor units, the return in percent."""
-    plan, counts, compared = results.plan, results.measured.counts, results.compared
+    plan, counts, compared = results.plan, results.heard.measured.counts, results.compared
     given, values = results.returned(), results.values()
     return {
         "ok": results.is_good,
@@ -36,13 +36,15 @@ def results_document(results: Results) -> dict[str, object]:
         "latencies_ms": {latency: _latency(results, latency) for latency in LATENCIES},
         "counts": {name: counts[name] for name in sorted(counts)},
         "rounds_per_second": round(results.rounds_per_second, 3),
-        "errors": dict(sorted(results.measured.errors.items())),
+        "errors": dict(sorted(results.heard.measured.errors.items())),
         "money": {
             "stakes_minor": results.stakes_minor,
             "payouts_minor": results.payouts_minor,
             "return": None if given is None else _return(given),
         },
-        "clock": None if results.clock is None else {name: 1000 * value for name, value in _clock(results).items()},
+        "clock": None
+        if results.heard.clock is None
+        else {name: 1000 * value for name, value in _clock(results).items()},
         "books": {
             **{name: value for name, value in asdict(compared).items() if name != "differences"},
             "differences": compared.differences[:DIFFERENCES_MAX],
@@ -57,9 +59,9 @@ def results_document(results: Results) -> dict[str, object]:
 
 
 def _latency(results: Results, latency: str) -> dict[str, float | int | None]:
-    told: dict[str, float | int | None] = {"count": results.measured.histogram(latency).count}
+    told: dict[str, float | int | None] = {"count": results.heard.measured.histogram(latency).count}
     for statistic in STATISTICS:
-        value_s = statistic_s(results.measured, latency, statistic)
+        value_s = statistic_s(results.heard.measured, latency, statistic)
         told[statistic] = None if value_s is None else round(1000 * value_s, 3)
     return told
 
@@ -73,5 +75,5 @@ def _return(given: Return) -> dict[str, object]:
 
 
 def _clock(results: Results) -> dict[str, float]:
-    assert results.clock is not None
-    return {"ahead_ms": results.clock.ahead_s, "uncertainty_ms": results.clock.uncertainty_s}
+    assert results.heard.clock is not None
+    return {"ahead_ms": results.heard.clock.ahead_s, "uncertainty_ms": results.heard.clock.uncertainty_s}

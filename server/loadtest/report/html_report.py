@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Final
 
-from server.loadtest.report.results import Interval, Results, statistic_s
+from server.loadtest.report.beats import Interval
+from server.loadtest.report.results import Results, statistic_s
 from server.loadtest.report.svg import Series, histogram_plot, line_plot
 from server.loadtest.report.text_report import STATISTICS, TITLES, facts, headline, latency_rows
 
@@ -105,7 +106,7 @@ def _latencies(results: Results) -> str:
 
 
 def _over_time(results: Results) -> Iterable[tuple[str, str]]:
-    seconds = results.interval_s
+    seconds = results.heard.interval_s
 
     def counted(name: str) -> list[tuple[float, float | None]]:
         return [(x, one.measured.counts[name] / seconds) for x, one in _timed(results)]
@@ -118,7 +119,7 @@ def _over_time(results: Results) -> Iterable[tuple[str, str]]:
     ]
     yield "Players", line_plot(seats, "s from the start", "players")
     for latency in _OVER_TIME:
-        if results.measured.histogram(latency).count:
+        if results.heard.measured.histogram(latency).count:
             yield f"{TITLES[latency].strip()}", line_plot(_percentiles(results, latency), "s from the start", "ms")
 
 
@@ -134,12 +135,12 @@ def _percentiles(results: Results, latency: str) -> list[Series]:
 
 
 def _timed(results: Results) -> Iterable[tuple[float, Interval]]:
-    return (((number + 1) * results.interval_s, one) for number, one in enumerate(results.intervals))
+    return (((number + 1) * results.heard.interval_s, one) for number, one in enumerate(results.heard.intervals))
 
 
 def _histograms(results: Results) -> Iterable[tuple[str, str]]:
     for latency in _HISTOGRAMS:
-        histogram = results.measured.histogram(latency)
+        histogram = results.heard.measured.histogram(latency)
         if histogram.count:
             buckets = [(least / 1000, largest / 1000, count) for least, largest, count in histogram.buckets()]
             yield TITLES[latency].strip(), histogram_plot(buckets, "ms, logarithmic")

@@ -40,11 +40,11 @@ class LineProgress:
 
     def update(self, results: Results, now_s: float) -> None:
         """A line if it is time for one."""
-        if now_s < self._next_s or not results.intervals:
+        if now_s < self._next_s or not results.heard.intervals:
             return
         self._next_s = now_s + LINE_S
-        interval, counts = results.intervals[-1], results.measured.counts
-        bet_s = statistic_s(results.measured, "bet", "p99")
+        interval, counts = results.heard.intervals[-1], results.heard.measured.counts
+        bet_s = statistic_s(results.heard.measured, "bet", "p99")
         bet = "" if bet_s is None else f", bet p99 {1000 * bet_s:.1f} ms"
         self._write(
             f"{now_s:.0f} s: {interval.connected} of {len(results.plan.names)} players, {interval.flying} flying, "
@@ -79,8 +79,8 @@ class LiveProgress:
 
 def progress_view(results: Results, now_s: float, words: str) -> Group:
     """The whole picture: how far, how many, how quick, and what went wrong."""
-    plan, counts = results.plan, results.measured.counts
-    interval = results.intervals[-1] if results.intervals else None
+    plan, counts = results.plan, results.heard.measured.counts
+    interval = results.heard.intervals[-1] if results.heard.intervals else None
     head = Table.grid(padding=(0, 2))
     head.add_row(
         ProgressBar(total=plan.duration_s, completed=min(now_s, plan.duration_s), width=40),
@@ -90,17 +90,17 @@ def progress_view(results: Results, now_s: float, words: str) -> Group:
     facts = Table.grid(padding=(0, 2))
     if interval is not None:
         facts.add_row("players", f"{interval.connected} of {len(plan.names)}, {interval.flying} flying")
-        seconds = results.interval_s
+        seconds = results.heard.interval_s
         rates = f"{interval.measured.counts['bets'] / seconds:.1f} bets/s"
         facts.add_row("now", f"{rates}, {interval.measured.counts['rounds'] / seconds:.1f} rounds/s")
     facts.add_row("so far", f"{counts['bets']} bets, {counts['rounds']} rounds, {counts['skipped']} skipped")
-    errors = ", ".join(f"{name}: {count}" for name, count in results.measured.errors.most_common(4))
+    errors = ", ".join(f"{name}: {count}" for name, count in results.heard.measured.errors.most_common(4))
     facts.add_row("errors", Text(errors, style="bold red") if errors else Text("none", style="green"))
     table = Table(box=None, padding=(0, 2))
     for column in ("latency, ms", "p50", "p90", "p99", "max"):
         table.add_column(column, justify="left" if column[0] == "l" else "right")
     for latency in _SHOWN:
-        values = [statistic_s(results.measured, latency, statistic) for statistic in ("p50", "p90", "p99", "max")]
+        values = [statistic_s(results.heard.measured, latency, statistic) for statistic in ("p50", "p90", "p99", "max")]
         table.add_row(latency, *("-" if value is None else f"{1000 * value:.1f}" for value in values))
     return Group(head, facts, table)
 

@@ -57,16 +57,16 @@ def latency_rows(results: Results) -> list[list[str]]:
     """Title, count and statistics of every latency that was measured."""
     rows = []
     for latency, title in TITLES.items():
-        count = results.measured.histogram(latency).count
+        count = results.heard.measured.histogram(latency).count
         if count:
-            values = (statistic_s(results.measured, latency, statistic) for statistic in STATISTICS)
+            values = (statistic_s(results.heard.measured, latency, statistic) for statistic in STATISTICS)
             rows.append([title, f"{count}", *("-" if value is None else f"{1000 * value:.2f}" for value in values)])
     return rows
 
 
 def facts(results: Results) -> list[tuple[str, str]]:
     """Everything but the latencies, by name."""
-    counts, errors = results.measured.counts, results.measured.errors
+    counts, errors = results.heard.measured.counts, results.heard.measured.errors
     told = ", ".join(f"{name}: {count}" for name, count in errors.most_common())
     facts = [
         ("errors", f"{results.errors}" + (f" ({told})" if told else "")),
@@ -85,8 +85,8 @@ def facts(results: Results) -> list[tuple[str, str]]:
         ("money", money(results)),
         ("return", return_text(results)),
     ]
-    if results.clock is not None:
-        ahead_ms, uncertain_ms = 1000 * results.clock.ahead_s, 1000 * results.clock.uncertainty_s
+    if results.heard.clock is not None:
+        ahead_ms, uncertain_ms = 1000 * results.heard.clock.ahead_s, 1000 * results.heard.clock.uncertainty_s
         facts.append(
             ("clock", f"the server's is {ahead_ms:+.2f} ms from this machine's, known to {uncertain_ms:.2f} ms")
         )

@@ -12,7 +12,7 @@ import msgspec
 import trio
 
 from server.loadtest.plan.plan import WorkerPlan
-from server.loadtest.report.results import Beat
+from server.loadtest.report.beats import Beat
 from server.loadtest.run.lines import Value, Word, line_of, lines, read
 
 READY_S: Final = 60.0

@@ -20,8 +20,9 @@ from server.loadtest.plan.plan import ANSWER_S, SETTLE_S, RunPlan, WorkerPlan
 from server.loadtest.play.operator_api import ApiError, OperatorApi, operator_api, patiently
 from server.loadtest.play.probe import ProbeError, Terms, probe
 from server.loadtest.play.seen_round import SeenRound
+from server.loadtest.report.beats import Beat
 from server.loadtest.report.progress import Progress
-from server.loadtest.report.results import Beat, Results
+from server.loadtest.report.results import Results
 from server.loadtest.run.crew import Crew, CrewError, crew
 from server.loadtest.run.schedule import bets_per_second, launch_due_s
 from server.loadtest.wallet.stand_in import StandInError, StandInWallet
@@ -155,7 +156,7 @@ class _Run:
         self._progress.say("playing")
 
         def take(process: int, beat: Beat) -> None:
-            results.take(process, beat, trio.current_time() - self._started_at)
+            results.heard.take(process, beat, trio.current_time() - self._started_at)
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._show, results)
@@ -177,22 +178,22 @@ class _Run:
         if self._wallet is None:
             return
         results.wallet_calls = self._wallet.calls
-        results.measured.merge(self._wallet_measured)
+        results.heard.measured.merge(self._wallet_measured)
         # The stand-in goes on measuring into the same object.
         self._wallet_measured.latencies.clear()
         self._wallet_measured.errors.clear()
 
     async def _compare(self, api: OperatorApi, results: Results) -> None:
-        compare_fairness(results.seen, results.compared)
-        if results.unfinished:
-            what = f"{results.unfinished} rounds have not ended"
+        compare_fairness(results.heard.seen, results.compared)
+        if results.heard.unfinished:
+            what = f"{results.heard.unfinished} rounds have not ended"
             results.compared.differences.append(f"{what}, {ANSWER_S:.0f} s after all were cashed out")
         if self._wallet is not None:
             with trio.move_on_after(SETTLE_S):
-                while not is_complete(results.seen, self._books):  # noqa: ASYNC110
+                while not is_complete(results.heard.seen, self._books):  # noqa: ASYNC110
                     await trio.sleep(_LOOK_S)
-            compare_books(results.seen, self._books, results.balances, results.compared)
-        chosen = sample(results.seen, self._plan.compare_rounds_max)
+            compare_books(results.heard.seen, self._books, results.heard.balances, results.compared)
+        chosen = sample(results.heard.seen, self._plan.compare_rounds_max)
         await self._compare_told(api, chosen, results)
 
     async def _compare_told(self, api: OperatorApi, chosen: Sequence[SeenRound], results: Results) -> None:

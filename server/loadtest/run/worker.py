@@ -19,7 +19,7 @@ from server.loadtest.plan.strategy import parse_strategy
 from server.loadtest.play.desk import Desk
 from server.loadtest.play.operator_api import operator_api
 from server.loadtest.play.player import LOSSES, Player
-from server.loadtest.report.results import Beat, Clock, Done
+from server.loadtest.report.beats import Beat, Clock, Done
 from server.loadtest.run.lines import Word, line_of, lines, read
 from server.loadtest.run.schedule import bet_dues_s
 
@@ -126,7 +126,7 @@ class Worker:
             ahead_s = server_time.offset_s - (time.time() - trio.current_time())
             clock = Clock(ahead_s, server_time.uncertainty_s)
         if is_done:
-            balances = tuple(LastBalance(game.name, game.balance_minor, game.pending_minor) for game in games)
+            balances = tuple(LastBalance(game.name, game.view.balance_minor, game.view.pending_minor) for game in games)
             done = Done(balances, sum(not game.has_landed for game in games))
         beat = Beat(measured=measured, gauges=self._desk.gauges, rounds=seen, clock=clock, done=done)
         await self._out.send_all(line_of(beat))

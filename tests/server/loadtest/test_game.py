@@ -42,4 +42,4 @@ async def test_a_player_rests_when_what_the_round_owes_has_come(status, payout_m
     await heard(game, {"type": "balance", "balance_minor": 900, "pending_minor": 150})
     assert not game.is_resting
     await heard(game, {"type": "balance", "balance_minor": 1_050, "pending_minor": 0})
-    assert game.is_resting and game.balance_minor == 1_050
+    assert game.is_resting and game.view.balance_minor == 1_050

@@ -17,10 +17,11 @@ from server.loadtest.plan.strategy import parse_strategy
 from server.loadtest.plan.thresholds import parse_threshold
 from server.loadtest.play.probe import Terms
 from server.loadtest.play.seen_round import SeenRound
+from server.loadtest.report.beats import Beat, Clock, Done, Interval
 from server.loadtest.report.document import results_document
 from server.loadtest.report.html_report import html_report
 from server.loadtest.report.progress import LineProgress, progress_view
-from server.loadtest.report.results import Beat, Clock, Done, Interval, Results
+from server.loadtest.report.results import Results
 from server.loadtest.report.svg import Series, histogram_plot, line_plot, steps
 from server.loadtest.report.text_report import text_report
 from server.loadtest.run.lines import line_of, read
@@ -56,9 +57,11 @@ def results():
         for value_s in (0.005, 0.010, 0.060):
             interval.measured.took("bet", value_s * (second + 1))
         interval.measured.counts["rounds"] = 1
-        made.intervals.append(interval)
-        made.measured.merge(interval.measured)
-        made.seen.append(SeenRound(f"r{second}", "ann", "settled", "cashout", 100, 150, 150, 400, 150, 9600, False, ()))
+        made.heard.intervals.append(interval)
+        made.heard.measured.merge(interval.measured)
+        made.heard.seen.append(
+            SeenRound(f"r{second}", "ann", "settled", "cashout", 100, 150, 150, 400, 150, 9600, False, ())
+        )
     return made
 
 
@@ -91,7 +94,7 @@ def test_the_page_is_whole_and_needs_nothing_else(results):
 
 def test_everything_is_escaped(results):
     results.compared.differences.append(EVIL)
-    results.measured.failed(EVIL, EVIL)
+    results.heard.measured.failed(EVIL, EVIL)
     results.failure = EVIL
     text = html_report(results)
     assert "<script" not in text
@@ -119,7 +122,7 @@ def test_a_run_without_a_round_that_was_played_is_no_success(results):
     """As when the wallet refuses every bet: all books agree, for there is nothing in them."""
     results.plan = replace(results.plan, thresholds=())
     assert (results.rounds_played, results.is_good, results.has_failed) == (3, True, False)
-    results.seen = [SeenRound("r", "ann", "void", None, 100, 0, 0, 400, 150, 9600, False, ())]
+    results.heard.seen = [SeenRound("r", "ann", "void", None, 100, 0, 0, 400, 150, 9600, False, ())]
     assert (results.rounds_played, results.is_good, results.has_failed) == (0, False, False)
     assert results_document(results)["ok"] is False
     assert any("no round was played" in line for line in text_report(results))
@@ -144,22 +147,22 @@ def test_beats_of_all_processes_add_up(results):
         return Done((LastBalance("ann", 1_000, 0),), unfinished)
 
     run = Results(results.plan, results.terms, 2.0)
-    run.take(0, beat(rounds=3, clock=Clock(0.5, 0.02)), 1.4)
-    run.take(1, beat(rounds=4, clock=Clock(0.4, 0.01)), 1.4)
-    run.take(0, beat(rounds=1, clock=Clock(0.6, 0.03)), 1.6)
-    run.take(0, beat(done=done(1)), 2.0)
-    run.take(1, beat(done=done(2)), 2.0)
-    assert (run.measured.counts["rounds"], run.unfinished, len(run.balances)) == (8, 3, 2)
-    assert run.clock is not None and run.clock.ahead_s == 0.4, "the surest"
-    assert [each.measured.counts["rounds"] for each in run.intervals] == [7, 1], (
+    run.heard.take(0, beat(rounds=3, clock=Clock(0.5, 0.02)), 1.4)
+    run.heard.take(1, beat(rounds=4, clock=Clock(0.4, 0.01)), 1.4)
+    run.heard.take(0, beat(rounds=1, clock=Clock(0.6, 0.03)), 1.6)
+    run.heard.take(0, beat(done=done(1)), 2.0)
+    run.heard.take(1, beat(done=done(2)), 2.0)
+    assert (run.heard.measured.counts["rounds"], run.heard.unfinished, len(run.heard.balances)) == (8, 3, 2)
+    assert run.heard.clock is not None and run.heard.clock.ahead_s == 0.4, "the surest"
+    assert [each.measured.counts["rounds"] for each in run.heard.intervals] == [7, 1], (
         "a beat comes a moment after its second"
     )
-    assert (run.intervals[0].connected, run.intervals[0].flying) == (4, 2)
+    assert (run.heard.intervals[0].connected, run.heard.intervals[0].flying) == (4, 2)
 
 
 def test_the_live_picture(results):
     out = StringIO()
-    results.measured.failed("bet", "wallet_unavailable")
+    results.heard.measured.failed("bet", "wallet_unavailable")
     Console(file=out, width=100, force_terminal=False).print(progress_view(results, 3.0, "playing"))
     for words in ("3 of 10 s", "2 of 2, 1 flying", "bet wallet_unavailable: 1", "180.0"):
         assert words in out.getvalue()
