@@ -209,6 +209,18 @@ def test_a_wrong_value_in_the_file_is_one_line_that_names_its_key(section, key, 
         ("GETAWAY_SERVER_PORT", "", "[server] port must be an integer from 0 to 65535"),
         ("GETAWAY_SERVER_PORT", "9" * 5_000, "[server] port must be an integer from 0 to 65535"),
         ("GETAWAY_WALLET_ALLOW_INSECURE_CALLBACKS", "True", "[wallet] allow_insecure_callbacks must be true or false"),
+        ("GETAWAY_WALLET_ALLOW_INSECURE_CALLBACKS", "1", "[wallet] allow_insecure_callbacks must be true or false"),
+        *(
+            ("GETAWAY_SERVER_PORT", text, "[server] port must be an integer from 0 to 65535")
+            for text in ("1e3", "80.0", " 80", "0x50", "true")
+        ),
+        (
+            "GETAWAY_GAME_GROWTH_RATE_PER_MS",
+            "1e-99",
+            "[game] growth_rate_per_ms must be a number from 0.000001 to 0.01",
+        ),
+        ("GETAWAY_GAME_GROWTH_RATE_PER_MS", "fast", "[game] growth_rate_per_ms must be a number from 0.000001 to 0.01"),
+        ("GETAWAY_LOG_LEVEL", "INFO", "[log] level must be one of debug, info, warning, error"),
         ("GETAWAY_SERVER_TRUSTED_PROXIES", "10.0.0.1,,", "[server] trusted_proxies must be an address or a network"),
         ("GETAWAY_SERVER_PROT", "1", "[server] prot is no setting (there are host, port, "),
         ("GETAWAY_CURRENCIES_USD_MIN", "1", "[currencies.USD] min is no setting (there are min_bet_minor, "),
