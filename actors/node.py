@@ -129,7 +129,7 @@ async def open_node(name: str, settings: GameSettings, clock: ServerClock, ports
         rounds.keep(lobby.sweeper)
         rounds.keep(lobby.unattended)
         rounds.keep(HandOvers(services, lobby, rounds.run_beside))
-        courier = Courier(services, desk)
+        courier = services.addresses.courier = Courier(services, desk)
         wallets.keep(courier)
         wallets.keep(BacklogWatch(services, desk.lanes))
         yield Node(services=services, lobby=lobby, desk=desk, courier=courier, fenced=fenced)

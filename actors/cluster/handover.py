@@ -9,12 +9,11 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import Protocol
+from typing import Final, Protocol
 
 import trio
 
 from actors.facts.records import OpenedSession, SessionRequest
-from actors.kit.actor import Actor
 from actors.kit.supervisor import RunBeside
 from actors.ports.handovers import REQUESTS_MAX
 from actors.ports.ledger import LedgerUnavailableError
@@ -122,12 +121,13 @@ class Giver(Protocol):
         ...
 
 
-class HandOvers(Actor[None]):
+class HandOvers:
     """Serves what other nodes ask of this one, and takes up what it was given: every ``handover_poll_ms``, or every
     ``company_look_ms`` while no other node lives. ``run_beside`` runs one hand-over; a session has one at a time."""
 
+    kind: Final = "handovers"
+
     def __init__(self, services: Services, giver: Giver, run_beside: RunBeside) -> None:
-        super().__init__("handovers", 1)
         self._services = services
         self._giver = giver
         self._run_beside = run_beside

@@ -7,6 +7,7 @@ section 6.5.)
 
 import logging
 from collections.abc import Callable
+from typing import Final
 from uuid import UUID
 
 import trio
@@ -14,7 +15,6 @@ import trio
 from actors.facts import endings
 from actors.facts.records import CallStatus, FinishedRound, LiveRound, RoundStatus
 from actors.facts.transitions import Applied
-from actors.kit.actor import Actor
 from actors.ports.ledger import LedgerUnavailableError
 from actors.ports.nodes import Pulse
 from actors.rules.lineage import cut_reason
@@ -91,14 +91,15 @@ async def resolve_stored(
         refused = live.status
 
 
-class OrphanSweeper(Actor[None]):
+class OrphanSweeper:
     """Takes the rounds of dead owners, at the start, when one has ended, and every ``orphan_sweep_ms``, and ends them.
 
     ``deliver`` lets the courier know of an operator that has calls due.
     """
 
+    kind: Final = "orphans"
+
     def __init__(self, services: Services, deliver: Callable[[UUID], None]) -> None:
-        super().__init__("orphans", 1)
         self._services = services
         self._deliver = deliver
         self._one_at_a_time = trio.Lock()
@@ -153,14 +154,15 @@ class OrphanSweeper(Actor[None]):
         )
 
 
-class Heartbeat(Actor[None]):
+class Heartbeat:
     """Records every ``heartbeat_ms`` that this node is alive, and has its clocks looked at again.
 
     Calls ``fenced`` when a newer life of it has begun.
     """
 
+    kind: Final = "heartbeat"
+
     def __init__(self, services: Services, fenced: Callable[[], None]) -> None:
-        super().__init__("heartbeat", 1)
         self._services = services
         self._fenced = fenced
         self._is_warned = False

@@ -6,14 +6,13 @@ round that lives for ever keeps its player from betting, and a stake with it.
 
 import logging
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Final, Protocol
 from uuid import UUID
 
 import trio
 
 from actors.cluster.recovery import resolve_stored
 from actors.facts.records import FinishedRound, RoundKey
-from actors.kit.actor import Actor
 from actors.ports.ledger import LedgerUnavailableError
 from actors.shared.flights import HistoryCutError
 from actors.shared.services import Services
@@ -48,12 +47,13 @@ class Attendance(Protocol):
         ...
 
 
-class UnattendedSweeper(Actor[None]):
+class UnattendedSweeper:
     """Looks every ``unattended_look_ms``; ends what had no actor at two looks in a row and is older than
     ``unattended_age_ms``. What does not open can't be ended: it is told once, left aside, and ended should it open."""
 
+    kind: Final = "unattended"
+
     def __init__(self, services: Services, attendance: Attendance) -> None:
-        super().__init__("unattended", 1)
         self._services = services
         self._attendance = attendance
         self._suspects: set[UUID] = set()

@@ -1,7 +1,11 @@
 """The actor: one task, one bounded mailbox, answers under a deadline.
 
-``tell`` never waits. ``ask`` waits for the answer under a deadline; the caller's cancellation abandons the answer,
-never the operation. When an actor ends, everybody who still waits for its answer gets ``ActorStoppedError`` at once.
+Its mailbox is the only way into an actor. ``tell`` never waits. ``ask`` waits for the answer under a deadline; the
+caller's cancellation abandons the answer, never the operation. When an actor ends, everybody who still waits for its
+answer gets ``ActorStoppedError`` at once. All else that an actor shows is a property, true as of now, for whoever owns
+it to read: nobody calls it to do something, or writes to it (``tests/tidy/test_ways_in.py``).
+
+What has a task and no mailbox, such as the heartbeat or the timers, is no actor, but a ``supervisor.Task``.
 """
 
 from abc import ABC, abstractmethod

@@ -82,10 +82,8 @@ class RoundActor(Actor[RoundMessage]):
         self._after = next_commitment
         self._bet = bet_call(live)
         self._is_stored = False
-        self.is_over = False
-        """Its end is stored, and told."""
-        self.is_ending = False
-        """Its end is decided, and being stored."""
+        self._is_over = False
+        self._is_ending = False
         self._is_in_trouble = False
         self._flies: RoundFlies | None = None
         if live.status is RoundStatus.FLYING:
@@ -97,6 +95,16 @@ class RoundActor(Actor[RoundMessage]):
     def flight(self) -> Flight | None:
         """The flight, once it has begun, also after its end."""
         return None if self._flies is None else self._flies.flight
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its end is stored, and told."""
+        return self._is_over
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether its end is decided, and being stored."""
+        return self._is_ending
 
     @property
     def seen(self) -> RoundSeen:
@@ -226,7 +234,7 @@ class RoundActor(Actor[RoundMessage]):
         log.warning("a start was stored too late to be flown", extra={"round_id": str(live.round_id)})
         ending = endings.refunded(live, self._services.owner, endings.LATE_START, now_ms, self._desk.claim)
         await self._end(ending, balance_minor=balance_minor)
-        if self.is_over:
+        if self._is_over:
             self._services.flights.end(live.session_id, live.round_id, began_ms + live.plan().ends_at_ms)
 
     async def _give_back(self, taken: Acknowledged) -> None:
@@ -313,14 +321,14 @@ class RoundActor(Actor[RoundMessage]):
             self._desk.deliver(self.placed.operator_id)
 
     async def _store(self, ending: endings.Ending) -> Answer:
-        self.is_ending = True
+        self._is_ending = True
         try:
             return await commit_until_known(self._services, ending.transition)
         finally:
-            self.is_ending = False
+            self._is_ending = False
 
     def _over(self, ending: endings.Ending, frame_id: str | None, balance_minor: int | None = None) -> None:
-        self.is_over = True
+        self._is_over = True
         finished = ending.finished
         self._services.observer.round_ended(finished.status.value, finished.result and finished.result.value)
         placed, now_ms = self.placed, self._services.clock.steady_ms()

@@ -1,4 +1,4 @@
-"""The metronome: one actor that streams the ticks of all live rounds.
+"""The metronome streams the ticks of all live rounds: no actor, but a table of flights and the task that sends them.
 
 Rounds start on its beat, so all rounds that started together are one cohort and share the ready-made frame of their
 n-th tick, whose bytes depend on nothing but ``n``. It beats up to ten times a tick, and each cohort gets its ticks on
@@ -10,12 +10,12 @@ sees may exceed what the server would pay.
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 import trio
 
 from actors.facts.protocol import tick_frame
-from actors.kit.actor import Actor
 from actors.kit.clock import ServerClock
 from actors.ports.sink import TickTarget
 from actors.rules.growth import GrowthCurve
@@ -117,12 +117,13 @@ class Cohort:
         self._good_until_ms = min((flight.ends_at_ms for flight in aloft), default=0)
 
 
-class Metronome(Actor[None]):
+class Metronome:
     """Beats at whole multiples of ``beat_ms`` of the steady clock. A beat that is late by a tick is skipped: the next
     tick of its cohorts is due already. ``framed`` makes of a tick's JSON what the targets take."""
 
+    kind: Final = "metronome"
+
     def __init__(self, clock: ServerClock, curve: GrowthCurve, tick_ms: int, framed: Callable[[bytes], bytes]) -> None:
-        super().__init__("metronome", 1)
         self._clock = clock
         self._curve = curve
         self._tick_ms = tick_ms

@@ -3,12 +3,12 @@
 import logging
 import math
 from collections.abc import Callable, Collection, Mapping
+from typing import Final
 from uuid import UUID
 
 import trio
 
 from actors.facts.records import Operator, OperatorStatus, Owner
-from actors.kit.actor import Actor
 from actors.ports.ledger import LedgerUnavailableError
 from actors.ports.operators import OperatorSource
 from actors.rules.limits import BetLimits
@@ -16,15 +16,16 @@ from actors.rules.limits import BetLimits
 log = logging.getLogger("getaway.operators")
 
 
-class OperatorDirectory(Actor[None]):
+class OperatorDirectory:
     """Looks operators up without waiting.
 
     While they can't be read the last known state holds, but not for new obligations for ever: one of them may have been
     suspended meanwhile. Nobody launches and nobody bets on a directory that is not fresh; what flies lands and is paid.
     """
 
+    kind: Final = "operators"
+
     def __init__(self, source: OperatorSource, owner: Owner, refresh_ms: int, age_ms_max: int) -> None:
-        super().__init__("operators", 1)
         self._source = source
         self._owner = owner
         self._refresh_ms = refresh_ms

@@ -32,7 +32,7 @@ class GameSettings:
     claim_ms: int = 20_000
     """For so long a due call is left to the node that claimed it. Longer than an attempt and its way to it."""
     courier_poll_ms: int = 500
-    """How often due calls are looked for without a nudge."""
+    """How often due calls are looked for without being told."""
     backlog_watch_ms: int = 5_000
     breaker_failures_max: int = 8
     """So many calls in a row without a clear answer open an operator's breaker."""
@@ -89,6 +89,8 @@ class GameSettings:
     """Overflow: a cash-out is refused (``rate_limited``); eight are queued already."""
     wallet_mailbox_max: int = 8
     """Overflow: the bet is void (``wallet_unavailable``); a win or refund is due again when its claim ends."""
+    courier_mailbox_max: int = 8_192
+    """Overflow: what is due is found at the next poll."""
     ledger_mailbox_max: int = 8_192
     """Overflow: the change is refused as ``LedgerUnavailableError``."""
     ledger_group_max: int = 256

@@ -6,6 +6,7 @@ actor. A claim ends by itself: what a dead node had claimed is due again then, o
 
 import logging
 from collections.abc import Mapping, Sequence
+from typing import Final
 from uuid import UUID
 
 import trio
@@ -20,47 +21,41 @@ from actors.wallet.wallet import WalletDesk
 log = logging.getLogger("getaway.courier")
 
 
-class Courier(Actor[None]):
-    """Claims on a nudge (a win or refund was stored, or a full lane has room again) and every ``courier_poll_ms``."""
+class Courier(Actor[UUID]):
+    """Claims every ``courier_poll_ms``, and when it is told an operator: a win or refund was stored, or a full lane has
+    room again."""
 
     def __init__(self, services: Services, desk: WalletDesk) -> None:
-        super().__init__("courier", 1)
+        super().__init__("courier", services.settings.courier_mailbox_max)
         self._services = services
         self._desk = desk
-        self._nudged: set[UUID] = set()
-        self._woken = trio.Event()
         self._is_claiming = False
         self._may_hold_more = False
         """Claims may be ours that nobody sends: a claim's answer was lost, or a call could not be handed over."""
-        desk.on_due(self.nudge)
 
     @property
     def is_busy(self) -> bool:
-        """Whether a nudge waits for its claim, or calls are being claimed."""
-        return bool(self._nudged) or self._is_claiming
-
-    def nudge(self, operator_id: UUID) -> None:
-        """Something of this operator may be due."""
-        self._nudged.add(operator_id)
-        self._woken.set()
+        """Whether it has something to look for, or calls are being claimed."""
+        return self.queued > 0 or self._is_claiming
 
     async def run(self) -> None:
-        """Claim and hand over for ever. Between polls only the operators that were nudged are looked at."""
+        """Claim and hand over for ever. Between polls only the operators that it was told are looked at."""
         poll_s = self._services.settings.courier_poll_ms / 1000
         poll_at = trio.current_time()
         while True:
-            self._woken = trio.Event()
-            operator_ids, self._nudged = self._nudged, set()
+            operator_ids: set[UUID] = set()
+            with trio.move_on_at(poll_at):
+                operator_ids.add(await self.receive())
+            while (operator_id := self.receive_nowait()) is not None:
+                operator_ids.add(operator_id)
             if trio.current_time() >= poll_at:
                 poll_at = trio.current_time() + poll_s
-                operator_ids = operator_ids.union(self._services.operators.ids)
+                operator_ids.update(self._services.operators.ids)
             try:
                 await self._deliver_due(sorted(operator_ids))
             except LedgerUnavailableError as error:
                 log.warning("due wallet calls could not be read", extra={"error": str(error)})
                 await trio.sleep(poll_s)
-            with trio.move_on_at(poll_at):
-                await self._woken.wait()
 
     async def _deliver_due(self, operator_ids: Sequence[UUID]) -> None:
         services, lanes = self._services, self._desk.lanes
@@ -71,8 +66,8 @@ class Courier(Actor[None]):
             return
         self._is_claiming = True
         try:
-            may_hold_more = self._may_hold_more or self._desk.has_unsent_claims
-            self._may_hold_more, self._desk.has_unsent_claims = True, False
+            may_hold_more = self._desk.take_unsent_claims() or self._may_hold_more
+            self._may_hold_more = True
             if may_hold_more:
                 await services.stores.outbox.give_up_claims(services.owner, lanes.in_flight, services.clock.now_ms())
             claimed = await services.stores.outbox.claim_due_calls(
@@ -93,12 +88,13 @@ def _note_backlogs(lanes: Lanes, quotas: Mapping[UUID, int], claimed: Sequence[W
         lanes.of(operator_id).note_claimed(by_operator[operator_id], quota)
 
 
-class BacklogWatch(Actor[None]):
+class BacklogWatch:
     """Reads every ``backlog_watch_ms`` what each operator is owed and reports it to the observer, and to the
     lanes, which know only of their own node's failures."""
 
+    kind: Final = "backlogs"
+
     def __init__(self, services: Services, lanes: Lanes) -> None:
-        super().__init__("backlogs", 1)
         self._services = services
         self._lanes = lanes
 

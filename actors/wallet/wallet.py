@@ -186,21 +186,17 @@ def _refused_since_ms(call: WalletCall, answer: Unanswered, now_ms: int) -> int 
 
 
 class WalletDesk:
-    """Finds or starts the wallet actor of a session; owns the operators' lanes."""
+    """Finds or starts the wallet actor of a session; owns the operators' lanes. No actor: who wants something of a
+    wallet comes here, and its mailbox is told."""
 
     def __init__(self, services: Services, start: Callable[[WalletActor, Callable[[], None]], None]) -> None:
         self._services = services
         self._start = start
         self.lanes = Lanes(services.settings, services.clock, services.observer, self.deliver)
         self._wallets: dict[UUID, WalletActor] = {}
-        self._due: Callable[[UUID], None] = _nobody
         self._patience_ms = services.settings.bet_timeout_ms + WALLET_MARGIN_MS
-        self.has_unsent_claims = False
+        self._has_unsent_claims = False
         """A call may be claimed by this node that nobody sends: the courier gives it up before it claims again."""
-
-    def on_due(self, nudge: Callable[[UUID], None]) -> None:
-        """Call ``nudge`` with an operator that may have calls due. It must not wait."""
-        self._due = nudge
 
     async def send_bet(self, call: WalletCall) -> WalletAnswer:
         """Send a bet in its session's turn. There is an answer in time whatever becomes of the wallet's actor."""
@@ -224,7 +220,12 @@ class WalletDesk:
 
     def deliver(self, operator_id: UUID) -> None:
         """A win or refund was stored: let the courier look what is due."""
-        self._due(operator_id)
+        self._services.addresses.tell_courier(operator_id)
+
+    def take_unsent_claims(self) -> bool:
+        """Whether calls may be claimed that nobody sends, since this was asked last."""
+        has_some, self._has_unsent_claims = self._has_unsent_claims, False
+        return has_some
 
     def claim(self, call: WalletCall) -> WalletCall | None:
         """A place in the operator's lane for what a round's end will owe: the call, claimed, to be stored like this.
@@ -243,8 +244,8 @@ class WalletDesk:
         if is_claimed and self.hand_over(call):
             return
         self.lanes.of(call.operator_id).release(call)
-        self.has_unsent_claims = True
-        self._due(call.operator_id)
+        self._has_unsent_claims = True
+        self.deliver(call.operator_id)
 
     def hand_over(self, call: WalletCall) -> bool:
         """Have a claimed win or refund sent by its session's wallet; whether it will be."""
@@ -263,14 +264,10 @@ class WalletDesk:
     def _delivered(self, lane: Lane, call: WalletCall, is_tried: bool) -> None:
         lane.release(call)
         if not is_tried:  # the breaker has opened while it waited for its turn: its claim is of no use
-            self.has_unsent_claims = True
+            self._has_unsent_claims = True
         if lane.wants_more:
-            self._due(lane.operator_id)
+            self.deliver(lane.operator_id)
 
     def _ended(self, wallet: WalletActor) -> None:
         if self._wallets.get(wallet.session_id) is wallet:
             del self._wallets[wallet.session_id]
-
-
-def _nobody(_operator_id: UUID) -> None:
-    """Until the courier listens, what is stored waits for its first look."""

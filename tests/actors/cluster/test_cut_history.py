@@ -163,7 +163,7 @@ async def test_nothing_that_is_owed_is_sent_by_a_node_that_knows_of_the_cut(auto
         for is_cut in (True, False):
             claims.clear()
             game.node.services.contact.is_cut = is_cut
-            game.node.courier.nudge(OPERATOR_ID)
+            game.node.courier.tell(OPERATOR_ID)
             await trio.sleep(2)
             assert bool(claims) is not is_cut
 

@@ -47,7 +47,7 @@ class Nudges(list):
 
     def __init__(self, game):
         super().__init__()
-        game.node.desk.on_due(self.append)
+        game.node.services.addresses.courier = SimpleNamespace(tell=self.append)
 
 
 def open_the_breaker(game) -> None:
@@ -65,7 +65,7 @@ async def test_who_claims_has_a_place_for_as_long_as_a_claim_lasts(autojump_cloc
         desk.send_claimed(claimed, is_claimed=True)
         await trio.sleep(0.1)
         assert [sent.body for sent in game.wallet.calls] == [win.body]
-        assert not lane.is_busy and not desk.has_unsent_claims
+        assert not lane.is_busy and not desk._has_unsent_claims
 
 
 @pytest.mark.parametrize("is_claimed", [False, True])
@@ -78,7 +78,7 @@ async def test_what_was_claimed_and_will_not_be_sent_is_left_to_the_courier(auto
         desk.send_claimed(claimed, is_claimed=is_claimed)
         await trio.sleep(0.1)
         assert game.wallet.calls == []
-        assert (lane.is_busy, desk.has_unsent_claims, list(nudges)) == (False, True, [OPERATOR_ID])
+        assert (lane.is_busy, desk._has_unsent_claims, list(nudges)) == (False, True, [OPERATOR_ID])
 
 
 async def test_nothing_is_handed_over_to_a_wallet_that_keeps_failing(autojump_clock):
@@ -111,7 +111,7 @@ async def test_what_waited_while_the_wallet_began_to_fail_is_not_sent_and_is_sai
         open_the_breaker(game)
         await trio.sleep(1.5)
         assert [sent.operator_tx_id for sent in game.wallet.calls] == ["win-0"]
-        assert not lane.is_busy and desk.has_unsent_claims
+        assert not lane.is_busy and desk._has_unsent_claims
 
 
 async def test_a_delivery_that_fails_in_us_gives_its_place_back(autojump_clock):
@@ -210,7 +210,7 @@ async def test_a_courier_is_busy_from_the_nudge_to_the_end_of_its_claim(autojump
 
         game.ledger.claim_due_calls = slowly
         assert not courier.is_busy
-        courier.nudge(OPERATOR_ID)
+        courier.tell(OPERATOR_ID)
         assert courier.is_busy
         await trio.sleep(0.5)
         assert courier.is_busy

@@ -270,7 +270,7 @@ async def test_a_ledger_that_fails_is_asked_once_a_poll_however_many_nudges_come
         game.ledger.claim_due_calls = claim
         polls, poll_s = 5, game.node.services.settings.courier_poll_ms / 1000
         for _ in range(100 * polls):
-            game.node.courier.nudge(OPERATOR_ID)
+            game.node.courier.tell(OPERATOR_ID)
             await trio.sleep(poll_s / 100)
         assert polls - 1 <= len(asked_at) <= polls + 1
 
@@ -305,10 +305,10 @@ async def test_what_is_in_flight_keeps_its_claim_when_others_are_given_up(autoju
         (stored,) = wins(game)
         claimed_by, until_ms, sent = stored.claimed_by, stored.call.next_attempt_at_ms, len(gateway.sent)
         assert claimed_by is not None
-        game.node.desk.has_unsent_claims = True
-        game.node.courier.nudge(OPERATOR_ID)
+        game.node.desk._has_unsent_claims = True
+        game.node.courier.tell(OPERATOR_ID)
         await trio.sleep(1)
-        assert not game.node.desk.has_unsent_claims, "the courier has been there"
+        assert not game.node.desk._has_unsent_claims, "the courier has been there"
         assert (stored.claimed_by, stored.call.next_attempt_at_ms) == (claimed_by, until_ms)
         assert len(gateway.sent) == sent
 

@@ -119,7 +119,7 @@ async def test_a_failure_is_the_wallets_and_what_waits_is_left_to_the_courier_at
         failing.set()
         await wait_all_tasks_blocked()
         assert isinstance(sender.answers["bet-1"], Unclear) and game.observer.failures == ["wallet"]
-        assert not game.node.desk.lanes.is_busy and game.node.desk.has_unsent_claims is bool(behind)
+        assert not game.node.desk.lanes.is_busy and game.node.desk._has_unsent_claims is bool(behind)
         sender.bet(2)
         await trio.sleep(1)
         assert isinstance(sender.answers["bet-2"], Acknowledged)
