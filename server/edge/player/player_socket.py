@@ -158,7 +158,6 @@ class PlayerSocket:
                 self._sink.lost()
         finally:
             self._pinger.remove(self)
-            self._stream.leave_messages()
             if door is not None:
                 door.leave()
 
@@ -201,18 +200,17 @@ class PlayerSocket:
         return None
 
     async def _deliver_all(self, websocket: WebSocketConnection, door: Door) -> None:
-        self._stream.take_messages(partial(self._deliver, door), self._settings.message_bytes_max)
         while not self._sink.is_closing:
             message, received_at_ms = await self._message(websocket)
-            if not self._sink.is_closing:
-                self._deliver(door, self._text(message), received_at_ms)
+            self._deliver(door, message, received_at_ms)
 
     async def _message(self, websocket: WebSocketConnection) -> tuple[str | bytes, int]:
         """The next one, and when it was received: the library may have kept it waiting while others ran."""
         message = await websocket.get_message()
         return message, self._stream.took()
 
-    def _deliver(self, door: Door, text: bytes | None, received_at_ms: int) -> None:
+    def _deliver(self, door: Door, message: str | bytes, received_at_ms: int) -> None:
+        text = self._text(message)
         if self._sink.is_closing:
             return
         if self._messages.take():

@@ -1,4 +1,4 @@
-"""The writing side of a player's socket, and the reading side as trio-websocket reads it.
+"""A player's connection, as trio-websocket reads and writes it.
 
 Frames are written here whole and one after the other. Ticks are offered: a ready-made frame goes to the kernel at once
 or is skipped, and what the kernel left over of one goes out before anything else, so no two frames are ever mixed.
@@ -53,11 +53,9 @@ class PlayerStream(trio.abc.Stream):
         "_head",
         "_is_held",
         "_is_open",
-        "_message_bytes_max",
-        "_messages_taken",
+        "_messages_noted",
         "_meter",
         "_receipts_ms",
-        "_take",
         "_transport",
         "_writing",
         "heard_at",
@@ -88,12 +86,9 @@ class PlayerStream(trio.abc.Stream):
         self._is_open = False
         self._is_held = False
         self._failure_code: Callable[[], int] = _unknown_failure
-        self._take: Callable[[bytes, int], None] | None = None
-        self._message_bytes_max = 0
-        self._messages_taken = 0
+        self._messages_noted = 0
         self._receipts_ms: list[int] = []
-        """When the messages came that the library has, of which it has not been said that they were taken, in order.
-        Bounded by what the library reads ahead."""
+        """When the messages came that were not taken from the library yet, in order. Bounded by what it reads ahead."""
         self._early_wait_s = meter.wait_s(early)
         self._note_receipts(clock.steady_ms())
         self.offers_at_once = below is transport
@@ -113,27 +108,14 @@ class PlayerStream(trio.abc.Stream):
             self._handshake_is_over.set()
             self._handshake_is_over = None
 
-    def take_messages(self, take: Callable[[bytes, int], None], bytes_max: int) -> None:
-        """Have messages that come alone, each in one frame, go straight to ``take``, with when they were received by
-        the steady clock. It must not wait.
-
-        Of others that come by the library ``took`` is to be told, so that none passes another.
-        """
-        self._take, self._message_bytes_max = take, bytes_max
-
-    def leave_messages(self) -> None:
-        """The library gets them all again."""
-        self._take = None
-
     def took(self) -> int:
-        """A message has come by the library: when its last byte was received, in ms of the steady clock. Whoever takes
-        messages handles it before the next wait."""
-        self._messages_taken += 1
+        """A message was taken from the library: when its last byte was received, in ms of the steady clock."""
         return self._receipts_ms.pop(0)
 
     def _note_receipts(self, now_ms: int) -> None:
-        """Of messages that are whole now, and that the library gets."""
-        self._receipts_ms += [now_ms] * (self._meter.whole_messages - self._messages_taken - len(self._receipts_ms))
+        """Of messages that have come to their last byte."""
+        self._receipts_ms += [now_ms] * (self._meter.whole_messages - self._messages_noted)
+        self._messages_noted = self._meter.whole_messages
 
     def when_closed(self, callback: Callable[[], object]) -> None:
         """See ``Transport.when_closed``."""
@@ -168,23 +150,16 @@ class PlayerStream(trio.abc.Stream):
             early, self._early = self._early, b""
             await trio.sleep(self._early_wait_s)
             return early if self._meter.abuse is None else b""
-        while True:
-            data = bytes(await self._below.receive_some(max_bytes))
-            received_at_ms = self._clock.steady_ms()
-            self.heard_at = trio.current_time()
-            message = self._meter.lone_message(data, self._message_bytes_max)
-            wait_s = self._meter.wait_s(data) if message is None else self._meter.wait_after_message_s(data)
-            if self._meter.abuse is not None:
-                return b""
-            if wait_s:
-                await trio.sleep(wait_s)
-            # The library has none, or a part of one, that came before this one and was not taken yet.
-            is_next = self._messages_taken == self._meter.messages - 1
-            if message is None or self._take is None or not is_next:
-                self._note_receipts(received_at_ms)
-                return data
-            self._messages_taken += 1
-            self._take(message, received_at_ms)
+        data = bytes(await self._below.receive_some(max_bytes))
+        received_at_ms = self._clock.steady_ms()
+        self.heard_at = trio.current_time()
+        wait_s = self._meter.wait_s(data)
+        if self._meter.abuse is not None:
+            return b""
+        if wait_s:
+            await trio.sleep(wait_s)
+        self._note_receipts(received_at_ms)
+        return data
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Write whole frames, after what is left of a tick."""
