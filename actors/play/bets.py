@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from actors.facts.protocol import BetIn
+from actors.facts.frames_in import BetIn
 from actors.facts.records import Commitment, LiveRound, Operator, OperatorStatus, RoundStatus, RoundTerms, SessionRecord
 from actors.rules import fairness
 from actors.rules.limits import BetLimits, auto_cashout_is_valid, stake_error

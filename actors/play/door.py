@@ -3,7 +3,7 @@
 import logging
 from uuid import UUID
 
-from actors.facts.protocol import (
+from actors.facts.frames_in import (
     BetIn,
     CashoutIn,
     ClientSeedIn,
@@ -11,10 +11,9 @@ from actors.facts.protocol import (
     HelloIn,
     HistoryIn,
     PingIn,
-    error_frame,
     parse_frame,
-    pong_frame,
 )
+from actors.facts.frames_out import ErrorOut, PongOut, encode
 from actors.facts.words import words
 from actors.kit.actor import Actor
 from actors.kit.errors import ActorError, MailboxFullError
@@ -41,16 +40,16 @@ class Door:
         try:
             frame = parse_frame(text)
         except FrameError as error:
-            self._sink.send(error_frame(error.code, error.message, error.frame_id))
+            self._refuse(error.code, error.message, error.frame_id)
             return
         match frame:
             case PingIn():
-                self._sink.send(pong_frame(frame, self._services.clock.shared_ms()))
+                self._sink.send(encode(PongOut.to(frame, self._services.clock.shared_ms())))
             case CashoutIn():
                 self._cash_out(frame, received_at_ms)
             case HelloIn():
                 message = "`hello` is for the first frame; this socket has its session."
-                self._sink.send(error_frame("bad_message", message, frame.frame_id))
+                self._refuse("bad_message", message, frame.frame_id)
             case _:
                 self._queue(FromPlayer(frame))
 
@@ -62,7 +61,7 @@ class Door:
                 played.tell(Cashout(frame.frame_id, received_at_ms))
                 return
         except MailboxFullError:
-            self._refuse("round", frame)
+            self._overflow("round", frame)
             return
         except ActorError:
             log.debug("a cash-out came after its round's end")
@@ -71,16 +70,19 @@ class Door:
     def _queue(self, message: FromPlayer) -> None:
         """Into the first half of the session's mailbox: the rest is for news of its round and its wallet."""
         if self._session.queued >= self._session.mailbox_max // 2:
-            self._refuse("session", message.frame)
+            self._overflow("session", message.frame)
             return
         try:
             self._session.tell(message)
         except ActorError:
             self._sink.close()
 
-    def _refuse(self, actor: str, frame: BetIn | CashoutIn | ClientSeedIn | HistoryIn) -> None:
+    def _overflow(self, actor: str, frame: BetIn | CashoutIn | ClientSeedIn | HistoryIn) -> None:
         self._services.observer.mailbox_overflow(actor)
-        self._sink.send(error_frame("rate_limited", words("rate_limited"), frame.frame_id))
+        self._refuse("rate_limited", words("rate_limited"), frame.frame_id)
+
+    def _refuse(self, code: str, message: str, frame_id: str | None) -> None:
+        self._sink.send(encode(ErrorOut(id=frame_id, code=code, message=message)))
 
     def leave(self) -> None:
         """The socket has gone; the session goes on without it."""

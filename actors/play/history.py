@@ -4,7 +4,8 @@ from collections.abc import Callable
 from functools import partial
 from uuid import UUID
 
-from actors.facts.protocol import HistoryIn, encode, error_frame, history_fields
+from actors.facts.frames_in import HistoryIn
+from actors.facts.frames_out import ClientOut, ErrorOut, HistoryOut, PastRound
 from actors.facts.records import SessionRecord
 from actors.facts.words import words
 from actors.kit.fair_queue import QueueFullError
@@ -24,7 +25,7 @@ class HistoryReader:
         self,
         services: Services,
         session: SessionRecord,
-        show: Callable[[bytes], None],
+        show: Callable[[ClientOut], None],
         run_beside: RunBeside,
         is_behind: Callable[[], bool],
         *,
@@ -41,7 +42,7 @@ class HistoryReader:
     def start(self, request: HistoryIn) -> None:
         """Read and answer, in a while."""
         if self._is_reading or self._is_behind():
-            self._show(error_frame("rate_limited", words("rate_limited"), request.frame_id))
+            self._show(ErrorOut(id=request.frame_id, code="rate_limited", message=words("rate_limited")))
             return
         self._is_reading = True
         self._run_beside(partial(self._answer, request), "history")
@@ -53,12 +54,12 @@ class HistoryReader:
                 rounds, more = await self._services.stores.rounds.history(
                     session.operator_id, session.operator_player_id, request.before, request.limit
                 )
-                told = [past for past in rounds if not self._flies(past.round_id)]
-                self._show(encode("history", request.frame_id, rounds=history_fields(told), more=more))
+                told = [PastRound.of(past) for past in rounds if not self._flies(past.round_id)]
+                self._show(HistoryOut(id=request.frame_id, rounds=told, more=more))
         except LedgerUnavailableError:
             message = "The history could not be read. Try again."
-            self._show(error_frame("wallet_unavailable", message, request.frame_id))
+            self._show(ErrorOut(id=request.frame_id, code="wallet_unavailable", message=message))
         except QueueFullError:
-            self._show(error_frame("rate_limited", words("rate_limited"), request.frame_id))
+            self._show(ErrorOut(id=request.frame_id, code="rate_limited", message=words("rate_limited")))
         finally:
             self._is_reading = False

@@ -13,13 +13,8 @@ import trio
 from actors.cluster.handover import note_return, open_or_ask, open_session
 from actors.cluster.recovery import OrphanSweeper, resolve_stored
 from actors.cluster.unattended import UnattendedSweeper
-from actors.facts.protocol import (
-    FrameError,
-    HelloIn,
-    error_frame,
-    parse_frame,
-    session_ended_frame,
-)
+from actors.facts.frames_in import FrameError, HelloIn, parse_frame
+from actors.facts.frames_out import ClientOut, ErrorOut, SessionEndedOut, encode
 from actors.facts.records import (
     Commitment,
     FinishedRound,
@@ -70,6 +65,10 @@ def token_digest(token: str) -> bytes:
 def player_of(session: SessionActor) -> tuple[UUID, str]:
     """Whose session it is: players' names are their operator's."""
     return session.record.operator_id, session.record.operator_player_id
+
+
+def _refusal(code: str, message: str, frame_id: str | None = None) -> ErrorOut:
+    return ErrorOut(id=frame_id, code=code, message=message)
 
 
 class Lobby:
@@ -136,7 +135,7 @@ class Lobby:
         try:
             frame = parse_frame(hello)
         except FrameError as error:
-            refusal = error_frame("unauthorized", error.message, error.frame_id)
+            refusal: ClientOut = _refusal("unauthorized", error.message, error.frame_id)
         else:
             if isinstance(frame, HelloIn):
                 entered = await self._enter_or_say_why(frame, sink)
@@ -144,28 +143,28 @@ class Lobby:
                     return entered
                 refusal = entered
             else:
-                refusal = error_frame("unauthorized", "The first frame must be `hello`.", frame.frame_id)
-        sink.send(refusal)
+                refusal = _refusal("unauthorized", "The first frame must be `hello`.", frame.frame_id)
+        sink.send(encode(refusal))
         sink.close()
         return None
 
-    async def _enter_or_say_why(self, hello: HelloIn, sink: PlayerSink) -> Door | bytes:
+    async def _enter_or_say_why(self, hello: HelloIn, sink: PlayerSink) -> Door | ClientOut:
         try:
             return await self._enter(hello, sink)
         except SessionElsewhereError:
             message = "The session is not free yet. Try again in a few seconds."
         except LedgerUnavailableError:
             message = "The session can't be opened just now. Try again in a few seconds."
-        return error_frame("wallet_unavailable", message, hello.frame_id)
+        return _refusal("wallet_unavailable", message, hello.frame_id)
 
-    async def _enter(self, hello: HelloIn, sink: PlayerSink) -> Door | bytes:
-        unauthorized = error_frame("unauthorized", words("unauthorized"), hello.frame_id)
+    async def _enter(self, hello: HelloIn, sink: PlayerSink) -> Door | ClientOut:
+        unauthorized = _refusal("unauthorized", words("unauthorized"), hello.frame_id)
         if not hello.token.isascii():
             return unauthorized
         digest = token_digest(hello.token)
         for _ in range(ENTER_ATTEMPTS_MAX):
             if self._sends_away() or self._services.contact.is_cut:
-                return session_ended_frame("shutdown")
+                return SessionEndedOut(reason="shutdown")
             session = None if digest in self._opening else self._sessions.get(digest)
             if session is None:
                 opened = await self._open(digest)
@@ -174,7 +173,7 @@ class Lobby:
                 session = opened
             if self._has_too_many(session):
                 self.overflowed("lobby")
-                return error_frame("rate_limited", TOO_MANY_SESSIONS, hello.frame_id)
+                return _refusal("rate_limited", TOO_MANY_SESSIONS, hello.frame_id)
             door = await self._attach(digest, session, sink, hello)
             if door is not None:
                 return door
@@ -211,7 +210,7 @@ class Lobby:
             return None
         return Door(self._services, session.session_id, session, sink)
 
-    async def _open(self, digest: bytes, *, asks: bool = True) -> SessionActor | bytes | None:
+    async def _open(self, digest: bytes, *, asks: bool = True) -> SessionActor | ClientOut | None:
         """The session's new actor, a frame that says why there is none, or ``None`` for an unknown token.
 
         Only one task opens a session, or hands it over; others wait for it and look again.
@@ -229,7 +228,7 @@ class Lobby:
         finally:
             self._opening.pop(digest).set()
 
-    async def _open_alone(self, digest: bytes, *, asks: bool) -> SessionActor | bytes | None:
+    async def _open_alone(self, digest: bytes, *, asks: bool) -> SessionActor | ClientOut | None:
         services = self._services
         shown: Commitment | None = None
         for attempt in range(OPEN_ATTEMPTS_MAX):
@@ -285,19 +284,21 @@ class Lobby:
             self._deliver(live.operator_id)
         self._failed.pop(live.round_id, None)
 
-    def _start_session(self, digest: bytes, opened: OpenedSession, running: RoundActor | None) -> SessionActor | bytes:
+    def _start_session(
+        self, digest: bytes, opened: OpenedSession, running: RoundActor | None
+    ) -> SessionActor | ClientOut:
         services, record = self._services, opened.session
         if running is None:
             if record.expires_at_ms <= services.clock.now_ms():
-                return session_ended_frame("expired")
+                return SessionEndedOut(reason="expired")
             if not services.operators.is_active(record.operator_id):
-                return session_ended_frame("operator_suspended")
+                return SessionEndedOut(reason="operator_suspended")
         if len(self._sessions) >= services.settings.sessions_max:
             self.overflowed("lobby")
-            return session_ended_frame("shutdown")
+            return SessionEndedOut(reason="shutdown")
         if running is None and self._is_full_for(record.operator_id):
             self.overflowed("lobby")
-            return error_frame("rate_limited", TOO_MANY_SESSIONS)
+            return _refusal("rate_limited", TOO_MANY_SESSIONS)
         session = SessionActor(
             services,
             self._desk,

@@ -12,16 +12,18 @@ from uuid import UUID
 
 import trio
 
-from actors.facts.protocol import (
-    BetIn,
-    CashoutIn,
-    ClientSeedIn,
-    HistoryIn,
+from actors.facts.frames_in import BetIn, CashoutIn, ClientSeedIn, HistoryIn
+from actors.facts.frames_out import (
+    BalanceOut,
+    BetPendingOut,
+    ClientOut,
+    ClientSeedOut,
+    ErrorOut,
+    Promise,
+    RoundEndedOut,
+    RoundStartedOut,
+    Totals,
     encode,
-    ended_fields,
-    error_frame,
-    next_fields,
-    round_fields,
 )
 from actors.facts.records import Commitment, FinishedRound, LiveRound, OpenedSession, RoundStatus
 from actors.facts.words import NOT_STORED, OPERATORS_ARE_OLD, TOO_MANY_VOID, WORDS, words
@@ -33,7 +35,7 @@ from actors.play.client_seeds import store_client_seed
 from actors.play.history import HistoryReader
 from actors.play.owed import Owed
 from actors.play.round import RoundSeen
-from actors.play.welcome import end_socket, welcome_frame, with_newest
+from actors.play.welcome import end_socket, welcome, with_newest
 from actors.ports.ledger import LedgerUnavailableError
 from actors.ports.sink import PlayerSink
 from actors.shared.messages import (
@@ -226,12 +228,12 @@ class SessionActor(Actor[SessionMessage]):
     def _is_behind(self) -> bool:
         return self._sink is not None and self._sink.is_behind
 
-    def _show(self, *frames: bytes) -> None:
+    def _show(self, *frames: ClientOut) -> None:
         if self._sink is not None:
-            self._sink.send(*frames)
+            self._sink.send(*map(encode, frames))
 
     def _refuse(self, code: str, frame_id: str | None, message: str | None = None) -> None:
-        self._show(error_frame(code, message or words(code), frame_id))
+        self._show(ErrorOut(id=frame_id, code=code, message=message or words(code)))
 
     def _seat(self, sink: PlayerSink | None) -> None:
         """Show everything to this socket from now on; ticks go to it straight from the metronome."""
@@ -248,7 +250,7 @@ class SessionActor(Actor[SessionMessage]):
         if table is None:  # its currency was taken away while a round flies, which lands without being watched
             self._end_socket("operator_suspended")
             return
-        frame = welcome_frame(
+        frame = welcome(
             self._services,
             attach.frame_id,
             session=self.record,
@@ -282,7 +284,7 @@ class SessionActor(Actor[SessionMessage]):
             self._lose()
             return
         self._next = replace(self._next, client_seed=change.value)
-        self._show(encode("client_seed", change.frame_id, next=next_fields(self._next)))
+        self._show(ClientSeedOut(id=change.frame_id, next=Promise.of(self._next)))
 
     # Bets and rounds.
 
@@ -378,16 +380,14 @@ class SessionActor(Actor[SessionMessage]):
         return None if self._bet is None else self._bet.frame_id
 
     def _send_bet_pending(self, live: LiveRound, frame_id: str | None) -> None:
-        self._show(encode("bet_pending", frame_id, round_id=live.round_id, amount_minor=live.amount_minor))
+        self._show(BetPendingOut(id=frame_id, round_id=live.round_id, amount_minor=live.amount_minor))
 
     def _on_flies(self, news: RoundFlies) -> None:
         assert self._round is not None
         self._round.flies = news
         news.flight.show_to(self._sink.outlet if self._sink is not None else None)
         self._balance_minor, self._balance_is_known = news.balance_minor, True
-        assert news.live.started_at_ms is not None
-        fields = round_fields(news.live, news.live.started_at_ms, news.balance_minor)
-        self._show(encode("round_started", self._bet_frame_id(), **fields))
+        self._show(RoundStartedOut.of(news.live, news.balance_minor, self._bet_frame_id()))
         self._services.metronome.join(news.flight)
 
     def _on_over(self, news: RoundOver) -> None:
@@ -401,11 +401,17 @@ class SessionActor(Actor[SessionMessage]):
             self._balance_minor = news.balance_minor
         if news.owes_minor:
             self._owed.add(finished.owed_tx_id, news.owes_minor)
-        fields = ended_fields(finished, self.record, self._balance_minor, self._next, self._totals)
-        fields["pending_minor"] = self._owed.minor
-        frames = [encode("round_ended", frame_id, **fields)]
+        ended = RoundEndedOut.after(
+            finished,
+            frame_id,
+            balance_minor=self._balance_minor,
+            promised=self._next,
+            totals=Totals.of(self.record, self._totals),
+            pending_minor=self._owed.minor,
+        )
+        frames: list[ClientOut] = [ended]
         if void and finished.reason in WORDS:
-            frames.append(error_frame(finished.reason, words(finished.reason), frame_id))
+            frames.append(ErrorOut(id=frame_id, code=finished.reason, message=words(finished.reason)))
         if news.owes_minor:
             frames.append(self._balance_frame())
         self._show(*frames)
@@ -443,5 +449,5 @@ class SessionActor(Actor[SessionMessage]):
             bet, self._bet, self._bet_waits_until = self._bet, None, None
             self._judge_bet(bet)
 
-    def _balance_frame(self) -> bytes:
-        return encode("balance", None, balance_minor=self._balance_minor, pending_minor=self._owed.minor)
+    def _balance_frame(self) -> BalanceOut:
+        return BalanceOut(balance_minor=self._balance_minor, pending_minor=self._owed.minor)

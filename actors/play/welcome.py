@@ -4,16 +4,18 @@ back from a lost connection."""
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
-from actors.facts.protocol import (
+from actors.facts.frames_out import (
     PROTOCOL_VERSION,
-    discarded_fields,
+    DiscardedPromise,
+    FlyingRound,
+    Growth,
+    Limits,
+    PastRound,
+    Promise,
+    SessionEndedOut,
+    Totals,
+    WelcomeOut,
     encode,
-    history_fields,
-    limits_fields,
-    next_fields,
-    round_fields,
-    session_ended_frame,
-    totals_fields,
 )
 from actors.facts.records import Commitment, FinishedRound, SessionRecord, SessionTotals
 from actors.play.bets import Table
@@ -25,7 +27,7 @@ from actors.shared.services import Services
 
 def end_socket(sink: PlayerSink, reason: str) -> None:
     """Tell a page why there is no more, and close."""
-    sink.send(session_ended_frame(reason))
+    sink.send(encode(SessionEndedOut(reason=reason)))
     sink.close()
 
 
@@ -46,7 +48,7 @@ def with_newest(
     return [newest, *stored][:history_max]
 
 
-def welcome_frame(
+def welcome(
     services: Services,
     frame_id: str | None,
     *,
@@ -59,33 +61,28 @@ def welcome_frame(
     flying: RoundFlies | None,
     history: Sequence[FinishedRound] | None,
     totals: SessionTotals,
-) -> bytes:
+) -> WelcomeOut:
     """The frame that answers ``hello``. ``flying`` is the live round; without ``history`` it has no such field.
 
     ``discarded`` is revealed: nobody plays it.
     """
-    live_round = None
-    if flying is not None:
-        assert flying.live.started_at_ms is not None
-        live_round = round_fields(flying.live, flying.live.started_at_ms, flying.balance_minor)
-    return encode(
-        "welcome",
-        frame_id,
+    return WelcomeOut(
+        id=frame_id,
         protocol=PROTOCOL_VERSION,
-        session_id=str(session.session_id),
+        session_id=session.session_id,
         player=session.operator_player_id,
         currency=session.currency,
         balance_minor=balance_minor,
         pending_minor=pending_minor,
-        limits=limits_fields(table.limits, table.operator.max_win_multiplier),
+        limits=Limits.of(table.limits, table.operator.max_win_multiplier),
         rtp_target=multiplier_number(table.operator.rtp_bps),
-        growth={"rate_per_ms": float(services.settings.growth_rate_per_ms)},
+        growth=Growth(rate_per_ms=float(services.settings.growth_rate_per_ms)),
         tick_ms=services.settings.tick_ms,
-        next=next_fields(promised),
-        **({} if discarded is None else {"discarded": discarded_fields(discarded)}),
-        round=live_round,
-        **({} if history is None else {"history": history_fields(history)}),
-        totals=totals_fields(session, totals),
+        next=Promise.of(promised),
+        discarded=None if discarded is None else DiscardedPromise.of(discarded),
+        round=None if flying is None else FlyingRound.of(flying.live, flying.balance_minor),
+        history=None if history is None else [PastRound.of(finished) for finished in history],
+        totals=Totals.of(session, totals),
         server_time=services.clock.shared_ms(),
         expires_at=session.expires_at_ms,
     )

@@ -1,8 +1,8 @@
 """JSON as we send and store it: compact, in UTF-8, a UUID as its text."""
 
 import json
+from decimal import Decimal
 from typing import Final
-from uuid import UUID
 
 import msgspec
 
@@ -15,10 +15,4 @@ def compact_json(value: object) -> bytes:
         return _encode(value)
     except UnicodeEncodeError:
         # Half of a surrogate pair, as a player may send it in an escape: only the standard library writes it, as one.
-        return json.dumps(value, separators=(",", ":"), default=_uuid_text).encode("ascii")
-
-
-def _uuid_text(value: object) -> str:
-    if not isinstance(value, UUID):
-        raise TypeError(f"a {type(value).__name__} has no JSON")
-    return str(value)
+        return json.dumps(msgspec.to_builtins(value, builtin_types=[Decimal]), separators=(",", ":")).encode("ascii")

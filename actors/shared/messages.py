@@ -1,9 +1,9 @@
-"""Messages between actors, by who gets them. ``...In`` frames of players are in ``actors.facts.protocol``."""
+"""Messages between actors, by who gets them. ``...In`` frames of players are in ``actors.facts.frames_in``."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from actors.facts.protocol import HISTORY_WELCOME, BetIn, CashoutIn, ClientSeedIn, HistoryIn
+from actors.facts.frames_in import HISTORY_WELCOME, BetIn, CashoutIn, ClientSeedIn, HistoryIn
 from actors.facts.records import FinishedRound, LiveRound, WalletCall
 from actors.kit.actor import Reply
 from actors.ports.sink import PlayerSink

@@ -15,10 +15,11 @@ from uuid import UUID
 
 import trio
 
-from actors.facts.protocol import tick_frame
+from actors.facts.frames_out import TickOut, encode
 from actors.kit.clock import ServerClock
 from actors.ports.sink import TickTarget
 from actors.rules.growth import GrowthCurve
+from actors.rules.money import multiplier_number
 
 BEATS_MAX = 10
 """In a tick; so many as divide it into whole milliseconds, of which each has ``BEAT_MS_MIN`` or more."""
@@ -198,5 +199,6 @@ class Metronome:
     def _frame(self, number: int) -> bytes:
         while len(self._frames) <= number:
             elapsed_ms = len(self._frames) * self._tick_ms
-            self._frames.append(self._framed(tick_frame(elapsed_ms, self._curve.hundredths_at(elapsed_ms))))
+            tick = TickOut(e=elapsed_ms, x=multiplier_number(self._curve.hundredths_at(elapsed_ms)))
+            self._frames.append(self._framed(encode(tick)))
         return self._frames[number]

@@ -17,6 +17,7 @@ OWNERS = {
     "asyncio": ("server/db/",),
     "psycopg": ("server/db/driver/direct.py", "server/db/driver/url.py"),
     "msgspec": (
+        "actors/facts/frames_out.py",
         "actors/rules/compact_json.py",
         "server/config/",
         "server/db/stores/reports.py",

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from actors.facts.frames_out import ClientSeedOut, Promise, RoundEndedOut
 from actors.facts.records import Commitment
 from actors.play import bets, session
 from actors.rules import fairness
@@ -97,15 +98,15 @@ def _confirmed_only():
 
 @BUGS.named("the round's own promise is shown as the next one")
 def _shown_again():
-    real = session.ended_fields
+    real = RoundEndedOut.after
 
-    def shown_again(finished, record, balance_minor, promised, totals):
+    def shown_again(finished, frame_id, *, promised, **now):
         played = replace(
             promised, server_seed_hash=finished.server_seed_hash, nonce=finished.nonce, client_seed=finished.client_seed
         )
-        return real(finished, record, balance_minor, played, totals)
+        return real(finished, frame_id, promised=played, **now)
 
-    return [(session, "ended_fields", shown_again)]
+    return [(RoundEndedOut, "after", shown_again)]
 
 
 @BUGS.named("a client seed is taken while the news of a bet is awaited")
@@ -117,6 +118,6 @@ def _seed_amid_a_bet():
             await real(self, change)
         elif await session.store_client_seed(self._services, self.record, change.value):
             self._next = replace(self._next, client_seed=change.value)
-            self._show(session.encode("client_seed", change.frame_id, next=session.next_fields(self._next)))
+            self._show(ClientSeedOut(id=change.frame_id, next=Promise.of(self._next)))
 
     return [(session.SessionActor, "_change_client_seed", takes)]

@@ -8,7 +8,7 @@ from typing import Protocol
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
 
-from actors.facts.protocol import error_frame, wait_frame
+from actors.facts.frames_out import ErrorOut, WaitOut, encode
 from actors.facts.words import words
 from actors.kit.clock import ServerClock
 from actors.play.door import Door
@@ -183,7 +183,7 @@ class PlayerSocket:
         with waiting:
             while True:
                 await trio.sleep(self._settings.wait_told_ms / 1000)
-                self._sink.send(wait_frame(self._settings.enter_timeout_ms))
+                self._sink.send(encode(WaitOut(ms=self._settings.enter_timeout_ms)))
 
     async def _enter_in_turn(self, hello: bytes) -> Door | None:
         await self._place.hello_turn()
@@ -215,11 +215,11 @@ class PlayerSocket:
             return
         if self._messages.take():
             if text is None:
-                self._sink.send(error_frame("bad_message", "Messages are JSON text, not binary."))
+                self._say("bad_message", "Messages are JSON text, not binary.")
             else:
                 door.deliver(text, received_at_ms)
         elif self._refusals.take():
-            self._sink.send(error_frame("rate_limited", words("rate_limited")))
+            self._say("rate_limited", words("rate_limited"))
         else:
             self._refuse("rate_limited", words("rate_limited"), CLOSE_POLICY, "flood")
 
@@ -234,8 +234,11 @@ class PlayerSocket:
         return text
 
     def _refuse(self, code: str, message: str, close_code: int, end: str) -> None:
-        self._sink.send(error_frame(code, message))
+        self._say(code, message)
         self._sink.close(close_code, end)
+
+    def _say(self, code: str, message: str) -> None:
+        self._sink.send(encode(ErrorOut(code=code, message=message)))
 
 
 def _failure_code(websocket: WebSocketConnection) -> int:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import trio
 
-from actors.facts.protocol import BetIn
+from actors.facts.frames_in import BetIn
 from actors.facts.records import OperatorStatus
 from actors.play.bets import bet_error, end_reason, new_round, next_commitment, place_error, table_of
 from actors.rules import fairness

@@ -1,23 +1,17 @@
-"""Player protocol 1: frames in, frames out. Pure: text to values and values to text.
+"""Player protocol 1, what players send: each frame is a type, read from its text.
 
-``docs/protocol.md`` describes it for those who write clients.
+``docs/protocol.md`` describes them for those who write clients; ``frames_out`` has what players are sent.
 """
 
 import json
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final, NoReturn
 from uuid import UUID
 
-from actors.facts.records import Commitment, FinishedRound, LiveRound, SessionRecord, SessionTotals
-from actors.rules.compact_json import compact_json
 from actors.rules.fairness import is_client_seed
-from actors.rules.limits import CASHOUT_HUNDREDTHS_MIN, BetLimits
-from actors.rules.money import multiplier_number
 
-PROTOCOL_VERSION = 1
 IDENTIFIER_LENGTH_MAX = 64
 HISTORY_LIMIT_MAX = 50
 HISTORY_WELCOME = 20
@@ -219,139 +213,3 @@ def _history(frame: dict[str, Any], frame_id: str | None) -> HistoryIn:
     if before is None:
         raise FrameError("bad_message", "`before` must be the id of a round.")
     return HistoryIn(frame_id, before, limit)
-
-
-def encode(frame_type: str, frame_id: str | None, **fields: object) -> bytes:
-    """A server frame as compact JSON; ``id`` is there if the frame answers one that had an id."""
-    frame: dict[str, object] = {"type": frame_type}
-    if frame_id is not None:
-        frame["id"] = frame_id
-    frame.update(fields)
-    return compact_json(frame)
-
-
-def tick_frame(elapsed_ms: int, hundredths: int) -> bytes:
-    """The tick at ``elapsed_ms`` after the start: the same bytes in every round."""
-    return encode("tick", None, e=elapsed_ms, x=multiplier_number(hundredths))
-
-
-def error_frame(code: str, message: str, frame_id: str | None = None) -> bytes:
-    """What went wrong, for a program (``code``) and for a person (``message``)."""
-    return encode("error", frame_id, code=code, message=message)
-
-
-def wait_frame(wait_ms: int) -> bytes:
-    """The answer to a hello that is not forgotten: the welcome, or another of these, comes within ``wait_ms``."""
-    return encode("wait", None, ms=wait_ms)
-
-
-def session_ended_frame(reason: str) -> bytes:
-    """The last frame of a socket: ``expired``, ``replaced``, ``operator_suspended`` or ``shutdown``."""
-    return encode("session_ended", None, reason=reason)
-
-
-def pong_frame(ping: PingIn, server_time_ms: int) -> bytes:
-    """The answer to a ping."""
-    t = ping.t if isinstance(ping.t, int) else float(ping.t)
-    return encode("pong", ping.frame_id, t=t, server_time=server_time_ms)
-
-
-def next_fields(commitment: Commitment) -> dict[str, object]:
-    """The next round's promise, as frames carry it: never its seed."""
-    return {
-        "server_seed_hash": commitment.server_seed_hash,
-        "client_seed": commitment.client_seed,
-        "nonce": commitment.nonce,
-    }
-
-
-def discarded_fields(commitment: Commitment) -> dict[str, object]:
-    """A promise that will never be played, revealed: whoever saw its hash can check that it was one."""
-    return {
-        "server_seed": commitment.server_seed,
-        "server_seed_hash": commitment.server_seed_hash,
-        "nonce": commitment.nonce,
-    }
-
-
-def limits_fields(limits: BetLimits, max_win_multiplier: int) -> dict[str, object]:
-    """The limits that the player bets under."""
-    return {
-        "min_bet_minor": limits.min_bet_minor,
-        "max_bet_minor": limits.max_bet_minor,
-        "bet_step_minor": limits.bet_step_minor,
-        "max_payout_minor": limits.max_payout_minor,
-        "min_cashout": multiplier_number(CASHOUT_HUNDREDTHS_MIN),
-        "max_win_multiplier": max_win_multiplier,
-    }
-
-
-def round_fields(live: LiveRound, started_at_ms: int, balance_minor: int) -> dict[str, object]:
-    """A flying round as the player may see it: map and loot travel at the start, the guards only after the end."""
-    auto = live.auto_cashout_hundredths
-    return {
-        "round_id": live.round_id,
-        "amount_minor": live.amount_minor,
-        "auto_cashout": None if auto is None else multiplier_number(auto),
-        "balance_minor": balance_minor,
-        "started_at": started_at_ms,
-        "server_seed_hash": live.commitment.server_seed_hash,
-        "client_seed": live.commitment.client_seed,
-        "nonce": live.commitment.nonce,
-        "map_seed": live.outcome.map_seed,
-        "loot_seed": live.outcome.loot_seed,
-    }
-
-
-def finished_fields(finished: FinishedRound) -> dict[str, object]:
-    """A finished round, revealed: everything that anybody needs to check it."""
-    auto = finished.auto_cashout_hundredths
-    return {
-        "round_id": finished.round_id,
-        "status": finished.status.value,
-        "result": None if finished.result is None else finished.result.value,
-        "reason": finished.reason,
-        "amount_minor": finished.amount_minor,
-        "currency": finished.currency,
-        "auto_cashout": None if auto is None else multiplier_number(auto),
-        "realized_multiplier": multiplier_number(finished.realized_hundredths),
-        "payout_minor": finished.payout_minor,
-        "crash_point": multiplier_number(finished.outcome.crash_hundredths),
-        "server_seed": finished.server_seed,
-        "server_seed_hash": finished.server_seed_hash,
-        "client_seed": finished.client_seed,
-        "nonce": finished.nonce,
-        "rtp_target": multiplier_number(finished.rtp_bps),
-        "max_win_multiplier": finished.max_win_multiplier,
-        "map_seed": finished.outcome.map_seed,
-        "loot_seed": finished.outcome.loot_seed,
-        "guard_seed": finished.outcome.guard_seed,
-        "started_at": finished.started_at_ms,
-        "settled_at": finished.settled_at_ms,
-    }
-
-
-def totals_fields(session: SessionRecord, totals: SessionTotals) -> dict[str, object]:
-    """What the player has staked and been paid since the session was launched."""
-    return {
-        "started_at": session.created_at_ms,
-        "rounds": totals.rounds,
-        "staked_minor": totals.staked_minor,
-        "paid_minor": totals.paid_minor,
-    }
-
-
-def ended_fields(
-    finished: FinishedRound, session: SessionRecord, balance_minor: int, promised: Commitment, totals: SessionTotals
-) -> dict[str, object]:
-    """A round that has just ended, and what is so from now on: it is among ``totals`` if it counts."""
-    return finished_fields(finished) | {
-        "balance_minor": balance_minor,
-        "next": next_fields(promised),
-        "totals": totals_fields(session, totals),
-    }
-
-
-def history_fields(rounds: Sequence[FinishedRound]) -> list[dict[str, object]]:
-    """A page of history."""
-    return [finished_fields(finished) for finished in rounds]

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.facts.protocol import AUTO_CASHOUT_MAX, BetIn, FrameError, PingIn, parse_frame, pong_frame
+from actors.facts.frames_in import AUTO_CASHOUT_MAX, BetIn, FrameError, PingIn, parse_frame
+from actors.facts.frames_out import PongOut, encode
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=70),
@@ -32,7 +33,7 @@ def test_any_frame_is_parsed_or_refused(text):
         assert error.message
     else:
         if isinstance(frame, PingIn):
-            json.loads(pong_frame(frame, 0), parse_constant=pytest.fail)
+            json.loads(encode(PongOut.to(frame, 0)), parse_constant=pytest.fail)
 
 
 @pytest.mark.parametrize(
