@@ -296,7 +296,6 @@ async def repeated_refusals(connection: Connection, scope: Scope) -> CallList:
 
 
 async def has_operator(connection: Connection, operator_id: UUID) -> bool:
-    """Whether there is such an operator."""
     return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM operators WHERE operator_id = $1)", operator_id))
 
 

@@ -35,7 +35,6 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 
 
 def environ_of(context: click.Context) -> Mapping[str, str]:
-    """The environment of the invocation."""
     environ: Mapping[str, str] = context.find_root().obj
     return environ
 

@@ -8,7 +8,6 @@ import click
 
 
 def print_json(document: object) -> None:
-    """A JSON document on standard output."""
     click.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
 

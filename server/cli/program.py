@@ -41,7 +41,6 @@ log = logging.getLogger("getaway.cli")
 
 
 def main() -> NoReturn:
-    """Run the command line of this process."""
     keep_to_itself()
     sys.exit(run(sys.argv[1:], os.environ))
 

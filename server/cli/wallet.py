@@ -107,7 +107,6 @@ def audit(context: click.Context, operator_id: UUID | None, as_json: bool) -> No
 
 
 def call_document(call: UndeliveredCall) -> dict[str, object]:
-    """An undelivered call as JSON."""
     return {
         "operator_id": str(call.operator_id),
         "operator_tx_id": call.operator_tx_id,

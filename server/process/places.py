@@ -4,7 +4,6 @@ from pathlib import Path
 
 
 def static_dir() -> Path:
-    """The folder of the player's page."""
     package = Path(__file__).parents[1]
     installed = package / "static"
     return installed if installed.is_dir() else package.parent / "static"

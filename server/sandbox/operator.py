@@ -161,7 +161,6 @@ def run(host: str, port: int, getaway_url: str, credentials_path: Path, database
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Parse the command line and run."""
     parser = argparse.ArgumentParser(prog="python -m server.sandbox.operator", description="A demo casino operator.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8090)

@@ -169,7 +169,6 @@ class RowMacs:
         return self._mac(kind, kind.of_record(record))
 
     def of_row(self, kind: RowKind, row: Any) -> bytes:  # noqa: ANN401 - a record of asyncpg, or a dictionary like one
-        """The code of a row with these values."""
         return self._mac(kind, kind.of_row(row))
 
     def check(self, kind: RowKind, row: Any, mac: bytes | None) -> None:  # noqa: ANN401 - as above

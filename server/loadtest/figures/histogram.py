@@ -48,7 +48,6 @@ class Histogram:
         self.largest = max(self.largest, value)
 
     def merge(self, other: "Histogram") -> None:
-        """Count everything that the other has counted."""
         for index, count in other.counts.items():
             self.counts[index] = self.counts.get(index, 0) + count
         self.count += other.count

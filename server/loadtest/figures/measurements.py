@@ -48,7 +48,6 @@ class Measurements:
         return self.latencies.get(latency) or Histogram()
 
     def merge(self, other: "Measurements") -> None:
-        """Add everything that the other has measured."""
         for latency, histogram in other.latencies.items():
             self.latencies.setdefault(latency, Histogram()).merge(histogram)
         self.counts.update(other.counts)

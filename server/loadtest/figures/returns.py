@@ -39,7 +39,6 @@ class Return:
 
     @property
     def is_inside(self) -> bool:
-        """Whether what was seen lies in the band."""
         return self.low - 1e-9 <= self.seen <= self.high + 1e-9
 
 

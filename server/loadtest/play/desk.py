@@ -66,7 +66,6 @@ class Desk:
 
     @property
     def is_closed(self) -> bool:
-        """Whether players leave."""
         return self.phase >= Phase.CLOSED
 
     def bet_is_due(self, due_at: float) -> None:

@@ -27,8 +27,6 @@ LOSSES: Final = (
 
 
 class Player:
-    """One player of a run, with one session."""
-
     def __init__(self, name: str, launch_due_at: float, desk: Desk) -> None:
         self.game = Game(name, desk)
         self._launch_due_at = launch_due_at

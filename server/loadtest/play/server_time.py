@@ -29,7 +29,6 @@ class ServerTime:
 
     @property
     def is_known(self) -> bool:
-        """Whether a ping has been answered."""
         return self._best is not None
 
     def local(self, server_ms: int) -> float:

@@ -44,7 +44,6 @@ async def _stream(target: Target) -> trio.SocketStream | trio.SSLStream[trio.Soc
 
 
 def frame_text(frame_type: str, **fields: object) -> str:
-    """A frame of the client."""
     return json.dumps({"type": frame_type, **fields}, separators=(",", ":"))
 
 

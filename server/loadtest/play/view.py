@@ -172,7 +172,6 @@ class View:
 
 
 def _owed_minor(ended: dict[str, Any]) -> int:
-    """What the player gets at a round's end."""
     if ended["status"] == SETTLED:
         return int(ended["payout_minor"])
     return int(ended["amount_minor"]) if ended["status"] == REFUNDED else 0

@@ -29,8 +29,6 @@ class Progress(Protocol):
 
 
 class LineProgress:
-    """A line every few seconds."""
-
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
         self._next_s = LINE_S
@@ -56,8 +54,6 @@ class LineProgress:
 
 
 class LiveProgress:
-    """A table that is drawn anew."""
-
     def __init__(self, stream: TextIO) -> None:
         self._console = Console(file=stream)
         self._words = ""

@@ -53,7 +53,6 @@ class Results:
         return sum(one.payout_minor for one in self.heard.seen if one.status == SETTLED)
 
     def returned(self) -> Return | None:
-        """Seen and expected return to the players."""
         return returned(one.wager for one in self.heard.seen if one.status == SETTLED)
 
     def values(self) -> dict[str, float | None]:
