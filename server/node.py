@@ -13,7 +13,6 @@ from enum import Enum, auto
 from functools import partial
 from typing import Final, NamedTuple
 
-import structlog
 import trio
 
 from actors.facts.records import Owner
@@ -242,7 +241,7 @@ def _web_services(
         clock=node.services.clock,
         metrics=metrics,
         security=security,
-        log=structlog.get_logger("getaway.web"),
+        log=logging.getLogger("getaway.web"),
         settings=web_settings(config),
         is_draining=lambda: node.lobby.draining or node.services.contact.is_cut,
         is_ready=lambda: node.services.contact.is_ready and node.services.operators.is_fresh,

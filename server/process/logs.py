@@ -1,10 +1,11 @@
 """The log: one line on standard error for each event, whoever wrote it, as JSON or for people.
 
-Our modules log through ``logging.getLogger("getaway.<part>")`` with fields in ``extra``, or through structlog; both
-come out alike. Other libraries are heard from WARNING up. Fields that are named like a secret or like a player's
-identity are hidden, and of an exception only such texts are shown as are known to quote nobody's data.
+Our modules log through ``logging.getLogger("getaway.<part>")`` with fields in ``extra``. Other libraries are heard from
+WARNING up. Fields that are named like a secret or like a player's identity are hidden, and of an exception only such
+texts are shown as are known to quote nobody's data.
 """
 
+import json
 import logging
 import math
 import re
@@ -14,10 +15,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
-
-import structlog
-from structlog.stdlib import ProcessorFormatter
-from structlog.typing import EventDict, Processor, WrappedLogger
 
 OURS: Final = "getaway"
 HIDDEN: Final = "[hidden]"
@@ -42,6 +39,9 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _FRANK_ERRORS: Final = (AssertionError, AttributeError, ImportError, NameError, TypeError)
 """Their texts name parts of programs, not the data that programs work on."""
 
+_COLOURS: Final = {"warning": 33, "error": 31, "critical": 31}
+"""Of a terminal: yellow and red."""
+
 _RECORD_NAMES: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -52,19 +52,9 @@ def configure_logs(form: str, level: str, worker: int | None = None) -> None:
     into every line: the worker's number, 0 for the workers' parent; ``None`` if the process has no such part.
     """
     number = logging.getLevelNamesMapping()[level.upper()]
-    structlog.configure(
-        processors=[ProcessorFormatter.wrap_for_formatter],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.stdlib.LoggerFactory(),
-    )
-    steps: list[Processor] = [_event] if worker is None else [_event, _Numbered(worker)]
-    if form == "console":
-        steps += [_for_people, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), timestamp_key="time")]
-    else:
-        steps.append(structlog.processors.JSONRenderer())
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(_is_wanted)
-    handler.setFormatter(ProcessorFormatter(processors=steps))
+    handler.setFormatter(_OneLine(form, {} if worker is None else {"worker": worker}, sys.stderr.isatty()))
     # A reader of the log that has gone is no reason to write tracebacks after it.
     logging.raiseExceptions = False
     logging.captureWarnings(True)
@@ -72,14 +62,18 @@ def configure_logs(form: str, level: str, worker: int | None = None) -> None:
     logging.getLogger(OURS).setLevel(number)
 
 
-class _Numbered:
-    """Puts the worker's number into every line."""
+class _OneLine(logging.Formatter):
+    """An event as JSON or for people, with the ``fields`` of every line."""
 
-    def __init__(self, worker: int) -> None:
-        self._worker = worker
+    def __init__(self, form: str, fields: Mapping[str, object], is_coloured: bool) -> None:
+        super().__init__()
+        self._fields = fields
+        self._is_json = form == "json"
+        self._is_coloured = is_coloured
 
-    def __call__(self, _: WrappedLogger, __: str, event: EventDict) -> EventDict:
-        return {**event, "worker": self._worker}
+    def format(self, record: logging.LogRecord) -> str:
+        event = {**_event(record), **self._fields}
+        return json.dumps(event) if self._is_json else _for_people(event, self._is_coloured)
 
 
 def _is_wanted(record: logging.LogRecord) -> bool:
@@ -87,32 +81,19 @@ def _is_wanted(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.WARNING or record.name == OURS or record.name.startswith(f"{OURS}.")
 
 
-def _event(_: WrappedLogger, __: str, given: EventDict) -> EventDict:
-    """The line's fields, from what structlog or the standard library recorded. The heading can't be overwritten."""
-    record: logging.LogRecord = given.pop("_record")
-    if given.pop("_from_structlog"):
-        extra = {name: value for name, value in given.items() if name != "event"}
-    else:
-        extra = {name: value for name, value in vars(record).items() if name not in _RECORD_NAMES}
-    error = _error(given.get("exc_info"))
-    extra = {name: value for name, value in extra.items() if name not in {"exc_info", "stack_info"}}
+def _event(record: logging.LogRecord) -> dict[str, object]:
+    """The line's fields. The heading can't be overwritten."""
+    extra = {name: value for name, value in vars(record).items() if name not in _RECORD_NAMES}
+    error = record.exc_info[1] if record.exc_info else None
     moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-    heading: EventDict = {
+    heading: dict[str, object] = {
         "time": moment.replace("+00:00", "Z"),
         "level": record.levelname.lower(),
         "logger": record.name,
-        "event": _clean(given["event"]),
+        "event": _clean(record.getMessage()),
     }
     described = {} if error is None else {"exception": describe_exception(error)}
     return {**heading, **_clean_fields(extra, 0), **described, **heading}
-
-
-def _error(exc_info: object) -> BaseException | None:
-    if isinstance(exc_info, tuple):
-        exc_info = exc_info[1]
-    if exc_info and not isinstance(exc_info, BaseException):
-        exc_info = sys.exc_info()[1]
-    return exc_info if isinstance(exc_info, BaseException) else None
 
 
 def _clean_fields(fields: Mapping[Any, object], depth: int) -> dict[str, object]:
@@ -171,13 +152,16 @@ def _place(filename: str) -> str:
     return "/".join(Path(filename).parts[-2:])
 
 
-def _for_people(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+def _for_people(event: dict[str, object], is_coloured: bool) -> str:
     """Everything in one line; an exception short, its innermost frame first."""
-    shown = dict(event)
-    if "exception" in shown:
-        # Under its own name the renderer would put it on a line of its own.
-        shown["raised"] = _exception_text(shown.pop("exception"))
-    return {name: _CONTROL.sub(" ", value) if isinstance(value, str) else value for name, value in shown.items()}
+    described = event.get("exception")
+    shown = event | ({"exception": _exception_text(described)} if isinstance(described, dict) else {})
+    plain = {name: _CONTROL.sub(" ", value) if isinstance(value, str) else repr(value) for name, value in shown.items()}
+    time, level, logger, text = (plain.pop(name) for name in ("time", "level", "logger", "event"))
+    colour = _COLOURS.get(level) if is_coloured else None
+    shown_level = f"{level:<8}" if colour is None else f"\x1b[{colour}m{level:<8}\x1b[0m"
+    fields = "".join(f" {name}={value!r}" if " " in value else f" {name}={value}" for name, value in plain.items())
+    return f"{time} [{shown_level}] {text:<30} [{logger}]{fields}"
 
 
 def _exception_text(described: dict[str, object]) -> str:

@@ -156,7 +156,7 @@ class LaunchApi:
         """The token of the launch that this one repeats. What is kept of it may be damaged: that is no session then."""
         with suppress(InvalidTag):
             return open_token(answer.sealed_token, caller.signature, answer.session_id.bytes)
-        self._services.log.error("a launch that is kept does not open", session_id=str(answer.session_id))
+        self._services.log.error("a launch that is kept does not open", extra={"session_id": str(answer.session_id)})
         raise unavailable()
 
     def _transition(self, caller: Caller, asked: Launch, token: str) -> CreateSession:

@@ -1,9 +1,10 @@
 """The private port: metrics for a scraper, and whether the process lives."""
 
+import logging
+
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from quart import Blueprint, Response
-from structlog.typing import FilteringBoundLogger
 
 from server.http.errors import NO_PAGE_POLICY
 from server.web.health import liveness
@@ -17,7 +18,7 @@ _HEADERS = {
 }
 
 
-def create_metrics_app(registry: CollectorRegistry, log: FilteringBoundLogger) -> WebApp:
+def create_metrics_app(registry: CollectorRegistry, log: logging.Logger) -> WebApp:
     """``/metrics`` and ``/livez``. It asks for no credentials: its port must not be reachable from outside."""
     blueprint = Blueprint("metrics", __name__)
 

@@ -1,11 +1,11 @@
 """One line in the log for each request, its measures, and what the security log is told."""
 
+import logging
 import re
 import time
 from typing import Final
 
 from quart import request
-from structlog.typing import FilteringBoundLogger
 
 from server.http.security_log import SecurityLog
 from server.metrics.metrics import WebMetrics
@@ -38,7 +38,7 @@ class RequestLog:
     """Tells of requests. ``metrics`` and ``security`` may be ``None``: nobody keeps them."""
 
     def __init__(
-        self, log: FilteringBoundLogger, metrics: WebMetrics | None = None, security: SecurityLog | None = None
+        self, log: logging.Logger, metrics: WebMetrics | None = None, security: SecurityLog | None = None
     ) -> None:
         self._log = log
         self._metrics = metrics
@@ -47,7 +47,7 @@ class RequestLog:
 
     def failed(self) -> None:
         """A mistake of ours, which is being handled."""
-        self._log.exception("request_failed", request_id=facts().request_id)
+        self._log.exception("request_failed", extra={"request_id": facts().request_id})
 
     async def record(self, _error: BaseException | None = None) -> None:
         """The request at hand has its answer, which is about to be sent, or its client has gone."""
@@ -66,19 +66,18 @@ class RequestLog:
             left_out = self._refusals.admit(f"{route} {status} {known.code}")
         if left_out is None:
             return
-        self._log.info(
-            "request",
-            method=method,
-            route=route,
-            status=status,
-            code=known.code,
-            milliseconds=round(seconds * 1000, 1),
-            operator_id=operator_id,
-            request_id=known.request_id,
-            **({"left_out": left_out} if left_out else {}),
-        )
+        fields = {
+            "method": method,
+            "route": route,
+            "status": status,
+            "code": known.code,
+            "milliseconds": round(seconds * 1000, 1),
+            "operator_id": operator_id,
+            "request_id": known.request_id,
+        }
+        self._log.info("request", extra=fields | ({"left_out": left_out} if left_out else {}))
 
     def tell_left_out(self) -> None:
         """To be called about every second: tells of lines about refusals that were left out."""
         for kind, count in self._refusals.left_out():
-            self._log.warning("requests_left_out", kind=kind, left_out=count)
+            self._log.warning("requests_left_out", extra={"kind": kind, "left_out": count})

@@ -1,13 +1,12 @@
 """What the web part needs from the rest of the server. ``server.node`` fills it in."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Protocol
 from uuid import UUID
-
-from structlog.typing import FilteringBoundLogger
 
 from actors.facts.records import Operator
 from actors.facts.transitions import Answer, Transition
@@ -106,7 +105,7 @@ class WebServices:
     entropy: Entropy
     clock: Clock
     metrics: WebMetrics
-    log: FilteringBoundLogger
+    log: logging.Logger
     settings: WebSettings
     is_draining: Callable[[], bool]
     is_ready: Callable[[], bool]

@@ -1,13 +1,12 @@
 """What stands behind the web application in its tests: everything in memory, with switches for trouble."""
 
+import logging
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
 
-import structlog
 import trio
-from structlog.testing import LogCapture
 
 from actors.facts.records import Operator, OperatorStatus
 from actors.facts.transitions import CreateSession, Launched, Rejected
@@ -180,6 +179,19 @@ class Switches:
     ready: bool = True
 
 
+class LogCapture(logging.Handler):
+    """Each event with its level and fields."""
+
+    def __init__(self):
+        super().__init__()
+        self.entries = []
+
+    def emit(self, record):
+        known = vars(logging.makeLogRecord({}))
+        fields = {name: value for name, value in vars(record).items() if name not in known}
+        self.entries.append({"event": record.getMessage(), "log_level": record.levelname.lower(), **fields})
+
+
 @dataclass
 class WebWorld:
     """Everything behind one web application."""
@@ -196,9 +208,8 @@ class WebWorld:
 
     def services(self, **settings):
         chosen = {"public_url": "https://game.test", "static_dir": self.static_dir, "discard_timeout_ms": 200}
-        log = structlog.wrap_logger(
-            None, processors=[self.logged], wrapper_class=structlog.make_filtering_bound_logger(0)
-        )
+        log = logging.Logger("getaway.web")
+        log.addHandler(self.logged)
         return WebServices(
             ledger=self.ledger,
             operators=self.operators,
