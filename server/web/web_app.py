@@ -46,7 +46,9 @@ class WireMap(QuartMap):
     ) -> MapAdapter:
         """See Quart. Werkzeug takes several slashes at the beginning for one: here they name no resource."""
         path = facts_of(request.scope).target.path
-        return self.bind("localhost", path_info=path.replace("//", "/%2F", 1), default_method=request.method)
+        if path.startswith("//"):
+            path = f"/%2F{path[2:]}"
+        return self.bind("localhost", path_info=path, default_method=request.method)
 
 
 class WebApp(QuartTrio):
