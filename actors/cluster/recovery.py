@@ -12,9 +12,9 @@ from uuid import UUID
 
 import trio
 
-from actors.facts import endings
+from actors.facts import ends
 from actors.facts.records import CallStatus, FinishedRound, LiveRound, RoundStatus
-from actors.facts.transitions import Applied
+from actors.facts.transitions import Applied, EndRound
 from actors.ports.ledger import LedgerUnavailableError
 from actors.ports.nodes import Pulse
 from actors.rules.lineage import cut_reason
@@ -26,17 +26,17 @@ from actors.shared.services import Services, commit_until_known
 log = logging.getLogger("getaway.recovery")
 
 
-def interrupted(services: Services, live: LiveRound, last_alive_ms: int) -> endings.Ending:
+def interrupted(services: Services, live: LiveRound, last_alive_ms: int) -> EndRound:
     """The right end of a round that was interrupted at ``last_alive_ms``, or earlier if its node died before.
 
     A bet that may have been sent is unknown: the round is void and the stake is refunded.
     """
     now_ms = services.clock.now_ms()
     if live.status is RoundStatus.BETTING:
-        return endings.void(
+        return ends.void(
             live,
             services.owner,
-            endings.INTERRUPTED,
+            ends.INTERRUPTED,
             bet_status=CallStatus.UNKNOWN,
             attempts=1,
             now_ms=now_ms,
@@ -45,24 +45,24 @@ def interrupted(services: Services, live: LiveRound, last_alive_ms: int) -> endi
     interrupted_at_ms = last_alive_ms if live.interrupted_at_ms is None else live.interrupted_at_ms
     settlement = interrupted_end(live.plan(), live.started_at_ms, interrupted_at_ms)
     if settlement is None:
-        return endings.refunded(live, services.owner, endings.INTERRUPTED, now_ms)
-    return endings.settled(live, services.owner, settlement, now_ms)
+        return ends.refunded(live, services.owner, ends.INTERRUPTED, now_ms)
+    return ends.settled(live, services.owner, settlement, now_ms)
 
 
-async def resolve(services: Services, live: LiveRound, last_alive_ms: int) -> endings.Ending | None:
+async def resolve(services: Services, live: LiveRound, last_alive_ms: int) -> EndRound | None:
     """Commit the end of an interrupted round; ``None`` if it is not ours to end any more."""
-    ending = interrupted(services, live, last_alive_ms)
-    if not isinstance(await commit_until_known(services, ending.transition), Applied):
+    end = interrupted(services, live, last_alive_ms)
+    if not isinstance(await commit_until_known(services, end), Applied):
         return None
     if live.started_at_ms is not None:
         ends_at_ms = services.clock.steady_of(live.started_at_ms) + live.plan().ends_at_ms
         services.flights.end(live.session_id, live.round_id, ends_at_ms)
-    services.observer.round_ended(ending.finished.status.value, ending.finished.result and ending.finished.result.value)
+    services.observer.round_ended(end.finished.status.value, end.finished.result and end.finished.result.value)
     log.info(
         "an interrupted round was ended",
-        extra={"round_id": str(live.round_id), "was": live.status.value, "status": ending.finished.status.value},
+        extra={"round_id": str(live.round_id), "was": live.status.value, "status": end.finished.status.value},
     )
-    return ending
+    return end
 
 
 async def resolve_stored(
@@ -83,9 +83,9 @@ async def resolve_stored(
             await trio.sleep(wait_s)
             wait_s = min(wait_s * 2, 1)
             continue
-        ending = await resolve(services, live, last_alive_ms)
-        if ending is not None:
-            return ending.finished
+        end = await resolve(services, live, last_alive_ms)
+        if end is not None:
+            return end.finished
         if live.status is refused:
             return None
         refused = live.status

@@ -14,7 +14,6 @@ from actors.rules.fairness import Outcome
 from actors.rules.growth import GrowthCurve
 from actors.rules.limits import BetLimits
 from actors.rules.settlement import FlightPlan, Result
-from actors.rules.wallet_bodies import refund_tx_id, win_tx_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,13 +160,13 @@ class FinishedRound:
     round_id: UUID
     session_id: UUID
     status: RoundStatus
-    result: Result | None
-    reason: str | None
+    result: Result | None = None
+    reason: str | None = None
     currency: str
     amount_minor: int
     auto_cashout_hundredths: int | None
-    realized_hundredths: int
-    payout_minor: int
+    realized_hundredths: int = 0
+    payout_minor: int = 0
     server_seed: str
     server_seed_hash: str
     client_seed: str
@@ -177,11 +176,6 @@ class FinishedRound:
     outcome: Outcome
     started_at_ms: int | None
     settled_at_ms: int
-
-    @property
-    def owed_tx_id(self) -> str:
-        """The id of the win or refund that this end owes, if it owes one."""
-        return win_tx_id(self.round_id) if self.status is RoundStatus.SETTLED else refund_tx_id(self.round_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,7 @@ first time: a caller that lost the answer may always repeat it.
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from actors.facts.records import CallStatus, LiveRound, Owner, PageOptions, WalletCall
-from actors.rules.fairness import Outcome
-from actors.rules.settlement import Result
+from actors.facts.records import CallStatus, FinishedRound, LiveRound, Owner, PageOptions, WalletCall
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,57 +68,51 @@ class StartRound:
     attempts: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VoidRound:
-    """``betting -> void``, revealed. ``bet_status`` is ``declined``, or ``unknown`` with a refund queued.
+@dataclass(frozen=True, slots=True)
+class BetFate:
+    """What became of the bet of a void round: ``declined``, or ``unknown`` with a refund queued.
 
-    ``attempts`` is how often the bet was sent: 0 when it never left. ``detail`` is the wallet's answer, for a person.
+    ``attempts`` is how often it was sent: 0 when it never left. ``detail`` is the wallet's answer, for a person.
+    """
+
+    status: CallStatus
+    attempts: int
+    detail: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndRound:
+    """The end of a round, as ``finished`` shows it: ``flying -> settled``, ``flying -> refunded``, or
+    ``betting -> void`` with the fate of its bet. ``owed``, its win or refund, is queued in the same commit.
+
+    ``actors.facts.ends`` makes each of the three.
     """
 
     owner: Owner
     operator_id: UUID
-    session_id: UUID
-    round_id: UUID
-    reason: str
-    bet_status: CallStatus
-    attempts: int
-    detail: str | None
-    refund: WalletCall | None
-    outcome: Outcome
-    server_seed: str = field(repr=False)
-    settled_at_ms: int
+    finished: FinishedRound
+    owed: WalletCall | None
+    bet: BetFate | None
 
+    @property
+    def session_id(self) -> UUID:
+        """Whose round it was."""
+        return self.finished.session_id
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SettleRound:
-    """``flying -> settled``, revealed, with the win queued in the same commit when there is a payout."""
+    @property
+    def round_id(self) -> UUID:
+        """Which round it was."""
+        return self.finished.round_id
 
-    owner: Owner
-    operator_id: UUID
-    session_id: UUID
-    round_id: UUID
-    result: Result
-    realized_hundredths: int
-    payout_minor: int
-    win: WalletCall | None
-    outcome: Outcome
-    server_seed: str = field(repr=False)
-    settled_at_ms: int
+    @property
+    def owes_minor(self) -> int:
+        """What the player has not got yet."""
+        return 0 if self.owed is None else self.owed.amount_minor
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RefundRound:
-    """``flying -> refunded``, revealed: a failure of ours interrupted the flight, the stake goes back."""
-
-    owner: Owner
-    operator_id: UUID
-    session_id: UUID
-    round_id: UUID
-    reason: str
-    refund: WalletCall
-    outcome: Outcome
-    server_seed: str = field(repr=False)
-    settled_at_ms: int
+    @property
+    def is_claimed(self) -> bool:
+        """Whether the node that commits it is to send what it owes."""
+        return self.owed is not None and self.owed.next_attempt_at_ms > self.owed.created_at_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,17 +162,7 @@ class ChangeClientSeed:
     client_seed: str
 
 
-Transition = (
-    CreateSession
-    | PlaceBet
-    | StartRound
-    | VoidRound
-    | SettleRound
-    | RefundRound
-    | AcknowledgeCall
-    | PostponeCall
-    | ChangeClientSeed
-)
+Transition = CreateSession | PlaceBet | StartRound | EndRound | AcknowledgeCall | PostponeCall | ChangeClientSeed
 
 
 @dataclass(frozen=True, slots=True)

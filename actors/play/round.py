@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 import trio
 
 from actors.cluster.recovery import resolve_stored
-from actors.facts import endings
+from actors.facts import ends
 from actors.facts.calls import bet_call
 from actors.facts.records import CallStatus, Commitment, LiveRound, RoundStatus
-from actors.facts.transitions import Answer, Applied, PlaceBet, Started, StartRound
+from actors.facts.transitions import Answer, Applied, EndRound, PlaceBet, Started, StartRound
 from actors.kit.actor import Actor
 from actors.kit.errors import ActorError
 from actors.ports.ledger import LedgerUnavailableError
@@ -139,7 +139,7 @@ class RoundActor(Actor[RoundMessage]):
         else:
             await self._end(self._not_taken(answer))
 
-    def _not_taken(self, answer: WalletAnswer) -> endings.Ending:
+    def _not_taken(self, answer: WalletAnswer) -> EndRound:
         if isinstance(answer, Declined):
             return self._void("bet_declined", CallStatus.DECLINED, answer.sends, answer.detail)
         if isinstance(answer, NotSent):
@@ -174,14 +174,14 @@ class RoundActor(Actor[RoundMessage]):
 
     async def _take_back(self) -> None:
         """Void the intent if it was stored after all; the operator was never asked, so nothing is owed."""
-        ending = self._void("wallet_unavailable", CallStatus.DECLINED, 0, "not sent: it could not be stored")
-        if isinstance(await self._store(ending), Applied):
-            self._over(ending, None)
+        end = self._void("wallet_unavailable", CallStatus.DECLINED, 0, "not sent: it could not be stored")
+        if isinstance(await self._store(end), Applied):
+            self._over(end, None)
         else:
             self._report(BetNotStored(refused=False))
 
-    def _void(self, reason: str, bet_status: CallStatus, attempts: int, detail: str) -> endings.Ending:
-        return endings.void(
+    def _void(self, reason: str, bet_status: CallStatus, attempts: int, detail: str) -> EndRound:
+        return ends.void(
             self.placed,
             self._services.owner,
             reason,
@@ -232,8 +232,8 @@ class RoundActor(Actor[RoundMessage]):
         """Refund a flight that nobody was told of. Its seed is revealed: nobody may fly it after that, either."""
         now_ms = self._services.clock.now_ms()
         log.warning("a start was stored too late to be flown", extra={"round_id": str(live.round_id)})
-        ending = endings.refunded(live, self._services.owner, endings.LATE_START, now_ms, self._desk.claim)
-        await self._end(ending, balance_minor=balance_minor)
+        end = ends.refunded(live, self._services.owner, ends.LATE_START, now_ms, self._desk.claim)
+        await self._end(end, balance_minor=balance_minor)
         if self._is_over:
             self._services.flights.end(live.session_id, live.round_id, began_ms + live.plan().ends_at_ms)
 
@@ -264,10 +264,10 @@ class RoundActor(Actor[RoundMessage]):
         settlement, frame_id = landing
         now_ms = self._services.clock.now_ms()
         if settlement is None:
-            await self._end(endings.refunded(live, self._services.owner, endings.SHUTDOWN, now_ms, self._desk.claim))
+            await self._end(ends.refunded(live, self._services.owner, ends.SHUTDOWN, now_ms, self._desk.claim))
         else:
-            ending = endings.settled(live, self._services.owner, settlement, now_ms, self._desk.claim)
-            await self._end(ending, frame_id)
+            end = ends.settled(live, self._services.owner, settlement, now_ms, self._desk.claim)
+            await self._end(end, frame_id)
 
     def _note_end(self) -> None:
         with suppress(ActorError):  # one whose mailbox is full is awake, and sees itself what time it is
@@ -305,37 +305,35 @@ class RoundActor(Actor[RoundMessage]):
             else:
                 return settlement, message.frame_id
 
-    async def _end(
-        self, ending: endings.Ending, frame_id: str | None = None, *, balance_minor: int | None = None
-    ) -> None:
-        answer = await self._store(ending)
+    async def _end(self, end: EndRound, frame_id: str | None = None, *, balance_minor: int | None = None) -> None:
+        answer = await self._store(end)
         if isinstance(answer, Applied):
-            self._over(ending, frame_id, balance_minor)
+            self._over(end, frame_id, balance_minor)
         else:
             self._report(RoundLost())
-        if ending.owed is None:
+        if end.owed is None:
             return
-        if ending.is_claimed:
-            self._desk.send_claimed(ending.owed, is_claimed=isinstance(answer, Applied) and answer.is_claimed)
+        if end.is_claimed:
+            self._desk.send_claimed(end.owed, is_claimed=isinstance(answer, Applied) and answer.is_claimed)
         else:
             self._desk.deliver(self.placed.operator_id)
 
-    async def _store(self, ending: endings.Ending) -> Answer:
+    async def _store(self, end: EndRound) -> Answer:
         self._is_ending = True
         try:
-            return await commit_until_known(self._services, ending.transition)
+            return await commit_until_known(self._services, end)
         finally:
             self._is_ending = False
 
-    def _over(self, ending: endings.Ending, frame_id: str | None, balance_minor: int | None = None) -> None:
+    def _over(self, end: EndRound, frame_id: str | None, balance_minor: int | None = None) -> None:
         self._is_over = True
-        finished = ending.finished
+        finished = end.finished
         self._services.observer.round_ended(finished.status.value, finished.result and finished.result.value)
         placed, now_ms = self.placed, self._services.clock.steady_ms()
         self._services.tally.ended(
             placed.operator_id, placed.operator_player_id, placed.session_id, finished.status, now_ms
         )
-        self._report(RoundOver(finished, ending.owes_minor, frame_id, balance_minor))
+        self._report(RoundOver(finished, end.owes_minor, frame_id, balance_minor))
         while (message := self.receive_nowait()) is not None:
             if isinstance(message, Cashout):
                 self._report(CashoutRefused(message.frame_id, "too_late"))

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import trio
 
+from actors.facts.calls import owed_tx_id
 from actors.facts.frames_in import BetIn, CashoutIn, ClientSeedIn, HistoryIn
 from actors.facts.frames_out import (
     BalanceOut,
@@ -400,7 +401,7 @@ class SessionActor(Actor[SessionMessage]):
         if news.balance_minor is not None:
             self._balance_minor = news.balance_minor
         if news.owes_minor:
-            self._owed.add(finished.owed_tx_id, news.owes_minor)
+            self._owed.add(owed_tx_id(finished), news.owes_minor)
         ended = RoundEndedOut.after(
             finished,
             frame_id,

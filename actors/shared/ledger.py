@@ -13,10 +13,11 @@ from uuid import UUID
 
 import trio
 
-from actors.facts.transitions import AcknowledgeCall, Answer, Busy, PlaceBet, SettleRound, Transition
+from actors.facts.transitions import AcknowledgeCall, Answer, Busy, EndRound, PlaceBet, Transition
 from actors.kit.actor import Actor, Reply
 from actors.kit.errors import ActorError
 from actors.ports.ledger import Ledger, LedgerUnavailableError
+from actors.rules.settlement import Result
 from actors.shared.settings import GameSettings
 
 log = logging.getLogger("getaway.ledger")
@@ -79,7 +80,8 @@ def _patience_s(group: Iterable[_Waiting]) -> float:
 def _patience_ms(transition: Transition) -> int:
     if isinstance(transition, AcknowledgeCall):
         return ACKNOWLEDGEMENT_PATIENCE_MS
-    return LOSS_PATIENCE_MS if isinstance(transition, SettleRound) and transition.win is None else 0
+    is_loss = isinstance(transition, EndRound) and transition.finished.result is Result.CRASH
+    return LOSS_PATIENCE_MS if is_loss else 0
 
 
 class LedgerActor(Actor[_Waiting]):

@@ -6,9 +6,9 @@ from dataclasses import asdict, astuple, dataclass, replace
 from typing import Final
 from uuid import UUID
 
+from actors.facts.calls import bet_tx_id, refund_tx_id, win_tx_id
 from actors.facts.records import LiveRound, Owner, WalletCall
 from actors.facts.transitions import Busy, Rejected, Transition
-from actors.rules.wallet_bodies import bet_tx_id, refund_tx_id, win_tx_id
 from server.books.restoring import (
     BookedCall,
     BookedEnd,

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from actors.facts import endings
+from actors.facts import ends
+from actors.facts.calls import bet_tx_id, call_body, refund_tx_id, win_tx_id
 from actors.facts.records import CallKind, CallStatus, LiveRound, Owner, RoundStatus, WalletCall
-from actors.facts.transitions import AcknowledgeCall, PostponeCall, StartRound, Transition
+from actors.facts.transitions import AcknowledgeCall, EndRound, PostponeCall, StartRound, Transition
 from actors.rules.settlement import Settlement
-from actors.rules.wallet_bodies import bet_tx_id, call_body, refund_tx_id, win_tx_id
 
 ENDS_OTHERWISE: Final = "booked for a round that ends otherwise now: compare with `getaway round show`"
 SENT_BEFORE: Final = 1
@@ -124,19 +124,19 @@ class BookedEnd:
                     attempts=SENT_BEFORE,
                 )
             )
-        ending = self._ending(owner, now_ms)
-        assert ending.owed is not None, "what is booked was owed"
-        return [*changes, ending.transition, self._seen_to(owner, ending.owed, now_ms)]
+        end = self._end(owner, now_ms)
+        assert end.owed is not None, "what is booked was owed"
+        return [*changes, end, self._seen_to(owner, end.owed, now_ms)]
 
-    def _ending(self, owner: Owner, now_ms: int) -> endings.Ending:
+    def _end(self, owner: Owner, now_ms: int) -> EndRound:
         if self.settlement is not None:
-            return endings.settled(self.live, owner, self.settlement, now_ms)
+            return ends.settled(self.live, owner, self.settlement, now_ms)
         if self.live.status is RoundStatus.FLYING:
-            return endings.refunded(self.live, owner, endings.INTERRUPTED, now_ms)
-        return endings.void(
+            return ends.refunded(self.live, owner, ends.INTERRUPTED, now_ms)
+        return ends.void(
             self.live,
             owner,
-            endings.INTERRUPTED,
+            ends.INTERRUPTED,
             bet_status=CallStatus.UNKNOWN,
             attempts=SENT_BEFORE,
             now_ms=now_ms,

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import click
 
-from actors.rules.wallet_bodies import bet_tx_id, refund_tx_id
+from actors.facts.calls import bet_tx_id, refund_tx_id
 from server.cli.context import config_option, environ_of, loaded_config
 from server.cli.kinds import IDENTIFIER, Parsed
 from server.cli.output import print_table, time_text

@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from actors.facts.records import CallKind
-from actors.facts.transitions import StartRound, VoidRound
+from actors.facts.transitions import EndRound, StartRound
 from actors.kit.actor import Actor
 from actors.kit.errors import ActorStoppedError, MailboxFullError
 from actors.kit.supervisor import Supervisor
@@ -135,7 +135,7 @@ async def test_a_start_that_is_stored_after_all_just_before_the_stake_is_given_b
             if any(isinstance(transition, StartRound) for transition in transitions):
                 late[:] = late or transitions  # the first attempt's
                 raise LedgerUnavailableError("as told")
-            if late and isinstance(transitions[0], VoidRound):
+            if late and isinstance(transitions[0], EndRound):
                 await commit(late)
             return await commit(transitions)
 

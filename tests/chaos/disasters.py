@@ -18,7 +18,7 @@ SHORT_LEASE = {
 SILENCES = (
     (None, False),
     (None, True),
-    ("commit.SettleRound.inside", False),
+    ("commit.settled.inside", False),
     ("commit.StartRound.before", True),
     ("send.win.after", False),
     ("commit.PlaceBet.inside", True),

@@ -10,9 +10,9 @@ TRANSITIONS = (
     "CreateSession",
     "PlaceBet",
     "StartRound",
-    "VoidRound",
-    "SettleRound",
-    "RefundRound",
+    "void",
+    "settled",
+    "refunded",
     "AcknowledgeCall",
     "PostponeCall",
     "ChangeClientSeed",
@@ -37,7 +37,7 @@ class Point:
 
 def _all_points():
     for transition in TRANSITIONS:
-        in_recovery = transition == "RefundRound"
+        in_recovery = transition == "refunded"
         for place in ("before", "inside", "after"):
             scenario, hits_max = ("recovery", 3) if in_recovery else ("play", 5)
             yield Point(f"commit.{transition}.{place}", scenario, hits_max)

@@ -14,7 +14,7 @@ from tests.chaos.world import in_thread, open_world
 KILLS = (
     "commit.PlaceBet.after",
     "send.bet.written",
-    "commit.RefundRound.after",
+    "commit.refunded.after",
     "drain.interrupt.after",
     "migrate.inside",
 )

@@ -34,6 +34,7 @@ from server.edge.player.player_stream import PlayerStream
 from server.wallet.connection import WalletConnection
 from server.wallet.gateway import HttpWalletGateway
 from tests.chaos.points import FRAMES, POINTS
+from tests.helpers.transition_kinds import kind_of
 
 
 class Trap:
@@ -94,7 +95,7 @@ def always(stem):
 
 
 def transitions_of(*arguments):
-    return {f"commit.{type(transition).__name__}" for transition in arguments[-1]}
+    return {f"commit.{kind_of(transition)}" for transition in arguments[-1]}
 
 
 def frames_of(data):

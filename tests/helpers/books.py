@@ -7,7 +7,7 @@ from functools import cache
 from itertools import count
 from uuid import UUID
 
-from actors.facts import endings
+from actors.facts import ends
 from actors.facts.calls import bet_call
 from actors.facts.records import (
     CallKind,
@@ -24,6 +24,7 @@ from actors.facts.transitions import (
     AcknowledgeCall,
     ChangeClientSeed,
     CreateSession,
+    EndRound,
     PlaceBet,
     PostponeCall,
     StartRound,
@@ -155,26 +156,29 @@ def flying(live: LiveRound, at_ms: int | None = None) -> LiveRound:
 
 
 def cash_out(owner: Owner, live: LiveRound, hundredths: int = 150, at_ms: int | None = None):
-    """``SettleRound`` with a win, of at most 2.00x."""
+    """A cash-out with a win, of at most 2.00x."""
     settlement = Settlement(Result.CASHOUT, hundredths, live.amount_minor * hundredths // 100)
-    return endings.settled(live, owner, settlement, live.created_at_ms + 500 if at_ms is None else at_ms).transition
+    return ends.settled(live, owner, settlement, live.created_at_ms + 500 if at_ms is None else at_ms)
 
 
 def crash(owner: Owner, live: LiveRound, at_ms: int | None = None):
     at_ms = live.created_at_ms + 500 if at_ms is None else at_ms
-    return endings.settled(live, owner, Settlement(Result.CRASH, 0, 0), at_ms).transition
+    return ends.settled(live, owner, Settlement(Result.CRASH, 0, 0), at_ms)
 
 
 def void(owner: Owner, live: LiveRound, status: CallStatus = CallStatus.DECLINED, at_ms: int | None = None):
     at_ms = live.created_at_ms + 500 if at_ms is None else at_ms
-    return endings.void(
-        live, owner, "declined", bet_status=status, attempts=1, now_ms=at_ms, detail="as told"
-    ).transition
+    return ends.void(live, owner, "declined", bet_status=status, attempts=1, now_ms=at_ms, detail="as told")
 
 
 def refund(owner: Owner, live: LiveRound, at_ms: int | None = None):
     at_ms = live.created_at_ms + 500 if at_ms is None else at_ms
-    return endings.refunded(live, owner, endings.INTERRUPTED, at_ms).transition
+    return ends.refunded(live, owner, ends.INTERRUPTED, at_ms)
+
+
+def changed(end: EndRound, **changes) -> EndRound:
+    """An end whose revealed round says something else."""
+    return replace(end, finished=replace(end.finished, **changes))
 
 
 def acknowledge(live: LiveRound, kind: CallKind = CallKind.WIN, balance_minor: int | None = 10_000, attempts: int = 1):

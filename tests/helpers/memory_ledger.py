@@ -30,16 +30,14 @@ from actors.facts.transitions import (
     Busy,
     ChangeClientSeed,
     CreateSession,
+    EndRound,
     Launched,
     PlaceBet,
     PostponeCall,
-    RefundRound,
     Rejected,
-    SettleRound,
     Started,
     StartRound,
     Transition,
-    VoidRound,
 )
 from actors.ports.ledger import LedgerUnavailableError
 from actors.ports.nodes import Pulse
@@ -51,7 +49,7 @@ from actors.shared.ledger import session_of
 from tests.helpers.books import NOON_MS
 from tests.helpers.memory_outbox import MemoryOutbox, StoredCall
 from tests.helpers.memory_requests import MemoryRequests
-from tests.helpers.memory_rules import finish, refuses_bet, refuses_end, refuses_session, same_end
+from tests.helpers.memory_rules import refuses_bet, refuses_end, refuses_session, same_end
 
 TABLES = ("sessions", "rounds", "calls", "launches", "heartbeats_ms", "flown_ms", "ended_ms", "requests")
 """All that is stored but the operators."""
@@ -168,7 +166,7 @@ class MemoryLedger(MemoryRequests):
                 return self._place_bet(transition)
             case StartRound():
                 return self._start_round(transition)
-            case VoidRound() | SettleRound() | RefundRound():
+            case EndRound():
                 return self._end_round(transition)
             case AcknowledgeCall():
                 return self.calls.acknowledge(transition, self._set_balance)
@@ -267,23 +265,24 @@ class MemoryLedger(MemoryRequests):
             balance_minor = session.record.balance_minor
         session.record = replace(session.record, balance_minor=balance_minor, balance_is_known=is_known)
 
-    def _end_round(self, end: VoidRound | SettleRound | RefundRound) -> Answer:
+    def _end_round(self, end: EndRound) -> Answer:
         stored = self._round(end.operator_id, end.round_id)
         if stored is None or stored.owner != end.owner:
             return Rejected()
         if stored.finished is not None:
             return Applied() if stored.ended_by is not None and same_end(stored.ended_by, end) else Rejected()
-        wanted = RoundStatus.BETTING if isinstance(end, VoidRound) else RoundStatus.FLYING
+        wanted = RoundStatus.FLYING if end.bet is None else RoundStatus.BETTING
         if stored.live.status is not wanted or refuses_end(stored.live, end):
             return Rejected()
-        stored.finished, stored.ended_by = finish(stored.live, end), end
-        if isinstance(end, VoidRound):
-            self._end_bet(end.round_id, end.bet_status, end.attempts, end.detail)
-        owed = end.win if isinstance(end, SettleRound) else end.refund
-        if owed is None:
+        # As the database does: the round's start is what is stored.
+        stored.finished = replace(end.finished, started_at_ms=stored.live.started_at_ms)
+        stored.ended_by = end
+        if end.bet is not None:
+            self._end_bet(end.round_id, end.bet.status, end.bet.attempts, end.bet.detail)
+        if end.owed is None:
             return Applied()
         assert not {f"win-{end.round_id}", f"refund-{end.round_id}"} & self.calls.keys(), "never both, never twice"
-        return Applied(is_claimed=self.calls.owe(end.owner, owed))
+        return Applied(is_claimed=self.calls.owe(end.owner, end.owed))
 
     def _change_client_seed(self, change: ChangeClientSeed) -> Answer:
         session = self._session(change.operator_id, change.session_id)

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
+from actors.facts.calls import bet_tx_id, refund_tx_id, win_tx_id
 from actors.facts.records import CallStatus, Owner
-from actors.rules.wallet_bodies import bet_tx_id, refund_tx_id, win_tx_id
 from server.books.restoring import (
     BookedCall,
     BookedEnd,

@@ -2,8 +2,8 @@
 
 import re
 
-from actors.facts.records import CallKind, CallStatus, FinishedRound, LiveRound, PageOptions, RoundStatus, WalletCall
-from actors.facts.transitions import CreateSession, PlaceBet, RefundRound, SettleRound, Transition, VoidRound
+from actors.facts.records import CallKind, CallStatus, LiveRound, PageOptions, RoundStatus, WalletCall
+from actors.facts.transitions import CreateSession, EndRound, PlaceBet
 from actors.rules import fairness
 from actors.rules.settlement import Result
 
@@ -39,32 +39,31 @@ def refuses_bet(bet: PlaceBet) -> bool:
     )
 
 
-def refuses_end(live: LiveRound, end: SettleRound | VoidRound | RefundRound) -> bool:
-    if fairness.commitment(end.server_seed) != live.commitment.server_seed_hash:
+def refuses_end(live: LiveRound, end: EndRound) -> bool:
+    finished, owed = end.finished, end.owed
+    if fairness.commitment(finished.server_seed) != live.commitment.server_seed_hash:
         return True
-    if not 100 <= end.outcome.crash_hundredths <= 100 * live.terms.max_win_multiplier:
+    if not 100 <= finished.outcome.crash_hundredths <= 100 * live.terms.max_win_multiplier:
         return True
-    match end:
-        case SettleRound():
-            return _refuses_settlement(live, end)
-        case VoidRound():
-            owes = {CallStatus.DECLINED: False, CallStatus.UNKNOWN: True}.get(end.bet_status)
-            if owes is None or owes is not (end.refund is not None):
-                return True
-        case RefundRound():
-            pass
-    return end.refund is not None and _is_not_owed(end.refund, live, CallKind.REFUND, live.amount_minor)
+    if finished.status is RoundStatus.SETTLED:
+        return _refuses_settlement(live, end)
+    if end.bet is not None:
+        owes = {CallStatus.DECLINED: False, CallStatus.UNKNOWN: True}.get(end.bet.status)
+        if owes is None or owes is not (owed is not None):
+            return True
+    return owed is not None and _is_not_owed(owed, live, CallKind.REFUND, live.amount_minor)
 
 
-def _refuses_settlement(live: LiveRound, end: SettleRound) -> bool:
-    if end.result is Result.CRASH:
-        return bool(end.realized_hundredths or end.payout_minor or end.win)
+def _refuses_settlement(live: LiveRound, end: EndRound) -> bool:
+    finished = end.finished
+    if finished.result is Result.CRASH:
+        return bool(finished.realized_hundredths or finished.payout_minor or end.owed)
     return (
-        not 101 <= end.realized_hundredths <= end.outcome.crash_hundredths
-        or not 0 < end.payout_minor <= live.terms.max_payout_minor
-        or end.payout_minor != live.amount_minor * end.realized_hundredths // 100
-        or end.win is None
-        or _is_not_owed(end.win, live, CallKind.WIN, end.payout_minor)
+        not 101 <= finished.realized_hundredths <= finished.outcome.crash_hundredths
+        or not 0 < finished.payout_minor <= live.terms.max_payout_minor
+        or finished.payout_minor != live.amount_minor * finished.realized_hundredths // 100
+        or end.owed is None
+        or _is_not_owed(end.owed, live, CallKind.WIN, finished.payout_minor)
     )
 
 
@@ -81,44 +80,12 @@ def _is_not_owed(call: WalletCall, live: LiveRound, kind: CallKind, amount_minor
     )
 
 
-def same_end(one: Transition, other: Transition) -> bool:
+def same_end(one: EndRound, other: EndRound) -> bool:
     """Whether two ends say the same, whenever they were decided."""
     return _timeless(one) == _timeless(other)
 
 
-def _timeless(end: Transition) -> tuple[object, ...]:
-    match end:
-        case SettleRound():
-            return (SettleRound, end.result, end.realized_hundredths, end.payout_minor)
-        case VoidRound():
-            return (VoidRound, end.reason, end.bet_status)
-        case RefundRound():
-            return (RefundRound, end.reason)
-        case _:
-            raise AssertionError("not an end")
-
-
-def finish(live: LiveRound, end: VoidRound | SettleRound | RefundRound) -> FinishedRound:
-    settled = end if isinstance(end, SettleRound) else None
-    statuses = {SettleRound: RoundStatus.SETTLED, VoidRound: RoundStatus.VOID, RefundRound: RoundStatus.REFUNDED}
-    return FinishedRound(
-        round_id=live.round_id,
-        session_id=live.session_id,
-        status=statuses[type(end)],
-        result=settled and settled.result,
-        reason=None if isinstance(end, SettleRound) else end.reason,
-        currency=live.currency,
-        amount_minor=live.amount_minor,
-        auto_cashout_hundredths=live.auto_cashout_hundredths,
-        realized_hundredths=settled.realized_hundredths if settled else 0,
-        payout_minor=settled.payout_minor if settled else 0,
-        server_seed=end.server_seed,
-        server_seed_hash=live.commitment.server_seed_hash,
-        client_seed=live.commitment.client_seed,
-        nonce=live.commitment.nonce,
-        rtp_bps=live.terms.rtp_bps,
-        max_win_multiplier=live.terms.max_win_multiplier,
-        outcome=end.outcome,
-        started_at_ms=live.started_at_ms,
-        settled_at_ms=end.settled_at_ms,
-    )
+def _timeless(end: EndRound) -> tuple[object, ...]:
+    ended = end.finished
+    fate = end.bet and end.bet.status
+    return ended.status, ended.result, ended.reason, ended.realized_hundredths, ended.payout_minor, fate

@@ -14,7 +14,7 @@ async def won(world, owner, name=1, nonce=1, created=None, **changes):
     live = await world.fly(owner, created, nonce, **changes)
     settle = books.cash_out(owner, live)
     await world.commit(settle)
-    return live, settle.win
+    return live, settle.owed
 
 
 async def test_an_acknowledgement_is_no_owners_business_and_may_be_repeated(world, owner):

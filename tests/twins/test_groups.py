@@ -106,7 +106,7 @@ async def test_one_that_the_schema_refuses_does_not_disturb_the_others(world, ow
     operator = await world.add_operator()
     flights = [await world.fly(owner, await world.owned(owner, name, operator=operator)) for name in range(3)]
     settles = [books.cash_out(owner, live) for live in flights]
-    settles[1] = replace(settles[1], payout_minor=settles[1].payout_minor + 1)
+    settles[1] = books.changed(settles[1], payout_minor=settles[1].finished.payout_minor + 1)
     too_large = books.start(owner, flights[0], balance_minor=2**63)
     assert await world.ledger.commit(settles) == [Applied(), Rejected(), Applied()]
     assert await world.ledger.commit([too_large, books.cash_out(owner, flights[1])]) == [Rejected(), Applied()]

@@ -18,7 +18,7 @@ async def won(world, owner, operator, name=1, at_ms=500):
     live = await world.fly(owner, await world.owned(owner, name, operator=operator))
     settle = books.cash_out(owner, live, at_ms=NOON_MS + at_ms)
     await world.commit(settle)
-    return live, settle.win
+    return live, settle.owed
 
 
 async def claim(world, owner, *operators, quota=10, now_ms=LATER_MS):
@@ -116,9 +116,9 @@ async def test_an_end_claims_what_it_owes_unless_another_call_of_its_session_wai
         if taken_up is not None:
             await world.take_up(taken_up)
         settle = books.cash_out(owner, live)
-        until_ms = settle.win.created_at_ms + CLAIM_MS
-        answer = await world.commit(replace(settle, win=replace(settle.win, next_attempt_at_ms=until_ms)))
-        return live, settle.win, answer
+        until_ms = settle.owed.created_at_ms + CLAIM_MS
+        answer = await world.commit(replace(settle, owed=replace(settle.owed, next_attempt_at_ms=until_ms)))
+        return live, settle.owed, answer
 
     first, win, answer = await end(1)
     until_ms = win.created_at_ms + CLAIM_MS

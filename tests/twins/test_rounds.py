@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from actors.facts import endings
+from actors.facts import ends
 from actors.facts.records import CallKind, CallStatus, Owner, RoundStatus
 from actors.facts.transitions import Applied, Rejected, Started
 from actors.rules import fairness
@@ -174,8 +174,8 @@ async def test_a_cash_out_owes_a_win_until_it_is_acknowledged(world, owner):
     live = await world.fly(owner, created)
     settle = books.cash_out(owner, live, 175)
     assert await world.commit(settle) == Applied()
-    assert await world.ledger.pending_calls(live.operator_id, live.session_id) == [settle.win]
-    assert (await books.opened(world.ledger, created, owner)).pending_calls == (settle.win,)
+    assert await world.ledger.pending_calls(live.operator_id, live.session_id) == [settle.owed]
+    assert (await books.opened(world.ledger, created, owner)).pending_calls == (settle.owed,)
     assert await world.commit(books.acknowledge(live, attempts=3, balance_minor=10_075)) == Applied()
     assert await world.ledger.pending_calls(live.operator_id, live.session_id) == []
     assert await world.call_states(live) == WIN_ACKNOWLEDGED
@@ -184,7 +184,9 @@ async def test_a_cash_out_owes_a_win_until_it_is_acknowledged(world, owner):
     finished = await end_of(world, live)
     assert (
         finished
-        == endings.settled(live, owner, books.Settlement(settle.result, 175, 175), settle.settled_at_ms).finished
+        == ends.settled(
+            live, owner, books.Settlement(settle.finished.result, 175, 175), settle.finished.settled_at_ms
+        ).finished
     )
 
 
@@ -207,7 +209,7 @@ async def test_a_void_round_gives_back_what_may_have_been_taken(world, owner, st
     live = await world.bet(owner, await world.owned(owner))
     end = books.void(owner, live, status)
     assert await world.commit(end) == Applied()
-    owed = [end.refund] if status is CallStatus.UNKNOWN else []
+    owed = [end.owed] if status is CallStatus.UNKNOWN else []
     assert await world.ledger.pending_calls(live.operator_id, live.session_id) == owed
     assert (await world.call_states(live))["bet"] == (status, 1, "as told")
     finished = await end_of(world, live)
@@ -218,8 +220,8 @@ async def test_a_refunded_round_gives_the_stake_back(world, owner):
     live = await world.fly(owner, await world.owned(owner))
     end = books.refund(owner, live)
     assert await world.commit(end) == Applied()
-    assert await world.ledger.pending_calls(live.operator_id, live.session_id) == [end.refund]
-    assert end.refund.amount_minor == live.amount_minor
+    assert await world.ledger.pending_calls(live.operator_id, live.session_id) == [end.owed]
+    assert end.owed.amount_minor == live.amount_minor
     assert (await end_of(world, live)).status is RoundStatus.REFUNDED
 
 
@@ -238,7 +240,9 @@ async def test_a_flight_ends_once_and_in_one_way(world, owner, first, caplog):
     assert await world.commit(end) == Applied()
     before = (await end_of(world, live), await world.call_states(live))
     assert await world.commit(end) == Applied(), "a repeated end answers as it did"
-    assert await world.commit(replace(end, settled_at_ms=end.settled_at_ms + 9)) == Applied(), "whenever it was decided"
+    assert await world.commit(books.changed(end, settled_at_ms=end.finished.settled_at_ms + 9)) == Applied(), (
+        "whenever it was decided"
+    )
     for name, other_end in ENDS.items():
         if name != first:
             assert await world.commit(other_end(owner, live)) == Rejected()
@@ -255,7 +259,11 @@ async def test_a_void_round_stays_void(world, owner, caplog):
     assert await world.commit(end) == Applied()
     flown = books.flying(live)
     rivals = (books.void(owner, live, CallStatus.UNKNOWN), books.cash_out(owner, flown), books.refund(owner, flown))
-    for rival in (*rivals, replace(end, reason="another"), replace(books.refund(owner, flown), reason=end.reason)):
+    for rival in (
+        *rivals,
+        books.changed(end, reason="another"),
+        books.changed(books.refund(owner, flown), reason=end.finished.reason),
+    ):
         assert await world.commit(rival) == Rejected()
     assert list(await world.call_states(live)) == ["bet"]
     assert caplog.records == [], BY_RULE
@@ -282,20 +290,22 @@ async def test_an_end_needs_the_right_beginning_and_the_owner(world, owner, othe
 
 
 def _with_win(settle, **changes):
-    return replace(settle, win=replace(settle.win, **changes))
+    return replace(settle, owed=replace(settle.owed, **changes))
 
 
 REFUSED_ENDS = {
-    "more than the multiplier pays": lambda end: replace(end, payout_minor=151),
-    "above the crash point": lambda end: replace(end, outcome=replace(end.outcome, crash_hundredths=149)),
-    "below the lowest cash-out": lambda end: replace(
+    "more than the multiplier pays": lambda end: books.changed(end, payout_minor=151),
+    "above the crash point": lambda end: books.changed(
+        end, outcome=replace(end.finished.outcome, crash_hundredths=149)
+    ),
+    "below the lowest cash-out": lambda end: books.changed(
         _with_win(end, amount_minor=100), realized_hundredths=100, payout_minor=100
     ),
-    "no win": lambda end: replace(end, win=None),
+    "no win": lambda end: replace(end, owed=None),
     "a win of another amount": lambda end: _with_win(end, amount_minor=149),
     "a refund instead": lambda end: _with_win(end, kind=CallKind.REFUND, operator_tx_id=f"refund-{end.round_id}"),
     "another position": lambda end: _with_win(end, position=2),
-    "another seed": lambda end: replace(end, server_seed="ab" * 32),
+    "another seed": lambda end: books.changed(end, server_seed="ab" * 32),
 }
 
 
@@ -318,6 +328,6 @@ async def test_a_payout_above_the_largest_is_refused(world, owner):
 async def test_a_void_round_with_a_declined_bet_gives_nothing_back(world, owner):
     live = await world.bet(owner, await world.owned(owner))
     unknown = books.void(owner, live, CallStatus.UNKNOWN)
-    assert await world.commit(replace(unknown, bet_status=CallStatus.DECLINED)) == Rejected()
-    assert await world.commit(replace(unknown, refund=None)) == Rejected()
+    assert await world.commit(replace(unknown, bet=replace(unknown.bet, status=CallStatus.DECLINED))) == Rejected()
+    assert await world.commit(replace(unknown, owed=None)) == Rejected()
     assert await world.commit(unknown) == Applied()

@@ -5,28 +5,24 @@ from uuid import UUID
 
 import trio
 
-from actors.facts.endings import INTERRUPTED, LATE_START
+from actors.facts.ends import INTERRUPTED, LATE_START
 from actors.facts.records import CallKind, CallStatus, LiveRound, Owner, RoundStatus, WalletCall
 from actors.facts.transitions import (
     AcknowledgeCall,
     Busy,
     ChangeClientSeed,
+    EndRound,
     PlaceBet,
     PostponeCall,
-    RefundRound,
     Rejected,
-    SettleRound,
     StartRound,
-    VoidRound,
 )
 from actors.play.round import START_TOLD_MS_MAX
 from actors.ports.nodes import Pulse
 from actors.rules import fairness
 from actors.rules.growth import GrowthCurve
 from actors.shared.metronome import BEATS_MAX
-
-ENDS = (SettleRound, VoidRound, RefundRound)
-
+from tests.helpers.transition_kinds import kind_of
 
 DOUBT_MS_MAX = 7_000
 """How wrong a node may be about the database's clock: an answer of the ledger takes up to 6 s here."""
@@ -127,7 +123,7 @@ class Audit:
             what = transition.operator_tx_id
         else:
             what = str(transition.round_id if not isinstance(transition, ChangeClientSeed) else transition.session_id)
-        self.world.trace.note(f"{life.label} {type(transition).__name__} {what}: {type(answer).__name__}")
+        self.world.trace.note(f"{life.label} {kind_of(transition)} {what}: {type(answer).__name__}")
 
     def _before(self, transition) -> tuple:
         """The owner who may make the change, and what is stored before it."""
@@ -157,7 +153,7 @@ class Audit:
             self.broken("only the owner writes", f"{transition.owner} changed what {owner} owns: {transition}")
         if isinstance(transition, StartRound):
             self._judge_start(life, transition)
-        elif isinstance(transition, ENDS):
+        elif isinstance(transition, EndRound):
             self._judge_end(life, transition, status)
 
     def _judge_acknowledgement(self, fact: AcknowledgeCall) -> None:
@@ -188,7 +184,7 @@ class Audit:
 
     def _judge_end(self, life, end, status) -> None:
         if status not in {RoundStatus.BETTING, RoundStatus.FLYING}:
-            if type(end) is not type(self.ends[end.round_id]):
+            if end.finished.status is not self.ends[end.round_id].finished.status:
                 self.broken("one end a round", f"{end.round_id} ended as {self.ends[end.round_id]}, then {end}")
             return
         self.ends[end.round_id] = end
@@ -196,10 +192,10 @@ class Audit:
         both = {f"win-{end.round_id}", f"refund-{end.round_id}"} <= self.ledger.calls.keys()
         if both:
             self.broken("never win and refund", f"round {end.round_id} has both")
-        if not isinstance(end, VoidRound):
+        if end.finished.status is not RoundStatus.VOID:
             self._judge_flight_end(life, end, self.ledger.rounds[end.round_id].live)
 
-    def _judge_flight_end(self, life, end: SettleRound | RefundRound, live: LiveRound) -> None:
+    def _judge_flight_end(self, life, end: EndRound, live: LiveRound) -> None:
         """Contract, section 6: who flew the round decides by receipts, whoever took it over by the failure's moment."""
         flew = end.owner == self.flown_by[end.round_id] and end.round_id not in self.failed_at_ms
         cashouts = self.cashouts_ms.get(end.round_id, []) if flew else []
@@ -211,23 +207,24 @@ class Audit:
         if not flew:
             failed_ms = self.failed_at_ms[end.round_id]
             ended_before = live.started_at_ms + elapsed_ms <= failed_ms
-            if ended_before is not isinstance(end, SettleRound):
+            is_settled = end.finished.status is RoundStatus.SETTLED
+            if ended_before is not is_settled:
                 self.broken(
                     "an interrupted round ends by the failure's moment",
                     f"{end.round_id} failed at {failed_ms}, would end at {live.started_at_ms + elapsed_ms}: {end}",
                 )
             beat_ms = self.beat_at_failure_ms[end.round_id]
-            if isinstance(end, SettleRound) and self.began_ms[end.round_id] + elapsed_ms > beat_ms + DOUBT_MS_MAX:
+            if is_settled and self.began_ms[end.round_id] + elapsed_ms > beat_ms + DOUBT_MS_MAX:
                 self.broken("a flight that truly was in the air is refunded", f"{end.round_id} at {beat_ms}: {end}")
-        if isinstance(end, RefundRound):
+        if end.finished.status is RoundStatus.REFUNDED:
             # Whose session's row does not open any more has nobody who could take it up.
             is_whole = live.session_id not in self.ledger.damaged
-            if flew and end.round_id in self.moved and end.reason == INTERRUPTED and is_whole:
+            if flew and end.round_id in self.moved and end.finished.reason == INTERRUPTED and is_whole:
                 self.broken("a flight that was handed over goes on", f"{end.round_id} was interrupted by {end.owner}")
-            if end.reason == LATE_START and end.round_id in self.seen_flying:
+            if end.finished.reason == LATE_START and end.round_id in self.seen_flying:
                 self.broken("a flight that was shown is not refunded as late", f"{end.round_id} by {end.owner}")
             return
-        if (end.realized_hundredths, end.payout_minor) != (realized, payout):
+        if (end.finished.realized_hundredths, end.finished.payout_minor) != (realized, payout):
             self.broken(
                 "the payout is what the rules say",
                 f"{end.round_id}: expected {realized} and {payout} for cash-outs {cashouts}: {end}",
@@ -246,14 +243,14 @@ class Audit:
         if self.ledger.now_ms() + doubt_ms < began_ms + elapsed_ms:
             self.broken("no end before its time", f"{round_id} ended too early, after {elapsed_ms} ms")
 
-    def _judge_lost_flight(self, life, end: SettleRound | RefundRound, live: LiveRound) -> None:
+    def _judge_lost_flight(self, life, end: EndRound, live: LiveRound) -> None:
         """Settled if it had ended by itself when its actor failed, otherwise refunded."""
         realized, payout, elapsed_ms = expected_end(live, [])
         lost_ms = self.lost_ms.get(end.round_id, life.node.lobby._failed[end.round_id])
-        if isinstance(end, RefundRound):
+        if end.finished.status is RoundStatus.REFUNDED:
             if live.started_at_ms + elapsed_ms <= lost_ms:
                 self.broken("a lost flight that had ended is settled", f"{end.round_id}, lost {lost_ms}: {end}")
-        elif (end.realized_hundredths, end.payout_minor) != (realized, payout):
+        elif (end.finished.realized_hundredths, end.finished.payout_minor) != (realized, payout):
             self.broken("a lost flight pays what the rules say", f"{end.round_id}: expected {realized}: {end}")
         elif live.started_at_ms + elapsed_ms > lost_ms:
             self.broken("a lost flight is not judged by the present", f"{end.round_id}, lost {lost_ms}: {end}")

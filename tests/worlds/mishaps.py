@@ -40,7 +40,7 @@ MISHAPS = (
     "an actor fails while it waits",
 )
 """Some are listed more than once: what needs more luck to hurt is tried more often."""
-COMMITS = ("PlaceBet", "PlaceBet", "StartRound", "VoidRound", "VoidRound", "SettleRound")
+COMMITS = ("PlaceBet", "PlaceBet", "StartRound", "void", "void", "settled")
 
 
 class StepKiller(trio.abc.Instrument):
@@ -170,7 +170,7 @@ class Mishaps:
                 world.faults.count("crash")
                 life.kill("is killed")
                 for heir in (world.begin(life.name), *world.living()):
-                    heir.pauses_at = "RefundRound"
+                    heir.pauses_at = "refunded"
                     world.nursery.start_soon(self._go_on_after_pause, heir, True)
             case "pause at a move and replace":
                 for giver in world.living():

@@ -10,6 +10,7 @@ from server.wallet.gateway import HttpWalletGateway, WalletGatewaySettings
 from tests.helpers.game import NOON_MS
 from tests.helpers.memory_ledger import MemoryLedger
 from tests.helpers.stores import stores_of
+from tests.helpers.transition_kinds import kind_of
 from tests.worlds.failures import FailingPort, Failures, InjectedError
 from tests.worlds.wallets import Wire
 
@@ -147,7 +148,7 @@ class Life:
 
     def note_crossing(self, method: str, arguments: tuple) -> None:
         """A commit or a move is about to cross: a pause that was planned for one of its kind begins here."""
-        kinds = [type(each).__name__ for each in arguments[0]] if method == "commit" else [method]
+        kinds = [kind_of(each) for each in arguments[0]] if method == "commit" else [method]
         if self.pauses_at in kinds and not self.dead:
             self.world.trace.note(f"{self.label} is paused at {self.pauses_at}")
             self.world.faults.count("pause at a commit")

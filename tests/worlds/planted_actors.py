@@ -9,7 +9,7 @@ import trio
 import actors.play.round
 from actors.cluster import recovery
 from actors.cluster.unattended import UnattendedSweeper
-from actors.facts import endings
+from actors.facts import ends
 from actors.facts.calls import refund_call
 from actors.facts.records import CallKind, CallStatus, RoundStatus
 from actors.facts.transitions import Rejected
@@ -321,14 +321,14 @@ def _crash_refunded():
 
 @BUGS.named("recovery forgets that a bet may have been taken")
 def _bet_forgotten():
-    real = endings.void
+    real = ends.void
 
     def void(live, owner, reason, **how):
-        if reason == endings.INTERRUPTED:
+        if reason == ends.INTERRUPTED:
             how |= {"bet_status": CallStatus.DECLINED}
         return real(live, owner, reason, **how)
 
-    return [(endings, "void", void)]
+    return [(ends, "void", void)]
 
 
 @BUGS.named("a cash-out counts after the crash")
@@ -349,6 +349,6 @@ def _no_auto():
 @BUGS.named("a shutdown settles what still flies")
 def _shutdown_settles():
     def refunded(live, owner, reason, now_ms, claim=None):
-        return endings.settled(live, owner, live.plan().unattended(), now_ms, claim)
+        return ends.settled(live, owner, live.plan().unattended(), now_ms, claim)
 
-    return [(endings, "refunded", refunded)]
+    return [(ends, "refunded", refunded)]

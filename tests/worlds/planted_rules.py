@@ -3,12 +3,13 @@
 from dataclasses import replace
 from unittest import mock
 
-from actors.facts.records import CallKind, CallStatus
+from actors.facts.records import CallKind, CallStatus, RoundStatus
 from actors.facts.transitions import Applied, Rejected
 from actors.play.owed import Owed
 from tests.helpers import memory_ledger
 from tests.helpers.memory_ledger import MemoryLedger
 from tests.helpers.memory_outbox import MemoryOutbox, StoredCall
+from tests.helpers.transition_kinds import kind_of
 from tests.worlds.planting import Bugs
 
 BUGS = Bugs()
@@ -72,7 +73,7 @@ def _unfenced(kind: str):
     real = MemoryLedger._apply
 
     def apply(self, transition):
-        if type(transition).__name__ == kind:
+        if kind_of(transition) == kind:
             stored = (
                 self.sessions[transition.round.session_id]
                 if kind == "PlaceBet"
@@ -106,17 +107,17 @@ def _start_unfenced():
 
 @BUGS.named("anybody voids a round")
 def _void_unfenced():
-    return _unfenced("VoidRound")
+    return _unfenced("void")
 
 
 @BUGS.named("anybody settles a round")
 def _settle_unfenced():
-    return _unfenced("SettleRound")
+    return _unfenced("settled")
 
 
 @BUGS.named("anybody refunds a round")
 def _refund_unfenced():
-    return _unfenced("RefundRound")
+    return _unfenced("refunded")
 
 
 @BUGS.named("a living node's sessions and rounds are taken")
@@ -133,9 +134,9 @@ def _win_and_refund():
 
     def end_round(self, end):
         answer = real(self, end)
-        if isinstance(answer, Applied) and getattr(end, "win", None) is not None:
+        if isinstance(answer, Applied) and end.finished.status is RoundStatus.SETTLED and end.owed is not None:
             tx_id = f"refund-{end.round_id}"
-            refund = replace(end.win, kind=CallKind.REFUND, operator_tx_id=tx_id)
+            refund = replace(end.owed, kind=CallKind.REFUND, operator_tx_id=tx_id)
             self.calls.setdefault(tx_id, StoredCall(refund, CallStatus.PENDING))
         return answer
 

@@ -4,28 +4,25 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from actors.facts.records import RoundStatus, WalletCall
+from actors.facts.calls import bet_tx_id
+from actors.facts.records import WalletCall
 from actors.facts.transitions import (
     AcknowledgeCall,
+    BetFate,
     ChangeClientSeed,
     CreateSession,
+    EndRound,
     PlaceBet,
     PostponeCall,
-    RefundRound,
-    SettleRound,
     StartRound,
     Transition,
-    VoidRound,
 )
 from actors.rules import fairness
 from server.db.stores.rows import seal_seed
 from server.secrets.row_macs import BET, CALL, END, SESSION, START
 from server.secrets.vault import Vault
 
-RoundEnd = SettleRound | VoidRound | RefundRound
 Object = dict[str, Any]
-
-END_STATUS = {SettleRound: RoundStatus.SETTLED, VoidRound: RoundStatus.VOID, RefundRound: RoundStatus.REFUNDED}
 
 
 def session_key(transition: Transition) -> tuple[UUID, UUID]:
@@ -43,7 +40,7 @@ def batch_of(vault: Vault, transitions: Sequence[Transition]) -> dict[str, list[
         operator_id, session_id = session_key(transition)
         session: Object = {"operator_id": operator_id, "session_id": session_id}
         batch["sessions"].append(session)
-        if isinstance(transition, StartRound | SettleRound | VoidRound | RefundRound):
+        if isinstance(transition, StartRound | EndRound):
             batch.setdefault("rounds", []).append({**session, "round_id": transition.round_id})
         if (changed_call := _changed_call(transition)) is not None:
             batch.setdefault("calls", []).append({**session, "operator_tx_id": changed_call})
@@ -53,8 +50,8 @@ def batch_of(vault: Vault, transitions: Sequence[Transition]) -> dict[str, list[
 def _changed_call(transition: Transition) -> str | None:
     """The wallet call that is there already and that the transition changes."""
     match transition:
-        case StartRound() | VoidRound():
-            return f"bet-{transition.round_id}"
+        case StartRound() | EndRound(bet=BetFate()):
+            return bet_tx_id(transition.round_id)
         case AcknowledgeCall() | PostponeCall():
             return transition.operator_tx_id
     return None
@@ -68,7 +65,7 @@ def _row(vault: Vault, transition: Transition) -> tuple[str, Object]:
             return "bets", _bet(vault, transition)
         case StartRound():
             return "starts", _start(vault, transition)
-        case SettleRound() | VoidRound() | RefundRound():
+        case EndRound():
             return "ends", _end(vault, transition)
         case AcknowledgeCall():
             return "acknowledged", _acknowledged(transition)
@@ -150,37 +147,30 @@ def _start(vault: Vault, start: StartRound) -> Object:
     }
 
 
-def _end(vault: Vault, end: RoundEnd) -> Object:
+def _end(vault: Vault, end: EndRound) -> Object:
+    finished = end.finished
     row: Object = {
         "operator_id": end.operator_id,
-        "session_id": end.session_id,
-        "round_id": end.round_id,
-        "status": END_STATUS[type(end)].value,
-        "result": None,
-        "reason": None,
-        "realized_hundredths": 0,
-        "payout_minor": 0,
-        "server_seed": end.server_seed,
-        "crash_hundredths": end.outcome.crash_hundredths,
-        "map_seed": end.outcome.map_seed,
-        "loot_seed": end.outcome.loot_seed,
-        "guard_seed": end.outcome.guard_seed,
-        "settled_at_ms": end.settled_at_ms,
+        "session_id": finished.session_id,
+        "round_id": finished.round_id,
+        "status": finished.status,
+        "result": finished.result,
+        "reason": finished.reason,
+        "realized_hundredths": finished.realized_hundredths,
+        "payout_minor": finished.payout_minor,
+        "server_seed": finished.server_seed,
+        "crash_hundredths": finished.outcome.crash_hundredths,
+        "map_seed": finished.outcome.map_seed,
+        "loot_seed": finished.outcome.loot_seed,
+        "guard_seed": finished.outcome.guard_seed,
+        "settled_at_ms": finished.settled_at_ms,
         "owner_node": end.owner.node,
         "owner_epoch": end.owner.epoch,
     }
-    match end:
-        case SettleRound():
-            row["result"] = end.result.value
-            row["realized_hundredths"], row["payout_minor"] = end.realized_hundredths, end.payout_minor
-        case VoidRound():
-            row["reason"], row["bet_status"] = end.reason, end.bet_status.value
-            row["bet_attempts"], row["bet_detail"] = end.attempts, end.detail
-        case RefundRound():
-            row["reason"] = end.reason
+    if (bet := end.bet) is not None:
+        row |= {"bet_status": bet.status, "bet_attempts": bet.attempts, "bet_detail": bet.detail}
     row["end_mac"] = _bytes(vault.macs.of_row(END, row))
-    owed = end.win if isinstance(end, SettleRound) else end.refund
-    return row if owed is None else row | _owed(vault, owed)
+    return row if end.owed is None else row | _owed(vault, end.owed)
 
 
 def _owed(vault: Vault, call: WalletCall) -> Object:

@@ -15,22 +15,20 @@ from actors.facts.transitions import (
     Busy,
     ChangeClientSeed,
     CreateSession,
+    EndRound,
     Launched,
     PlaceBet,
     PostponeCall,
-    RefundRound,
     Rejected,
-    SettleRound,
     Started,
     StartRound,
     Transition,
-    VoidRound,
 )
 from actors.rules.compact_json import compact_json
 from server.db.driver import statements as sql
 from server.db.driver.database import Connection, Database, Work
 from server.db.driver.direct import Rows
-from server.db.stores.group_rows import END_STATUS, RoundEnd, batch_of, session_key
+from server.db.stores.group_rows import batch_of, session_key
 from server.db.stores.rows import Row
 from server.secrets.row_macs import START, RowMacError
 from server.secrets.vault import Vault
@@ -124,7 +122,7 @@ def _applied(transition: Transition, done: Done) -> Answer | Busy | None:
             return Applied() if ("bet", str(transition.round.round_id)) in done else None
         case StartRound():
             return Started(transition.started_at_ms) if ("start", str(transition.round_id)) in done else None
-        case SettleRound() | VoidRound() | RefundRound():
+        case EndRound():
             key = str(transition.round_id)
             return Applied(is_claimed=("claim", key) in done) if ("end", key) in done else None
         case AcknowledgeCall() | PostponeCall():
@@ -167,7 +165,7 @@ class _Earlier:
             case StartRound():
                 row = self._mine(transition, transition.round_id)
                 return self._started(row)
-            case SettleRound() | VoidRound() | RefundRound():
+            case EndRound():
                 row = self._mine(transition, transition.round_id)
                 return Applied() if row is not None and _is_same_end(transition, row) else Rejected()
             case AcknowledgeCall():
@@ -197,7 +195,7 @@ class _Earlier:
             return Rejected()
         return Started(row["started_at_ms"])
 
-    def _mine(self, transition: PlaceBet | StartRound | RoundEnd, round_id: UUID) -> Row | None:
+    def _mine(self, transition: PlaceBet | StartRound | EndRound, round_id: UUID) -> Row | None:
         row = self._rounds.get(round_id)
         owner = transition.owner
         is_mine = row is not None and (owner.node, owner.epoch) == (row["owner_node"], row["owner_epoch"])
@@ -218,16 +216,13 @@ def _round_key(transition: Transition) -> list[tuple[UUID, UUID]]:
     match transition:
         case PlaceBet():
             return [(transition.round.operator_id, transition.round.round_id)]
-        case StartRound() | SettleRound() | VoidRound() | RefundRound():
+        case StartRound() | EndRound():
             return [(transition.operator_id, transition.round_id)]
     return []
 
 
-def _is_same_end(end: RoundEnd, row: Row) -> bool:
+def _is_same_end(end: EndRound, row: Row) -> bool:
     """Whether a stored end says the same, whenever it was decided."""
-    if row["status"] != END_STATUS[type(end)]:
-        return False
-    if isinstance(end, SettleRound):
-        stored = (row["result"], row["realized_hundredths"], row["payout_minor"])
-        return stored == (end.result, end.realized_hundredths, end.payout_minor)
-    return bool(row["reason"] == end.reason) and (isinstance(end, RefundRound) or row["bet_status"] == end.bet_status)
+    names = ("status", "result", "reason", "realized_hundredths", "payout_minor")
+    is_same = all(row[name] == getattr(end.finished, name) for name in names)
+    return is_same and (end.bet is None or row["bet_status"] == end.bet.status)

@@ -7,7 +7,7 @@ import trio
 
 from actors.cluster.recovery import interrupted, resolve_stored
 from actors.facts.records import CallKind, CallStatus, Owner
-from actors.facts.transitions import RefundRound
+from actors.facts.transitions import EndRound
 from actors.shared.settings import GameSettings
 from tests.helpers.game import LIMITS, open_game
 
@@ -76,7 +76,7 @@ async def test_a_player_who_returns_during_the_recovery_does_not_change_the_end(
         game.ledger.loses_commits = True
         stored, clock = game.ledger.copy_at_death(), game.clock
     await trio.sleep(CRASH_400_S)
-    stored.loses = (RefundRound,)
+    stored.loses = (EndRound,)
 
     async def recover() -> None:
         await trio.sleep(3)

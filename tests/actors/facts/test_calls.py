@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from actors.facts import endings
+from actors.facts import ends
 from actors.facts.calls import bet_call, refund_call, win_call
 from actors.facts.records import CallKind, CallStatus, Owner
 from actors.rules.settlement import Result, Settlement
@@ -53,11 +53,11 @@ def test_an_end_is_claimed_only_if_somebody_has_claimed_what_it_owes(claimed_ms)
     def claim(owed):
         return None if claimed_ms is None else replace(owed, next_attempt_at_ms=owed.created_at_ms + claimed_ms)
 
-    ends = (
-        endings.void(LIVE, OWNER, "x", bet_status=CallStatus.UNKNOWN, attempts=1, now_ms=NOON_MS, claim=claim),
-        endings.refunded(books.flying(LIVE), OWNER, "x", NOON_MS, claim),
-        endings.settled(books.flying(LIVE), OWNER, Settlement(Result.CASHOUT, 250, 2_500), NOON_MS, claim),
+    each = (
+        ends.void(LIVE, OWNER, "x", bet_status=CallStatus.UNKNOWN, attempts=1, now_ms=NOON_MS, claim=claim),
+        ends.refunded(books.flying(LIVE), OWNER, "x", NOON_MS, claim),
+        ends.settled(books.flying(LIVE), OWNER, Settlement(Result.CASHOUT, 250, 2_500), NOON_MS, claim),
     )
-    assert [end.is_claimed for end in ends] == [claimed_ms == 1] * 3
-    crash = endings.settled(books.flying(LIVE), OWNER, Settlement(Result.CRASH, 0, 0), NOON_MS, claim)
+    assert [end.is_claimed for end in each] == [claimed_ms == 1] * 3
+    crash = ends.settled(books.flying(LIVE), OWNER, Settlement(Result.CRASH, 0, 0), NOON_MS, claim)
     assert (crash.owed, crash.owes_minor, crash.is_claimed) == (None, 0, False)

@@ -3,7 +3,7 @@
 import pytest
 import trio
 
-from actors.facts.endings import LATE_START
+from actors.facts.ends import LATE_START
 from actors.facts.records import CallKind, RoundStatus
 from actors.facts.transitions import StartRound
 from actors.kit.clock import ServerClock

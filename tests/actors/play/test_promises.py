@@ -4,7 +4,7 @@ import pytest
 import trio
 
 from actors.facts.records import CallKind
-from actors.facts.transitions import PlaceBet, VoidRound
+from actors.facts.transitions import EndRound, PlaceBet
 from actors.play.round import RoundActor
 from actors.ports.ledger import LedgerUnavailableError
 from actors.rules import fairness
@@ -189,7 +189,7 @@ async def test_a_round_that_fails_before_its_session_has_heard_of_it_is_promised
 async def test_no_client_seed_is_promised_while_a_bet_is_taken_back(autojump_clock):
     async with open_game() as game:
         player = await game.play(300)
-        game.ledger.loses = (PlaceBet, VoidRound)
+        game.ledger.loses = (PlaceBet, EndRound)
         player.say("bet", amount_minor=1_000)
         assert (await player.until("error"))["code"] == "wallet_unavailable"
         player.say("client_seed", value="mine")
@@ -265,7 +265,7 @@ async def test_a_bet_that_is_taken_back_is_not_promised_again_while_its_end_is_o
         assert welcome["next"]["server_seed_hash"] != first["next"]["server_seed_hash"]
 
 
-@pytest.mark.parametrize("kind", [PlaceBet, VoidRound])
+@pytest.mark.parametrize("kind", [PlaceBet, EndRound])
 async def test_no_answer_that_is_lost_makes_a_hash_come_twice(autojump_clock, kind):
     async with open_game() as game:
         token, hashes = await game.launch(300, 300, 300), []

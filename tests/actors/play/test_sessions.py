@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from actors.facts.records import CallKind, OperatorStatus
-from actors.facts.transitions import SettleRound
+from actors.facts.transitions import EndRound
 from actors.kit.timers import SLACK_MS
 from actors.ports.wallet import Unclear
 from actors.shared.messages import Leave, Look
@@ -173,7 +173,7 @@ async def test_a_flight_that_is_still_shown_is_not_in_the_history(autojump_clock
 
         async def commit_slowly(transitions):
             answers = await commit(transitions)
-            if isinstance(transitions[0], SettleRound):
+            if isinstance(transitions[0], EndRound):
                 await trio.sleep(2)
             return answers
 

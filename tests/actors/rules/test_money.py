@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.facts.calls import call_body
 from actors.rules.limits import BetLimits, auto_cashout_is_valid, stake_error
 from actors.rules.money import RevenueShare, house_share_minor, multiplier_number, payout_minor, split_revenue
 from actors.rules.retries import is_over, wait_before_attempt_ms
-from actors.rules.wallet_bodies import call_body
 
 LIMITS = BetLimits(min_bet_minor=10, max_bet_minor=1_000, bet_step_minor=10, max_payout_minor=10**6)
 

@@ -10,7 +10,7 @@ import trio
 from trio.testing import MockClock
 
 from actors.facts.records import Owner
-from actors.facts.transitions import AcknowledgeCall, Applied, Busy, ChangeClientSeed, SettleRound
+from actors.facts.transitions import AcknowledgeCall, Applied, Busy, ChangeClientSeed, EndRound
 from actors.ports.ledger import LedgerUnavailableError
 from actors.shared.ledger import (
     ACKNOWLEDGEMENT_PATIENCE_MS,
@@ -22,7 +22,7 @@ from actors.shared.ledger import (
     LedgerActor,
 )
 from actors.shared.settings import GameSettings
-from tests.helpers.books import cash_out, crash, new_round, new_session
+from tests.helpers.books import cash_out, changed, crash, new_round, new_session
 from tests.helpers.game import LIMITS, OPERATOR_ID, operator
 
 COMMIT_S = 0.002
@@ -60,10 +60,10 @@ def urgent(session: int) -> ChangeClientSeed:
     )
 
 
-def end(session: int, *, pays: bool) -> SettleRound:
+def end(session: int, *, pays: bool) -> EndRound:
     live = new_round(new_session(operator(), session))
     ended = (cash_out if pays else crash)(Owner("node", 1), live)
-    return replace(ended, session_id=UUID(int=session))
+    return changed(ended, session_id=UUID(int=session))
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from actors.facts.records import CallKind, CallStatus
-from actors.facts.transitions import AcknowledgeCall, Rejected, SettleRound
+from actors.facts.transitions import AcknowledgeCall, EndRound, Rejected
 from actors.kit.timers import SLACK_MS
 from actors.ports.ledger import LedgerUnavailableError
 from actors.ports.wallet import Declined, Unclear
@@ -352,7 +352,7 @@ async def test_an_end_that_is_not_ours_any_more_keeps_no_place_for_what_it_would
         commit = game.ledger.commit
 
         async def refuse_ends(transitions):
-            if any(isinstance(transition, SettleRound) for transition in transitions):
+            if any(isinstance(transition, EndRound) for transition in transitions):
                 return [Rejected() for _ in transitions]
             return await commit(transitions)
 
@@ -370,7 +370,7 @@ async def test_a_flight_that_nobody_attends_ends_at_its_moment(autojump_clock, c
         ended_at_ms, store = [], game.ledger.commit
 
         async def note_ends(transitions):
-            ended_at_ms.extend(each.settled_at_ms for each in transitions if isinstance(each, SettleRound))
+            ended_at_ms.extend(each.finished.settled_at_ms for each in transitions if isinstance(each, EndRound))
             return await store(transitions)
 
         game.ledger.commit = note_ends

@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from actors.facts.records import CallKind, CallStatus
-from actors.facts.transitions import Applied, Started
+from actors.facts.transitions import Applied, BetFate, Started
 from actors.rules import fairness
 from server.cli.output import time_text
 from server.db.driver.database import open_database
@@ -69,7 +69,9 @@ def played(url: str, *names: str):
                 "cash-out": lambda: books.cash_out(owner, books.flying(live), 150),
                 "crash": lambda: books.crash(owner, books.flying(live)),
                 "declined": lambda: books.void(owner, live),
-                "not sent": lambda: replace(books.void(owner, live), attempts=0, detail="not sent: no connection"),
+                "not sent": lambda: replace(
+                    books.void(owner, live), bet=BetFate(CallStatus.DECLINED, 0, "not sent: no connection")
+                ),
                 "unknown": lambda: books.void(owner, live, CallStatus.UNKNOWN),
                 "refund": lambda: books.refund(owner, books.flying(live)),
                 "postponed": lambda: books.postpone(live, attempts=2),

@@ -187,7 +187,7 @@ async def test_a_locked_operator_delays_its_own_launches_only(world, owner, roun
 
 async def test_a_locked_operator_delays_no_first_settlement_of_a_day(world, owner, rounds, others, locked):
     """Its row of revenue is a new one, and refers to nobody who could be locked."""
-    end = replace(books.cash_out(owner, rounds.flying), settled_at_ms=NOON_MS + 86_400_000)
+    end = books.changed(books.cash_out(owner, rounds.flying), settled_at_ms=NOON_MS + 86_400_000)
     with locked(OPERATOR, rounds.operator.operator_id):
         with trio.fail_after(BETWEEN_S_MAX):
             assert [isinstance(answer, Applied) for answer in await world.ledger.commit([end])] == [True]

@@ -9,9 +9,9 @@ from uuid import UUID
 import pytest
 import trio
 
+from actors.facts.calls import bet_tx_id, call_body
 from actors.facts.records import CallKind, Operator, OperatorStatus, WalletCall
 from actors.ports.wallet import Acknowledged, Declined, Unclear
-from actors.rules.wallet_bodies import bet_tx_id, call_body
 from server.sandbox.getaway_client import GetawayClient
 from server.sandbox.operator import OperatorServer
 from server.sandbox.signatures import Credentials
