@@ -98,27 +98,22 @@ class Giver(Protocol):
     def giving(self, request: SessionRequest) -> AbstractAsyncContextManager[None]:
         """While the block runs nobody opens the session here. It begins when the session has no actor any more, and
         neither has a round of it: that has ended, or its flight was left as it is."""
-        ...
 
     async def is_current(self, request: SessionRequest) -> bool:
         """Within ``giving``: whether nothing that has ended here, or has gone, is stored as live. Raises
         ``LedgerUnavailableError``."""
-        ...
 
     def has_given(self, request: SessionRequest) -> None:
         """Within ``giving``: the session and what flew in it are the asker's now."""
-        ...
 
     async def reopen(self, digest: bytes) -> None:
         """Within ``giving``: the session stays here after all; what flies in it flies on. Raises like ``take_up``."""
-        ...
 
     async def take_up(self, digest: bytes) -> None:
         """Open a session of this node, unless it is open, and fly its flight on.
 
         Raises ``LedgerUnavailableError``, and ``SessionElsewhereError`` if it is not this node's any more.
         """
-        ...
 
 
 class HandOvers:

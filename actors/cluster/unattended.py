@@ -28,23 +28,18 @@ class Attendance(Protocol):
 
     def attends(self, session_id: UUID) -> bool:
         """Whether a round's actor of the session runs here, or its end is under way, or the session is given away."""
-        ...
 
     def forsaken(self) -> list[RoundKey]:
         """Rounds for whose end a session waits here, and of which no actor will tell it."""
-        ...
 
     def alone_with(self, token_digest: bytes) -> AbstractAsyncContextManager[None]:
         """While the block runs nobody else opens the session here, or hands it over."""
-        ...
 
     def lost_at_ms(self, round_id: UUID) -> int:
         """When the actor of the round failed; 0 if nothing is known of it."""
-        ...
 
     async def has_ended(self, key: RoundKey, finished: FinishedRound | None) -> None:
         """The round is not live any more; ``finished`` if it was ours to end."""
-        ...
 
 
 class UnattendedSweeper:

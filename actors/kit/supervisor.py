@@ -27,11 +27,9 @@ class Task(Protocol):
     @property
     def kind(self) -> str:
         """For the log."""
-        ...
 
     async def run(self) -> None:
         """Its life, to be begun again after a failure."""
-        ...
 
 
 RunBeside = Callable[[Callable[[], Awaitable[None]], str], None]

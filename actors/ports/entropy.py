@@ -9,20 +9,15 @@ class Entropy(Protocol):
 
     def server_seed(self) -> str:
         """64 lower-case hex characters."""
-        ...
 
     def client_seed(self) -> str:
         """A default client seed: 16 characters of ``[A-Za-z0-9_-]``."""
-        ...
 
     def identifier(self) -> UUID:
         """A UUID with at least 74 random bits."""
-        ...
 
     def token(self) -> str:
         """A session token: 256 random bits as 43 URL-safe characters."""
-        ...
 
     def fraction(self) -> float:
         """From 0 inclusive to 1 exclusive, for the jitter of retries."""
-        ...

@@ -19,4 +19,3 @@ class Ledger(Protocol):
         At most one transition of a session may be in a group. One that cannot be applied is ``Rejected``, one whose
         session somebody else has locked is ``Busy``; neither disturbs or delays the others.
         """
-        ...

@@ -39,7 +39,6 @@ class Nodes(Protocol):
 
         ``flown_ms`` as in ``heartbeat``.
         """
-        ...
 
     async def heartbeat(self, owner: Owner, flown_ms: int, lease_ms: int, written_ms: int | None = None) -> Pulse:
         """Record that the owner is alive, by the database's clock, and that its flights have flown up to ``flown_ms``
@@ -50,20 +49,16 @@ class Nodes(Protocol):
         stored beat is older than ``written_ms``, the last one that it was answered (unix ms by the database's clock):
         that history was cut. The answer may get lost, and then the next beat must find the same.
         """
-        ...
 
     async def end_silent(self, owner: Owner, silent_ms: int) -> list[Owner]:
         """Note that lives are over, other than ``owner``, whose processes are gone: which. None whose last beat is
         younger than ``silent_ms``: a living process may have lost its connection, and has another one by then."""
-        ...
 
     async def end_life(self, owner: Owner) -> None:
         """The last word of a life: nothing acts for it any more, and what it has left is anybody's."""
-        ...
 
     async def has_company(self, owner: Owner, lease_ms: int) -> bool:
         """Whether any other node is alive."""
-        ...
 
     async def note_cut(self, owner: Owner, history_id: str, reason: str, own_history_id: str | None = None) -> None:
         """``owner`` has found that this history was cut: all nodes are to stop bets until it is restored.
@@ -72,8 +67,6 @@ class Nodes(Protocol):
         one that ``owner`` was registered in, ``own_history_id``, has been restored: it slept through all that, and the
         present history is whole.
         """
-        ...
 
     async def adopt_place(self, history_id: str) -> None:
         """The history goes on where the database is written now: a standby that lacked nothing was promoted."""
-        ...

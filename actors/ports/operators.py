@@ -13,12 +13,9 @@ class OperatorSource(Protocol):
 
         Raises ``LedgerUnavailableError`` on trouble, as the others do.
         """
-        ...
 
     async def load_operators(self) -> list[Operator]:
         """All operators that open, their secrets opened."""
-        ...
 
     async def confirm_operators(self, owner: Owner, version: int) -> None:
         """This node goes by the operators as of ``version``: whoever has changed one may be waiting for that."""
-        ...

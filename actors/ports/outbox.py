@@ -18,7 +18,6 @@ class Outbox(Protocol):
 
     async def pending_calls(self, operator_id: UUID, session_id: UUID) -> list[WalletCall]:
         """A session's wins and refunds that are neither acknowledged nor parked, in order."""
-        ...
 
     async def claim_due_calls(
         self,
@@ -34,19 +33,15 @@ class Outbox(Protocol):
         ``ahead_until_ms`` (unix ms) what is due until then counts as due, too, unless it is claimed, or its
         ``not_before_ms`` is yet to come.
         """
-        ...
 
     async def give_up_claims(self, owner: Owner, in_flight: Sequence[str], now_ms: int) -> int:
         """Make calls due that ``owner`` itself has claimed, but for the transactions ``in_flight``; how many.
 
         Calls that were created at ``now_ms``, of the house's time, or later stay: ``in_flight`` may not know them yet.
         """
-        ...
 
     async def release_claims(self, owner: Owner, lease_ms: int, limit: int) -> int:
         """Make calls due that the dead had claimed, at most ``limit``; how many. See ``take_orphans`` for who is."""
-        ...
 
     async def backlogs(self) -> list[Backlog]:
         """What is pending or parked, for each operator that has any."""
-        ...

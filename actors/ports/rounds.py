@@ -11,22 +11,18 @@ class Rounds(Protocol):
 
     async def live_round(self, operator_id: UUID, round_id: UUID) -> LiveRound | None:
         """A round in ``betting`` or ``flying`` as stored; ``None`` once it has ended."""
-        ...
 
     async def finished_round(self, operator_id: UUID, round_id: UUID) -> FinishedRound | None:
         """A round that has ended, as stored."""
-        ...
 
     async def history(
         self, operator_id: UUID, operator_player_id: str, before: UUID | None, limit: int
     ) -> tuple[list[FinishedRound], bool]:
         """A player's finished rounds, newest first, older than ``before``; and whether there are more."""
-        ...
 
     async def own_live_rounds(self, owner: Owner, before_ms: int, limit: int) -> list[RoundKey]:
         """Live rounds of ``owner`` created before that, but for those that ``take_orphans`` tells and those of sessions
         that it was given and has not taken up. Oldest first, at most ``limit``."""
-        ...
 
     async def take_orphans(
         self, owner: Owner, lease_ms: int, limit: int, written_ms: int | None = None
@@ -41,4 +37,3 @@ class Rounds(Protocol):
         A round whose taker dies, too, keeps it. What ``owner`` has taken before comes again until it has ended: the
         answer may have been lost. Oldest first, at most ``limit``.
         """
-        ...

@@ -27,8 +27,6 @@ class Sessions(Protocol):
         A session owned by another node that is alive, with a heartbeat younger than ``lease_ms``, is not taken:
         raises ``SessionElsewhereError``: ``request_session`` asks for it.
         """
-        ...
 
     async def balance_minor(self, operator_id: UUID, session_id: UUID) -> int:
         """The balance that the session's wallet told last, whoever heard it. The session exists."""
-        ...

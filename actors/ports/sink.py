@@ -15,7 +15,6 @@ class TickTarget(Protocol):
 
     def offer_tick(self, number: int, frame: bytes, sent: int = 0) -> None:
         """Take or skip, without waiting, tick ``number``, of which ``write`` has taken so many bytes, but not all."""
-        ...
 
 
 class PlayerSink(Protocol):
@@ -24,17 +23,13 @@ class PlayerSink(Protocol):
     @property
     def outlet(self) -> TickTarget:
         """Where the socket takes the ticks of the live round."""
-        ...
 
     @property
     def is_behind(self) -> bool:
         """Whether some of what was sent has not been taken by the player's side yet."""
-        ...
 
     def send(self, *frames: bytes) -> None:
         """Queue JSON text frames. A full queue closes the socket: frames are delivered in order or not at all."""
-        ...
 
     def close(self) -> None:
         """Close the socket after what is queued was written."""
-        ...

@@ -91,4 +91,3 @@ class WalletGateway(Protocol):
         """Sign the frozen body with a fresh timestamp, send it, classify the answer. It ends within ``timeout_ms``, for
         which nobody else looks, and never raises but for cancellation; ``detail`` is short, printable and free of
         secrets and player ids."""
-        ...

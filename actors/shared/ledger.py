@@ -64,7 +64,6 @@ class GroupObserver(Protocol):
 
     def ledger_group(self, size: int, duration_s: float) -> None:
         """``size`` transitions were committed together in ``duration_s`` seconds."""
-        ...
 
 
 def session_of(transition: Transition) -> UUID:

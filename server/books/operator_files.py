@@ -12,7 +12,6 @@ from server.books.restoring import BookedCall
 from server.http.errors import MalformedError
 from server.http.strict_json import parse_object
 
-FORMATS: Final = ("csv", "jsonl")
 FIELDS: Final = ("operator_tx_id", "kind", "amount_minor", "currency")
 OPTIONAL: Final = ("session_id", "operator_player_id")
 BATCH_ROWS: Final = 5_000

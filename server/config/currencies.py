@@ -29,52 +29,11 @@ CURRENCY_EXPONENTS: Final[Mapping[str, int]] = MappingProxyType(
 )
 """The currencies that a server can be configured with: code to number of decimals of its minor unit."""
 
-_DOLLAR_WORTH_MINOR: Final[Mapping[str, int]] = MappingProxyType(
-    {
-        "AED": 500,
-        "ARS": 100_000,
-        "AUD": 200,
-        "BHD": 500,
-        "BRL": 500,
-        "CAD": 100,
-        "CHF": 100,
-        "CLP": 1_000,
-        "CNY": 500,
-        "COP": 500_000,
-        "CZK": 2_000,
-        "DKK": 500,
-        "EUR": 100,
-        "GBP": 100,
-        "GEL": 200,
-        "HKD": 1_000,
-        "HUF": 50_000,
-        "IDR": 2_000_000,
-        "INR": 10_000,
-        "ISK": 100,
-        "JPY": 100,
-        "KES": 10_000,
-        "KRW": 1_000,
-        "KWD": 200,
-        "KZT": 50_000,
-        "MXN": 2_000,
-        "NGN": 200_000,
-        "NOK": 1_000,
-        "NZD": 200,
-        "PEN": 500,
-        "PHP": 5_000,
-        "PLN": 500,
-        "RON": 500,
-        "SEK": 1_000,
-        "SGD": 100,
-        "THB": 5_000,
-        "TND": 2_000,
-        "TRY": 5_000,
-        "UAH": 5_000,
-        "USD": 100,
-        "VND": 20_000,
-        "XOF": 500,
-        "ZAR": 2_000,
-    }
+_DOLLAR_WORTH_MINOR: Final = (
+    "AED:500 ARS:100_000 AUD:200 BHD:500 BRL:500 CAD:100 CHF:100 CLP:1_000 CNY:500 COP:500_000 CZK:2_000 DKK:500 "
+    "EUR:100 GBP:100 GEL:200 HKD:1_000 HUF:50_000 IDR:2_000_000 INR:10_000 ISK:100 JPY:100 KES:10_000 KRW:1_000 "
+    "KWD:200 KZT:50_000 MXN:2_000 NGN:200_000 NOK:1_000 NZD:200 PEN:500 PHP:5_000 PLN:500 RON:500 SEK:1_000 SGD:100 "
+    "THB:5_000 TND:2_000 TRY:5_000 UAH:5_000 USD:100 VND:20_000 XOF:500 ZAR:2_000"
 )
 
 
@@ -99,6 +58,6 @@ def _limits(dollar_minor: int) -> BetLimits:
 
 
 DEFAULT_BET_LIMITS: Final[Mapping[str, BetLimits]] = MappingProxyType(
-    {code: _limits(dollar_minor) for code, dollar_minor in _DOLLAR_WORTH_MINOR.items()}
+    {code: _limits(int(worth)) for code, worth in (pair.split(":") for pair in _DOLLAR_WORTH_MINOR.split())}
 )
 """Per currency: stakes from 10 cents' to 1,000 dollars' worth in steps of 10 cents' worth, payouts up to 100,000."""

@@ -90,18 +90,15 @@ class Reports(Protocol):
 
         Raises ``NotOursError`` if the round or a call of it is not as we wrote it.
         """
-        ...
 
     async def find_round(self, round_id: UUID) -> RoundReport | None:
         """Any operator's round, for the person at the command line, also one that is not as we wrote it.
 
         If several operators have a round of this id, the one that is ours.
         """
-        ...
 
     async def revenue(self, operator_id: UUID, first_day: date, last_day: date) -> list[RevenueRow]:
         """Inclusive UTC days by settlement, ordered by day then currency, days without settled rounds left out."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,20 +137,15 @@ class OperatorStore(Protocol):
 
     async def create_operator(self, new: NewOperator, now_ms: int) -> Operator:
         """Store the operator, active, both secrets sealed."""
-        ...
 
     async def load_operators(self) -> list[Operator]:
         """All operators, secrets opened."""
-        ...
 
     async def change_operator(self, operator_id: UUID, change: OperatorChange, now_ms: int) -> Operator | None:
         """The operator as changed; ``None`` if there is none. Rounds that were played keep the terms they had."""
-        ...
 
     async def operators_version(self) -> int:
         """The number of the last change: how nodes say what they know."""
-        ...
 
     async def unconfirmed(self, version: int) -> list[str]:
         """The names of the living nodes that do not go by that change yet."""
-        ...

@@ -21,4 +21,3 @@ class SessionFrames(Protocol):
 
     async def session_frame(self, token_digest: bytes, /) -> SessionFrame | None:
         """By the token's SHA-256; ``None``: no such token. Raises ``actors.ports.ledger.LedgerUnavailableError``."""
-        ...

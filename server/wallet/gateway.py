@@ -48,11 +48,9 @@ class Clock(Protocol):
 
     def now_ms(self) -> int:
         """The time that all nodes share, in unix milliseconds: what a wallet's dates are compared with."""
-        ...
 
     def wall_ms(self) -> int:
         """The machine's time, in unix milliseconds: others judge our signatures by theirs."""
-        ...
 
 
 class HttpWalletGateway:

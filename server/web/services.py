@@ -25,15 +25,12 @@ class Clock(Protocol):
 
     def now_ms(self) -> int:
         """The house's time: for what is stored."""
-        ...
 
     def wall_ms(self) -> int:
         """The machine's time: for what others have signed."""
-        ...
 
     def steady_ms(self) -> int:
         """A clock that never steps: for what lasts."""
-        ...
 
 
 class TransitionLedger(Protocol):
@@ -41,7 +38,6 @@ class TransitionLedger(Protocol):
 
     async def commit(self, transition: Transition, /) -> Answer:
         """The durable answer. Raises ``actors.ports.LedgerUnavailableError``."""
-        ...
 
 
 class OperatorLookup(Protocol):
@@ -50,11 +46,9 @@ class OperatorLookup(Protocol):
     @property
     def is_fresh(self) -> bool:
         """Whether it was read lately enough to launch sessions on what it says."""
-        ...
 
     def find(self, operator_id: UUID, /) -> Operator | None:
         """The operator, suspended ones included, or ``None``."""
-        ...
 
 
 class LimitsLookup(Protocol):
@@ -62,7 +56,6 @@ class LimitsLookup(Protocol):
 
     def limits_for(self, operator: Operator, currency: str, /) -> BetLimits | None:
         """The limits of one of the operator's currencies; ``None`` where it can't be played."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

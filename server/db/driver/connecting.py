@@ -14,7 +14,6 @@ import asyncpg
 from server.db.driver.tls import tls_of
 from server.db.driver.url import Place, Places
 
-NEVER_S: Final = float("inf")
 GOLDEN: Final = 0.618_033_988_749_895
 """Multiples of it, without their whole parts, are spread evenly however many there are: connections that were made
 together are not renewed together."""

@@ -64,16 +64,13 @@ class Place(Protocol):
 
     def note_client(self, forwarded: list[str]) -> None:
         """Where the other end is a proxy that we trust, these X-Forwarded-For values say whose the request is."""
-        ...
 
     async def turn(self, *, is_caller: bool, lines: int) -> None:
         """Wait until it may do something that costs the process as much as a request whose head has so many ``lines``.
         ``is_caller``: an operator has signed the one before; calls have turns of their own."""
-        ...
 
     def signed(self, *, is_signed: bool) -> None:
         """Whether the request that it is at was signed by an operator."""
-        ...
 
 
 class HttpStream(trio.abc.Stream):

@@ -28,7 +28,6 @@ class Placed(Protocol):
 
     def cut(self) -> None:
         """End it at once."""
-        ...
 
 
 class Admission:

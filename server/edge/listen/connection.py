@@ -40,12 +40,10 @@ class EdgeObserver(Protocol):
 
     def connection_refused(self) -> None:
         """A connection beyond ``connections_max``."""
-        ...
 
     def player_ended(self, end: str) -> None:
         """A player's socket ended: ``closed`` (by the game), ``left``, ``shutdown``, ``handshake``, ``no_hello``,
         ``enter_timeout``, ``too_large``, ``flood``, ``control``, ``fragments``, ``overflow`` or ``no_pong``."""
-        ...
 
 
 class NoObserver:
@@ -63,16 +61,13 @@ class HelloObserver(Protocol):
 
     def accepted(self, address: str) -> None:
         """A player's hello was accepted."""
-        ...
 
     def refused(self, address: str, code: str) -> None:
         """A player's upgrade was refused (``code``: the error's), or its socket ended without a session (how it ended,
         as in ``EdgeObserver.player_ended``)."""
-        ...
 
     def ended(self, address: str, end: str) -> None:
         """A player's socket that had its session ended, as in ``EdgeObserver.player_ended``."""
-        ...
 
 
 class NoHellos:
@@ -182,7 +177,6 @@ class Connection:
             await self._turn(self._port.turnstile, REQUEST_UNITS + units)
 
     async def hello_turn(self) -> None:
-        """See ``server.edge.player.player_socket.PlayerPlace``."""
         await self._turn(self._port.hellos)
 
     async def _turn(self, turnstile: Turnstile, units: float = 0) -> None:
@@ -207,13 +201,11 @@ class Connection:
             await self._pass(self._port.turnstile, PIECES_UNITS)
 
     def signed(self, *, is_signed: bool) -> None:
-        """See ``server.edge.http.http_connection.Place``."""
         self._port.admission.signed(self, is_signed=is_signed)
         if is_signed:
             self._take_back()
 
     def entered(self) -> None:
-        """See ``server.edge.player.player_socket.PlayerPlace``."""
         self._port.admission.entered(self)
         self._has_entered = True
         self._port.security.accepted(self._group)
@@ -226,7 +218,6 @@ class Connection:
 
     @property
     def is_crowded(self) -> bool:
-        """See ``server.edge.player.player_socket.PlayerPlace``."""
         return self._port.admission.is_crowded
 
     def finish(self) -> None:
@@ -288,7 +279,6 @@ class Connection:
         return True
 
     def note_client(self, forwarded: list[str]) -> None:
-        """See ``server.edge.http.http_connection.Place``."""
         if self.group is None:
             group = address_group(client_address(self._peer, forwarded, self._port.settings.trusted_proxies))
             if group != self._group:  # what another has paid is not given back to this one

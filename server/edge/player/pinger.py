@@ -23,19 +23,15 @@ class Pinged(Protocol):
     @property
     def heard_at(self) -> float:
         """When bytes last came, by trio's clock."""
-        ...
 
     def takes_ticks(self) -> bool:
         """Whether there are any, and the client reads them."""
-        ...
 
     def ping(self) -> None:
         """Ask. Does not wait."""
-        ...
 
     def drop(self) -> None:
         """Nobody is there: cut it."""
-        ...
 
 
 class Pinger:

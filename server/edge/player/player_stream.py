@@ -118,7 +118,6 @@ class PlayerStream(trio.abc.Stream):
         self._messages_noted = self._meter.whole_messages
 
     def when_closed(self, callback: Callable[[], object]) -> None:
-        """See ``Transport.when_closed``."""
         self._transport.when_closed(callback)
 
     @property

@@ -187,7 +187,6 @@ class Transport(trio.abc.Stream):
         await trio.lowlevel.checkpoint()
 
     def overflow(self) -> None:
-        """See ``Unsent``."""
         self.cut()
 
     def cut(self) -> None:

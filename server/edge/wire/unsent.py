@@ -8,7 +8,6 @@ class Slow(Protocol):
 
     def overflow(self) -> None:
         """Cut it."""
-        ...
 
 
 class Unsent:
