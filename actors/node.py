@@ -36,7 +36,8 @@ from actors.shared.services import Services
 from actors.shared.settings import GameSettings
 from actors.shared.void_rounds import RoundTally
 from actors.wallet.courier import BacklogWatch, Courier
-from actors.wallet.wallet import WalletActor, WalletDesk
+from actors.wallet.pool import WalletPool
+from actors.wallet.wallet import WalletActor
 
 log = logging.getLogger("getaway.node")
 
@@ -65,7 +66,7 @@ class Node:
 
     services: Services
     lobby: Lobby
-    desk: WalletDesk
+    pool: WalletPool
     courier: Courier
     fenced: trio.Event
 
@@ -73,7 +74,7 @@ class Node:
         """End all rounds and sessions in order, then give calls in flight ``delivery_drain_ms_max`` to finish."""
         await self.lobby.drain()
         with trio.move_on_after(self.services.settings.delivery_drain_ms_max / 1000):
-            while self.courier.is_busy or self.desk.lanes.is_busy:  # noqa: ASYNC110 - many owners, one short wait
+            while self.courier.is_busy or self.pool.bulkheads.is_busy:  # noqa: ASYNC110 - many owners, one short wait
                 await trio.sleep(REST_CHECK_S)
 
     async def store_ends(self) -> None:
@@ -119,8 +120,8 @@ async def open_node(name: str, settings: GameSettings, clock: ServerClock, ports
         _supervised(services) as rounds,
         _supervised(services) as sessions,
     ):
-        desk = WalletDesk(services, _wallet_starter(wallets))
-        lobby = Lobby(services, sessions, rounds, desk)
+        pool = WalletPool(services, _wallet_starter(wallets))
+        lobby = Lobby(services, sessions, rounds, pool)
         foundation.keep(services.ledger)
         foundation.keep(services.timers)
         foundation.keep(directory)
@@ -129,10 +130,10 @@ async def open_node(name: str, settings: GameSettings, clock: ServerClock, ports
         rounds.keep(lobby.sweeper)
         rounds.keep(lobby.unattended)
         rounds.keep(HandOvers(services, lobby, rounds.run_beside))
-        courier = services.addresses.courier = Courier(services, desk)
+        courier = services.addresses.courier = Courier(services, pool)
         wallets.keep(courier)
-        wallets.keep(BacklogWatch(services, desk.lanes))
-        yield Node(services=services, lobby=lobby, desk=desk, courier=courier, fenced=fenced)
+        wallets.keep(BacklogWatch(services, pool.bulkheads))
+        yield Node(services=services, lobby=lobby, pool=pool, courier=courier, fenced=fenced)
 
 
 @asynccontextmanager

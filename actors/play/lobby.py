@@ -40,7 +40,7 @@ from actors.shared.messages import Attach, HandOver, Interrupt, Leave, Look, Rou
 from actors.shared.metronome import Flight
 from actors.shared.operators import limits_for
 from actors.shared.services import REPEAT_FIRST_MS, REPEAT_MAX_MS, Services
-from actors.wallet.wallet import WalletDesk
+from actors.wallet.pool import WalletPool
 
 log = logging.getLogger("getaway.lobby")
 
@@ -74,12 +74,12 @@ def _refusal(code: str, message: str, frame_id: str | None = None) -> ErrorOut:
 class Lobby:
     """Finds or opens sessions. A full house is refused (``sessions_max``); a draining one opens nothing."""
 
-    def __init__(self, services: Services, sessions: Supervisor, rounds: Supervisor, desk: WalletDesk) -> None:
+    def __init__(self, services: Services, sessions: Supervisor, rounds: Supervisor, pool: WalletPool) -> None:
         self._services = services
         self._addresses = services.addresses
         self._session_supervisor = sessions
         self._round_supervisor = rounds
-        self._desk = desk
+        self._pool = pool
         self._sessions: dict[bytes, SessionActor] = {}
         self._opening: dict[bytes, trio.Event] = {}
         self._of_player: dict[tuple[UUID, str], set[SessionActor]] = {}
@@ -266,7 +266,7 @@ class Lobby:
             return None  # It has ended by itself: nothing is left to be shown or decided.
         actor = RoundActor(
             self._services,
-            self._desk,
+            self._pool,
             live,
             next_commitment=opened.session.next,
             balance_minor=opened.session.balance_minor,
@@ -301,7 +301,7 @@ class Lobby:
             return _refusal("rate_limited", TOO_MANY_SESSIONS)
         session = SessionActor(
             services,
-            self._desk,
+            self._pool,
             opened,
             running=None if running is None else running.seen,
             start_round=self._place_round,
@@ -335,7 +335,7 @@ class Lobby:
         self._of_operator[session.record.operator_id] -= 1
 
     def _place_round(self, live: LiveRound, after: Commitment) -> None:
-        self._start_round(RoundActor(self._services, self._desk, live, next_commitment=after))
+        self._start_round(RoundActor(self._services, self._pool, live, next_commitment=after))
 
     def _start_round(self, actor: RoundActor) -> None:
         session_id, round_id = actor.placed.session_id, actor.placed.round_id
@@ -443,7 +443,7 @@ class Lobby:
             self._deliver(key.operator_id)
 
     def _deliver(self, operator_id: UUID) -> None:
-        self._desk.deliver(operator_id)
+        self._pool.deliver(operator_id)
 
     def _sends_away(self) -> bool:
         return self.draining or self._services.contact.sends_away

@@ -37,7 +37,7 @@ from actors.shared.messages import (
 )
 from actors.shared.metronome import Flight
 from actors.shared.services import Services, commit_until_known, until_known
-from actors.wallet.wallet import WalletDesk
+from actors.wallet.pool import WalletPool
 
 log = logging.getLogger("getaway.round")
 
@@ -69,7 +69,7 @@ class RoundActor(Actor[RoundMessage]):
     def __init__(
         self,
         services: Services,
-        desk: WalletDesk,
+        pool: WalletPool,
         live: LiveRound,
         *,
         next_commitment: Commitment,
@@ -77,7 +77,7 @@ class RoundActor(Actor[RoundMessage]):
     ) -> None:
         super().__init__("round", services.settings.round_mailbox_max, live.round_id)
         self._services = services
-        self._desk = desk
+        self._pool = pool
         self.placed = live
         self._after = next_commitment
         self._bet = bet_call(live)
@@ -124,7 +124,7 @@ class RoundActor(Actor[RoundMessage]):
             return
         self._is_stored = True
         self._report(BetStored())
-        answer = await self._desk.send_bet(self._bet)
+        answer = await self._pool.send_bet(self._bet)
         if isinstance(answer, Acknowledged) and answer.balance_minor is not None:
             started = await self._start(answer)
             if started is None:
@@ -189,7 +189,7 @@ class RoundActor(Actor[RoundMessage]):
             attempts=attempts,
             now_ms=self._services.clock.now_ms(),
             detail=detail,
-            claim=self._desk.claim,
+            claim=self._pool.claim,
         )
 
     async def _start(self, taken: Acknowledged) -> tuple[LiveRound, int] | None:
@@ -232,7 +232,7 @@ class RoundActor(Actor[RoundMessage]):
         """Refund a flight that nobody was told of. Its seed is revealed: nobody may fly it after that, either."""
         now_ms = self._services.clock.now_ms()
         log.warning("a start was stored too late to be flown", extra={"round_id": str(live.round_id)})
-        end = ends.refunded(live, self._services.owner, ends.LATE_START, now_ms, self._desk.claim)
+        end = ends.refunded(live, self._services.owner, ends.LATE_START, now_ms, self._pool.claim)
         await self._end(end, balance_minor=balance_minor)
         if self._is_over:
             self._services.flights.end(live.session_id, live.round_id, began_ms + live.plan().ends_at_ms)
@@ -244,7 +244,7 @@ class RoundActor(Actor[RoundMessage]):
             self._report(RoundLost())
             return
         self._report(RoundOver(finished, self.placed.amount_minor, None, taken.balance_minor))
-        self._desk.deliver(self.placed.operator_id)
+        self._pool.deliver(self.placed.operator_id)
 
     def _takeoff(self, live: LiveRound, began_ms: int, balance_minor: int) -> RoundFlies:
         assert live.started_at_ms is not None
@@ -264,9 +264,9 @@ class RoundActor(Actor[RoundMessage]):
         settlement, frame_id = landing
         now_ms = self._services.clock.now_ms()
         if settlement is None:
-            await self._end(ends.refunded(live, self._services.owner, ends.SHUTDOWN, now_ms, self._desk.claim))
+            await self._end(ends.refunded(live, self._services.owner, ends.SHUTDOWN, now_ms, self._pool.claim))
         else:
-            end = ends.settled(live, self._services.owner, settlement, now_ms, self._desk.claim)
+            end = ends.settled(live, self._services.owner, settlement, now_ms, self._pool.claim)
             await self._end(end, frame_id)
 
     def _note_end(self) -> None:
@@ -314,9 +314,9 @@ class RoundActor(Actor[RoundMessage]):
         if end.owed is None:
             return
         if end.is_claimed:
-            self._desk.send_claimed(end.owed, is_claimed=isinstance(answer, Applied) and answer.is_claimed)
+            self._pool.send_claimed(end.owed, is_claimed=isinstance(answer, Applied) and answer.is_claimed)
         else:
-            self._desk.deliver(self.placed.operator_id)
+            self._pool.deliver(self.placed.operator_id)
 
     async def _store(self, end: EndRound) -> Answer:
         self._is_ending = True

@@ -57,7 +57,7 @@ from actors.shared.messages import (
     WalletNews,
 )
 from actors.shared.services import Services
-from actors.wallet.wallet import WalletDesk
+from actors.wallet.pool import WalletPool
 
 log = logging.getLogger("getaway.session")
 
@@ -70,7 +70,7 @@ class SessionActor(Actor[SessionMessage]):
     def __init__(
         self,
         services: Services,
-        desk: WalletDesk,
+        pool: WalletPool,
         opened: OpenedSession,
         *,
         running: RoundSeen | None,
@@ -82,7 +82,7 @@ class SessionActor(Actor[SessionMessage]):
         super().__init__("session", services.settings.session_mailbox_max, session.session_id)
         self.session_id = session.session_id
         self._services = services
-        self._desk = desk
+        self._pool = pool
         self.record = session
         self._start_round = start_round
         self._draining = draining
@@ -295,9 +295,9 @@ class SessionActor(Actor[SessionMessage]):
             return
         is_busy = self._round is not None or self._bet is not None
         table = table_of(self._services, self.record)
-        lane = self._desk.lanes.of(self.record.operator_id)
+        bulkhead = self._pool.bulkheads.of(self.record.operator_id)
         code = place_error(
-            self._services, self.record, is_busy=is_busy, is_draining=self._draining(), permits=lane.permits
+            self._services, self.record, is_busy=is_busy, is_draining=self._draining(), permits=bulkhead.permits
         )
         if code or table is None or (code := bet_error(bet, table, self._known_balance_minor())):
             # What is ours is not put down to the wallet, which was not asked.

@@ -15,20 +15,20 @@ from actors.facts.records import WalletCall
 from actors.kit.actor import Actor
 from actors.ports.ledger import LedgerUnavailableError
 from actors.shared.services import Services
-from actors.wallet.lanes import Lanes
-from actors.wallet.wallet import WalletDesk
+from actors.wallet.bulkheads import Bulkheads
+from actors.wallet.pool import WalletPool
 
 log = logging.getLogger("getaway.courier")
 
 
 class Courier(Actor[UUID]):
-    """Claims every ``courier_poll_ms``, and when it is told an operator: a win or refund was stored, or a full lane has
-    room again."""
+    """Claims every ``courier_poll_ms``, and when it is told an operator: a win or refund was stored, or a full
+    bulkhead has room again."""
 
-    def __init__(self, services: Services, desk: WalletDesk) -> None:
+    def __init__(self, services: Services, pool: WalletPool) -> None:
         super().__init__("courier", services.settings.courier_mailbox_max)
         self._services = services
-        self._desk = desk
+        self._pool = pool
         self._is_claiming = False
         self._may_hold_more = False
         """Claims may be ours that nobody sends: a claim's answer was lost, or a call could not be handed over."""
@@ -58,45 +58,45 @@ class Courier(Actor[UUID]):
                 await trio.sleep(poll_s)
 
     async def _deliver_due(self, operator_ids: Sequence[UUID]) -> None:
-        services, lanes = self._services, self._desk.lanes
+        services, outbox, bulkheads = self._services, self._services.stores.outbox, self._pool.bulkheads
         if services.contact.is_cut:
             return
-        quotas = lanes.quotas(operator_ids)
+        quotas = bulkheads.quotas(operator_ids)
         if not quotas:
             return
         self._is_claiming = True
         try:
-            may_hold_more = self._desk.take_unsent_claims() or self._may_hold_more
+            may_hold_more = self._pool.take_unsent_claims() or self._may_hold_more
             self._may_hold_more = True
             if may_hold_more:
-                await services.stores.outbox.give_up_claims(services.owner, lanes.in_flight, services.clock.now_ms())
-            claimed = await services.stores.outbox.claim_due_calls(
-                services.owner, quotas, services.settings.claim_ms, lanes.ahead_until_ms(quotas)
+                await outbox.give_up_claims(services.owner, bulkheads.in_flight, services.clock.now_ms())
+            claimed = await outbox.claim_due_calls(
+                services.owner, quotas, services.settings.claim_ms, bulkheads.ahead_until_ms(quotas)
             )
         finally:
             self._is_claiming = False
-        _note_backlogs(lanes, quotas, claimed)
-        handed_over = [self._desk.hand_over(call) for call in claimed]
+        _note_backlogs(bulkheads, quotas, claimed)
+        handed_over = [self._pool.hand_over(call) for call in claimed]
         self._may_hold_more = not all(handed_over)
 
 
-def _note_backlogs(lanes: Lanes, quotas: Mapping[UUID, int], claimed: Sequence[WalletCall]) -> None:
+def _note_backlogs(bulkheads: Bulkheads, quotas: Mapping[UUID, int], claimed: Sequence[WalletCall]) -> None:
     by_operator: dict[UUID, list[WalletCall]] = {operator_id: [] for operator_id in quotas}
     for call in claimed:
         by_operator[call.operator_id].append(call)
     for operator_id, quota in quotas.items():
-        lanes.of(operator_id).note_claimed(by_operator[operator_id], quota)
+        bulkheads.of(operator_id).note_claimed(by_operator[operator_id], quota)
 
 
 class BacklogWatch:
     """Reads every ``backlog_watch_ms`` what each operator is owed and reports it to the observer, and to the
-    lanes, which know only of their own node's failures."""
+    bulkheads, which know only of their own node's failures."""
 
     kind: Final = "backlogs"
 
-    def __init__(self, services: Services, lanes: Lanes) -> None:
+    def __init__(self, services: Services, bulkheads: Bulkheads) -> None:
         self._services = services
-        self._lanes = lanes
+        self._bulkheads = bulkheads
 
     async def run(self) -> None:
         """Watch for ever."""
@@ -106,7 +106,7 @@ class BacklogWatch:
                 self._services.observer.backlogs(backlogs, self._services.clock.now_ms())
                 for backlog in backlogs:
                     if backlog.pending:
-                        self._lanes.of(backlog.operator_id).note_waiting()
+                        self._bulkheads.of(backlog.operator_id).note_waiting()
             except LedgerUnavailableError as error:
                 log.warning("the outbox could not be read", extra={"error": str(error)})
             await trio.sleep(self._services.settings.backlog_watch_ms / 1000)

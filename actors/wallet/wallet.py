@@ -5,9 +5,7 @@ once and stores what became of it; a failed one is due again later. It can be st
 """
 
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from functools import partial
+from collections.abc import Mapping
 from typing import Final
 from uuid import UUID
 
@@ -16,17 +14,13 @@ import trio
 from actors.facts.records import WalletCall
 from actors.facts.transitions import AcknowledgeCall, Applied, PostponeCall
 from actors.kit.actor import Actor
-from actors.kit.errors import ActorError, MailboxFullError
 from actors.ports.wallet import Acknowledged, Declined, NotSent, Unclear, WalletAnswer
 from actors.rules.retries import is_over, pause_after_refusal_ms, pause_as_asked_ms, wait_before_attempt_ms
 from actors.shared.messages import Deliver, SendBet, WalletNews
 from actors.shared.services import Services, commit_until_known
-from actors.wallet.lanes import Lane, Lanes
+from actors.wallet.bulkheads import Bulkhead
 
 log = logging.getLogger("getaway.wallet")
-
-WALLET_MARGIN_MS = 2_000
-"""The wallet actor answers within the bet's own deadline; this is for its way through the mailboxes."""
 
 Unanswered = Declined | Unclear | NotSent
 """What leaves a win or refund to be sent again."""
@@ -48,13 +42,13 @@ class WalletActor(Actor[SendBet | Deliver]):
         services: Services,
         operator_id: UUID,
         session_id: UUID,
-        lane: Lane,
+        bulkhead: Bulkhead,
     ) -> None:
         super().__init__("wallet", services.settings.wallet_mailbox_max, session_id)
         self._services = services
         self._operator_id = operator_id
         self.session_id = session_id
-        self._lane = lane
+        self._bulkhead = bulkhead
 
     async def run(self) -> None:
         """Serve what has come. To wait for more would cost more than to start anew."""
@@ -63,7 +57,7 @@ class WalletActor(Actor[SendBet | Deliver]):
                 case SendBet() as bet:
                     bet.reply.answer(await self._send_bet(bet.call))
                 case Deliver() as delivery:
-                    is_tried = self._lane.permits
+                    is_tried = self._bulkhead.permits
                     try:
                         if is_tried:
                             await self._deliver(delivery.call)
@@ -82,18 +76,18 @@ class WalletActor(Actor[SendBet | Deliver]):
             return NotSent("too many bets of this operator are in flight")
         try:
             left_ms = int((give_up_at - trio.current_time()) * 1000)
-            if left_ms <= 0 or not self._lane.permits:
+            if left_ms <= 0 or not self._bulkhead.permits:
                 return NotSent("the operator's wallet keeps failing")
-            return await self._attempt(call, left_ms, was_trial=self._lane.begin())
+            return await self._attempt(call, left_ms, was_trial=self._bulkhead.begin())
         finally:
-            self._lane.bets.release_on_behalf_of(self)
+            self._bulkhead.bets.release_on_behalf_of(self)
 
     async def _take_place(self, give_up_at: float) -> bool:
         try:
-            self._lane.bets.acquire_on_behalf_of_nowait(self)
+            self._bulkhead.bets.acquire_on_behalf_of_nowait(self)
         except trio.WouldBlock:
             with trio.move_on_at(give_up_at):
-                await self._lane.bets.acquire_on_behalf_of(self)
+                await self._bulkhead.bets.acquire_on_behalf_of(self)
                 return True
             return False
         return True
@@ -107,14 +101,14 @@ class WalletActor(Actor[SendBet | Deliver]):
         answer = await self._services.gateway.send(operator, call, timeout_ms)
         outcome = OUTCOMES[type(answer)]
         self._services.observer.wallet_call(call.kind, outcome, trio.current_time() - began_at)
-        self._lane.note(call.kind, answer, was_trial=was_trial)
+        self._bulkhead.note(call.kind, answer, was_trial=was_trial)
         return answer
 
     async def _deliver(self, call: WalletCall) -> None:
         settings = self._services.settings
         if self._services.clock.now_ms() + settings.delivery_timeout_ms > call.next_attempt_at_ms:
             return  # It waited too long here: its claim could end while it is sent, and another node send it, too.
-        answer = await self._attempt(call, settings.delivery_timeout_ms, was_trial=self._lane.begin())
+        answer = await self._attempt(call, settings.delivery_timeout_ms, was_trial=self._bulkhead.begin())
         attempts = call.attempts + answer.sends
         if isinstance(answer, Acknowledged):
             await commit_until_known(self._services, self._acknowledged(call, attempts, answer.balance_minor))
@@ -162,7 +156,7 @@ class WalletActor(Actor[SendBet | Deliver]):
             unsent_for_ms=now_ms - call.created_at_ms if isinstance(answer, NotSent) else 0,
         )
         next_attempt_at_ms = now_ms + max(usual_ms, asked_ms)
-        keeps_its_turn = asked_ms > 0 or self._lane.was_ahead(call)
+        keeps_its_turn = asked_ms > 0 or self._bulkhead.was_ahead(call)
         return PostponeCall(
             owner=self._services.owner,
             operator_id=self._operator_id,
@@ -183,91 +177,3 @@ def _refused_since_ms(call: WalletCall, answer: Unanswered, now_ms: int) -> int 
         return None
     is_first = isinstance(answer, Declined) and call.refused_since_ms is None
     return now_ms if is_first else call.refused_since_ms
-
-
-class WalletDesk:
-    """Finds or starts the wallet actor of a session; owns the operators' lanes. No actor: who wants something of a
-    wallet comes here, and its mailbox is told."""
-
-    def __init__(self, services: Services, start: Callable[[WalletActor, Callable[[], None]], None]) -> None:
-        self._services = services
-        self._start = start
-        self.lanes = Lanes(services.settings, services.clock, services.observer, self.deliver)
-        self._wallets: dict[UUID, WalletActor] = {}
-        self._patience_ms = services.settings.bet_timeout_ms + WALLET_MARGIN_MS
-        self._has_unsent_claims = False
-        """A call may be claimed by this node that nobody sends: the courier gives it up before it claims again."""
-
-    async def send_bet(self, call: WalletCall) -> WalletAnswer:
-        """Send a bet in its session's turn. There is an answer in time whatever becomes of the wallet's actor."""
-        try:
-            return await self._wallet(call).ask(lambda reply: SendBet(call, reply), self._patience_ms)
-        except MailboxFullError:
-            return NotSent("too many calls of the session wait")
-        except (ActorError, trio.TooSlowError):
-            return Unclear("the wallet actor did not answer")
-
-    def _wallet(self, call: WalletCall) -> WalletActor:
-        """The wallet actor of the call's session, which is to be told something before anybody waits: it ends when its
-        mailbox is empty."""
-        wallet = self._wallets.get(call.session_id)
-        if wallet is None or wallet.is_stopped:
-            lane = self.lanes.of(call.operator_id)
-            wallet = WalletActor(self._services, call.operator_id, call.session_id, lane)
-            self._wallets[call.session_id] = wallet
-            self._start(wallet, partial(self._ended, wallet))
-        return wallet
-
-    def deliver(self, operator_id: UUID) -> None:
-        """A win or refund was stored: let the courier look what is due."""
-        self._services.addresses.tell_courier(operator_id)
-
-    def take_unsent_claims(self) -> bool:
-        """Whether calls may be claimed that nobody sends, since this was asked last."""
-        has_some, self._has_unsent_claims = self._has_unsent_claims, False
-        return has_some
-
-    def claim(self, call: WalletCall) -> WalletCall | None:
-        """A place in the operator's lane for what a round's end will owe: the call, claimed, to be stored like this.
-
-        ``None``: others wait, or the wallet fails. The courier is to claim it in its turn then.
-        """
-        lane = self.lanes.of(call.operator_id)
-        if not lane.has_room:
-            return None
-        claimed = replace(call, next_attempt_at_ms=call.created_at_ms + self._services.settings.claim_ms)
-        lane.reserve(claimed)
-        return claimed
-
-    def send_claimed(self, call: WalletCall, *, is_claimed: bool) -> None:
-        """Have a call of ``claim`` sent, or leave it to the courier if it was not stored as claimed."""
-        if is_claimed and self.hand_over(call):
-            return
-        self.lanes.of(call.operator_id).release(call)
-        self._has_unsent_claims = True
-        self.deliver(call.operator_id)
-
-    def hand_over(self, call: WalletCall) -> bool:
-        """Have a claimed win or refund sent by its session's wallet; whether it will be."""
-        lane = self.lanes.of(call.operator_id)
-        if not lane.permits:
-            return False
-        lane.reserve(call)
-        try:
-            self._wallet(call).tell(Deliver(call, partial(self._delivered, lane, call)))
-        except ActorError:
-            log.warning("a wallet was too busy for a delivery")
-            lane.release(call)
-            return False
-        return True
-
-    def _delivered(self, lane: Lane, call: WalletCall, is_tried: bool) -> None:
-        lane.release(call)
-        if not is_tried:  # the breaker has opened while it waited for its turn: its claim is of no use
-            self._has_unsent_claims = True
-        if lane.wants_more:
-            self.deliver(lane.operator_id)
-
-    def _ended(self, wallet: WalletActor) -> None:
-        if self._wallets.get(wallet.session_id) is wallet:
-            del self._wallets[wallet.session_id]

@@ -14,7 +14,7 @@ from actors.kit.timers import SLACK_MS
 from actors.ports.ledger import LedgerUnavailableError
 from actors.shared.services import until_known
 from actors.shared.settings import GameSettings
-from actors.wallet.wallet import WALLET_MARGIN_MS
+from actors.wallet.pool import WALLET_MARGIN_MS
 from tests.helpers.game import LIMITS, open_game
 
 

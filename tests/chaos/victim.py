@@ -20,7 +20,7 @@ import server.db.migrations.migrate
 import server.db.stores.ledger
 import server.node
 from actors.node import Node
-from actors.wallet.wallet import WalletDesk
+from actors.wallet.pool import WalletPool
 from server.cli.program import main
 from server.db.stores.ledger import PostgresLedger
 from server.db.stores.nodes import PostgresNodes
@@ -134,7 +134,7 @@ def wrap_wallet():
         before=None,
         after="written",
     )
-    wrap_plain(WalletDesk, "hand_over", always("hand_over"))
+    wrap_plain(WalletPool, "hand_over", always("hand_over"))
 
 
 def wrap_sockets():

@@ -99,7 +99,7 @@ class Failures:
             yield node.services.ledger
             yield from node.lobby._rounds.values()
             yield from node.lobby._sessions.values()
-            yield from node.desk._wallets.values()
+            yield from node.pool._wallets.values()
 
 
 def is_injected() -> bool:

@@ -80,7 +80,7 @@ class Audit:
         self.seen_flying: set[UUID] = set()
         """Flights that a player was shown."""
         self.trials_ms: dict[object, int] = {}
-        """When each lane began its newest trial."""
+        """When each bulkhead began its newest trial."""
         self._bytes: dict[str, bytes] = {}
         self._sending: dict[tuple[str, UUID], str] = {}
 
@@ -421,10 +421,10 @@ class Audit:
 
     def begins(self, life, call: WalletCall) -> None:
         """A call that begins while its operator's breaker is open is the trial that was begun just now."""
-        lane = life.node.desk.lanes.of(call.operator_id) if life.node is not None else None
+        bulkhead = life.node.pool.bulkheads.of(call.operator_id) if life.node is not None else None
         now_ms = life.clock.steady_ms()
         # Not by the breaker's own next trial: it has the same time when the breaker opens in this very millisecond.
-        if lane is not None and lane._breaker.is_open and self.trials_ms.get(lane) != now_ms:
+        if bulkhead is not None and bulkhead._breaker.is_open and self.trials_ms.get(bulkhead) != now_ms:
             self.broken("an open breaker lets a trial through, no more", f"{call.operator_tx_id} is sent at {now_ms}")
 
     def sends(self, life, call: WalletCall) -> None:

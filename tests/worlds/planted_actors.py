@@ -23,8 +23,9 @@ from actors.shared.addresses import Addresses
 from actors.shared.ledger import LedgerActor
 from actors.shared.messages import BetNotStored, RoundLost
 from actors.shared.services import commit_until_known
-from actors.wallet.lanes import Lanes
-from actors.wallet.wallet import WalletActor, WalletDesk
+from actors.wallet.bulkheads import Bulkheads
+from actors.wallet.pool import WalletPool
+from actors.wallet.wallet import WalletActor
 from tests.helpers.memory_outbox import MemoryOutbox
 from tests.worlds.planting import Bugs
 
@@ -57,7 +58,7 @@ def _sent_early():
     real = RoundActor._place_bet
 
     async def place(self):
-        await self._desk.send_bet(self._bet)
+        await self._pool.send_bet(self._bet)
         return await real(self)
 
     return [(RoundActor, "_place_bet", place)]
@@ -200,12 +201,12 @@ def _too_late():
 
 @BUGS.named("what a refused end owes is sent all the same")
 def _sent_unclaimed():
-    real = WalletDesk.send_claimed
+    real = WalletPool.send_claimed
 
     def send_claimed(self, call, *, is_claimed):
         real(self, call, is_claimed=True)
 
-    return [(WalletDesk, "send_claimed", send_claimed)]
+    return [(WalletPool, "send_claimed", send_claimed)]
 
 
 # What is claimed, and by whom.
@@ -213,7 +214,7 @@ def _sent_unclaimed():
 
 @BUGS.named("the courier gives up claims of what is in flight")
 def _given_up_in_flight():
-    return [(Lanes, "in_flight", property(lambda self: []))]
+    return [(Bulkheads, "in_flight", property(lambda self: []))]
 
 
 @BUGS.named("a node gives up the claims of its other lives, too")
@@ -245,9 +246,9 @@ def _failed_refunded():
 
     async def end(self, actor):
         await real(self, actor)
-        claimed = self._desk.claim(refund_call(actor.placed, self._services.clock.now_ms()))
+        claimed = self._pool.claim(refund_call(actor.placed, self._services.clock.now_ms()))
         if claimed is not None:
-            self._desk.hand_over(claimed)
+            self._pool.hand_over(claimed)
 
     return [(Lobby, "_end_failed_round", end)]
 

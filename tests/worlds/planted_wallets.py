@@ -4,7 +4,8 @@ import trio
 
 import server.wallet.gateway
 from actors.ports.wallet import Acknowledged, NotSent, Unclear
-from actors.wallet.wallet import WalletActor, WalletDesk
+from actors.wallet.pool import WalletPool
+from actors.wallet.wallet import WalletActor
 from server.wallet.gateway import HttpWalletGateway
 from tests.worlds.planting import Bugs
 
@@ -34,7 +35,7 @@ def _time_anew():
 
 @BUGS.named("a bet that nobody answers for counts as not sent")
 def _unanswered_is_unsent():
-    real = WalletDesk.send_bet
+    real = WalletPool.send_bet
 
     async def send_bet(self, call):
         answer = await real(self, call)
@@ -42,13 +43,13 @@ def _unanswered_is_unsent():
             return NotSent(answer.detail)
         return answer
 
-    return [(WalletDesk, "send_bet", send_bet)]
+    return [(WalletPool, "send_bet", send_bet)]
 
 
 @BUGS.named("a bet is sent although the breaker opened while it waited")
 def _asked_too_early():
     async def _send_bet(self, call):
-        is_permitted = self._lane.permits
+        is_permitted = self._bulkhead.permits
         give_up_at = trio.current_time() + self._services.settings.bet_timeout_ms / 1000
         if not await self._take_place(give_up_at):
             return NotSent("too many bets of this operator are in flight")
@@ -56,9 +57,9 @@ def _asked_too_early():
             left_ms = int((give_up_at - trio.current_time()) * 1000)
             if left_ms <= 0 or not is_permitted:
                 return NotSent("the operator's wallet keeps failing")
-            return await self._attempt(call, left_ms, was_trial=self._lane.permits and self._lane.begin())
+            return await self._attempt(call, left_ms, was_trial=self._bulkhead.permits and self._bulkhead.begin())
         finally:
-            self._lane.bets.release_on_behalf_of(self)
+            self._bulkhead.bets.release_on_behalf_of(self)
 
     return [(WalletActor, "_send_bet", _send_bet)]
 

@@ -11,7 +11,7 @@ from unittest import mock
 import trio
 from trio._core import _run as scheduler
 
-from actors.wallet.lanes import Lane
+from actors.wallet.bulkheads import Bulkhead
 from tests.worlds.clock import SimulatedTime
 from tests.worlds.world import World
 
@@ -71,15 +71,15 @@ def quiet() -> Iterator[None]:
 @contextmanager
 def trials_told_to(world: World) -> Iterator[None]:
     """The judge hears of each trial that a breaker lets through."""
-    real = Lane.begin
+    real = Bulkhead.begin
 
-    def begin(lane: Lane) -> bool:
-        is_trial = real(lane)
+    def begin(bulkhead: Bulkhead) -> bool:
+        is_trial = real(bulkhead)
         if is_trial:
-            world.audit.trials_ms[lane] = lane._clock.steady_ms()
+            world.audit.trials_ms[bulkhead] = bulkhead._clock.steady_ms()
         return is_trial
 
-    with mock.patch.object(Lane, "begin", begin):
+    with mock.patch.object(Bulkhead, "begin", begin):
         yield
 
 

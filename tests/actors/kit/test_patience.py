@@ -130,7 +130,7 @@ async def test_the_first_success_of_any_call_makes_what_was_put_off_due_at_once(
         await players[0].until("round_started")
 
 
-async def test_what_is_hurried_goes_lane_by_lane(autojump_clock):
+async def test_what_is_hurried_goes_bulkhead_by_bulkhead(autojump_clock):
     async with open_game(settings=settings(breaker_failures_max=100, operator_deliveries_max=3)) as game:
         game.wallet.script[CallKind.WIN].extend([NotSent("no connection", True)] * 100)
         players = [await game.play(300) for _ in range(12)]
@@ -156,26 +156,26 @@ async def test_a_call_that_always_fails_is_not_hurried_by_each_success_of_anothe
         await trio.sleep(HOUR_S)
         before = len(timed.pauses("win"))
         for _ in range(300):
-            game.node.desk.lanes.of(OPERATOR_ID).note(CallKind.BET, Acknowledged(5), was_trial=False)
+            game.node.pool.bulkheads.of(OPERATOR_ID).note(CallKind.BET, Acknowledged(5), was_trial=False)
             await trio.sleep(1)
         tried = len(timed.pauses("win")) - before
         assert 5 <= tried <= 22, "twice a minute instead of once, and not once a second"
 
 
 async def test_another_node_s_failures_are_a_reason_to_look_too(autojump_clock):
-    """A lane knows of its own failures only: the watch over the books tells it that something waits."""
+    """A bulkhead knows of its own failures only: the watch over the books tells it that something waits."""
     watchful = settings(backlog_watch_ms=1_000)
     hardy = settings(breaker_failures_max=100, courier_poll_ms=500)
     async with open_game(settings=hardy) as game, open_game(settings=watchful, beside=game, name="node-b") as second:
-        lane = second.node.desk.lanes.of(OPERATOR_ID)
-        lane.note(CallKind.BET, Acknowledged(5), was_trial=False)
+        bulkhead = second.node.pool.bulkheads.of(OPERATOR_ID)
+        bulkhead.note(CallKind.BET, Acknowledged(5), was_trial=False)
         await trio.sleep(1)
-        assert lane.ahead_until_ms is None, "nothing waited"
+        assert bulkhead.ahead_until_ms is None, "nothing waited"
         await win(game, *[Unclear("lost")] * 100)
         await trio.sleep(30)
         game.wallet.script[CallKind.WIN].clear()
         (stored,) = wins(game)
         assert stored.call.next_attempt_at_ms > game.clock.now_ms() + 1_000
-        lane.note(CallKind.BET, Acknowledged(5), was_trial=False)
+        bulkhead.note(CallKind.BET, Acknowledged(5), was_trial=False)
         await trio.sleep(0.1)
         assert stored.status is CallStatus.ACKNOWLEDGED

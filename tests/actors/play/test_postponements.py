@@ -41,7 +41,7 @@ async def stored(answer, *, age_ms=0, refused_for_ms=None, **changes):
             refused_since_ms=None if refused_for_ms is None else now_ms - refused_for_ms,
             **changes,
         )
-        assert game.node.desk.hand_over(owed)
+        assert game.node.pool.hand_over(owed)
         await trio.sleep(0.01)
     (postponed,) = [each for each in commits if isinstance(each, PostponeCall)]
     assert postponed.owner == game.node.services.owner

@@ -345,7 +345,7 @@ async def test_what_was_received_in_time_counts_although_the_end_has_come_when_i
         player, actor = await in_flight(game, 200)
         seen = actor.seen
         flown = seen.flies.live
-        late = RoundActor(game.node.services, game.node.desk, flown, next_commitment=seen.after)
+        late = RoundActor(game.node.services, game.node.pool, flown, next_commitment=seen.after)
         late.tell(FlightEnds())
         late.tell(Cashout("c", late.flight.ends_at_ms - 1))
         await player.until("round_ended")
@@ -413,5 +413,5 @@ async def test_rounds_leave_nothing_behind(autojump_clock):
         node = game.node
         assert len(game.wallet.sent(CallKind.WIN)) == 2
         assert len(node.services.timers) == 1, "the session's own end"
-        assert not node.lobby._rounds and not node.desk._wallets
+        assert not node.lobby._rounds and not node.pool._wallets
         assert not node.services.metronome._cohorts

@@ -142,7 +142,7 @@ async def test_a_drain_waits_for_a_win_that_is_on_its_way(autojump_clock):
         await player.until("round_ended")
         player.door.leave()  # otherwise its session waits for the win, too
         await game.node.drain()
-        assert not game.node.desk.lanes.is_busy and len(game.wallet.sent(CallKind.WIN)) == 1
+        assert not game.node.pool.bulkheads.is_busy and len(game.wallet.sent(CallKind.WIN)) == 1
 
 
 async def test_a_client_seed_chosen_in_flight_is_promised_and_played_after_it(autojump_clock):
@@ -470,10 +470,10 @@ async def test_a_session_that_nobody_watches_ends_at_once_when_it_must(autojump_
 async def test_a_bet_is_refused_while_the_wallet_may_not_be_called_and_nothing_is_stored(autojump_clock):
     async with open_game() as game:
         player = await game.play()
-        lane = game.node.desk.lanes.of(OPERATOR_ID)
+        bulkhead = game.node.pool.bulkheads.of(OPERATOR_ID)
         for _ in range(game.node.services.settings.breaker_failures_max):
-            lane.note(CallKind.BET, Unclear("as told"), was_trial=False)
-        assert not lane.permits
+            bulkhead.note(CallKind.BET, Unclear("as told"), was_trial=False)
+        assert not bulkhead.permits
         player.say("bet", amount_minor=1_000)
         assert (await player.until("error"))["code"] == "wallet_unavailable"
         await trio.sleep(0.1)

@@ -14,7 +14,7 @@ from actors.facts.transitions import AcknowledgeCall, Applied, PostponeCall, Rej
 from actors.ports.wallet import Acknowledged, Declined, Unclear
 from actors.shared.messages import WalletNews
 from actors.shared.settings import GameSettings
-from actors.wallet.wallet import WALLET_MARGIN_MS
+from actors.wallet.pool import WALLET_MARGIN_MS
 from tests.helpers.game import LIMITS, OPERATOR_ID, open_game
 from tests.helpers.wallet_calls import call
 
@@ -51,86 +51,86 @@ class Nudges(list):
 
 
 def open_the_breaker(game) -> None:
-    lane = game.node.desk.lanes.of(OPERATOR_ID)
-    while lane.permits:
-        lane.note(CallKind.BET, Unclear("as told"), was_trial=False)
+    bulkhead = game.node.pool.bulkheads.of(OPERATOR_ID)
+    while bulkhead.permits:
+        bulkhead.note(CallKind.BET, Unclear("as told"), was_trial=False)
 
 
 async def test_who_claims_has_a_place_for_as_long_as_a_claim_lasts(autojump_clock):
     async with quiet_game() as game:
-        desk, lane, win = game.node.desk, game.node.desk.lanes.of(OPERATOR_ID), owed(game)
-        claimed = desk.claim(win)
+        pool, bulkhead, win = game.node.pool, game.node.pool.bulkheads.of(OPERATOR_ID), owed(game)
+        claimed = pool.claim(win)
         assert claimed == replace(win, next_attempt_at_ms=win.created_at_ms + game.node.services.settings.claim_ms)
-        assert list(lane.deliveries) == [win.operator_tx_id]
-        desk.send_claimed(claimed, is_claimed=True)
+        assert list(bulkhead.deliveries) == [win.operator_tx_id]
+        pool.send_claimed(claimed, is_claimed=True)
         await trio.sleep(0.1)
         assert [sent.body for sent in game.wallet.calls] == [win.body]
-        assert not lane.is_busy and not desk._has_unsent_claims
+        assert not bulkhead.is_busy and not pool._has_unsent_claims
 
 
 @pytest.mark.parametrize("is_claimed", [False, True])
 async def test_what_was_claimed_and_will_not_be_sent_is_left_to_the_courier(autojump_clock, is_claimed):
     async with quiet_game() as game:
-        desk, lane, nudges = game.node.desk, game.node.desk.lanes.of(OPERATOR_ID), Nudges(game)
-        claimed = desk.claim(owed(game))
+        pool, bulkhead, nudges = game.node.pool, game.node.pool.bulkheads.of(OPERATOR_ID), Nudges(game)
+        claimed = pool.claim(owed(game))
         if is_claimed:
             open_the_breaker(game)
-        desk.send_claimed(claimed, is_claimed=is_claimed)
+        pool.send_claimed(claimed, is_claimed=is_claimed)
         await trio.sleep(0.1)
         assert game.wallet.calls == []
-        assert (lane.is_busy, desk._has_unsent_claims, list(nudges)) == (False, True, [OPERATOR_ID])
+        assert (bulkhead.is_busy, pool._has_unsent_claims, list(nudges)) == (False, True, [OPERATOR_ID])
 
 
 async def test_nothing_is_handed_over_to_a_wallet_that_keeps_failing(autojump_clock):
     async with quiet_game() as game:
-        desk, lane = game.node.desk, game.node.desk.lanes.of(OPERATOR_ID)
+        pool, bulkhead = game.node.pool, game.node.pool.bulkheads.of(OPERATOR_ID)
         open_the_breaker(game)
-        assert not desk.hand_over(owed(game, claimed_ms=60_000))
-        assert not lane.is_busy
+        assert not pool.hand_over(owed(game, claimed_ms=60_000))
+        assert not bulkhead.is_busy
 
 
 async def test_what_finds_no_room_with_its_wallet_keeps_no_place(autojump_clock):
     async with quiet_game(wallet_mailbox_max=1) as game:
-        desk, lane, game.wallet.delay_s = game.node.desk, game.node.desk.lanes.of(OPERATOR_ID), 1.0
+        pool, bulkhead, game.wallet.delay_s = game.node.pool, game.node.pool.bulkheads.of(OPERATOR_ID), 1.0
         took = []
         for number in range(3):
-            took.append(desk.hand_over(owed(game, number, claimed_ms=60_000)))
+            took.append(pool.hand_over(owed(game, number, claimed_ms=60_000)))
             await wait_all_tasks_blocked()
         assert took == [True, True, False]
-        assert sorted(lane.deliveries) == ["win-0", "win-1"]
+        assert sorted(bulkhead.deliveries) == ["win-0", "win-1"]
 
 
 async def test_what_waited_while_the_wallet_began_to_fail_is_not_sent_and_is_said_to_be_unsent(autojump_clock):
     async with quiet_game(breaker_open_first_ms=10_000) as game:
-        desk, lane, game.wallet.delay_s = game.node.desk, game.node.desk.lanes.of(OPERATOR_ID), 1.0
+        pool, bulkhead, game.wallet.delay_s = game.node.pool, game.node.pool.bulkheads.of(OPERATOR_ID), 1.0
         for number in range(2):
-            assert desk.hand_over(owed(game, number, claimed_ms=60_000))
+            assert pool.hand_over(owed(game, number, claimed_ms=60_000))
         await wait_all_tasks_blocked()
         game.wallet.script[CallKind.WIN].append(Declined("404"))
         Nudges(game)
         open_the_breaker(game)
         await trio.sleep(1.5)
         assert [sent.operator_tx_id for sent in game.wallet.calls] == ["win-0"]
-        assert not lane.is_busy and desk._has_unsent_claims
+        assert not bulkhead.is_busy and pool._has_unsent_claims
 
 
 async def test_a_delivery_that_fails_in_us_gives_its_place_back(autojump_clock):
     async with quiet_game() as game:
-        desk, lane = game.node.desk, game.node.desk.lanes.of(OPERATOR_ID)
+        pool, bulkhead = game.node.pool, game.node.pool.bulkheads.of(OPERATOR_ID)
         game.wallet.failures.append(RuntimeError("as told"))
-        assert desk.hand_over(owed(game, claimed_ms=60_000))
+        assert pool.hand_over(owed(game, claimed_ms=60_000))
         await trio.sleep(0.1)
-        assert game.observer.failures == ["wallet"] and not lane.is_busy
+        assert game.observer.failures == ["wallet"] and not bulkhead.is_busy
 
 
 async def test_the_courier_is_nudged_when_a_backlog_has_room(autojump_clock):
     async with quiet_game() as game:
-        desk, lane = game.node.desk, game.node.desk.lanes.of(OPERATOR_ID)
-        lane.note(CallKind.BET, Acknowledged(5), was_trial=False)  # the first success is a reason of its own
+        pool, bulkhead = game.node.pool, game.node.pool.bulkheads.of(OPERATOR_ID)
+        bulkhead.note(CallKind.BET, Acknowledged(5), was_trial=False)  # the first success is a reason of its own
         nudges = Nudges(game)
         for has_backlog in (False, True):
-            lane.has_backlog = has_backlog
-            assert desk.hand_over(owed(game, claimed_ms=60_000))
+            bulkhead.has_backlog = has_backlog
+            assert pool.hand_over(owed(game, claimed_ms=60_000))
             await trio.sleep(0.1)
             assert list(nudges) == [OPERATOR_ID] * has_backlog
 
@@ -139,7 +139,7 @@ async def test_the_courier_is_nudged_when_a_backlog_has_room(autojump_clock):
 async def test_nothing_is_sent_whose_claim_could_end_before_its_answer(autojump_clock, left_ms, is_sent):
     async with quiet_game() as game:
         assert game.node.services.settings.delivery_timeout_ms == 10_000
-        assert game.node.desk.hand_over(owed(game, claimed_ms=left_ms))
+        assert game.node.pool.hand_over(owed(game, claimed_ms=left_ms))
         await trio.sleep(0.1)
         assert len(game.wallet.calls) == is_sent
 
@@ -149,7 +149,7 @@ async def test_what_an_end_could_not_claim_is_told_to_the_courier(autojump_clock
         player = await game.play(300)
         player.say("bet", amount_minor=1_000, auto_cashout=1.1)
         await player.until("round_started")
-        game.node.desk.lanes.of(OPERATOR_ID).has_backlog = True
+        game.node.pool.bulkheads.of(OPERATOR_ID).has_backlog = True
         await player.until("round_ended")
         await trio.sleep(0.1)
         assert len(game.wallet.sent(CallKind.WIN)) == 1, "though the courier never looks by itself"
@@ -178,7 +178,7 @@ async def test_a_session_is_told_what_is_stored_and_after_it_is_stored(autojump_
         stored = Stored(game, answer)
         if ends != "acknowledged":
             game.wallet.script[CallKind.WIN].append(Unclear("lost"))
-        assert game.node.desk.hand_over(owed(game, claimed_ms=60_000))
+        assert game.node.pool.hand_over(owed(game, claimed_ms=60_000))
         await trio.sleep(0.1)
         done, *news = stored.events
         assert done is (AcknowledgeCall if ends == "acknowledged" else PostponeCall)
@@ -194,7 +194,7 @@ async def test_who_has_left_is_told_nothing(autojump_clock):
     async with quiet_game() as game:
         stored = Stored(game, Applied())
         del game.node.services.addresses.sessions[SESSION_ID]
-        assert game.node.desk.hand_over(owed(game, claimed_ms=60_000))
+        assert game.node.pool.hand_over(owed(game, claimed_ms=60_000))
         await trio.sleep(0.1)
         assert stored.events == [AcknowledgeCall]
 
@@ -226,10 +226,10 @@ async def test_a_bet_behind_a_delivery_that_hangs_is_answered_in_its_time(autoju
             await trio.sleep_forever()
 
         game.wallet.send = hangs
-        assert game.node.desk.hand_over(owed(game, claimed_ms=60_000))
+        assert game.node.pool.hand_over(owed(game, claimed_ms=60_000))
         await wait_all_tasks_blocked()
         bet = replace(call(CallKind.BET), operator_id=OPERATOR_ID, session_id=SESSION_ID)
         began_at, patience_ms = trio.current_time(), game.node.services.settings.bet_timeout_ms + WALLET_MARGIN_MS
         with trio.fail_after(60):
-            assert isinstance(await game.node.desk.send_bet(bet), Unclear), "it may be sent after all"
+            assert isinstance(await game.node.pool.send_bet(bet), Unclear), "it may be sent after all"
         assert patience_ms <= (trio.current_time() - began_at) * 1000 <= patience_ms + 1

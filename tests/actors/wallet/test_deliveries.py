@@ -1,4 +1,4 @@
-"""The courier and the lanes: what is stored is delivered, whoever stored it, and no operator slows another."""
+"""The courier and the bulkheads: what is stored is delivered, whoever stored it, and no operator slows another."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -195,7 +195,7 @@ async def test_an_open_breaker_lets_one_call_after_another_try(autojump_clock):
         assert min(pauses) >= game.node.services.settings.breaker_open_max_ms / 1000
 
 
-async def test_a_backlog_goes_out_lane_by_lane_without_waiting_for_a_look(autojump_clock):
+async def test_a_backlog_goes_out_bulkhead_by_bulkhead_without_waiting_for_a_look(autojump_clock):
     async with open_game(settings=settings(operator_deliveries_max=4, breaker_failures_max=1_000)) as game:
         gateway = switch(game)
         players = [await game.play(300) for _ in range(40)]
@@ -231,7 +231,7 @@ async def test_a_call_that_waited_for_most_of_its_claim_is_left_to_the_next(auto
         assert stored.claimed_by is not None
         sent = len(gateway.sent)
         late = replace(stored.call, next_attempt_at_ms=game.clock.now_ms() + 9_000)
-        game.node.desk.hand_over(late)
+        game.node.pool.hand_over(late)
         gateway.hanging.clear()
         await trio.sleep(10)
         assert len(gateway.sent) == sent, "the one that hung, no other"
@@ -277,7 +277,7 @@ async def test_a_ledger_that_fails_is_asked_once_a_poll_however_many_nudges_come
 
 async def test_a_claim_that_could_not_be_handed_over_is_given_up_and_made_again_at_once(autojump_clock):
     async with open_game() as game:
-        real, refused = game.node.desk.hand_over, []
+        real, refused = game.node.pool.hand_over, []
 
         def hand_over(call):
             if call.attempts and len(refused) < 2:
@@ -285,7 +285,7 @@ async def test_a_claim_that_could_not_be_handed_over_is_given_up_and_made_again_
                 return False
             return real(call)
 
-        game.node.desk.hand_over = hand_over
+        game.node.pool.hand_over = hand_over
         game.wallet.script[CallKind.WIN].append(Unclear("lost"))
         await win(game)
         await trio.sleep(6)
@@ -305,10 +305,10 @@ async def test_what_is_in_flight_keeps_its_claim_when_others_are_given_up(autoju
         (stored,) = wins(game)
         claimed_by, until_ms, sent = stored.claimed_by, stored.call.next_attempt_at_ms, len(gateway.sent)
         assert claimed_by is not None
-        game.node.desk._has_unsent_claims = True
+        game.node.pool._has_unsent_claims = True
         game.node.courier.tell(OPERATOR_ID)
         await trio.sleep(1)
-        assert not game.node.desk._has_unsent_claims, "the courier has been there"
+        assert not game.node.pool._has_unsent_claims, "the courier has been there"
         assert (stored.claimed_by, stored.call.next_attempt_at_ms) == (claimed_by, until_ms)
         assert len(gateway.sent) == sent
 
@@ -341,7 +341,7 @@ async def test_an_end_that_could_not_claim_what_it_owes_sends_nothing_by_itself(
         game.ledger.calls[older.operator_tx_id] = StoredCall(older, CallStatus.PENDING)
         await player.until("round_ended")
         await trio.sleep(1)
-        assert game.wallet.sent(CallKind.WIN) == [] and not game.node.desk.lanes.is_busy
+        assert game.wallet.sent(CallKind.WIN) == [] and not game.node.pool.bulkheads.is_busy
         await trio.sleep(60)
         assert game.wallet.sent(CallKind.WIN)[0].operator_tx_id == older.operator_tx_id
         assert [stored.status for stored in wins(game)] == [CallStatus.ACKNOWLEDGED] * 2
@@ -361,7 +361,7 @@ async def test_an_end_that_is_not_ours_any_more_keeps_no_place_for_what_it_would
         player.say("bet", amount_minor=1_000, auto_cashout=1.1)
         await player.until("round_started")
         await trio.sleep(1.7)
-        assert game.node.desk.lanes.in_flight == [] and game.wallet.sent(CallKind.WIN) == []
+        assert game.node.pool.bulkheads.in_flight == [] and game.wallet.sent(CallKind.WIN) == []
 
 
 @pytest.mark.parametrize("crash", [101, 117, 150, 200])
@@ -417,20 +417,20 @@ async def test_an_end_goes_behind_a_backlog_and_past_no_open_breaker(autojump_cl
     async with open_game(settings=settings(operator_deliveries_max=1)) as game:
         await win(game)
         await trio.sleep(1)
-        desk, owed = game.node.desk, wins(game)[0].call
-        lane = desk.lanes.of(OPERATOR_ID)
-        claimed = desk.claim(owed)
+        pool, owed = game.node.pool, wins(game)[0].call
+        bulkhead = pool.bulkheads.of(OPERATOR_ID)
+        claimed = pool.claim(owed)
         assert claimed is not None
-        assert desk.claim(owed) is None, "the lane is full"
-        desk.send_claimed(claimed, is_claimed=False)
-        assert not lane.is_busy
-        lane.has_backlog = True
-        assert desk.claim(owed) is None
-        lane.has_backlog = False
-        while lane.permits:
-            lane.note(CallKind.BET, Unclear("as told"), was_trial=False)
-        assert desk.claim(owed) is None
-        assert not lane.is_busy, "what was refused keeps no place"
+        assert pool.claim(owed) is None, "the bulkhead is full"
+        pool.send_claimed(claimed, is_claimed=False)
+        assert not bulkhead.is_busy
+        bulkhead.has_backlog = True
+        assert pool.claim(owed) is None
+        bulkhead.has_backlog = False
+        while bulkhead.permits:
+            bulkhead.note(CallKind.BET, Unclear("as told"), was_trial=False)
+        assert pool.claim(owed) is None
+        assert not bulkhead.is_busy, "what was refused keeps no place"
 
 
 async def test_a_win_that_was_acknowledged_elsewhere_is_shown_at_the_next_look(autojump_clock):

@@ -128,19 +128,19 @@ async def test_a_win_that_waited_for_its_turn_is_not_sent_if_the_breaker_opened_
         player.say("bet", amount_minor=1_000, auto_cashout=1.1)
         await player.until("round_ended")
         await trio.sleep(0.01)
-        win, desk = only(game, CallKind.WIN), game.node.desk
-        lane = desk.lanes.of(OPERATOR_ID)
-        assert lane.note(CallKind.BET, Acknowledged(5), was_trial=False) is None
+        win, pool = only(game, CallKind.WIN), game.node.pool
+        bulkhead = pool.bulkheads.of(OPERATOR_ID)
+        assert bulkhead.note(CallKind.BET, Acknowledged(5), was_trial=False) is None
         game.wallet.delay_s = 2
         game.wallet.script[CallKind.BET].append(Unclear("the wallet answered 500"))
         sent = len(game.wallet.sent(CallKind.WIN))
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(desk.send_bet, replace(only(game, CallKind.BET).call, position=99))
+            nursery.start_soon(pool.send_bet, replace(only(game, CallKind.BET).call, position=99))
             await wait_all_tasks_blocked()
-            assert desk.hand_over(replace(win.call, next_attempt_at_ms=game.clock.now_ms() + 20_000))
+            assert pool.hand_over(replace(win.call, next_attempt_at_ms=game.clock.now_ms() + 20_000))
         await trio.sleep(0.1)
         assert len(game.wallet.sent(CallKind.WIN)) == sent, "the bet has opened the breaker"
-        assert not lane.is_busy
+        assert not bulkhead.is_busy
         await trio.sleep(10)
         assert win.status is CallStatus.ACKNOWLEDGED, "claims last for 20 s"
 
@@ -152,12 +152,12 @@ async def test_a_queued_bet_that_nobody_answers_for_is_never_not_sent(autojump_c
         first = await game.play(300)
         first.say("bet", amount_minor=1_000)
         await wait_all_tasks_blocked()
-        (wallet,) = game.node.desk._wallets.values()
+        (wallet,) = game.node.pool._wallets.values()
         bet = only(game, CallKind.BET).call
         answers = []
 
         async def ask():
-            answers.append(await game.node.desk.send_bet(bet))
+            answers.append(await game.node.pool.send_bet(bet))
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(ask)
@@ -175,22 +175,22 @@ async def test_a_queued_bet_that_nobody_answers_for_is_never_not_sent(autojump_c
 @pytest.mark.parametrize("answer", [Unclear("the wallet answered 500"), NotSent("no connection", is_unreachable=True)])
 async def test_a_win_that_is_refused_again_and_again_does_not_hide_that_all_else_fails(autojump_clock, answer):
     async with open_game(settings=settings(breaker_failures_max=2)) as game:
-        lane = game.node.desk.lanes.of(OPERATOR_ID)
-        lane.note(CallKind.BET, answer, was_trial=False)
-        lane.note(CallKind.WIN, Declined("the wallet answered 404"), was_trial=False)
-        lane.note(CallKind.BET, answer, was_trial=False)
+        bulkhead = game.node.pool.bulkheads.of(OPERATOR_ID)
+        bulkhead.note(CallKind.BET, answer, was_trial=False)
+        bulkhead.note(CallKind.WIN, Declined("the wallet answered 404"), was_trial=False)
+        bulkhead.note(CallKind.BET, answer, was_trial=False)
         assert game.observer.breakers == [True]
-        lane.note(CallKind.REFUND, Declined("the wallet answered 404"), was_trial=True)
+        bulkhead.note(CallKind.REFUND, Declined("the wallet answered 404"), was_trial=True)
         assert game.observer.breakers == [True], "an open one stays open for it, too"
-        lane.note(CallKind.BET, Declined("the wallet answered 402"), was_trial=True)
+        bulkhead.note(CallKind.BET, Declined("the wallet answered 402"), was_trial=True)
         assert game.observer.breakers == [True, False]
 
 
 async def test_what_does_not_leave_for_a_reason_of_ours_opens_no_breaker(autojump_clock):
     async with open_game(settings=settings(breaker_failures_max=1)) as game:
-        lane = game.node.desk.lanes.of(OPERATOR_ID)
-        lane.note(CallKind.BET, NotSent("too many bets of this operator are in flight"), was_trial=False)
-        assert lane.permits
+        bulkhead = game.node.pool.bulkheads.of(OPERATOR_ID)
+        bulkhead.note(CallKind.BET, NotSent("too many bets of this operator are in flight"), was_trial=False)
+        assert bulkhead.permits
         assert not game.observer.breakers
 
 
@@ -229,6 +229,6 @@ async def test_a_call_of_an_operator_that_this_node_has_not_read_yet_has_not_lef
     """It is no refusal of the wallet's, and no trouble with it: it may have been made a second ago."""
     async with open_game() as game:
         unknown = replace(call(CallKind.BET), operator_id=UUID(int=404))
-        answer = await game.node.desk.send_bet(unknown)
+        answer = await game.node.pool.send_bet(unknown)
         assert isinstance(answer, NotSent)
         assert (answer.sends, answer.is_unreachable, game.wallet.calls) == (0, False, [])

@@ -41,7 +41,7 @@ class Sender:
         self.nursery.start_soon(self._bet, call(self.game, number, CallKind.BET, session_id))
 
     async def _bet(self, bet: WalletCall) -> None:
-        self.answers[bet.operator_tx_id] = await self.game.node.desk.send_bet(bet)
+        self.answers[bet.operator_tx_id] = await self.game.node.pool.send_bet(bet)
 
     def sent(self) -> list[str]:
         return [call.operator_tx_id for call in self.game.wallet.calls]
@@ -52,7 +52,7 @@ async def test_what_comes_while_a_bet_is_out_goes_out_after_it_and_in_order(auto
         sender, game.wallet.delay_s = Sender(game, nursery), 1.0
         sender.bet(1)
         await wait_all_tasks_blocked()
-        assert game.node.desk.hand_over(call(game, 2, CallKind.WIN))
+        assert game.node.pool.hand_over(call(game, 2, CallKind.WIN))
         sender.bet(3)
         await wait_all_tasks_blocked()
         assert sender.sent() == ["bet-1"]
@@ -67,7 +67,7 @@ async def test_what_comes_while_a_bet_is_out_goes_out_after_it_and_in_order(auto
 async def test_a_bet_that_comes_while_a_win_is_out_waits_for_it(autojump_clock):
     async with open_game() as game, trio.open_nursery() as nursery:
         sender, game.wallet.delay_s = Sender(game, nursery), 1.0
-        game.node.desk.hand_over(call(game, 1, CallKind.WIN))
+        game.node.pool.hand_over(call(game, 1, CallKind.WIN))
         await wait_all_tasks_blocked()
         sender.bet(2)
         await trio.sleep(0.5)
@@ -115,11 +115,11 @@ async def test_a_failure_is_the_wallets_and_what_waits_is_left_to_the_courier_at
         sender.bet(1)
         await wait_all_tasks_blocked()
         for number in range(behind):
-            game.node.desk.hand_over(call(game, 10 + number, CallKind.WIN))
+            game.node.pool.hand_over(call(game, 10 + number, CallKind.WIN))
         failing.set()
         await wait_all_tasks_blocked()
         assert isinstance(sender.answers["bet-1"], Unclear) and game.observer.failures == ["wallet"]
-        assert not game.node.desk.lanes.is_busy and game.node.desk._has_unsent_claims is bool(behind)
+        assert not game.node.pool.bulkheads.is_busy and game.node.pool._has_unsent_claims is bool(behind)
         sender.bet(2)
         await trio.sleep(1)
         assert isinstance(sender.answers["bet-2"], Acknowledged)
@@ -128,13 +128,13 @@ async def test_a_failure_is_the_wallets_and_what_waits_is_left_to_the_courier_at
 async def test_a_bet_that_gets_no_place_in_time_has_not_left(autojump_clock):
     settings = GameSettings(bet_limits={"USD": LIMITS}, operator_bets_max=1)
     async with open_game(settings=settings) as game:
-        places, began_at = game.node.desk.lanes.of(OPERATOR_ID).bets, trio.current_time()
+        places, began_at = game.node.pool.bulkheads.of(OPERATOR_ID).bets, trio.current_time()
         places.acquire_on_behalf_of_nowait(game)
-        assert isinstance(await game.node.desk.send_bet(call(game, 1, CallKind.BET)), NotSent)
+        assert isinstance(await game.node.pool.send_bet(call(game, 1, CallKind.BET)), NotSent)
         waited_ms = round((trio.current_time() - began_at) * 1_000)
         assert waited_ms == settings.bet_timeout_ms and game.wallet.calls == []
         places.release_on_behalf_of(game)
-        assert isinstance(await game.node.desk.send_bet(call(game, 2, CallKind.BET)), Acknowledged)
+        assert isinstance(await game.node.pool.send_bet(call(game, 2, CallKind.BET)), Acknowledged)
         assert places.borrowed_tokens == 0
 
 
@@ -144,7 +144,7 @@ async def test_a_bet_that_got_its_place_late_has_what_is_left_and_is_not_sent_to
 ):
     settings = GameSettings(bet_limits={"USD": LIMITS}, operator_bets_max=1, breaker_failures_max=1)
     async with open_game(settings=settings) as game, trio.open_nursery() as nursery:
-        sender, lane, timeouts = Sender(game, nursery), game.node.desk.lanes.of(OPERATOR_ID), []
+        sender, bulkhead, timeouts = Sender(game, nursery), game.node.pool.bulkheads.of(OPERATOR_ID), []
         send = game.wallet.send
 
         async def timed(operator, bet, timeout_ms):
@@ -152,16 +152,16 @@ async def test_a_bet_that_got_its_place_late_has_what_is_left_and_is_not_sent_to
             return await send(operator, bet, timeout_ms)
 
         game.wallet.send = timed
-        lane.bets.acquire_on_behalf_of_nowait(game)
+        bulkhead.bets.acquire_on_behalf_of_nowait(game)
         sender.bet(1)
         await trio.sleep(1.5)
         if fails:
-            lane.note(CallKind.BET, Unclear("lost"), was_trial=False)
-        lane.bets.release_on_behalf_of(game)
+            bulkhead.note(CallKind.BET, Unclear("lost"), was_trial=False)
+        bulkhead.bets.release_on_behalf_of(game)
         await trio.sleep(0.1)
         assert isinstance(sender.answers["bet-1"], NotSent if fails else Acknowledged)
         assert timeouts == ([] if fails else [settings.bet_timeout_ms - 1_500])
-        assert lane.bets.borrowed_tokens == 0
+        assert bulkhead.bets.borrowed_tokens == 0
 
 
 async def test_who_asks_and_is_cancelled_cancels_nothing(autojump_clock):
@@ -171,8 +171,8 @@ async def test_who_asks_and_is_cancelled_cancels_nothing(autojump_clock):
             sender = Sender(game, nursery)
             sender.bet(1)
             await wait_all_tasks_blocked()
-            game.node.desk.hand_over(call(game, 2, CallKind.WIN))
+            game.node.pool.hand_over(call(game, 2, CallKind.WIN))
             nursery.cancel_scope.cancel()
         await trio.sleep(2.1)
         assert sender.sent() == ["bet-1", "win-2"] and not sender.answers
-        assert not game.node.desk.lanes.is_busy
+        assert not game.node.pool.bulkheads.is_busy

@@ -1,4 +1,4 @@
-"""Lanes: each operator's own bounds on calls in flight and its own breaker, so that one slows nobody else."""
+"""Bulkheads: each operator's own bounds on calls in flight and its own breaker, so that one slows nobody else."""
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -16,7 +16,7 @@ from actors.shared.settings import GameSettings
 log = logging.getLogger("getaway.wallet")
 
 
-class Lane:
+class Bulkhead:
     """What is in flight to one operator. Bets and deliveries have bounds of their own: a backlog blocks no bet."""
 
     def __init__(
@@ -36,7 +36,7 @@ class Lane:
         """The wallet answers again: what is due until then is due now (unix ms). ``None`` once nothing waits."""
         self.bets = trio.CapacityLimiter(settings.operator_bets_max)
         self.has_backlog = False
-        """The last claim filled the lane: there is probably more."""
+        """The last claim filled the bulkhead: there is probably more."""
         self._deliveries_max = settings.operator_deliveries_max
         self._deliveries: dict[str, int] = {}
         self._clock = clock
@@ -86,7 +86,7 @@ class Lane:
         return self.has_backlog and 2 * len(self._deliveries) <= self._deliveries_max and self.permits
 
     def reserve(self, call: WalletCall) -> None:
-        """A claimed delivery takes its place in the lane until ``release``, or until its claim ends."""
+        """A claimed delivery takes its place in the bulkhead until ``release``, or until its claim ends."""
         self._deliveries[call.operator_tx_id] = call.next_attempt_at_ms
 
     def release(self, call: WalletCall) -> None:
@@ -148,8 +148,8 @@ class Lane:
             self._recovered(self.operator_id)
 
 
-class Lanes:
-    """One lane for each operator, made when it is first needed.
+class Bulkheads:
+    """One bulkhead for each operator, made when it is first needed.
 
     ``recovered`` is told of an operator whose wallet answers again, and must not wait.
     """
@@ -161,16 +161,16 @@ class Lanes:
         self._settings = settings
         self._clock = clock
         self._observer = observer
-        self._lanes: dict[UUID, Lane] = {}
+        self._bulkheads: dict[UUID, Bulkhead] = {}
 
-    def of(self, operator_id: UUID) -> Lane:
-        """The operator's lane."""
-        lane = self._lanes.get(operator_id)
-        if lane is None:
-            lane = self._lanes[operator_id] = Lane(
+    def of(self, operator_id: UUID) -> Bulkhead:
+        """The operator's bulkhead."""
+        bulkhead = self._bulkheads.get(operator_id)
+        if bulkhead is None:
+            bulkhead = self._bulkheads[operator_id] = Bulkhead(
                 operator_id, self._settings, self._clock, self._observer, self._recovered
             )
-        return lane
+        return bulkhead
 
     def quotas(self, operator_ids: Iterable[UUID]) -> Mapping[UUID, int]:
         """How many deliveries each of these operators has room for, those without room left out."""
@@ -185,9 +185,9 @@ class Lanes:
     @property
     def in_flight(self) -> list[str]:
         """The transactions that are being delivered."""
-        return [tx_id for lane in self._lanes.values() for tx_id in lane.deliveries]
+        return [tx_id for bulkhead in self._bulkheads.values() for tx_id in bulkhead.deliveries]
 
     @property
     def is_busy(self) -> bool:
         """Whether any delivery is in flight."""
-        return any(lane.is_busy for lane in self._lanes.values())
+        return any(bulkhead.is_busy for bulkhead in self._bulkheads.values())
