@@ -6,10 +6,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-outside test-inside test-worlds simulate chaos figures bench siege lint format lock clean
+.PHONY: help setup demo serve check check-actors check-server test test-outside test-inside test-worlds simulate chaos \
+        figures bench siege lint format lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/development ## make .venv with everything that the code and its tests need, from the lock
 
 demo: $(VENV)/runtime ## the server, its database and a demo casino; prints the address to open
 	@$(BIN)/getaway demo
@@ -17,12 +20,27 @@ demo: $(VENV)/runtime ## the server, its database and a demo casino; prints the 
 serve: $(VENV)/runtime ## the server alone, on the embedded database
 	@$(BIN)/getaway serve
 
+# What needs neither a database nor another process: quick enough for every save that is meant seriously.
+check: $(VENV)/development ## style, types, the code's own shape and the quick tests, in a minute
+	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target lint check-actors check-server
+
+check-actors: $(VENV)/development
+	@$(BIN)/python -m pytest -q tests/actors
+
+QUICK := config http metrics secrets wallet web
+check-server: $(VENV)/development
+	@$(BIN)/python -m pytest -q tests/tidy $(QUICK:%=tests/server/%)
+
 # Three parts at a time: two wait for clocks and for other processes more than they work, and what they measure must not
 # suffer from the worlds, which only compute and take what the others leave.
 OUTSIDE := tests/browser tests/whole/trouble tests/server/workers tests/server/sandbox tests/siege
 WORLDS := tests/worlds
-test: lint ## every check and every test
+test: $(if $(T),,lint) $(VENV)/development ## every check and every test; T=tests/actors/play: a folder, a file or one test alone
+ifdef T
+	@$(BIN)/python -m pytest $(T)
+else
 	@$(MAKE) --no-print-directory --jobs=3 test-outside test-inside test-worlds
+endif
 
 test-outside: $(VENV)/development # as players meet the server, also in trouble and under attack
 	@$(BIN)/python -m pytest $(OUTSIDE)
