@@ -12,6 +12,8 @@ import os
 import signal
 import sys
 
+from trio_websocket import WebSocketConnection
+
 import actors.cluster.recovery
 import actors.play.lobby
 import actors.play.round
@@ -28,9 +30,7 @@ from server.db.stores.outbox import PostgresOutbox
 from server.db.stores.rounds import PostgresRounds
 from server.db.stores.sessions import PostgresSessions
 from server.edge.listen.listener import Edge
-from server.edge.player.outlet import Outlet
 from server.edge.player.player_sink import SocketSink
-from server.edge.player.player_stream import PlayerStream
 from server.wallet.connection import WalletConnection
 from server.wallet.gateway import HttpWalletGateway
 from tests.chaos.points import FRAMES, POINTS
@@ -139,9 +139,13 @@ def wrap_wallet():
 
 def wrap_sockets():
     wrap_plain(SocketSink, "send", lambda _self, *frames: frames_of(b"".join(frames)), after=None)
-    # At once, or, where the kernel has no room, by the task that writes what waits.
-    wrap_plain(Outlet, "offer", lambda _self, frames: frames_of(frames), before=None, after="written", worth=bool)
-    wrap(PlayerStream, "send_frames", lambda _self, frames: frames_of(frames), before=None, after="written")
+    wrap(
+        WebSocketConnection,
+        "send_message",
+        lambda _self, message: frames_of(message.encode()),
+        before=None,
+        after="written",
+    )
 
 
 def wrap_life():

@@ -1,4 +1,4 @@
-"""What a player's socket writes at once or not at all: frames, and ticks straight from the metronome."""
+"""What a player's socket writes at once or not at all: ticks, straight from the metronome."""
 
 from collections.abc import Callable
 
@@ -27,21 +27,6 @@ class Outlet:
         self.write = write
         if self.changed is not None:
             self.changed()
-
-    def offer(self, frame: bytes) -> int:
-        """Write a frame at once or skip it: how many bytes of it the kernel took. Never waits.
-
-        If they are some, but not all, the caller sees to the ``rest``.
-        """
-        if self.write is None:
-            return 0
-        try:
-            sent = self.write(frame)
-        except OSError:
-            return 0  # full, or broken: then whoever reads learns it
-        if 0 < sent < len(frame):
-            self._leave(frame, sent)
-        return sent
 
     def offer_tick(self, number: int, frame: bytes, sent: int = 0) -> None:
         """Have a tick, a whole websocket frame, kept or skipped, of which so many bytes were written."""

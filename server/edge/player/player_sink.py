@@ -1,15 +1,15 @@
-"""The outgoing side of a player's socket: frames and ticks go to the kernel at once while it takes them.
+"""The outgoing side of a player's socket: messages by the library, ticks straight to the kernel while it takes them.
 
-What it does not take waits: frames in a bounded queue, one tick in a slot, for a task that writes them and ends when
-nothing is left. An idle socket has no such task, and a frame costs no switch to it.
+What waits to be written, messages in a bounded queue and one tick in a slot, has a task that ends when nothing is left:
+an idle socket has none.
 """
 
-from collections.abc import Awaitable, Callable
 from typing import Final
 
 import trio
+from trio_websocket import ConnectionClosed, WebSocketConnection
 
-from server.edge.player.player_stream import PING_FRAME, PlayerStream, text_frame
+from server.edge.player.player_stream import PING_FRAME, PlayerStream
 from server.edge.settings import EdgeSettings
 from server.edge.wire.unsent import Unsent
 
@@ -31,12 +31,12 @@ class SocketSink:
         "_is_over",
         "_nursery",
         "_over",
-        "_say_goodbye",
         "_stream",
         "_tick",
         "_unsent",
         "_waiting_bytes",
         "_waiting_bytes_max",
+        "_websocket",
         "_writing",
         "close_code",
         "end",
@@ -54,11 +54,11 @@ class SocketSink:
         self._close_timeout_s = settings.close_timeout_ms / 1000
         self._waiting_bytes_max = settings.outgoing_bytes_max
         self._frames: list[bytes] = []
+        """JSON texts, and pings, that the kernel has not taken."""
         self._waiting_bytes = 0
-        """Of frames that the kernel has not taken, the rest of one that it took in part included."""
         self._tick: bytes | None = None
         self._nursery: trio.Nursery | None = None
-        self._say_goodbye: Callable[[], Awaitable[None]] | None = None
+        self._websocket: WebSocketConnection | None = None
         self._writing: trio.CancelScope | None = None
         self._closes_at: float | None = None
         self._over: trio.Event | None = None
@@ -78,33 +78,31 @@ class SocketSink:
         self.end = "overflow"
         self._stream.cut()
 
-    def open(self, nursery: trio.Nursery, say_goodbye: Callable[[], Awaitable[None]]) -> None:
-        """The handshake is over. ``nursery`` is for what must wait; ``say_goodbye`` ends the socket, in a while."""
-        self._nursery, self._say_goodbye = nursery, say_goodbye
+    def open(self, nursery: trio.Nursery, websocket: WebSocketConnection) -> None:
+        """The handshake is over. ``nursery`` is for what must wait."""
+        self._nursery, self._websocket = nursery, websocket
         if self.is_closing:
             self._wake()
 
     def send(self, *frames: bytes) -> None:
-        """Write JSON text frames in one go, or queue them."""
-        self._send(b"".join(map(text_frame, frames)))
+        """Have JSON texts written, each as a message."""
+        for text in frames:
+            self._queue(text)
 
     def ping(self) -> None:
-        """Write a ping, or queue it."""
-        self._send(PING_FRAME)
+        """Have a ping written."""
+        self._queue(PING_FRAME)
 
-    def _send(self, wire: bytes) -> None:
+    def _queue(self, frame: bytes) -> None:
         if self.is_closing:
             return
-        if len(self._frames) >= self._frames_max or self._waiting_bytes + len(wire) > self._waiting_bytes_max:
+        if len(self._frames) >= self._frames_max or self._waiting_bytes + len(frame) > self._waiting_bytes_max:
             self.overflow()
             return
         self._tick = None
-        sent = self.outlet.offer(wire)
-        if not sent:
-            self._frames.append(wire)
-        if sent != len(wire):
-            self._note_waiting(self._waiting_bytes + len(wire) - sent)
-            self._wake()
+        self._frames.append(frame)
+        self._note_waiting(self._waiting_bytes + len(frame))
+        self._wake()
 
     def _note_waiting(self, count: int) -> None:
         self._waiting_bytes = count
@@ -148,7 +146,7 @@ class SocketSink:
 
     def _end(self) -> None:
         self._is_over = True
-        self._say_goodbye = None  # As above.
+        self._websocket = None  # As above.
         if self._over is not None:
             self._over.set()
 
@@ -163,29 +161,37 @@ class SocketSink:
 
     async def _write(self, scope: trio.CancelScope) -> None:
         """Write what waits, in order. If the socket is to be closed then, close it."""
+        assert self._websocket is not None, "opened"
+        websocket = self._websocket
         try:
             with scope:
                 while self._frames or self._tick is not None or self._stream.has_rest:
-                    await self._write_once()
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
+                    await self._write_once(websocket)
+        except (ConnectionClosed, trio.BrokenResourceError, trio.ClosedResourceError):
             self.lost()
-        if self.is_closing and self._say_goodbye is not None:
-            await self._say_goodbye()
+        if self.is_closing and not self._is_over:
+            await self._say_goodbye(websocket)
             self._end()
         self._writing = None
         if not self.is_closing:
             self._stream.release()
 
-    async def _write_once(self) -> None:
+    async def _write_once(self, websocket: WebSocketConnection) -> None:
         if self._frames:
-            count, bytes_before = len(self._frames), self._waiting_bytes
-            # Queued until they are out: see ``_send``. The rest of a frame that was taken in part goes out with them.
-            await self._stream.send_frames(b"".join(self._frames))
-            del self._frames[:count]
-            self._note_waiting(max(0, self._waiting_bytes - bytes_before))
+            frame = self._frames[0]  # It counts until it is out.
+            if frame is PING_FRAME:
+                await self._stream.send_frames(frame)
+            else:
+                await websocket.send_message(frame.decode())
+            del self._frames[:1]
+            self._note_waiting(max(0, self._waiting_bytes - len(frame)))
         elif self._stream.has_rest:
             await self._stream.finish_tick()
-            self._note_waiting(sum(map(len, self._frames)))
         elif self._tick is not None:
             tick, self._tick = self._tick, None
             await self._stream.send_frames(tick)
+
+    async def _say_goodbye(self, websocket: WebSocketConnection) -> None:
+        if not self._stream.is_closed:
+            with trio.move_on_after(self._close_timeout_s):
+                await websocket.aclose(self.close_code)

@@ -2,7 +2,6 @@
 
 import logging
 from dataclasses import dataclass
-from functools import partial
 from typing import Protocol
 
 import trio
@@ -114,7 +113,7 @@ class PlayerSocket:
             async with trio.open_nursery() as nursery:
                 websocket = await self._shake_hands(nursery)
                 if websocket is not None:
-                    self._sink.open(nursery, partial(self._say_goodbye, websocket))
+                    self._sink.open(nursery, websocket)
                     self._stream.when_closed(self._sink.lost)
                     await self._read(websocket, nursery)
                     await self._sink.over()
@@ -136,11 +135,6 @@ class PlayerSocket:
             return websocket
         self._sink.end = "handshake"
         return None
-
-    async def _say_goodbye(self, websocket: WebSocketConnection) -> None:
-        if not self._stream.is_closed:
-            with trio.move_on_after(self._settings.close_timeout_ms / 1000):
-                await websocket.aclose(self._sink.close_code)
 
     async def _read(self, websocket: WebSocketConnection, nursery: trio.Nursery) -> None:
         """Everything that the player says, until it or the server closes."""

@@ -2,6 +2,7 @@ import json
 
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 from wsproto.frame_protocol import Opcode
 
 from tests.helpers.edge_fakes import client_frame, open_edge, read_all, split_answer, until, upgrade_request
@@ -79,14 +80,22 @@ async def test_a_client_that_does_not_answer_the_close_is_cut():
         await until(lambda: world.edge.connections_open == 0)
 
 
+async def fill(sink):
+    """Send until the kernel takes no more: how many messages that were."""
+    sent = 0
+    while not sink.is_behind:
+        sink.send(b"x" * 60_000)
+        sent += 1
+        await wait_all_tasks_blocked()
+    return sent
+
+
 async def test_a_client_that_does_not_read_is_not_waited_for_with_the_goodbye():
     """Though a write to it is under way that might take its time otherwise."""
     async with open_edge(close_timeout_ms=50) as world:
         await world.player(receive_buffer=4_096)
         sink = world.lobby.doors[0].sink
-        while not sink.is_behind:
-            sink.send(b"x" * 50_000)
-        await trio.sleep(0.01)
+        await fill(sink)
         sink.close()
         with trio.fail_after(5):
             await until(lambda: world.edge.connections_open == 0)
@@ -194,8 +203,7 @@ async def test_whoever_reads_least_pays_for_what_waits_for_all():
         await world.player(receive_buffer=4_096)
         reader = await world.player()
         slow, quick = (door.sink for door in world.lobby.doors)
-        while not slow.is_behind:
-            slow.send(b"x" * 60_000)
+        await fill(slow)
         assert not quick.is_behind
         for _ in range(3):
             slow.send(b"x" * 60_000)
@@ -207,10 +215,8 @@ async def test_whoever_reads_least_pays_for_what_waits_for_all():
 async def test_who_has_read_what_it_was_sent_is_behind_no_more():
     async with open_edge(unsent_bytes_max=2_048) as world:
         client = await world.player(receive_buffer=4_096)
-        sink, sent = world.lobby.doors[0].sink, 0
-        while not sink.is_behind:
-            sink.send(b"x" * 60_000)
-            sent += 1
+        sink = world.lobby.doors[0].sink
+        sent = await fill(sink)
         sink.send(b"behind a frame that was taken in part")
         for _ in range(sent + 1):
             await client.frame()

@@ -17,6 +17,17 @@ from tests.helpers.edge_fakes import Client, client_frame
 HUGE = text_frame(b"t" * 8_000_000)
 
 
+def offer(stream, frame):
+    """A tick, as the metronome offers it: how many bytes of it the kernel took."""
+    sent = 0
+    if stream.outlet.write is not None:
+        with suppress(BlockingIOError):
+            sent = stream.outlet.write(frame)
+    if 0 < sent < len(frame):
+        stream.outlet.offer_tick(0, frame, sent)
+    return sent
+
+
 @asynccontextmanager
 async def tcp_pair(*, send_timeout_s=20.0, send_bytes_per_second_min=1_000):
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -47,8 +58,8 @@ async def player_pair():
 @pytest.mark.parametrize("how", ["send_all", "send_frames", "aclose", "linger"])
 async def test_whatever_follows_a_tick_comes_after_its_rest(how):
     async with player_pair() as (stream, client), trio.open_nursery() as nursery:
-        assert 0 < stream.outlet.offer(HUGE) < len(HUGE) and stream.has_rest
-        assert not stream.outlet.offer(text_frame(b"skipped"))
+        assert 0 < offer(stream, HUGE) < len(HUGE) and stream.has_rest
+        assert not offer(stream, text_frame(b"skipped"))
         argument = {"send_all": (b"\x8a\0",), "send_frames": (text_frame(b"next"),), "linger": (1,)}.get(how, ())
         nursery.start_soon(getattr(stream, how), *argument)
         opcode, text = await client.frame()
@@ -65,7 +76,7 @@ async def test_ticks_never_get_between_the_parts_of_a_frame():
         async def offer_for_ever():
             nonlocal taken
             while True:
-                taken += stream.outlet.offer(text_frame(b"tick")) > 0
+                taken += offer(stream, text_frame(b"tick")) > 0
                 if stream.has_rest:
                     await stream.finish_tick()
                 await trio.lowlevel.checkpoint()
@@ -91,7 +102,7 @@ async def test_ticks_never_get_between_the_parts_of_a_frame():
 async def test_nothing_follows_a_close_frame():
     async with player_pair() as (stream, client):
         await stream.send_all(b"\x88\x02\x03\xe8")
-        assert not stream.outlet.offer(text_frame(b"tick"))
+        assert not offer(stream, text_frame(b"tick"))
         with pytest.raises(trio.ClosedResourceError):
             await stream.send_frames(text_frame(b"frame"))
         await stream.aclose()
