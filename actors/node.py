@@ -35,7 +35,7 @@ from actors.shared.operators import OperatorDirectory
 from actors.shared.services import Services
 from actors.shared.settings import GameSettings
 from actors.shared.void_rounds import RoundTally
-from actors.wallet.courier import BacklogWatch, Courier
+from actors.wallet.courier import Courier, OutboxWatch
 from actors.wallet.pool import WalletPool
 from actors.wallet.wallet import WalletActor
 
@@ -132,7 +132,7 @@ async def open_node(name: str, settings: GameSettings, clock: ServerClock, ports
         rounds.keep(HandOvers(services, lobby, rounds.run_beside))
         courier = services.addresses.courier = Courier(services, pool)
         wallets.keep(courier)
-        wallets.keep(BacklogWatch(services, pool.bulkheads))
+        wallets.keep(OutboxWatch(services, pool.bulkheads))
         yield Node(services=services, lobby=lobby, pool=pool, courier=courier, fenced=fenced)
 
 

@@ -143,7 +143,7 @@ class OrphanSweeper:
         except HistoryCutError:
             return  # Its end has been told, and may have been paid: a person has to look.
         ending = await resolve(self._services, live, live.interrupted_at_ms)
-        if ending is not None and ending.owes_minor:
+        if ending is not None and ending.outbox_minor:
             self._deliver(live.operator_id)
 
     async def release_claims(self) -> int:

@@ -26,8 +26,8 @@ def refund_tx_id(round_id: UUID) -> str:
     return f"refund-{round_id}"
 
 
-def owed_tx_id(finished: FinishedRound) -> str:
-    """The idempotency key of the win or refund that this end owes, if it owes one."""
+def outbox_tx_id(finished: FinishedRound) -> str:
+    """The idempotency key of the win or refund that this end has put into the outbox, if any."""
     is_win = finished.status is RoundStatus.SETTLED
     return win_tx_id(finished.round_id) if is_win else refund_tx_id(finished.round_id)
 

@@ -1,4 +1,4 @@
-"""The three ends of a round, each as the transition that stores it, with the round revealed and what it owes."""
+"""The three ends of a round, each as the transition that stores it: the round revealed, and its wallet call."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ LATE_START = "late_start"
 """The reasons of rounds that a failure of ours ended."""
 
 Claim = Callable[[WalletCall], WalletCall | None]
-"""Makes of what is owed the same call, claimed by this node, if it is to send it at once."""
+"""Makes of an end's call the same one, claimed by this node, if it is to send it at once."""
 
 
 def settled(live: LiveRound, owner: Owner, settlement: Settlement, now_ms: int, claim: Claim | None = None) -> EndRound:
@@ -55,13 +55,13 @@ def refunded(live: LiveRound, owner: Owner, reason: str, now_ms: int, claim: Cla
 
 
 def _end(
-    live: LiveRound, owner: Owner, finished: FinishedRound, owed: WalletCall | None, bet: BetFate | None = None
+    live: LiveRound, owner: Owner, finished: FinishedRound, call: WalletCall | None, bet: BetFate | None = None
 ) -> EndRound:
-    return EndRound(owner=owner, operator_id=live.operator_id, finished=finished, owed=owed, bet=bet)
+    return EndRound(owner=owner, operator_id=live.operator_id, finished=finished, call=call, bet=bet)
 
 
-def _claimed(owed: WalletCall | None, claim: Claim | None) -> WalletCall | None:
-    return owed if owed is None or claim is None else claim(owed) or owed
+def _claimed(call: WalletCall | None, claim: Claim | None) -> WalletCall | None:
+    return call if call is None or claim is None else claim(call) or call
 
 
 def _finished(live: LiveRound, status: RoundStatus, now_ms: int, **how: Any) -> FinishedRound:

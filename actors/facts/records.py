@@ -234,8 +234,8 @@ class SessionRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Backlog:
-    """An operator's undelivered wins and refunds: how many are pending, since when (unix ms), how many parked.
+class OutboxCount:
+    """An operator's wins and refunds in the outbox: how many are pending, since when (unix ms), how many parked.
 
     ``refused`` of those pending were refused plainly when they were sent last.
     """
@@ -253,7 +253,7 @@ class OpenedSession:
 
     session: SessionRecord
     live_round: LiveRound | None
-    pending_calls: tuple[WalletCall, ...]
+    outbox: tuple[WalletCall, ...]
     owns_round: bool = False
     """Whether the live round, too, belongs to whoever opened the session."""
     totals: SessionTotals = SessionTotals()

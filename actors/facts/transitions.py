@@ -83,7 +83,8 @@ class BetFate:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndRound:
     """The end of a round, as ``finished`` shows it: ``flying -> settled``, ``flying -> refunded``, or
-    ``betting -> void`` with the fate of its bet. ``owed``, its win or refund, is queued in the same commit.
+    ``betting -> void`` with the fate of its bet. ``call``, its win or refund, is put into the outbox by
+    the same commit.
 
     ``actors.facts.ends`` makes each of the three.
     """
@@ -91,7 +92,7 @@ class EndRound:
     owner: Owner
     operator_id: UUID
     finished: FinishedRound
-    owed: WalletCall | None
+    call: WalletCall | None
     bet: BetFate | None
 
     @property
@@ -105,14 +106,14 @@ class EndRound:
         return self.finished.round_id
 
     @property
-    def owes_minor(self) -> int:
+    def outbox_minor(self) -> int:
         """What the player has not got yet."""
-        return 0 if self.owed is None else self.owed.amount_minor
+        return 0 if self.call is None else self.call.amount_minor
 
     @property
     def is_claimed(self) -> bool:
-        """Whether the node that commits it is to send what it owes."""
-        return self.owed is not None and self.owed.next_attempt_at_ms > self.owed.created_at_ms
+        """Whether the node that commits it is to send its call."""
+        return self.call is not None and self.call.next_attempt_at_ms > self.call.created_at_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +137,7 @@ class PostponeCall:
     """A failed attempt at a win or refund: when it is tried next, or parked for a person (``parked``).
 
     ``refused_since_ms``: the first of the plain refusals in a row that this one ends. ``not_before_ms``: before it the
-    call is not claimed ahead of its time (see ``Ledger.claim_due_calls``). Applies unless another owner has claimed the
+    call is not claimed ahead of its time (see ``Ledger.claim_calls``). Applies unless another owner has claimed the
     call meanwhile.
     """
 
@@ -167,7 +168,7 @@ Transition = CreateSession | PlaceBet | StartRound | EndRound | AcknowledgeCall 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """The transition is durable. ``is_claimed``: what the round's end owes is claimed by the node that ended it."""
+    """The transition is durable. ``is_claimed``: the end's call is claimed by the node that ended it."""
 
     is_claimed: bool = False
 

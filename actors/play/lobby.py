@@ -308,7 +308,7 @@ class Lobby:
             run_beside=self._session_supervisor.run_beside,
             draining=self._sends_away,
         )
-        if opened.pending_calls:
+        if opened.outbox:
             self._deliver(record.operator_id)
         self._sessions[digest] = self._addresses.sessions[record.session_id] = session
         self._note_start(session)
@@ -386,11 +386,11 @@ class Lobby:
         round_id: UUID,
         finished: FinishedRound | None,
     ) -> None:
-        """What the end owes is asked until it is known: the session waits to be told of it."""
+        """What the end has put into the outbox is asked until it is known: the session waits to be told of it."""
         wait_ms = REPEAT_FIRST_MS
         while True:
             try:
-                pending = await self._services.stores.outbox.pending_calls(operator_id, session_id)
+                pending = await self._services.stores.outbox.outbox_of(operator_id, session_id)
                 break
             except LedgerUnavailableError:
                 await trio.sleep(wait_ms / 1000)
@@ -399,10 +399,10 @@ class Lobby:
                 self._addresses.tell_session(session_id, RoundLost())
                 raise
             wait_ms = min(wait_ms * 2, REPEAT_MAX_MS)
-        owes_minor = sum(call.amount_minor for call in pending if call.round_id == round_id)
-        news = RoundLost() if finished is None else RoundOver(finished, owes_minor, None)
+        outbox_minor = sum(call.amount_minor for call in pending if call.round_id == round_id)
+        news = RoundLost() if finished is None else RoundOver(finished, outbox_minor, None)
         self._addresses.tell_session(session_id, news)
-        if owes_minor:
+        if outbox_minor:
             self._deliver(operator_id)
 
     # Rounds without an actor: see ``actors.cluster.unattended.Attendance``.

@@ -311,10 +311,10 @@ class RoundActor(Actor[RoundMessage]):
             self._over(end, frame_id, balance_minor)
         else:
             self._report(RoundLost())
-        if end.owed is None:
+        if end.call is None:
             return
         if end.is_claimed:
-            self._pool.send_claimed(end.owed, is_claimed=isinstance(answer, Applied) and answer.is_claimed)
+            self._pool.send_claimed(end.call, is_claimed=isinstance(answer, Applied) and answer.is_claimed)
         else:
             self._pool.deliver(self.placed.operator_id)
 
@@ -333,7 +333,7 @@ class RoundActor(Actor[RoundMessage]):
         self._services.tally.ended(
             placed.operator_id, placed.operator_player_id, placed.session_id, finished.status, now_ms
         )
-        self._report(RoundOver(finished, end.owes_minor, frame_id, balance_minor))
+        self._report(RoundOver(finished, end.outbox_minor, frame_id, balance_minor))
         while (message := self.receive_nowait()) is not None:
             if isinstance(message, Cashout):
                 self._report(CashoutRefused(message.frame_id, "too_late"))

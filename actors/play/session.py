@@ -12,7 +12,7 @@ from uuid import UUID
 
 import trio
 
-from actors.facts.calls import owed_tx_id
+from actors.facts.calls import outbox_tx_id
 from actors.facts.frames_in import BetIn, CashoutIn, ClientSeedIn, HistoryIn
 from actors.facts.frames_out import (
     BalanceOut,
@@ -34,7 +34,7 @@ from actors.kit.supervisor import RunBeside
 from actors.play.bets import Table, bet_error, end_reason, new_round, next_commitment, place_error, table_of
 from actors.play.client_seeds import store_client_seed
 from actors.play.history import HistoryReader
-from actors.play.owed import Owed
+from actors.play.outbox import SessionOutbox
 from actors.play.round import RoundSeen
 from actors.play.welcome import end_socket, welcome, with_newest
 from actors.ports.ledger import LedgerUnavailableError
@@ -88,7 +88,7 @@ class SessionActor(Actor[SessionMessage]):
         self._draining = draining
         self._balance_minor = session.balance_minor
         self._balance_is_known = session.balance_is_known
-        self._owed = Owed(services, session, opened.pending_calls)
+        self._outbox = SessionOutbox(services, session, opened.outbox)
         self._totals = opened.totals
         self._next = session.next
         self._discarded = opened.discarded
@@ -140,7 +140,7 @@ class SessionActor(Actor[SessionMessage]):
             self._services.metronome.join(self._flying.flight)
         try:
             while not self._is_done():
-                if (balance_minor := await self._owed.check()) is not None:
+                if (balance_minor := await self._outbox.check()) is not None:
                     self._note_balance(balance_minor, is_known=False)  # whoever heard it may have heard none
                     continue
                 self._timer.set(self._wakes_at())
@@ -158,7 +158,7 @@ class SessionActor(Actor[SessionMessage]):
             self.tell(Look())
 
     def _wakes_at(self) -> float:
-        wakes_at = self._owed.check_at
+        wakes_at = self._outbox.check_at
         if self._ends_at is not None:
             wakes_at = min(wakes_at, self._ends_at)
         elif self._round is None:
@@ -189,7 +189,7 @@ class SessionActor(Actor[SessionMessage]):
 
     def _shows_a_payment(self, now: float) -> bool:
         """Whether the player may still see a win or a refund arrive, for ``pending_wait_ms`` at most."""
-        if not self._owed.minor or self._sink is None:
+        if not self._outbox.minor or self._sink is None:
             return False
         if self._ends_at is None:
             self._ends_at = now + self._services.settings.pending_wait_ms / 1000
@@ -257,7 +257,7 @@ class SessionActor(Actor[SessionMessage]):
             session=self.record,
             table=table,
             balance_minor=self._balance_minor,
-            pending_minor=self._owed.minor,
+            pending_minor=self._outbox.minor,
             promised=self._next,
             discarded=self._discarded,
             flying=self._flying,
@@ -312,7 +312,7 @@ class SessionActor(Actor[SessionMessage]):
             self._refuse("rate_limited", bet.frame_id, TOO_MANY_VOID)
             return
         self._bet = bet
-        if self._owed.minor:
+        if self._outbox.minor:
             self._bet_waits_until = trio.current_time() + self._services.settings.pending_wait_ms / 1000
         else:
             self._place(bet, table)
@@ -400,20 +400,20 @@ class SessionActor(Actor[SessionMessage]):
         self._last, self._totals = finished, self._totals.after(finished)
         if news.balance_minor is not None:
             self._balance_minor = news.balance_minor
-        if news.owes_minor:
-            self._owed.add(owed_tx_id(finished), news.owes_minor)
+        if news.outbox_minor:
+            self._outbox.add(outbox_tx_id(finished), news.outbox_minor)
         ended = RoundEndedOut.after(
             finished,
             frame_id,
             balance_minor=self._balance_minor,
             promised=self._next,
             totals=Totals.of(self.record, self._totals),
-            pending_minor=self._owed.minor,
+            pending_minor=self._outbox.minor,
         )
         frames: list[ClientOut] = [ended]
         if void and finished.reason in WORDS:
             frames.append(ErrorOut(id=frame_id, code=finished.reason, message=words(finished.reason)))
-        if news.owes_minor:
+        if news.outbox_minor:
             frames.append(self._balance_frame())
         self._show(*frames)
 
@@ -433,7 +433,7 @@ class SessionActor(Actor[SessionMessage]):
         self._clear_round()
 
     def _on_wallet(self, news: WalletNews) -> None:
-        self._owed.end(news.operator_tx_id)
+        self._outbox.end(news.operator_tx_id)
         if news.balance_minor is not None:
             self._note_balance(news.balance_minor, is_known=True)
         else:
@@ -443,12 +443,12 @@ class SessionActor(Actor[SessionMessage]):
         return self._balance_minor if self._balance_is_known else None
 
     def _note_balance(self, balance_minor: int, *, is_known: bool) -> None:
-        """Show it, and place the bet that has waited for what was owed."""
+        """Show it, and place the bet that has waited for the outbox."""
         self._balance_minor, self._balance_is_known = balance_minor, is_known
         self._show(self._balance_frame())
-        if self._bet is not None and self._round is None and not self._owed.minor:
+        if self._bet is not None and self._round is None and not self._outbox.minor:
             bet, self._bet, self._bet_waits_until = self._bet, None, None
             self._judge_bet(bet)
 
     def _balance_frame(self) -> BalanceOut:
-        return BalanceOut(balance_minor=self._balance_minor, pending_minor=self._owed.minor)
+        return BalanceOut(balance_minor=self._balance_minor, pending_minor=self._outbox.minor)

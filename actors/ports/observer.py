@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
 
-from actors.facts.records import Backlog, CallKind
+from actors.facts.records import CallKind, OutboxCount
 
 
 class Observer(Protocol):
@@ -22,8 +22,8 @@ class Observer(Protocol):
     def wallet_retry(self, operator_id: UUID) -> None:
         """A win or refund was not acknowledged and is due again later."""
 
-    def backlogs(self, backlogs: Sequence[Backlog], now_ms: int) -> None:
-        """What all operators are owed, as of ``now_ms``."""
+    def outbox(self, counts: Sequence[OutboxCount], now_ms: int) -> None:
+        """What is in the outbox, by operator, as of ``now_ms``."""
 
     def wallet_call(self, kind: CallKind, outcome: str, duration_s: float) -> None:
         """One attempt: ``acknowledged``, ``declined``, ``unclear`` or ``not_sent``."""

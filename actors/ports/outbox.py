@@ -1,25 +1,25 @@
-"""What is owed to players."""
+"""Wins and refunds on their way to wallets."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 from uuid import UUID
 
-from actors.facts.records import Backlog, Owner, WalletCall
+from actors.facts.records import OutboxCount, Owner, WalletCall
 
 NOT_AHEAD: Final[Mapping[UUID, int]] = {}
 """Of no operator more than what is due."""
 
 
 class Outbox(Protocol):
-    """Wins and refunds that are owed to players, until the wallet has acknowledged them.
+    """Wins and refunds, until the wallet has acknowledged them.
 
     What is due is judged by the database's clock. Every method raises ``LedgerUnavailableError``.
     """
 
-    async def pending_calls(self, operator_id: UUID, session_id: UUID) -> list[WalletCall]:
+    async def outbox_of(self, operator_id: UUID, session_id: UUID) -> list[WalletCall]:
         """A session's wins and refunds that are neither acknowledged nor parked, in order."""
 
-    async def claim_due_calls(
+    async def claim_calls(
         self,
         owner: Owner,
         quotas: Mapping[UUID, int],
@@ -43,5 +43,5 @@ class Outbox(Protocol):
     async def release_claims(self, owner: Owner, lease_ms: int, limit: int) -> int:
         """Make calls due that the dead had claimed, at most ``limit``; how many. See ``take_orphans`` for who is."""
 
-    async def backlogs(self) -> list[Backlog]:
+    async def outbox_counts(self) -> list[OutboxCount]:
         """What is pending or parked, for each operator that has any."""

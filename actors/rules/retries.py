@@ -1,4 +1,4 @@
-"""When an undelivered win or refund is tried again. (Contract 6.3; operator-api.md 2.)"""
+"""When a win or refund of the outbox is tried again. (Contract 6.3; operator-api.md 2.)"""
 
 from typing import Final
 

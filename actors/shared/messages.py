@@ -101,7 +101,7 @@ class RoundOver:
     """
 
     finished: FinishedRound
-    owes_minor: int
+    outbox_minor: int
     frame_id: str | None
     balance_minor: int | None = None
 

@@ -33,13 +33,13 @@ class GameSettings:
     """For so long a due call is left to the node that claimed it. Longer than an attempt and its way to it."""
     courier_poll_ms: int = 500
     """How often due calls are looked for without being told."""
-    backlog_watch_ms: int = 5_000
+    outbox_watch_ms: int = 5_000
     breaker_failures_max: int = 8
     """So many calls in a row without a clear answer open an operator's breaker."""
     breaker_open_first_ms: int = 1_000
     breaker_open_max_ms: int = 10_000
     """An open breaker lets one trial through after the first of these, then doubling up to the second."""
-    owed_check_ms: int = 5_000
+    outbox_check_ms: int = 5_000
     """A session that waits for a win or refund looks so often whether somebody else has delivered it."""
 
     session_linger_ms: int = 30_000

@@ -17,7 +17,7 @@ log = logging.getLogger("getaway.wallet")
 
 
 class Bulkhead:
-    """What is in flight to one operator. Bets and deliveries have bounds of their own: a backlog blocks no bet."""
+    """What is in flight to one operator. Bets and deliveries have bounds of their own: the outbox blocks no bet."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Bulkhead:
         self.ahead_until_ms: int | None = None
         """The wallet answers again: what is due until then is due now (unix ms). ``None`` once nothing waits."""
         self.bets = trio.CapacityLimiter(settings.operator_bets_max)
-        self.has_backlog = False
+        self.has_more = False
         """The last claim filled the bulkhead: there is probably more."""
         self._deliveries_max = settings.operator_deliveries_max
         self._deliveries: dict[str, int] = {}
@@ -74,7 +74,7 @@ class Bulkhead:
     def has_room(self) -> bool:
         """Whether a delivery may begin now without going before any that waits for the courier."""
         return (
-            not self.has_backlog
+            not self.has_more
             and len(self._deliveries) < self._deliveries_max
             and not self._breaker.is_open
             and self.permits
@@ -82,8 +82,8 @@ class Bulkhead:
 
     @property
     def wants_more(self) -> bool:
-        """Whether there is a backlog and room for a good part of it."""
-        return self.has_backlog and 2 * len(self._deliveries) <= self._deliveries_max and self.permits
+        """Whether more waits in the outbox and there is room for a good part of it."""
+        return self.has_more and 2 * len(self._deliveries) <= self._deliveries_max and self.permits
 
     def reserve(self, call: WalletCall) -> None:
         """A claimed delivery takes its place in the bulkhead until ``release``, or until its claim ends."""
@@ -101,12 +101,12 @@ class Bulkhead:
 
     def note_claimed(self, calls: Collection[WalletCall], quota: int) -> None:
         """These were claimed where ``quota`` could have been."""
-        self.has_backlog = len(calls) == quota
+        self.has_more = len(calls) == quota
         # One that could not be handed over, or whose claim ended first, was never released: it has had no chance.
         self._ahead &= self._deliveries.keys()
         if self.ahead_until_ms is not None:
             self._ahead |= {call.operator_tx_id for call in calls}
-            if not self.has_backlog:
+            if not self.has_more:
                 self.ahead_until_ms = None
 
     def was_ahead(self, call: WalletCall) -> bool:

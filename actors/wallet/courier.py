@@ -52,12 +52,12 @@ class Courier(Actor[UUID]):
                 poll_at = trio.current_time() + poll_s
                 operator_ids.update(self._services.operators.ids)
             try:
-                await self._deliver_due(sorted(operator_ids))
+                await self._send_claimed(sorted(operator_ids))
             except LedgerUnavailableError as error:
                 log.warning("due wallet calls could not be read", extra={"error": str(error)})
                 await trio.sleep(poll_s)
 
-    async def _deliver_due(self, operator_ids: Sequence[UUID]) -> None:
+    async def _send_claimed(self, operator_ids: Sequence[UUID]) -> None:
         services, outbox, bulkheads = self._services, self._services.stores.outbox, self._pool.bulkheads
         if services.contact.is_cut:
             return
@@ -70,17 +70,17 @@ class Courier(Actor[UUID]):
             self._may_hold_more = True
             if may_hold_more:
                 await outbox.give_up_claims(services.owner, bulkheads.in_flight, services.clock.now_ms())
-            claimed = await outbox.claim_due_calls(
+            claimed = await outbox.claim_calls(
                 services.owner, quotas, services.settings.claim_ms, bulkheads.ahead_until_ms(quotas)
             )
         finally:
             self._is_claiming = False
-        _note_backlogs(bulkheads, quotas, claimed)
+        _note_claimed(bulkheads, quotas, claimed)
         handed_over = [self._pool.hand_over(call) for call in claimed]
         self._may_hold_more = not all(handed_over)
 
 
-def _note_backlogs(bulkheads: Bulkheads, quotas: Mapping[UUID, int], claimed: Sequence[WalletCall]) -> None:
+def _note_claimed(bulkheads: Bulkheads, quotas: Mapping[UUID, int], claimed: Sequence[WalletCall]) -> None:
     by_operator: dict[UUID, list[WalletCall]] = {operator_id: [] for operator_id in quotas}
     for call in claimed:
         by_operator[call.operator_id].append(call)
@@ -88,11 +88,11 @@ def _note_backlogs(bulkheads: Bulkheads, quotas: Mapping[UUID, int], claimed: Se
         bulkheads.of(operator_id).note_claimed(by_operator[operator_id], quota)
 
 
-class BacklogWatch:
-    """Reads every ``backlog_watch_ms`` what each operator is owed and reports it to the observer, and to the
+class OutboxWatch:
+    """Reads every ``outbox_watch_ms`` what each operator has in the outbox, and reports it to the observer, and to the
     bulkheads, which know only of their own node's failures."""
 
-    kind: Final = "backlogs"
+    kind: Final = "outbox"
 
     def __init__(self, services: Services, bulkheads: Bulkheads) -> None:
         self._services = services
@@ -102,11 +102,11 @@ class BacklogWatch:
         """Watch for ever."""
         while True:
             try:
-                backlogs = await self._services.stores.outbox.backlogs()
-                self._services.observer.backlogs(backlogs, self._services.clock.now_ms())
-                for backlog in backlogs:
-                    if backlog.pending:
-                        self._bulkheads.of(backlog.operator_id).note_waiting()
+                counts = await self._services.stores.outbox.outbox_counts()
+                self._services.observer.outbox(counts, self._services.clock.now_ms())
+                for count in counts:
+                    if count.pending:
+                        self._bulkheads.of(count.operator_id).note_waiting()
             except LedgerUnavailableError as error:
                 log.warning("the outbox could not be read", extra={"error": str(error)})
-            await trio.sleep(self._services.settings.backlog_watch_ms / 1000)
+            await trio.sleep(self._services.settings.outbox_watch_ms / 1000)

@@ -65,7 +65,7 @@ class WalletPool:
         return has_some
 
     def claim(self, call: WalletCall) -> WalletCall | None:
-        """A place in the operator's bulkhead for what a round's end will owe: the call, claimed, to be stored so.
+        """A place in the operator's bulkhead for a round's win or refund: the call, claimed, to be stored so.
 
         ``None``: others wait, or the wallet fails. The courier is to claim it in its turn then.
         """

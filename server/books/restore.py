@@ -167,11 +167,11 @@ async def compare(
             # Nobody ends it, and no node sends anything for it.
             tx_id = bet_tx_id(row["round_id"])
             unopened.append(Unknown(lines.get(tx_id, 0), tx_id, "its round is live and does not open"))
-    owed: dict[str, WalletCall] = {}
+    outbox: dict[str, WalletCall] = {}
     for row in await connection.fetch(_OWED, operator_id, asked):
         with suppress(RowMacError):  # It is parked when its turn comes, and never sent.
-            owed[row["operator_tx_id"]] = wallet_call(vault, row)
-    found = judge(rows, Stored(frozenset(known), live, owed), since_ms)
+            outbox[row["operator_tx_id"]] = wallet_call(vault, row)
+    found = judge(rows, Stored(frozenset(known), live, outbox), since_ms)
     return replace(found, unknown=(*found.unknown, *unopened))
 
 

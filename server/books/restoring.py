@@ -41,7 +41,7 @@ class Stored:
     known: frozenset[str]
     """Their transaction ids."""
     live: Mapping[UUID, LiveRound]
-    owed: Mapping[str, WalletCall]
+    outbox: Mapping[str, WalletCall]
     """Wins and refunds that are still to be sent, by transaction id."""
 
 
@@ -125,8 +125,8 @@ class BookedEnd:
                 )
             )
         end = self._end(owner, now_ms)
-        assert end.owed is not None, "what is booked was owed"
-        return [*changes, end, self._seen_to(owner, end.owed, now_ms)]
+        assert end.call is not None, "what is booked has a call"
+        return [*changes, end, self._seen_to(owner, end.call, now_ms)]
 
     def _end(self, owner: Owner, now_ms: int) -> EndRound:
         if self.settlement is not None:
@@ -142,13 +142,13 @@ class BookedEnd:
             now_ms=now_ms,
         )
 
-    def _seen_to(self, owner: Owner, owed: WalletCall, now_ms: int) -> AcknowledgeCall | PostponeCall:
+    def _seen_to(self, owner: Owner, call: WalletCall, now_ms: int) -> AcknowledgeCall | PostponeCall:
         if self.problem is not None:
-            return parked(owner, owed, self.problem, now_ms)
+            return parked(owner, call, self.problem, now_ms)
         return AcknowledgeCall(
-            operator_id=owed.operator_id,
-            session_id=owed.session_id,
-            operator_tx_id=owed.operator_tx_id,
+            operator_id=call.operator_id,
+            session_id=call.session_id,
+            operator_tx_id=call.operator_tx_id,
             attempts=SENT_BEFORE,
             balance_minor=None,
             acknowledged_at_ms=now_ms,
@@ -260,16 +260,16 @@ def _of_ended(
     unknown: list[Unknown] = []
     ids = {CallKind.WIN: win_tx_id(round_id), CallKind.REFUND: refund_tx_id(round_id)}
     for kind, other in ((CallKind.WIN, CallKind.REFUND), (CallKind.REFUND, CallKind.WIN)):
-        row, owed = calls.get(kind), stored.owed.get(ids[kind])
+        row, call = calls.get(kind), stored.outbox.get(ids[kind])
         if row is not None and ids[kind] not in stored.known:
             unknown.append(Unknown(row.line, row.operator_tx_id, ENDS_OTHERWISE))
-        if owed is None:
+        if call is None:
             continue
-        if row is not None and row.amount_minor != owed.amount_minor:
+        if row is not None and row.amount_minor != call.amount_minor:
             why = f"the operator has booked {row.amount_minor} under this id"
-            contradicted.append(Contradicted(owed, why))
+            contradicted.append(Contradicted(call, why))
         elif row is None and other in calls:
-            contradicted.append(Contradicted(owed, f"the operator has booked {ids[other]} for this round"))
+            contradicted.append(Contradicted(call, f"the operator has booked {ids[other]} for this round"))
     return contradicted, unknown
 
 

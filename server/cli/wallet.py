@@ -10,7 +10,7 @@ from server.cli.kinds import IDENTIFIER
 from server.cli.output import print_json, print_table, time_text
 from server.cli.problems import CommandError
 from server.config.currencies import format_minor
-from server.ports.undelivered import Action, ActionRecord, ActionRefusedError, ActionRequest, UndeliveredCall
+from server.ports.outbox import Action, ActionRecord, ActionRefusedError, ActionRequest, OutboxCall
 
 OVERDUE_MINUTES = 10
 
@@ -41,13 +41,13 @@ def wallet_group() -> None:
 @json_option
 @config_option
 @click.pass_context
-def list_undelivered(context: click.Context, operator_id: UUID | None, overdue_minutes: int, as_json: bool) -> None:
+def list_outbox(context: click.Context, operator_id: UUID | None, overdue_minutes: int, as_json: bool) -> None:
     """List parked and overdue wins and refunds, the oldest first."""
     from server.cli.stores import run_on_wallet_actions
 
     overdue_ms = overdue_minutes * 60_000
     calls = run_on_wallet_actions(
-        loaded_config(context), environ_of(context), lambda actions: actions.undelivered(operator_id, overdue_ms)
+        loaded_config(context), environ_of(context), lambda actions: actions.outbox(operator_id, overdue_ms)
     )
     if as_json:
         print_json([call_document(call) for call in calls])
@@ -106,7 +106,7 @@ def audit(context: click.Context, operator_id: UUID | None, as_json: bool) -> No
     print_table(head, [_record_row(record) for record in records])
 
 
-def call_document(call: UndeliveredCall) -> dict[str, object]:
+def call_document(call: OutboxCall) -> dict[str, object]:
     return {
         "operator_id": str(call.operator_id),
         "operator_tx_id": call.operator_tx_id,
@@ -123,7 +123,7 @@ def call_document(call: UndeliveredCall) -> dict[str, object]:
     }
 
 
-def print_calls(calls: list[UndeliveredCall]) -> None:
+def print_calls(calls: list[OutboxCall]) -> None:
     if not calls:
         click.echo("nothing is parked or overdue")
         return

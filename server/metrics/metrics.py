@@ -12,7 +12,7 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from actors.facts.records import Backlog
+from actors.facts.records import OutboxCount
 
 _FAST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _WALLET_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -101,7 +101,7 @@ class PlayMetrics:
 
 
 class WalletMetrics:
-    """Of the calls to operators' wallets, and of what operators are owed."""
+    """Of the calls to operators' wallets, and of the outbox."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.calls = Counter(
@@ -141,22 +141,22 @@ class WalletMetrics:
             _BY_OPERATOR,
             registry=registry,
         )
-        self._with_backlog: set[UUID] = set()
+        self._listed: set[UUID] = set()
 
-    def backlogs(self, backlogs: Sequence[Backlog], now_ms: int) -> None:
-        """What each operator is owed now; one that is not listed any more is owed nothing."""
-        listed = {backlog.operator_id: backlog for backlog in backlogs}
-        self._with_backlog |= listed.keys()
-        for operator_id in self._with_backlog:
-            owed = listed.get(operator_id) or Backlog(
+    def outbox(self, counts: Sequence[OutboxCount], now_ms: int) -> None:
+        """What each operator has in it now; one that is not listed any more has nothing."""
+        found = {count.operator_id: count for count in counts}
+        self._listed |= found.keys()
+        for operator_id in self._listed:
+            count = found.get(operator_id) or OutboxCount(
                 operator_id=operator_id, pending=0, oldest_created_at_ms=None, parked=0
             )
-            oldest_ms = 0 if owed.oldest_created_at_ms is None else max(now_ms - owed.oldest_created_at_ms, 0)
+            oldest_ms = 0 if count.oldest_created_at_ms is None else max(now_ms - count.oldest_created_at_ms, 0)
             label = str(operator_id)
-            self._pending.labels(label).set(owed.pending)
+            self._pending.labels(label).set(count.pending)
             self._oldest_seconds.labels(label).set(oldest_ms / 1000)
-            self._parked.labels(label).set(owed.parked)
-            self._refused.labels(label).set(owed.refused)
+            self._parked.labels(label).set(count.parked)
+            self._refused.labels(label).set(count.refused)
 
 
 class LedgerMetrics:

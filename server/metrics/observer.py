@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from actors.facts.records import Backlog, CallKind
+from actors.facts.records import CallKind, OutboxCount
 from server.metrics.metrics import LedgerMetrics, Metrics, PlayMetrics, WalletMetrics
 
 
@@ -26,8 +26,8 @@ class MetricsObserver:
     def breaker(self, operator_id: UUID, *, is_open: bool) -> None:
         self._wallet.breaker_open.labels(operator_id).set(is_open)
 
-    def backlogs(self, backlogs: Sequence[Backlog], now_ms: int) -> None:
-        self._wallet.backlogs(backlogs, now_ms)
+    def outbox(self, counts: Sequence[OutboxCount], now_ms: int) -> None:
+        self._wallet.outbox(counts, now_ms)
 
     def wallet_retry(self, operator_id: UUID) -> None:
         self._wallet.retries.labels(operator_id).inc()

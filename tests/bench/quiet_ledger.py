@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
-from actors.facts.records import Backlog, FinishedRound, LiveRound, OpenedSession, Owner, WalletCall
+from actors.facts.records import FinishedRound, LiveRound, OpenedSession, OutboxCount, Owner, WalletCall
 from actors.facts.transitions import Answer, CreateSession, PlaceBet
 from actors.ports.outbox import NOT_AHEAD
 from actors.rules import fairness
@@ -64,7 +64,7 @@ class QuietLedger(MemoryLedger):
         )
         session.record = replace(session.record, next=promised)
         return OpenedSession(
-            session=session.record, live_round=self._live_round_of(session.record.session_id), pending_calls=()
+            session=session.record, live_round=self._live_round_of(session.record.session_id), outbox=()
         )
 
     async def history(
@@ -79,7 +79,7 @@ class QuietLedger(MemoryLedger):
         await self._cross()
         return []
 
-    async def claim_due_calls(
+    async def claim_calls(
         self,
         owner: Owner,
         quotas: Mapping[UUID, int],
@@ -97,6 +97,6 @@ class QuietLedger(MemoryLedger):
         await self._cross()
         return 0
 
-    async def backlogs(self) -> list[Backlog]:
+    async def outbox_counts(self) -> list[OutboxCount]:
         await self._cross()
         return []

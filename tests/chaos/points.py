@@ -48,7 +48,7 @@ def _all_points():
         for place in ("before", "written"):
             yield Point(f"frame.{frame}.{place}", "play", 5)
     for place in ("before", "inside", "after"):
-        yield Point(f"claim_due_calls.{place}", "play", 4)
+        yield Point(f"claim_calls.{place}", "play", 4)
     for place in ("before", "after"):
         yield Point(f"hand_over.{place}", "play", 4)
         yield Point(f"heartbeat.{place}", "play", 2)

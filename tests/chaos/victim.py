@@ -116,9 +116,9 @@ def wrap_ledger():
     PostgresLedger._commit = commit_in_a_transaction
     wrap(PostgresLedger, "commit", transitions_of)
     wrap(server.db.stores.ledger, "commit_group", transitions_of, before=None, after="inside")
-    wrap(PostgresOutbox, "_claim", always("claim_due_calls"), before=None, after="inside", worth=bool)
+    wrap(PostgresOutbox, "_claim", always("claim_calls"), before=None, after="inside", worth=bool)
     wrap(PostgresRounds, "take_orphans", always("take_orphans"), worth=bool)
-    wrap(PostgresOutbox, "claim_due_calls", always("claim_due_calls"), worth=bool)
+    wrap(PostgresOutbox, "claim_calls", always("claim_calls"), worth=bool)
     wrap(PostgresOutbox, "release_claims", always("release_claims"), worth=bool)
     wrap(PostgresSessions, "open_session", always("open_session"), worth=bool)
     for name in ("heartbeat", "register_node"):

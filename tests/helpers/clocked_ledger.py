@@ -10,7 +10,7 @@ AT = {
     "move_session": 3,
     "has_company": 2,
     "take_orphans": 2,
-    "claim_due_calls": 2,
+    "claim_calls": 2,
     "give_up_claims": 2,
     "release_claims": 2,
     "end_silent": 2,

@@ -91,7 +91,7 @@ class CountingObserver:
         self.breakers: list[bool] = []
         self.retries = 0
         self.wallet_calls: list[tuple[str, str, float]] = []
-        self.last_backlogs = []
+        self.last_counts = []
         self.clock_steps: list[tuple[str, int]] = []
         self.clock_difference_ms = 0.0
 
@@ -107,8 +107,8 @@ class CountingObserver:
     def wallet_retry(self, operator_id: UUID) -> None:
         self.retries += 1
 
-    def backlogs(self, backlogs, now_ms: int) -> None:
-        self.last_backlogs = list(backlogs)
+    def outbox(self, counts, now_ms: int) -> None:
+        self.last_counts = list(counts)
 
     def history_cut(self, *, is_cut: bool) -> None:
         self.is_cut = is_cut

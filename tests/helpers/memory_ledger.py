@@ -8,13 +8,13 @@ from uuid import UUID
 import trio
 
 from actors.facts.records import (
-    Backlog,
     CallStatus,
     Commitment,
     FinishedRound,
     LiveRound,
     OpenedSession,
     Operator,
+    OutboxCount,
     Owner,
     PageOptions,
     RoundKey,
@@ -279,10 +279,10 @@ class MemoryLedger(MemoryRequests):
         stored.ended_by = end
         if end.bet is not None:
             self._end_bet(end.round_id, end.bet.status, end.bet.attempts, end.bet.detail)
-        if end.owed is None:
+        if end.call is None:
             return Applied()
         assert not {f"win-{end.round_id}", f"refund-{end.round_id}"} & self.calls.keys(), "never both, never twice"
-        return Applied(is_claimed=self.calls.owe(end.owner, end.owed))
+        return Applied(is_claimed=self.calls.owe(end.owner, end.call))
 
     def _change_client_seed(self, change: ChangeClientSeed) -> Answer:
         session = self._session(change.operator_id, change.session_id)
@@ -393,7 +393,7 @@ class MemoryLedger(MemoryRequests):
         return OpenedSession(
             session=session.record,
             live_round=live,
-            pending_calls=tuple(self._opened(self.calls.pending(session_id))),
+            outbox=tuple(self._opened(self.calls.pending(session_id))),
             owns_round=live is not None and self.rounds[live.round_id].owner == owner,
             totals=self._totals_of(session_id),
             discarded=discarded,
@@ -500,7 +500,7 @@ class MemoryLedger(MemoryRequests):
     def _opened(self, calls: Sequence[WalletCall]) -> list[WalletCall]:
         return [call for call in calls if call.operator_tx_id not in self.damaged]
 
-    async def pending_calls(self, operator_id: UUID, session_id: UUID) -> list[WalletCall]:
+    async def outbox_of(self, operator_id: UUID, session_id: UUID) -> list[WalletCall]:
         await self._cross()
         return self._opened([call for call in self.calls.pending(session_id) if call.operator_id == operator_id])
 
@@ -508,7 +508,7 @@ class MemoryLedger(MemoryRequests):
         await self._cross()
         return self.sessions[session_id].record.balance_minor
 
-    async def claim_due_calls(
+    async def claim_calls(
         self,
         owner: Owner,
         quotas: Mapping[UUID, int],
@@ -531,9 +531,9 @@ class MemoryLedger(MemoryRequests):
         now_ms = self.now_ms()
         return self.calls.release(lambda by: by != owner and not self._is_alive(by, lease_ms, now_ms), now_ms, limit)
 
-    async def backlogs(self) -> list[Backlog]:
+    async def outbox_counts(self) -> list[OutboxCount]:
         await self._cross()
-        return self.calls.backlogs()
+        return self.calls.counts()
 
 
 def _age(finished: FinishedRound) -> tuple[int, UUID]:

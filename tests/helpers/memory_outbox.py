@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from actors.facts.records import Backlog, CallKind, CallStatus, Owner, WalletCall
+from actors.facts.records import CallKind, CallStatus, OutboxCount, Owner, WalletCall
 from actors.facts.transitions import AcknowledgeCall, Answer, Applied, PostponeCall, Rejected
 from actors.ports.outbox import NOT_AHEAD
 
@@ -18,7 +18,7 @@ class StoredCall:
     claimed_by: Owner | None = None
 
     @property
-    def is_owed(self) -> bool:
+    def is_in_outbox(self) -> bool:
         return self.status is CallStatus.PENDING and self.call.kind is not CallKind.BET
 
     def is_due(self, now_ms: int, ahead_until_ms: int) -> bool:
@@ -30,7 +30,7 @@ class MemoryOutbox(dict[str, StoredCall]):
     """All calls by transaction id."""
 
     def pending(self, session_id: UUID) -> list[WalletCall]:
-        found = [stored.call for stored in self.values() if stored.is_owed and stored.call.session_id == session_id]
+        found = [each.call for each in self.values() if each.is_in_outbox and each.call.session_id == session_id]
         return sorted(found, key=lambda call: call.position)
 
     def owe(self, owner: Owner, call: WalletCall) -> bool:
@@ -92,7 +92,7 @@ class MemoryOutbox(dict[str, StoredCall]):
     ) -> list[WalletCall]:
         claimed = []
         for operator_id, quota in quotas.items():
-            due = [stored for stored in self.values() if stored.call.operator_id == operator_id and stored.is_owed]
+            due = [stored for stored in self.values() if stored.call.operator_id == operator_id and stored.is_in_outbox]
             due = [
                 stored
                 for stored in due
@@ -125,7 +125,7 @@ class MemoryOutbox(dict[str, StoredCall]):
 
     def _is_sending(self, session_id: UUID, now_ms: int) -> bool:
         return any(
-            stored.is_owed and stored.claimed_by is not None and stored.call.next_attempt_at_ms > now_ms
+            stored.is_in_outbox and stored.claimed_by is not None and stored.call.next_attempt_at_ms > now_ms
             for stored in self.values()
             if stored.call.session_id == session_id
         )
@@ -137,16 +137,16 @@ class MemoryOutbox(dict[str, StoredCall]):
             stored.call, stored.claimed_by = replace(stored.call, next_attempt_at_ms=due_ms), None
         return len(orphaned)
 
-    def backlogs(self) -> list[Backlog]:
-        backlogs = []
+    def counts(self) -> list[OutboxCount]:
+        counts = []
         for operator_id in sorted({stored.call.operator_id for stored in self.values()}):
             mine = [stored for stored in self.values() if stored.call.operator_id == operator_id]
-            since = [stored.call.created_at_ms for stored in mine if stored.is_owed]
-            refused = sum(stored.is_owed and stored.call.refused_since_ms is not None for stored in mine)
+            since = [stored.call.created_at_ms for stored in mine if stored.is_in_outbox]
+            refused = sum(stored.is_in_outbox and stored.call.refused_since_ms is not None for stored in mine)
             parked = sum(stored.status is CallStatus.PARKED for stored in mine)
             if since or parked:
-                backlogs.append(
-                    Backlog(
+                counts.append(
+                    OutboxCount(
                         operator_id=operator_id,
                         pending=len(since),
                         oldest_created_at_ms=min(since, default=None),
@@ -154,4 +154,4 @@ class MemoryOutbox(dict[str, StoredCall]):
                         refused=refused,
                     )
                 )
-        return backlogs
+        return counts

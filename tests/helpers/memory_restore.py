@@ -32,7 +32,7 @@ def compare(ledger, operator_id: UUID, rows: Sequence[BookedCall], since_ms: int
     known = {key: stored for key, stored in known.items() if stored.call.operator_id == operator_id}
     live = [ledger._round(operator_id, round_id) for round_id in sorted(round_ids)]
     live = {stored.live.round_id: stored.live for stored in live if stored is not None and stored.finished is None}
-    owed = {key: stored.call for key, stored in known.items() if stored.is_owed and key not in ledger.damaged}
+    owed = {key: stored.call for key, stored in known.items() if stored.is_in_outbox and key not in ledger.damaged}
     whole = {round_id: each for round_id, each in live.items() if round_id not in ledger.damaged}
     found = judge(rows, Stored(frozenset(known), whole, owed), since_ms)
     lines = {row.operator_tx_id: row.line for row in rows}

@@ -35,12 +35,12 @@ def refuses_bet(bet: PlaceBet) -> bool:
         live.amount_minor <= 0
         or (auto is not None and auto < 101)
         or not fairness.is_client_seed(live.commitment.client_seed)
-        or _is_not_owed(bet.call, live, CallKind.BET, live.amount_minor)
+        or _is_another_call(bet.call, live, CallKind.BET, live.amount_minor)
     )
 
 
 def refuses_end(live: LiveRound, end: EndRound) -> bool:
-    finished, owed = end.finished, end.owed
+    finished, call = end.finished, end.call
     if fairness.commitment(finished.server_seed) != live.commitment.server_seed_hash:
         return True
     if not 100 <= finished.outcome.crash_hundredths <= 100 * live.terms.max_win_multiplier:
@@ -49,25 +49,25 @@ def refuses_end(live: LiveRound, end: EndRound) -> bool:
         return _refuses_settlement(live, end)
     if end.bet is not None:
         owes = {CallStatus.DECLINED: False, CallStatus.UNKNOWN: True}.get(end.bet.status)
-        if owes is None or owes is not (owed is not None):
+        if owes is None or owes is not (call is not None):
             return True
-    return owed is not None and _is_not_owed(owed, live, CallKind.REFUND, live.amount_minor)
+    return call is not None and _is_another_call(call, live, CallKind.REFUND, live.amount_minor)
 
 
 def _refuses_settlement(live: LiveRound, end: EndRound) -> bool:
     finished = end.finished
     if finished.result is Result.CRASH:
-        return bool(finished.realized_hundredths or finished.payout_minor or end.owed)
+        return bool(finished.realized_hundredths or finished.payout_minor or end.call)
     return (
         not 101 <= finished.realized_hundredths <= finished.outcome.crash_hundredths
         or not 0 < finished.payout_minor <= live.terms.max_payout_minor
         or finished.payout_minor != live.amount_minor * finished.realized_hundredths // 100
-        or end.owed is None
-        or _is_not_owed(end.owed, live, CallKind.WIN, finished.payout_minor)
+        or end.call is None
+        or _is_another_call(end.call, live, CallKind.WIN, finished.payout_minor)
     )
 
 
-def _is_not_owed(call: WalletCall, live: LiveRound, kind: CallKind, amount_minor: int) -> bool:
+def _is_another_call(call: WalletCall, live: LiveRound, kind: CallKind, amount_minor: int) -> bool:
     return (call.operator_id, call.session_id, call.round_id, call.kind, call.amount_minor) != (
         live.operator_id,
         live.session_id,

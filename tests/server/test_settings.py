@@ -150,5 +150,5 @@ def test_what_nobody_configures_is_what_the_guides_tell_whoever_runs_it():
     assert game.operator_refresh_ms + 1_000 <= 3_000 and game.operators_age_ms_max == 30_000, "operators' age"
     assert game.claim_ms >= game.delivery_timeout_ms + 5_000, "a claim outlives its attempt and the way to it"
     assert game.start_patience_ms + game.bet_timeout_ms < game.handover_patience_ms
-    assert game.owed_check_ms <= 5_000 and game.orphan_sweep_ms <= game.lease_ms
+    assert game.outbox_check_ms <= 5_000 and game.orphan_sweep_ms <= game.lease_ms
     assert game.unattended_age_ms + 2 * game.unattended_look_ms < MINUTE_MS, "within a minute"

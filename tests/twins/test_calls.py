@@ -14,7 +14,7 @@ async def won(world, owner, name=1, nonce=1, created=None, **changes):
     live = await world.fly(owner, created, nonce, **changes)
     settle = books.cash_out(owner, live)
     await world.commit(settle)
-    return live, settle.owed
+    return live, settle.call
 
 
 async def test_an_acknowledgement_is_no_owners_business_and_may_be_repeated(world, owner):
@@ -40,7 +40,7 @@ async def test_a_postponed_call_stays_pending_with_its_next_time(world, owner):
     fact = books.postpone(live, attempts=2)
     for _ in range(2):
         assert await world.commit(fact) == Applied()
-    assert await world.ledger.pending_calls(live.operator_id, live.session_id) == [
+    assert await world.ledger.outbox_of(live.operator_id, live.session_id) == [
         replace(win, attempts=2, next_attempt_at_ms=fact.next_attempt_at_ms)
     ]
     assert (await world.call_states(live))["win"] == (CallStatus.PENDING, 2, "connection lost")
@@ -53,7 +53,7 @@ async def test_a_parked_call_is_out_of_the_queue_until_an_answer_to_it_is_known(
     fact = books.postpone(live, attempts=9, parked=True)
     for _ in range(2):
         assert await world.commit(fact) == Applied()
-    assert await world.ledger.pending_calls(live.operator_id, live.session_id) == []
+    assert await world.ledger.outbox_of(live.operator_id, live.session_id) == []
     assert await world.commit(books.postpone(live)) == Rejected()
     assert (await world.call_states(live))["win"] == (CallStatus.PARKED, 9, "connection lost")
     assert await world.commit(books.acknowledge(live, attempts=10)) == Applied(), "a late answer is an answer"
@@ -75,7 +75,7 @@ async def test_a_fact_about_another_call_changes_nothing(world, owner, name):
     wrong = {name: "win-of-nobody" if name == "operator_tx_id" else books.identifier("another")}
     assert await world.commit(replace(books.acknowledge(live), **wrong)) == Rejected()
     assert await world.commit(replace(books.postpone(live), **wrong)) == Rejected()
-    assert await world.ledger.pending_calls(live.operator_id, live.session_id) == [win]
+    assert await world.ledger.outbox_of(live.operator_id, live.session_id) == [win]
 
 
 async def test_a_bet_is_not_acknowledged_as_a_call_of_the_queue(world, owner):
@@ -91,7 +91,7 @@ async def test_a_bet_is_not_acknowledged_as_a_call_of_the_queue(world, owner):
 async def test_a_negative_balance_is_refused(world, owner):
     live, win = await won(world, owner)
     assert await world.commit(books.acknowledge(live, balance_minor=-1)) == Rejected()
-    assert await world.ledger.pending_calls(live.operator_id, live.session_id) == [win]
+    assert await world.ledger.outbox_of(live.operator_id, live.session_id) == [win]
 
 
 async def test_the_calls_of_a_session_are_in_the_order_of_its_rounds(world, owner):
@@ -100,7 +100,7 @@ async def test_the_calls_of_a_session_are_in_the_order_of_its_rounds(world, owne
     # Parked and taken up again by a person is the only way to two pending calls: the order must hold all the same.
     await world.commit(books.postpone(first, parked=True))
     second, win = await won(world, owner, nonce=2, created=created)
-    assert await world.ledger.pending_calls(created.operator_id, created.session_id) == [win]
+    assert await world.ledger.outbox_of(created.operator_id, created.session_id) == [win]
     assert win.position == 5
-    assert await world.ledger.pending_calls(books.identifier("another"), created.session_id) == []
+    assert await world.ledger.outbox_of(books.identifier("another"), created.session_id) == []
     assert second.commitment.nonce == 2

@@ -45,12 +45,12 @@ async def test_a_damaged_call_is_parked_and_the_others_are_sent(world, owner):
     bad = owed[0]
     await world.damage("transactions", f"win-{bad.round_id}")
     quotas = {operator.operator_id: 10}
-    assert await world.ledger.pending_calls(bad.operator_id, bad.session_id) == []
-    calls = await world.ledger.claim_due_calls(owner, quotas, LATER_MS, 1_000)
+    assert await world.ledger.outbox_of(bad.operator_id, bad.session_id) == []
+    calls = await world.ledger.claim_calls(owner, quotas, LATER_MS, 1_000)
     assert {call.round_id for call in calls} == {live.round_id for live in owed[1:]}
     states = await world.call_states(bad)
     assert states["win"] == (CallStatus.PARKED, 0, "not sent: it is not a call that we wrote")
-    assert len(await world.ledger.claim_due_calls(owner, quotas, LATER_MS + 2_000, 1_000)) == 2
+    assert len(await world.ledger.claim_calls(owner, quotas, LATER_MS + 2_000, 1_000)) == 2
 
 
 async def test_a_damaged_session_opens_for_nobody(world, owner):

@@ -153,18 +153,18 @@ class Story:
         choices = [lambda ledger: ledger.heartbeat(owner, now_ms)] * 3
         choices += [lambda ledger: ledger.history(operator_id, player, before, limit)]
         choices += [lambda ledger: ledger.take_orphans(owner, LEASE_MS, now_ms, limit)]
-        choices += [lambda ledger: ledger.claim_due_calls(owner, quotas, now_ms, 20_000)] * 2
+        choices += [lambda ledger: ledger.claim_calls(owner, quotas, now_ms, 20_000)] * 2
         choices += [lambda ledger: ledger.release_claims(owner, LEASE_MS, now_ms, 1_000)]
         choices += [lambda ledger: ledger.own_live_rounds(owner, now_ms - 2_000, limit)]
         claimed = [key for key, each in self.twin.calls.items() if each.claimed_by is not None]
         in_flight = sorted(key for key in claimed if self.random.random() < 0.4)
         claimer = self.owner(self.twin.calls[self.random.choice(claimed)].claimed_by if claimed else None)
         choices += [lambda ledger: ledger.give_up_claims(claimer, in_flight, now_ms)] * 2
-        choices += [lambda ledger: ledger.backlogs()]
+        choices += [lambda ledger: ledger.outbox_counts()]
         if session is not None:
             seed = self.promise(session)
             choices += [lambda ledger: ledger.open_session(session.token_digest, owner, LEASE_MS, now_ms, seed)] * 5
-            choices += [lambda ledger: ledger.pending_calls(session.operator_id, session.session_id)]
+            choices += [lambda ledger: ledger.outbox_of(session.operator_id, session.session_id)]
             choices += self.handovers(session, owner, now_ms)
         return self.random.choice(choices)
 
@@ -213,7 +213,7 @@ async def books_of(world, story):
         session = await world.ledger.open_session(
             created.token_digest, story.owners[-1], 1, story.now_ms + 10**6, books.seed(created.session_id, 999)
         )
-        sessions.append((session, await world.ledger.pending_calls(created.operator_id, created.session_id)))
+        sessions.append((session, await world.ledger.outbox_of(created.operator_id, created.session_id)))
     rounds = []
     for live in story.rounds:
         key = (live.operator_id, live.round_id)

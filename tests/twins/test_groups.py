@@ -57,8 +57,8 @@ async def test_many_sessions_of_many_operators_share_a_commit(world, owner):
     ]
     flights = [books.flying(live) for live in rounds]
     assert await world.ledger.commit([books.cash_out(owner, live) for live in flights]) == [Applied()] * 12
-    backlogs = {backlog.operator_id: backlog.pending for backlog in await world.ledger.backlogs()}
-    assert backlogs == {created.operator_id: 1 for created in sessions}
+    counts = {count.operator_id: count.pending for count in await world.ledger.outbox_counts()}
+    assert counts == {created.operator_id: 1 for created in sessions}
 
 
 async def test_a_whole_round_in_one_group_goes_in_order(world, owner):
@@ -98,7 +98,7 @@ async def test_a_win_and_a_refund_in_one_group_the_first_wins(world, owner):
     live = await world.fly(owner, await world.owned(owner))
     answers = await world.ledger.commit([books.refund(owner, live), books.cash_out(owner, live)])
     assert answers == [Applied(), Rejected()]
-    (call,) = await world.ledger.pending_calls(live.operator_id, live.session_id)
+    (call,) = await world.ledger.outbox_of(live.operator_id, live.session_id)
     assert call.kind is CallKind.REFUND
 
 
@@ -150,7 +150,7 @@ async def test_concurrent_rivals_have_one_winner(world, owner):
     for created in sessions:
         applied = [answer for answer in answers[created.session_id] if answer == Applied()]
         assert len(applied) == 1
-        assert len(await world.ledger.pending_calls(created.operator_id, created.session_id)) == 1
+        assert len(await world.ledger.outbox_of(created.operator_id, created.session_id)) == 1
 
 
 async def test_acknowledgements_from_two_nodes_never_wait_in_a_circle(world, owner, other):

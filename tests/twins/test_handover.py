@@ -69,7 +69,7 @@ async def test_a_bet_without_an_end_stays_where_it_was_sent(world, owner, other)
     assert (await books.opened(world.ledger, created, owner)).owns_round is True
     assert await world.commit(books.void(owner, live, CallStatus.UNKNOWN)) == Applied()
     assert await move(world, owner, request) is True
-    calls = (await books.opened(world.ledger, created, other)).pending_calls
+    calls = (await books.opened(world.ledger, created, other)).outbox
     assert [call.operator_tx_id for call in calls] == [f"refund-{live.round_id}"]
 
 

@@ -23,7 +23,7 @@ async def test_a_launch_stores_a_session(world, owner):
         assert getattr(record, name) == getattr(created, name)
     assert (record.created_at_ms, record.expires_at_ms) == (created.created_at_ms, created.expires_at_ms)
     assert record.next == books.new_round(created).commitment
-    assert (opened.live_round, opened.pending_calls) == (None, ())
+    assert (opened.live_round, opened.outbox) == (None, ())
 
 
 @pytest.mark.parametrize(

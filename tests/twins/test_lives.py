@@ -83,11 +83,11 @@ async def test_what_the_dead_had_claimed_is_due_again_at_once(world, owner, othe
     assert (await world.call_states(live))["refund"][0] is CallStatus.PENDING
     due_ms = NOON_MS + 100_000
     await world.ledger.heartbeat(owner, due_ms)
-    (call,) = await world.ledger.claim_due_calls(owner, {live.operator_id: 9}, due_ms, 60_000)
+    (call,) = await world.ledger.claim_calls(owner, {live.operator_id: 9}, due_ms, 60_000)
     assert await world.ledger.release_claims(other, LEASE_MS, due_ms, 9) == 0
     await world.ledger.end_life(owner, due_ms)
     assert await world.ledger.release_claims(other, LEASE_MS, due_ms, 9) == 1
-    (again,) = await world.ledger.claim_due_calls(other, {live.operator_id: 9}, due_ms, 60_000)
+    (again,) = await world.ledger.claim_calls(other, {live.operator_id: 9}, due_ms, 60_000)
     assert again.operator_tx_id == call.operator_tx_id
 
 

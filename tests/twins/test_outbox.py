@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import trio
 
-from actors.facts.records import Backlog, CallStatus
+from actors.facts.records import CallStatus, OutboxCount
 from actors.facts.transitions import Applied, Rejected
 from tests.helpers import books
 from tests.helpers.books import LEASE_MS, NOON_MS
@@ -18,12 +18,12 @@ async def won(world, owner, operator, name=1, at_ms=500):
     live = await world.fly(owner, await world.owned(owner, name, operator=operator))
     settle = books.cash_out(owner, live, at_ms=NOON_MS + at_ms)
     await world.commit(settle)
-    return live, settle.owed
+    return live, settle.call
 
 
 async def claim(world, owner, *operators, quota=10, now_ms=LATER_MS):
     quotas = {operator.operator_id: quota for operator in operators}
-    return await world.ledger.claim_due_calls(owner, quotas, now_ms, CLAIM_MS)
+    return await world.ledger.claim_calls(owner, quotas, now_ms, CLAIM_MS)
 
 
 async def test_a_due_call_is_claimed_once(world, owner, other):
@@ -64,7 +64,7 @@ async def test_each_operator_has_its_quota_and_the_longest_due_go_first(world, o
     wins = [(await won(world, owner, many, f"many-{at}", at))[1] for at in (900, 100, 500, 300)]
     single = (await won(world, owner, few, "few", 700))[1]
     await won(world, owner, unasked, "unasked", 50)
-    claimed = await world.ledger.claim_due_calls(owner, {many.operator_id: 2, few.operator_id: 2}, LATER_MS, CLAIM_MS)
+    claimed = await world.ledger.claim_calls(owner, {many.operator_id: 2, few.operator_id: 2}, LATER_MS, CLAIM_MS)
     expected = [wins[1], wins[3], single]
     assert [call.operator_tx_id for call in claimed] == [
         call.operator_tx_id for call in sorted(expected, key=lambda call: (call.created_at_ms, call.operator_tx_id))
@@ -116,9 +116,9 @@ async def test_an_end_claims_what_it_owes_unless_another_call_of_its_session_wai
         if taken_up is not None:
             await world.take_up(taken_up)
         settle = books.cash_out(owner, live)
-        until_ms = settle.owed.created_at_ms + CLAIM_MS
-        answer = await world.commit(replace(settle, owed=replace(settle.owed, next_attempt_at_ms=until_ms)))
-        return live, settle.owed, answer
+        until_ms = settle.call.created_at_ms + CLAIM_MS
+        answer = await world.commit(replace(settle, call=replace(settle.call, next_attempt_at_ms=until_ms)))
+        return live, settle.call, answer
 
     first, win, answer = await end(1)
     until_ms = win.created_at_ms + CLAIM_MS
@@ -127,7 +127,7 @@ async def test_an_end_claims_what_it_owes_unless_another_call_of_its_session_wai
     await world.commit(books.postpone(first, owner=owner, parked=True))
     _second, next_win, answer = await end(2, taken_up=first)
     assert answer == Applied(is_claimed=False)
-    waiting = await world.ledger.pending_calls(created.operator_id, created.session_id)
+    waiting = await world.ledger.outbox_of(created.operator_id, created.session_id)
     assert [call.operator_tx_id for call in waiting] == [win.operator_tx_id, next_win.operator_tx_id]
     assert waiting[1].next_attempt_at_ms == next_win.created_at_ms, "claimed by nobody, and due"
 
@@ -264,13 +264,13 @@ async def test_what_was_created_just_now_is_not_given_up(world, owner):
 async def test_a_backlog_is_counted_by_operator(world, owner):
     idle, owing = await world.add_operator(), await world.add_operator()
     await world.fly(owner, await world.owned(owner, "flying", operator=idle))
-    assert await world.ledger.backlogs() == []
+    assert await world.ledger.outbox_counts() == []
     _, late = await won(world, owner, owing, "late", 900)
     _, early = await won(world, owner, owing, "early", 100)
     parked, _ = await won(world, owner, owing, "parked", 50)
     await world.commit(books.postpone(parked, parked=True))
-    assert await world.ledger.backlogs() == [
-        Backlog(
+    assert await world.ledger.outbox_counts() == [
+        OutboxCount(
             operator_id=owing.operator_id,
             pending=2,
             oldest_created_at_ms=min(early.created_at_ms, late.created_at_ms),
@@ -308,7 +308,7 @@ async def put_off(world, owner, operator, name, **changes):
 
 async def ahead(world, owner, operator, now_ms, until_ms):
     quotas = {operator.operator_id: 10}
-    claimed = await world.ledger.claim_due_calls(owner, quotas, now_ms, CLAIM_MS, {operator.operator_id: until_ms})
+    claimed = await world.ledger.claim_calls(owner, quotas, now_ms, CLAIM_MS, {operator.operator_id: until_ms})
     return {call.operator_tx_id for call in claimed}
 
 
@@ -338,13 +338,13 @@ async def test_a_hurry_that_is_over_keeps_nothing_that_is_due(world, owner):
 async def test_since_when_a_call_is_refused_is_kept_until_it_is_not(world, owner):
     operator = await world.add_operator()
     refused = await put_off(world, owner, operator, "refused", refused_since_ms=NOON_MS + 700)
-    (backlog,) = await world.ledger.backlogs()
-    assert (backlog.pending, backlog.refused) == (1, 1)
+    (count,) = await world.ledger.outbox_counts()
+    assert (count.pending, count.refused) == (1, 1)
     (claimed,) = await claim(world, owner, operator)
     assert claimed.refused_since_ms == NOON_MS + 700
     await world.commit(replace(refused, refused_since_ms=None))
-    (backlog,) = await world.ledger.backlogs()
-    assert (backlog.pending, backlog.refused) == (1, 0)
+    (count,) = await world.ledger.outbox_counts()
+    assert (count.pending, count.refused) == (1, 0)
     (claimed,) = await claim(world, owner, operator)
     assert claimed.refused_since_ms is None
 
@@ -353,8 +353,8 @@ async def test_what_is_parked_is_not_counted_among_the_refused_that_wait(world, 
     operator = await world.add_operator()
     await put_off(world, owner, operator, "given up", refused_since_ms=NOON_MS, parked=True)
     await put_off(world, owner, operator, "refused", refused_since_ms=NOON_MS)
-    (backlog,) = await world.ledger.backlogs()
-    assert (backlog.pending, backlog.parked, backlog.refused) == (1, 1, 1)
+    (count,) = await world.ledger.outbox_counts()
+    assert (count.pending, count.parked, count.refused) == (1, 1, 1)
 
 
 async def test_a_living_life_keeps_its_claims_when_those_of_the_one_before_are_released(world, owner, other):

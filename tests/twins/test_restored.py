@@ -23,7 +23,7 @@ async def restore(world, live, *rows):
 
 
 async def claimed(world, owner, live):
-    return await world.ledger.claim_due_calls(owner, {live.operator_id: 10}, LATER_MS, 20_000)
+    return await world.ledger.claim_calls(owner, {live.operator_id: 10}, LATER_MS, 20_000)
 
 
 @pytest.fixture(params=["betting", "flying"])

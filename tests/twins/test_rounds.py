@@ -39,7 +39,7 @@ async def test_a_bet_is_stored_with_its_call_and_the_next_promise(world, owner):
     following = books.seed(created.session_id, 2)
     assert opened.session.next == books.Commitment(following, fairness.commitment(following), "chosen-by-the-player", 2)
     assert opened.live_round == live
-    assert opened.pending_calls == ()
+    assert opened.outbox == ()
 
 
 async def test_a_repeated_bet_is_applied_once(world, owner):
@@ -174,10 +174,10 @@ async def test_a_cash_out_owes_a_win_until_it_is_acknowledged(world, owner):
     live = await world.fly(owner, created)
     settle = books.cash_out(owner, live, 175)
     assert await world.commit(settle) == Applied()
-    assert await world.ledger.pending_calls(live.operator_id, live.session_id) == [settle.owed]
-    assert (await books.opened(world.ledger, created, owner)).pending_calls == (settle.owed,)
+    assert await world.ledger.outbox_of(live.operator_id, live.session_id) == [settle.call]
+    assert (await books.opened(world.ledger, created, owner)).outbox == (settle.call,)
     assert await world.commit(books.acknowledge(live, attempts=3, balance_minor=10_075)) == Applied()
-    assert await world.ledger.pending_calls(live.operator_id, live.session_id) == []
+    assert await world.ledger.outbox_of(live.operator_id, live.session_id) == []
     assert await world.call_states(live) == WIN_ACKNOWLEDGED
     opened = await books.opened(world.ledger, created, owner)
     assert (opened.session.balance_minor, opened.live_round) == (10_075, None)
@@ -194,7 +194,7 @@ async def test_a_crash_owes_nothing(world, owner):
     live = await world.fly(owner, await world.owned(owner))
     settle = books.crash(owner, live)
     assert await world.commit(settle) == Applied()
-    assert await world.ledger.pending_calls(live.operator_id, live.session_id) == []
+    assert await world.ledger.outbox_of(live.operator_id, live.session_id) == []
     assert list(await world.call_states(live)) == ["bet"]
     finished = await end_of(world, live)
     assert (finished.status, finished.payout_minor, finished.server_seed) == (
@@ -209,8 +209,8 @@ async def test_a_void_round_gives_back_what_may_have_been_taken(world, owner, st
     live = await world.bet(owner, await world.owned(owner))
     end = books.void(owner, live, status)
     assert await world.commit(end) == Applied()
-    owed = [end.owed] if status is CallStatus.UNKNOWN else []
-    assert await world.ledger.pending_calls(live.operator_id, live.session_id) == owed
+    owed = [end.call] if status is CallStatus.UNKNOWN else []
+    assert await world.ledger.outbox_of(live.operator_id, live.session_id) == owed
     assert (await world.call_states(live))["bet"] == (status, 1, "as told")
     finished = await end_of(world, live)
     assert (finished.status, finished.reason, finished.started_at_ms) == (RoundStatus.VOID, "declined", None)
@@ -220,8 +220,8 @@ async def test_a_refunded_round_gives_the_stake_back(world, owner):
     live = await world.fly(owner, await world.owned(owner))
     end = books.refund(owner, live)
     assert await world.commit(end) == Applied()
-    assert await world.ledger.pending_calls(live.operator_id, live.session_id) == [end.owed]
-    assert end.owed.amount_minor == live.amount_minor
+    assert await world.ledger.outbox_of(live.operator_id, live.session_id) == [end.call]
+    assert end.call.amount_minor == live.amount_minor
     assert (await end_of(world, live)).status is RoundStatus.REFUNDED
 
 
@@ -290,7 +290,7 @@ async def test_an_end_needs_the_right_beginning_and_the_owner(world, owner, othe
 
 
 def _with_win(settle, **changes):
-    return replace(settle, owed=replace(settle.owed, **changes))
+    return replace(settle, call=replace(settle.call, **changes))
 
 
 REFUSED_ENDS = {
@@ -301,7 +301,7 @@ REFUSED_ENDS = {
     "below the lowest cash-out": lambda end: books.changed(
         _with_win(end, amount_minor=100), realized_hundredths=100, payout_minor=100
     ),
-    "no win": lambda end: replace(end, owed=None),
+    "no win": lambda end: replace(end, call=None),
     "a win of another amount": lambda end: _with_win(end, amount_minor=149),
     "a refund instead": lambda end: _with_win(end, kind=CallKind.REFUND, operator_tx_id=f"refund-{end.round_id}"),
     "another position": lambda end: _with_win(end, position=2),
@@ -315,7 +315,7 @@ async def test_an_end_that_does_not_add_up_is_refused_and_the_round_goes_on(worl
     settle = books.cash_out(owner, live)
     assert await world.commit(REFUSED_ENDS[defect](settle)) == Rejected()
     assert await world.ledger.live_round(live.operator_id, live.round_id) == live
-    assert await world.ledger.pending_calls(live.operator_id, live.session_id) == []
+    assert await world.ledger.outbox_of(live.operator_id, live.session_id) == []
     assert await world.commit(settle) == Applied()
 
 
@@ -329,5 +329,5 @@ async def test_a_void_round_with_a_declined_bet_gives_nothing_back(world, owner)
     live = await world.bet(owner, await world.owned(owner))
     unknown = books.void(owner, live, CallStatus.UNKNOWN)
     assert await world.commit(replace(unknown, bet=replace(unknown.bet, status=CallStatus.DECLINED))) == Rejected()
-    assert await world.commit(replace(unknown, owed=None)) == Rejected()
+    assert await world.commit(replace(unknown, call=None)) == Rejected()
     assert await world.commit(unknown) == Applied()

@@ -142,4 +142,4 @@ class CutHistory:
 
 def _is_quiet(backup: dict) -> bool:
     live = any(stored.finished is None for stored in backup["rounds"].values())
-    return not live and not any(stored.is_owed for stored in backup["calls"].values())
+    return not live and not any(stored.is_in_outbox for stored in backup["calls"].values())

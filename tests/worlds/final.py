@@ -17,7 +17,7 @@ def unrest(world) -> str | None:
         if stored.finished is None and key not in world.ledger.damaged:
             return f"round {key} is {stored.live.status} and owned by {stored.owner.node} {stored.owner.epoch}"
     for key, stored in world.ledger.calls.items():
-        if stored.is_owed:
+        if stored.is_in_outbox:
             return f"{key} is pending after {stored.call.attempts} attempts: {stored.last_error}"
     for life in world.living():
         if life.node is not None and (stuck := _stuck_session(life.node.lobby)) is not None:

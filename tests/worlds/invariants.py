@@ -261,7 +261,7 @@ class Audit:
         judge = {
             "take_orphans": self._take_orphans,
             "open_session": self._open_session,
-            "claim_due_calls": self._claim,
+            "claim_calls": self._claim,
             "release_claims": self._release,
             "give_up_claims": self._give_up,
             "move_session": self._move,
@@ -370,7 +370,7 @@ class Audit:
         before = {
             key: (each.claimed_by, each.call.next_attempt_at_ms)
             for key, each in self.ledger.calls.items()
-            if each.is_owed
+            if each.is_in_outbox
         }
         claimed = await call(*arguments)
         for each in claimed:

@@ -127,7 +127,7 @@ class Mishaps:
         ledger = self._world.ledger
         rows = {
             "round": [key for key, stored in ledger.rounds.items() if stored.finished is None] or list(ledger.rounds),
-            "call": [key for key, stored in ledger.calls.items() if stored.is_owed],
+            "call": [key for key, stored in ledger.calls.items() if stored.is_in_outbox],
             "session": list(ledger.sessions),
         }
         kind = self._rng.choice([kind for kind, keys in rows.items() if keys] or ["none"])

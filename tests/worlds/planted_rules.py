@@ -5,7 +5,7 @@ from unittest import mock
 
 from actors.facts.records import CallKind, CallStatus, RoundStatus
 from actors.facts.transitions import Applied, Rejected
-from actors.play.owed import Owed
+from actors.play.outbox import SessionOutbox
 from tests.helpers import memory_ledger
 from tests.helpers.memory_ledger import MemoryLedger
 from tests.helpers.memory_outbox import MemoryOutbox, StoredCall
@@ -63,7 +63,7 @@ def _overtakes():
         with mock.patch.object(MemoryOutbox, "pending", lambda outbox, session_id: []):
             return real(self, bet)
 
-    return [(MemoryLedger, "_place_bet", place), (Owed, "minor", property(lambda self: 0))]
+    return [(MemoryLedger, "_place_bet", place), (SessionOutbox, "minor", property(lambda self: 0))]
 
 
 # Who may write.
@@ -134,9 +134,9 @@ def _win_and_refund():
 
     def end_round(self, end):
         answer = real(self, end)
-        if isinstance(answer, Applied) and end.finished.status is RoundStatus.SETTLED and end.owed is not None:
+        if isinstance(answer, Applied) and end.finished.status is RoundStatus.SETTLED and end.call is not None:
             tx_id = f"refund-{end.round_id}"
-            refund = replace(end.owed, kind=CallKind.REFUND, operator_tx_id=tx_id)
+            refund = replace(end.call, kind=CallKind.REFUND, operator_tx_id=tx_id)
             self.calls.setdefault(tx_id, StoredCall(refund, CallStatus.PENDING))
         return answer
 

@@ -19,7 +19,7 @@ class Calls(dict):
     """What is stored, by transaction id."""
 
     def pending(self, _session_id: UUID) -> list:
-        pending = (each.call for each in self.values() if each.is_owed)
+        pending = (each.call for each in self.values() if each.is_in_outbox)
         return sorted(pending, key=lambda call: call.position)
 
 
@@ -42,7 +42,7 @@ class World(Thing):
         self.entries = {"win-3": Thing(status=200)}
         self.books = {OPERATOR: Thing(entries=self.entries)}
         calls = calls or (a_call(),)
-        stored = {each.operator_tx_id: Thing(call=each, claimed_by=OURS, is_owed=True) for each in calls}
+        stored = {each.operator_tx_id: Thing(call=each, claimed_by=OURS, is_in_outbox=True) for each in calls}
         for each in stored.values():
             each.status = CallStatus.PENDING
         beats = {OURS: NOW_MS, OTHERS: NOW_MS}
@@ -61,7 +61,7 @@ def test_what_is_stored_is_sent_one_after_the_other():
     world = World(first, second)
     world.audit.sends(LIFE, first)
     world.audit.sent(LIFE, first)
-    world.ledger.calls["win-3"].is_owed = False
+    world.ledger.calls["win-3"].is_in_outbox = False
     world.audit.sends(LIFE, second)
     assert world.told == []
 

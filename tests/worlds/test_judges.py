@@ -159,7 +159,7 @@ def test_what_a_person_was_told_of_is_not_judged():
 def rest_of(change: Callable[[World], object]) -> str | None:
     world = World()
     for call in world.ledger.calls.values():
-        call.is_owed = False
+        call.is_in_outbox = False
     world.living = list
     change(world)
     return final.unrest(world)
@@ -170,7 +170,7 @@ def test_a_world_is_not_at_rest_while_a_round_or_a_call_is_open():
         world.round.finished, world.round.owner = None, Thing(node="node-a", epoch=1)
 
     def is_pending(world: World) -> None:
-        world.ledger.calls[WIN] = Thing(is_owed=True, call=Thing(attempts=3), last_error="lost")
+        world.ledger.calls[WIN] = Thing(is_in_outbox=True, call=Thing(attempts=3), last_error="lost")
 
     assert rest_of(lambda world: None) is None
     assert "owned by node-a" in rest_of(flies)

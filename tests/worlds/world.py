@@ -265,7 +265,7 @@ def settings_of(rng: random.Random, *, is_long: bool) -> GameSettings:
         handover_poll_ms=400,
         handover_look_ms=100,
         courier_poll_ms=5_000,
-        backlog_watch_ms=3_600_000,
+        outbox_watch_ms=3_600_000,
         operator_refresh_ms=60_000,
         operators_age_ms_max=300_000,
         session_linger_ms=rng.choice((3_000, 30_000)),

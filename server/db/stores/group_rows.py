@@ -170,10 +170,10 @@ def _end(vault: Vault, end: EndRound) -> Object:
     if (bet := end.bet) is not None:
         row |= {"bet_status": bet.status, "bet_attempts": bet.attempts, "bet_detail": bet.detail}
     row["end_mac"] = _bytes(vault.macs.of_row(END, row))
-    return row if end.owed is None else row | _owed(vault, end.owed)
+    return row if end.call is None else row | _outbox_call(vault, end.call)
 
 
-def _owed(vault: Vault, call: WalletCall) -> Object:
+def _outbox_call(vault: Vault, call: WalletCall) -> Object:
     is_claimed = call.next_attempt_at_ms > call.created_at_ms
     return {
         "owed_tx_id": call.operator_tx_id,

@@ -1,10 +1,10 @@
-"""Undelivered wins and refunds: claimed when they are due, released when their claimer is dead, counted."""
+"""The outbox: wins and refunds, claimed when they are due, released when their claimer is dead, counted."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
 from uuid import UUID
 
-from actors.facts.records import Backlog, Owner, WalletCall
+from actors.facts.records import OutboxCount, Owner, WalletCall
 from actors.ports.outbox import NOT_AHEAD
 from server.db.driver.database import Database
 from server.db.driver.statements import dead_owners, few
@@ -95,7 +95,7 @@ FROM (
 GROUP BY operator_id ORDER BY operator_id
 """
 
-PENDING = f"""
+OUTBOX_OF = f"""
 SELECT {CALL_COLUMNS} FROM transactions
 WHERE operator_id = $1 AND session_id = $2 AND status = 'pending' AND kind <> 'bet' ORDER BY position
 """
@@ -109,12 +109,12 @@ class PostgresOutbox:
         self._vault = vault
         self._aside = aside or PutAside()
 
-    async def pending_calls(self, operator_id: UUID, session_id: UUID) -> list[WalletCall]:
-        """What the session is owed, in order."""
-        rows = await self._database.run(lambda connection: connection.fetch(PENDING, operator_id, session_id))
+    async def outbox_of(self, operator_id: UUID, session_id: UUID) -> list[WalletCall]:
+        """The session's, in order."""
+        rows = await self._database.run(lambda connection: connection.fetch(OUTBOX_OF, operator_id, session_id))
         return self._opened(rows)
 
-    async def claim_due_calls(
+    async def claim_calls(
         self,
         owner: Owner,
         quotas: Mapping[UUID, int],
@@ -140,10 +140,10 @@ class PostgresOutbox:
         values = owner.node, owner.epoch, lease_ms, limit
         return int(await self._database.run(lambda connection: connection.fetchval(_RELEASE, *values)))
 
-    async def backlogs(self) -> list[Backlog]:
+    async def outbox_counts(self) -> list[OutboxCount]:
         """What is pending or parked, by operator."""
         rows = await self._database.run(lambda connection: connection.fetch(_BACKLOGS))
-        return [Backlog(**row) for row in rows]
+        return [OutboxCount(**row) for row in rows]
 
     async def _claim(
         self, owner: Owner, quotas: Mapping[UUID, int], claim_ms: int, ahead_until_ms: Mapping[UUID, int]

@@ -13,7 +13,7 @@ from actors.ports.sessions import SessionElsewhereError
 from actors.rules import fairness
 from server.db.driver.database import Connection, Database
 from server.db.stores.aside import PutAside
-from server.db.stores.outbox import PENDING
+from server.db.stores.outbox import OUTBOX_OF
 from server.db.stores.rows import (
     ROUND_COLUMNS,
     Row,
@@ -103,13 +103,13 @@ class PostgresSessions:
             promised = Commitment(server_seed, fairness.commitment(server_seed), row["client_seed"], row["nonce"])
             sealed = seal_seed(self._vault, server_seed, row["session_id"], row["nonce"])
             await connection.execute(_OPEN_SESSION, *key, owner.node, owner.epoch, promised.server_seed_hash, sealed)
-            pending = await connection.fetch(PENDING, *key)
+            outbox = await connection.fetch(OUTBOX_OF, *key)
             # The session's row is locked, as by every change of it: no round of it ends between these reads.
             totals = await _totals(connection, row)
             return OpenedSession(
                 session=session_record(row, promised),
                 live_round=opened_round,
-                pending_calls=tuple(self._aside.opened("transactions", pending, partial(wallet_call, self._vault))),
+                outbox=tuple(self._aside.opened("transactions", outbox, partial(wallet_call, self._vault))),
                 owns_round=live is not None and live["is_own"],
                 totals=totals,
                 discarded=None if holder is None else self._discarded(row),

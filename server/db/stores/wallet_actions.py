@@ -1,11 +1,11 @@
-"""Undelivered calls for the person at the command line, and the log of what was done about them."""
+"""The outbox for the person at the command line, and the log of what was done about them."""
 
 from uuid import UUID
 
 from actors.facts.records import CallKind, CallStatus
 from server.db.driver.database import Connection, Database
 from server.db.stores.rows import Row
-from server.ports.undelivered import Action, ActionRecord, ActionRefusedError, ActionRequest, UndeliveredCall
+from server.ports.outbox import Action, ActionRecord, ActionRefusedError, ActionRequest, OutboxCall
 from server.secrets.row_macs import ACTION, CALL
 from server.secrets.vault import Vault
 
@@ -55,10 +55,10 @@ class PostgresWalletActions:
         self._database = database
         self._macs = vault.macs
 
-    async def undelivered(self, operator_id: UUID | None, overdue_ms: int) -> list[UndeliveredCall]:
+    async def outbox(self, operator_id: UUID | None, overdue_ms: int) -> list[OutboxCall]:
         """Parked calls, and those that have been pending for ``overdue_ms`` or longer, the oldest first."""
         rows = await self._database.run(lambda connection: connection.fetch(_LIST, operator_id, overdue_ms))
-        return [self._undelivered(row) for row in rows]
+        return [self._outbox_call(row) for row in rows]
 
     async def act(self, request: ActionRequest) -> ActionRecord:
         """Do it and record it, in one transaction. Raises ``ActionRefusedError``."""
@@ -93,8 +93,8 @@ class PostgresWalletActions:
         rows = await self._database.run(lambda connection: connection.fetch(_ACTIONS, operator_id))
         return [self._record(row) for row in rows]
 
-    def _undelivered(self, row: Row) -> UndeliveredCall:
-        return UndeliveredCall(
+    def _outbox_call(self, row: Row) -> OutboxCall:
+        return OutboxCall(
             operator_id=row["operator_id"],
             operator_tx_id=row["operator_tx_id"],
             round_id=row["round_id"],

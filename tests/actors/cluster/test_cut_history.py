@@ -153,13 +153,13 @@ async def test_no_orphan_is_ended_though_the_cut_could_not_be_noted_yet(autojump
 async def test_nothing_that_is_owed_is_sent_by_a_node_that_knows_of_the_cut(autojump_clock):
     """What is stored may have been paid already, and what was paid may have been forgotten."""
     async with open_game() as game:
-        claims, claim = [], game.ledger.claim_due_calls
+        claims, claim = [], game.ledger.claim_calls
 
         async def noted(*arguments):
             claims.append(arguments)
             return await claim(*arguments)
 
-        game.ledger.claim_due_calls = noted
+        game.ledger.claim_calls = noted
         for is_cut in (True, False):
             claims.clear()
             game.node.services.contact.is_cut = is_cut

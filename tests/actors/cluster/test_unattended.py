@@ -63,15 +63,15 @@ async def test_a_session_does_not_wait_for_an_end_that_nobody_can_tell(autojump_
     """What the end owes can't be read: the page says hello again, and learns it from what is stored."""
     async with open_game() as game:
         token = await game.launch(200_000, 300)
-        player, pending_calls = await game.enter(token), game.ledger.pending_calls
+        player, outbox_of = await game.enter(token), game.ledger.outbox_of
         player.say("bet", amount_minor=1_000)
         await player.until("round_started")
 
         async def fail_once(*arguments):
-            game.ledger.pending_calls = pending_calls
+            game.ledger.outbox_of = outbox_of
             raise RuntimeError("not read")
 
-        game.ledger.pending_calls = fail_once
+        game.ledger.outbox_of = fail_once
         await lose(game)
         await player.until("session_ended")
         back = await game.enter(token)
@@ -166,15 +166,15 @@ async def test_the_end_of_a_failed_round_is_told_although_what_it_owes_could_not
         player = await game.play(200_000, 300)
         player.say("bet", amount_minor=1_000)
         await player.until("round_started")
-        real, refused = game.ledger.pending_calls, []
+        real, refused = game.ledger.outbox_of, []
 
-        async def pending_calls(*arguments):
+        async def outbox_of(*arguments):
             if len(refused) < 3:
                 refused.append(arguments)
                 raise LedgerUnavailableError("away")
             return await real(*arguments)
 
-        monkeypatch.setattr(game.ledger, "pending_calls", pending_calls)
+        monkeypatch.setattr(game.ledger, "outbox_of", outbox_of)
         running(game).tell("what no round understands")
         ended = await player.until("round_ended")
         assert ended["status"] == "refunded"
@@ -345,11 +345,11 @@ async def test_with_the_end_of_a_round_only_what_itself_owes_is_told(autojump_cl
         def owed(round_id, amount_minor):
             return replace(bet_call(own), round_id=round_id, amount_minor=amount_minor)
 
-        async def pending_calls(operator_id, session_id):
+        async def outbox_of(operator_id, session_id):
             return [owed(UUID(int=5), 70_000), owed(own.round_id, 1_000)]
 
-        monkeypatch.setattr(game.ledger, "pending_calls", pending_calls)
+        monkeypatch.setattr(game.ledger, "outbox_of", outbox_of)
         key = own.operator_id, own.session_id, own.round_id
         game.node.services.addresses.sessions[own.session_id] = SimpleNamespace(tell=told.append)
         await game.node.lobby._tell_end(*key, stored.finished)
-        assert [(news.finished, news.owes_minor) for news in told] == [(stored.finished, 1_000)]
+        assert [(news.finished, news.outbox_minor) for news in told] == [(stored.finished, 1_000)]

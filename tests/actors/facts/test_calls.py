@@ -60,4 +60,4 @@ def test_an_end_is_claimed_only_if_somebody_has_claimed_what_it_owes(claimed_ms)
     )
     assert [end.is_claimed for end in each] == [claimed_ms == 1] * 3
     crash = ends.settled(books.flying(LIVE), OWNER, Settlement(Result.CRASH, 0, 0), NOON_MS, claim)
-    assert (crash.owed, crash.owes_minor, crash.is_claimed) == (None, 0, False)
+    assert (crash.call, crash.outbox_minor, crash.is_claimed) == (None, 0, False)

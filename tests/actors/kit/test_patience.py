@@ -15,7 +15,7 @@ MINUTE_S, HOUR_S = 60, 3_600
 def settings(**changes) -> GameSettings:
     """With slow polls: a test that waits for days should cost little."""
     slow = {"courier_poll_ms": 20_000, "operator_refresh_ms": 20_000, "lease_ms": 10**9}
-    rare = ("backlog_watch_ms", "heartbeat_ms", "handover_poll_ms", "orphan_sweep_ms")
+    rare = ("outbox_watch_ms", "heartbeat_ms", "handover_poll_ms", "orphan_sweep_ms")
     slow |= dict.fromkeys(rare, 600_000)
     return GameSettings(bet_limits={"USD": LIMITS}, **(slow | changes))
 
@@ -60,8 +60,8 @@ async def test_a_win_that_is_refused_for_ever_slows_down_and_is_parked_after_its
         await trio.sleep(10.5 * HOUR_S)
         assert all(285 <= pause <= 335 for pause in timed.pauses("win")[len(pauses) + 1 :])
         assert [each.status for each in wins(game)] == [CallStatus.PENDING]
-        (backlog,) = await game.node.services.stores.outbox.backlogs()
-        assert (backlog.pending, backlog.refused) == (1, 1)
+        (count,) = await game.node.services.stores.outbox.outbox_counts()
+        assert (count.pending, count.refused) == (1, 1)
         await trio.sleep(66 * HOUR_S)
         assert all(1_700 <= pause <= 1_910 for pause in timed.pauses("win")[-100:])
         (refused,) = wins(game)
@@ -164,7 +164,7 @@ async def test_a_call_that_always_fails_is_not_hurried_by_each_success_of_anothe
 
 async def test_another_node_s_failures_are_a_reason_to_look_too(autojump_clock):
     """A bulkhead knows of its own failures only: the watch over the books tells it that something waits."""
-    watchful = settings(backlog_watch_ms=1_000)
+    watchful = settings(outbox_watch_ms=1_000)
     hardy = settings(breaker_failures_max=100, courier_poll_ms=500)
     async with open_game(settings=hardy) as game, open_game(settings=watchful, beside=game, name="node-b") as second:
         bulkhead = second.node.pool.bulkheads.of(OPERATOR_ID)

@@ -21,14 +21,14 @@ async def arrive(game, token):
 
 def slow_checks(game):
     """What a session looks up of its payments takes so long."""
-    look_up = game.ledger.pending_calls
+    look_up = game.ledger.outbox_of
 
-    async def pending_calls(*key):
+    async def outbox_of(*key):
         if trio.lowlevel.current_task().name == "session":
             await trio.sleep(CHECK_S)
         return await look_up(*key)
 
-    game.ledger.pending_calls = pending_calls
+    game.ledger.outbox_of = outbox_of
 
 
 async def won_and_gone(game):

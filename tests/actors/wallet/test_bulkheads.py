@@ -63,7 +63,7 @@ def fail(bulkhead, times: int = FAILURES) -> None:
 
 def is_open(bulkhead) -> bool:
     """Whether the breaker is, though a trial may be due."""
-    bulkhead.has_backlog = False
+    bulkhead.has_more = False
     return not bulkhead.has_room
 
 
@@ -114,7 +114,7 @@ def test_there_is_room_for_as_many_as_there_are_places_and_behind_nobody(bulkhea
     assert not bulkhead.has_room and bulkhead.quota == 0
     bulkhead.release(mine[0])
     assert bulkhead.has_room and bulkhead.quota == 1
-    bulkhead.has_backlog = True
+    bulkhead.has_more = True
     assert not bulkhead.has_room and bulkhead.quota == 1
 
 
@@ -132,7 +132,7 @@ def test_while_no_trial_is_due_there_is_nothing_to_claim(clock):
     slow = replace(SETTINGS, breaker_open_first_ms=1_000)
     bulkhead = Bulkhead(OPERATOR_ID, slow, clock, CountingObserver(), lambda _id: None)
     fail(bulkhead)
-    bulkhead.has_backlog = True
+    bulkhead.has_more = True
     assert not bulkhead.permits and bulkhead.quota == 0 and not bulkhead.wants_more
     clock.ms += 1_000
     assert bulkhead.permits and bulkhead.quota == 1 and bulkhead.wants_more
@@ -186,9 +186,9 @@ def test_the_hurry_ends_with_the_backlog_or_with_a_failure(bulkhead):
     until_ms = bulkhead.ahead_until_ms
     assert until_ms is not None
     bulkhead.note_claimed([claimed()] * 2, 2)
-    assert (bulkhead.has_backlog, bulkhead.ahead_until_ms) == (True, until_ms), "there may be more"
+    assert (bulkhead.has_more, bulkhead.ahead_until_ms) == (True, until_ms), "there may be more"
     bulkhead.note_claimed([claimed()], 2)
-    assert (bulkhead.has_backlog, bulkhead.ahead_until_ms) == (False, None)
+    assert (bulkhead.has_more, bulkhead.ahead_until_ms) == (False, None)
     bulkhead.note_waiting()
     bulkhead.note(CallKind.BET, Acknowledged(5), was_trial=False)
     assert bulkhead.ahead_until_ms is not None
@@ -205,13 +205,13 @@ def test_who_was_not_claimed_ahead_was_not(bulkhead):
 
 def test_a_backlog_is_looked_for_again_once_half_of_the_places_are_free(bulkhead):
     first, second = claimed(), claimed()
-    bulkhead.has_backlog = True
+    bulkhead.has_more = True
     for one in (first, second):
         bulkhead.reserve(one)
     assert not bulkhead.wants_more
     bulkhead.release(first)
     assert bulkhead.wants_more
-    bulkhead.has_backlog = False
+    bulkhead.has_more = False
     assert not bulkhead.wants_more
 
 

@@ -128,11 +128,11 @@ async def test_the_courier_is_nudged_when_a_backlog_has_room(autojump_clock):
         pool, bulkhead = game.node.pool, game.node.pool.bulkheads.of(OPERATOR_ID)
         bulkhead.note(CallKind.BET, Acknowledged(5), was_trial=False)  # the first success is a reason of its own
         nudges = Nudges(game)
-        for has_backlog in (False, True):
-            bulkhead.has_backlog = has_backlog
+        for has_more in (False, True):
+            bulkhead.has_more = has_more
             assert pool.hand_over(owed(game, claimed_ms=60_000))
             await trio.sleep(0.1)
-            assert list(nudges) == [OPERATOR_ID] * has_backlog
+            assert list(nudges) == [OPERATOR_ID] * has_more
 
 
 @pytest.mark.parametrize(("left_ms", "is_sent"), [(10_000, True), (9_999, False)])
@@ -149,7 +149,7 @@ async def test_what_an_end_could_not_claim_is_told_to_the_courier(autojump_clock
         player = await game.play(300)
         player.say("bet", amount_minor=1_000, auto_cashout=1.1)
         await player.until("round_started")
-        game.node.pool.bulkheads.of(OPERATOR_ID).has_backlog = True
+        game.node.pool.bulkheads.of(OPERATOR_ID).has_more = True
         await player.until("round_ended")
         await trio.sleep(0.1)
         assert len(game.wallet.sent(CallKind.WIN)) == 1, "though the courier never looks by itself"
@@ -202,13 +202,13 @@ async def test_who_has_left_is_told_nothing(autojump_clock):
 async def test_a_courier_is_busy_from_the_nudge_to_the_end_of_its_claim(autojump_clock):
     """A node that stops waits for it: what is claimed at its end would be sent by nobody while the claim lasts."""
     async with quiet_game() as game:
-        courier, claim = game.node.courier, game.ledger.claim_due_calls
+        courier, claim = game.node.courier, game.ledger.claim_calls
 
         async def slowly(*arguments):
             await trio.sleep(1)
             return await claim(*arguments)
 
-        game.ledger.claim_due_calls = slowly
+        game.ledger.claim_calls = slowly
         assert not courier.is_busy
         courier.tell(OPERATOR_ID)
         assert courier.is_busy

@@ -113,8 +113,8 @@ async def test_after_the_period_a_call_is_parked_and_the_player_no_longer_waits_
         assert (parked.status, parked.last_error) == (CallStatus.PARKED, "the wallet answered 404")
         frames = [frame for frame in player.frames if frame["type"] == "balance"]
         assert frames[-1]["pending_minor"] == 0
-        await game.node.services.stores.outbox.backlogs()
-        assert [(each.pending, each.parked) for each in game.observer.last_backlogs] == [(0, 1)]
+        await game.node.services.stores.outbox.outbox_counts()
+        assert [(each.pending, each.parked) for each in game.observer.last_counts] == [(0, 1)]
 
 
 async def test_an_operator_that_hangs_takes_nobody_elses_place(autojump_clock):
@@ -241,7 +241,7 @@ async def test_a_call_that_waited_for_most_of_its_claim_is_left_to_the_next(auto
 
 async def test_a_claim_whose_answer_was_lost_is_made_again_at_once(autojump_clock):
     async with open_game() as game:
-        claim, lost = game.ledger.claim_due_calls, []
+        claim, lost = game.ledger.claim_calls, []
 
         async def claim_and_lose(*arguments):
             claimed = await claim(*arguments)
@@ -250,7 +250,7 @@ async def test_a_claim_whose_answer_was_lost_is_made_again_at_once(autojump_cloc
                 raise LedgerUnavailableError("as told")
             return claimed
 
-        game.ledger.claim_due_calls = claim_and_lose
+        game.ledger.claim_calls = claim_and_lose
         game.wallet.script[CallKind.WIN].append(Unclear("lost"))
         await win(game)
         await trio.sleep(4)
@@ -267,7 +267,7 @@ async def test_a_ledger_that_fails_is_asked_once_a_poll_however_many_nudges_come
             asked_at.append(trio.current_time())
             raise LedgerUnavailableError("as told")
 
-        game.ledger.claim_due_calls = claim
+        game.ledger.claim_calls = claim
         polls, poll_s = 5, game.node.services.settings.courier_poll_ms / 1000
         for _ in range(100 * polls):
             game.node.courier.tell(OPERATOR_ID)
@@ -321,7 +321,7 @@ async def test_an_end_claims_what_it_owes_and_has_it_sent_without_the_courier(au
             claims.append(arguments)
             return []
 
-        game.ledger.claim_due_calls = claim
+        game.ledger.claim_calls = claim
         await win(game)
         await trio.sleep(0.1)
         assert [stored.status for stored in wins(game)] == [CallStatus.ACKNOWLEDGED]
@@ -385,18 +385,18 @@ async def test_a_flight_that_nobody_attends_ends_at_its_moment(autojump_clock, c
 
 async def test_an_outbox_that_can_not_be_read_for_a_while_is_no_failure_of_its_watch(autojump_clock):
     async with open_game() as game:
-        backlogs = game.ledger.backlogs
+        counts = game.ledger.outbox_counts
 
         async def fail():
             raise LedgerUnavailableError("as told")
 
-        game.ledger.backlogs = fail
+        game.ledger.outbox_counts = fail
         await trio.sleep(20)
         assert game.observer.failures == []
-        game.ledger.backlogs = backlogs
-        game.observer.last_backlogs = None
+        game.ledger.outbox_counts = counts
+        game.observer.last_counts = None
         await trio.sleep(6)
-        assert game.observer.last_backlogs == []
+        assert game.observer.last_counts == []
 
 
 async def test_an_end_whose_answer_was_lost_is_delivered_at_once(autojump_clock):
@@ -424,9 +424,9 @@ async def test_an_end_goes_behind_a_backlog_and_past_no_open_breaker(autojump_cl
         assert pool.claim(owed) is None, "the bulkhead is full"
         pool.send_claimed(claimed, is_claimed=False)
         assert not bulkhead.is_busy
-        bulkhead.has_backlog = True
+        bulkhead.has_more = True
         assert pool.claim(owed) is None
-        bulkhead.has_backlog = False
+        bulkhead.has_more = False
         while bulkhead.permits:
             bulkhead.note(CallKind.BET, Unclear("as told"), was_trial=False)
         assert pool.claim(owed) is None
@@ -455,4 +455,4 @@ async def test_a_win_that_was_acknowledged_elsewhere_is_shown_at_the_next_look(a
         shown = await player.until("balance")
         assert (shown["balance_minor"], shown["pending_minor"]) == (77_777, 0)
         waited_ms = (trio.current_time() - owed_at) * 1000
-        assert waited_ms <= game.node.services.settings.owed_check_ms + SLACK_MS + 100
+        assert waited_ms <= game.node.services.settings.outbox_check_ms + SLACK_MS + 100

@@ -12,7 +12,7 @@ import trio
 from actors.facts.records import CallKind, CallStatus
 from server.cli.output import time_text
 from server.db.stores.wallet_actions import PostgresWalletActions
-from server.ports.undelivered import Action, ActionRefusedError, ActionRequest
+from server.ports.outbox import Action, ActionRefusedError, ActionRequest
 from tests.helpers import books
 from tests.helpers.books import NOON_MS
 from tests.helpers.command_line import CommandLine, on_database
@@ -117,7 +117,7 @@ def test_a_retry_makes_a_parked_call_pending_and_due(getaway, owed, emptied_data
 
     async def claimed(opened):
         (operator_id,) = {UUID(call["operator_id"]) for call in listed}
-        calls = await opened.world.ledger.claim_due_calls(opened.owner, {operator_id: 9}, now_ms, 20_000)
+        calls = await opened.world.ledger.claim_calls(opened.owner, {operator_id: 9}, now_ms, 20_000)
         return {call.operator_tx_id for call in calls}
 
     listed = getaway("wallet", "list", "--json").document
@@ -135,7 +135,7 @@ def test_what_a_person_takes_up_begins_anew_and_is_nobodys(getaway, emptied_data
         refused = replace(books.postpone(live), refused_since_ms=NOON_MS, not_before_ms=3 * NOON_MS)
         await opened.world.commit(refused)
         quotas = {live.operator_id: 9}
-        assert len(await opened.world.ledger.claim_due_calls(opened.owner, quotas, NOON_MS + 60_000, 20_000)) == 1
+        assert len(await opened.world.ledger.claim_calls(opened.owner, quotas, NOON_MS + 60_000, 20_000)) == 1
         await opened.world.set_clock(LATER_MS)
         return refused.operator_tx_id
 
@@ -271,9 +271,9 @@ def test_a_resolution_needs_a_reason(getaway, owed, options):
 
 def test_what_is_being_sent_is_left_alone(getaway, owed, emptied_database_url):
     async def claim(opened):
-        backlogs = await opened.world.ledger.backlogs()
-        quotas = {backlog.operator_id: 9 for backlog in backlogs}
-        return await opened.world.ledger.claim_due_calls(opened.owner, quotas, LATER_MS, 20_000)
+        counts = await opened.world.ledger.outbox_counts()
+        quotas = {count.operator_id: 9 for count in counts}
+        return await opened.world.ledger.claim_calls(opened.owner, quotas, LATER_MS, 20_000)
 
     (claimed,) = told(emptied_database_url, claim)
     assert claimed.operator_tx_id == owed[1]
@@ -351,7 +351,7 @@ async def test_an_id_of_two_operators_asks_which(emptied_database_url):
         with pytest.raises(ActionRefusedError, match="say which with --operator"):
             await actions.act(request)
         await actions.act(replace(request, operator_id=opened.operator.operator_id))
-        assert await actions.undelivered(opened.operator.operator_id, LATER_MS) == [], "it is parked no more"
-        states = {call.operator_id: call.status for call in await actions.undelivered(None, 0)}
+        assert await actions.outbox(opened.operator.operator_id, LATER_MS) == [], "it is parked no more"
+        states = {call.operator_id: call.status for call in await actions.outbox(None, 0)}
         assert states == {opened.operator.operator_id: CallStatus.PENDING, twin.operator_id: CallStatus.PENDING}
-        assert all(call.kind is CallKind.WIN for call in await actions.undelivered(None, 0))
+        assert all(call.kind is CallKind.WIN for call in await actions.outbox(None, 0))

@@ -15,7 +15,7 @@ from server.db.stores.groups import commit_group
 from server.db.stores.outbox import PostgresOutbox
 from server.db.stores.reports import PostgresReports
 from server.db.stores.wallet_actions import PostgresWalletActions
-from server.ports.undelivered import Action, ActionRefusedError, ActionRequest
+from server.ports.outbox import Action, ActionRefusedError, ActionRequest
 from server.secrets.vault import Vault
 from tests.helpers import books
 from tests.helpers.books import LEASE_MS, NOON_MS
@@ -106,7 +106,7 @@ async def test_a_session_is_read_after_what_is_being_committed(database, world, 
         database, committing(books.cash_out(owner, live)), lambda: books.opened(world.ledger, created, owner)
     )
     assert opened.live_round is None
-    assert [call.kind for call in opened.pending_calls] == ["win"]
+    assert [call.kind for call in opened.outbox] == ["win"]
 
 
 async def test_a_bet_sees_the_acknowledgement_that_it_waited_for(database, world, owner):
@@ -129,14 +129,14 @@ async def test_of_two_ends_the_later_one_is_refused(database, world, owner):
     live = await world.fly(owner, await world.owned(owner))
     rival_end = committing(books.refund(owner, live))
     assert await meanwhile(database, rival_end, lambda: world.offer(books.cash_out(owner, live))) == Rejected()
-    assert len(await world.ledger.pending_calls(live.operator_id, live.session_id)) == 1
+    assert len(await world.ledger.outbox_of(live.operator_id, live.session_id)) == 1
 
 
 async def test_the_same_end_sent_twice_at_once_is_applied_once(database, world, owner):
     live = await world.fly(owner, await world.owned(owner))
     end = books.cash_out(owner, live)
     assert await meanwhile(database, committing(end), lambda: world.offer(end)) == Applied()
-    assert len(await world.ledger.pending_calls(live.operator_id, live.session_id)) == 1
+    assert len(await world.ledger.outbox_of(live.operator_id, live.session_id)) == 1
 
 
 async def test_a_launch_waits_for_the_one_with_its_signature(database, world):
@@ -198,7 +198,7 @@ async def test_a_commit_whose_answer_was_lost_is_repeated_with_the_same_answers(
 async def test_what_does_not_open_is_parked_by_who_has_claimed_it_and_by_nobody_else(database, world, owner, rounds):
     """Between the claim and this the claim may have ended, and the call be on its way from another node."""
     key = (rounds.operator.operator_id, f"win-{rounds.won.round_id}")
-    claimed = await world.ledger.claim_due_calls(owner, {key[0]: 10}, NOON_MS + 60_000, 20_000)
+    claimed = await world.ledger.claim_calls(owner, {key[0]: 10}, NOON_MS + 60_000, 20_000)
     assert key[1] in {call.operator_tx_id for call in claimed}
     other = await world.ledger.register_node("node-b", NOON_MS)
     newer = await world.ledger.register_node(owner.node, NOON_MS)

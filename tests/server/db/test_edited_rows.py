@@ -65,7 +65,7 @@ class Scene:
         found: dict[Any, Any] = {}
         for live in await self.ledger.take_orphans(self.owner, books.LEASE_MS, self.now_ms, 100):
             found["orphan", live.round_id] = live
-        for call in await self.ledger.claim_due_calls(self.owner, {operator_id: 100}, self.now_ms, 1_000):
+        for call in await self.ledger.claim_calls(self.owner, {operator_id: 100}, self.now_ms, 1_000):
             found["call", call.operator_tx_id] = replace(call, next_attempt_at_ms=0)
         digests = await self.database.run(lambda connection: connection.fetch("SELECT token_digest FROM sessions"))
         for digest in {bytes(row["token_digest"]) for row in digests}:
@@ -74,7 +74,7 @@ class Scene:
             if opened is not None:
                 found["session", digest] = replace(opened.session, next=None, balance_minor=0)
                 found["flight", digest] = opened.live_round
-                for call in opened.pending_calls:
+                for call in opened.outbox:
                     found["pending", digest, call.operator_tx_id] = replace(call, next_attempt_at_ms=0)
         for player in ("player-42", "forger"):
             past, _ = await self.ledger.history(operator_id, player, None, 50)

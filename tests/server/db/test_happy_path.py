@@ -32,7 +32,7 @@ async def test_a_round_from_the_launch_to_the_invoice(database_url):
         assert await ledger.commit([books.start(owner, live)]) == [Started(started_at_ms)]
         live = books.flying(live)
         assert await ledger.commit([books.cash_out(owner, live)]) == [Applied()]
-        assert [call.kind for call in await ledger.pending_calls(operator.operator_id, created.session_id)] == ["win"]
+        assert [call.kind for call in await ledger.outbox_of(operator.operator_id, created.session_id)] == ["win"]
         assert await ledger.commit([books.acknowledge(live)]) == [Applied()]
 
         report = await reports.round_report(operator.operator_id, live.round_id)

@@ -247,7 +247,7 @@ async def test_a_locked_table_delays_everybody_for_a_known_time(world, owner, ro
 
 
 async def test_claims_are_given_up_around_a_locked_call(world, owner, rounds, locked):
-    claimed = await world.ledger.claim_due_calls(owner, {rounds.operator.operator_id: 10}, NOON_MS + 60_000, 20_000)
+    claimed = await world.ledger.claim_calls(owner, {rounds.operator.operator_id: 10}, NOON_MS + 60_000, 20_000)
     assert len(claimed) == 3
     with locked(CALL.format("UPDATE"), rounds.won.session_id):
         with trio.fail_after(BETWEEN_S_MAX):
@@ -272,6 +272,6 @@ async def test_a_locked_session_can_not_be_opened_and_keeps_nobody_from_the_data
                 for _ in range(8):
                     nursery.start_soon(open_it)
                 await trio.sleep(0.1)
-                assert await world.ledger.pending_calls(uuid4(), uuid4()) == []
+                assert await world.ledger.outbox_of(uuid4(), uuid4()) == []
     assert len(failed) == 8
     assert await world.ledger.take_orphans(owner, LEASE_MS, NOON_MS, 10) == []

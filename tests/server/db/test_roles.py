@@ -174,11 +174,11 @@ def test_the_servers_role_plays_provisions_and_reconciles(urls, tmp_path):
             late = await ledger.register_node("node-b", NOON_MS + 86_400_000)
             orphans = await ledger.take_orphans(late, books.LEASE_MS, NOON_MS + 86_400_000, 10)
             assert {live.round_id for live in orphans} == {names["flying"], names["betting"]}
-            calls = await ledger.claim_due_calls(late, {names["first"]: 9}, NOON_MS + 86_400_000, 1_000)
+            calls = await ledger.claim_calls(late, {names["first"]: 9}, NOON_MS + 86_400_000, 1_000)
             assert [call.operator_tx_id for call in calls] == [f"win-{names['owed']}"]
             await ledger.give_up_claims(late, [], NOON_MS + 86_400_000)
             await ledger.release_claims(late, 1, NOON_MS + 86_400_000, 10)
-            await ledger.backlogs()
+            await ledger.outbox_counts()
 
     trio.run(more)
     owed = f"win-{names['owed']}"

@@ -98,7 +98,7 @@ async def test_a_whole_life_of_rounds_shows_each_seed_only_after_its_end(databas
             await look(range(1, nonce), [nonce, nonce + 1])
         assert await world.commit(end(flight)) != Rejected()
         await look(range(1, nonce + 1), [nonce + 1])
-        for call in await world.ledger.pending_calls(created.operator_id, created.session_id):
+        for call in await world.ledger.outbox_of(created.operator_id, created.session_id):
             await world.commit(books.acknowledge(flight, call.kind))
 
 

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from prometheus_client import generate_latest
 
-from actors.facts.records import Backlog
+from actors.facts.records import OutboxCount
 from server.metrics.metrics import Metrics
 from server.metrics.observer import MetricsObserver
 
@@ -21,13 +21,13 @@ def values(metrics: Metrics, name: str) -> dict[str, float]:
 def test_backlogs_are_shown_by_operator_and_go_to_zero_when_they_are_gone():
     metrics = Metrics()
     observer = MetricsObserver(metrics)
-    backlog = Backlog(operator_id=FIRST, pending=3, oldest_created_at_ms=1_000, parked=1, refused=2)
-    observer.backlogs([backlog, Backlog(operator_id=SECOND, pending=0, oldest_created_at_ms=None, parked=2)], 61_500)
+    count = OutboxCount(operator_id=FIRST, pending=3, oldest_created_at_ms=1_000, parked=1, refused=2)
+    observer.outbox([count, OutboxCount(operator_id=SECOND, pending=0, oldest_created_at_ms=None, parked=2)], 61_500)
     assert values(metrics, "getaway_outbox_pending") == {str(FIRST): 3, str(SECOND): 0}
     assert values(metrics, "getaway_outbox_oldest_pending_seconds") == {str(FIRST): 60.5, str(SECOND): 0}
     assert values(metrics, "getaway_outbox_parked") == {str(FIRST): 1, str(SECOND): 2}
     assert values(metrics, "getaway_outbox_refused") == {str(FIRST): 2, str(SECOND): 0}
-    observer.backlogs([], 70_000)
+    observer.outbox([], 70_000)
     for name in ("getaway_outbox_pending", "getaway_outbox_oldest_pending_seconds", "getaway_outbox_parked"):
         assert values(metrics, name) == {str(FIRST): 0, str(SECOND): 0}, name
 

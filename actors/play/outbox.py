@@ -1,4 +1,4 @@
-"""What a session is owed: its wins and refunds that no wallet has acknowledged yet."""
+"""A session's part of the outbox: its wins and refunds that no wallet has acknowledged yet."""
 
 import math
 from collections.abc import Sequence
@@ -10,10 +10,10 @@ from actors.ports.ledger import LedgerUnavailableError
 from actors.shared.services import Services
 
 CHECK_FIRST_MS = 250
-"""After the opening; doubling to ``owed_check_ms``."""
+"""After the opening; doubling to ``outbox_check_ms``."""
 
 
-class Owed:
+class SessionOutbox:
     """Amounts in minor units by transaction id. News may overtake each other: an early end is remembered."""
 
     __slots__ = ("_amounts_minor", "_check_ms", "_checked_at", "_ended_early", "_services", "_session")
@@ -24,7 +24,7 @@ class Owed:
         self._amounts_minor = _by_id(calls)
         self._ended_early: str | None = None
         self._checked_at = trio.current_time()
-        # What is owed at the opening may be on its way from another node: it is looked for soon, then less often.
+        # What is there at the opening may be on its way from another node: it is looked for soon, then less often.
         self._check_ms = CHECK_FIRST_MS
 
     @property
@@ -34,7 +34,7 @@ class Owed:
 
     @property
     def check_at(self) -> float:
-        """When ``check`` is due, on trio's clock; never while nothing is owed."""
+        """When ``check`` is due, on trio's clock; never while nothing is there."""
         return self._checked_at + self._check_ms / 1000 if self._amounts_minor else math.inf
 
     def add(self, operator_tx_id: str, amount_minor: int) -> None:
@@ -42,7 +42,7 @@ class Owed:
         if operator_tx_id != self._ended_early:
             self._amounts_minor[operator_tx_id] = amount_minor
             self._checked_at = trio.current_time()
-            self._check_ms = self._services.settings.owed_check_ms
+            self._check_ms = self._services.settings.outbox_check_ms
 
     def end(self, operator_tx_id: str) -> None:
         """It was acknowledged or parked."""
@@ -57,10 +57,10 @@ class Owed:
         if trio.current_time() < self.check_at:
             return None
         self._checked_at = trio.current_time()
-        self._check_ms = min(2 * self._check_ms, self._services.settings.owed_check_ms)
+        self._check_ms = min(2 * self._check_ms, self._services.settings.outbox_check_ms)
         stores, key = self._services.stores, (self._session.operator_id, self._session.session_id)
         try:
-            amounts_minor = _by_id(await stores.outbox.pending_calls(*key))
+            amounts_minor = _by_id(await stores.outbox.outbox_of(*key))
             if amounts_minor == self._amounts_minor:
                 return None
             balance_minor = await stores.sessions.balance_minor(*key)

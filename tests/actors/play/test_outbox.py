@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from actors.facts.records import CallKind
-from actors.play.owed import CHECK_FIRST_MS, Owed
+from actors.play.outbox import CHECK_FIRST_MS, SessionOutbox
 from actors.shared.settings import GameSettings
 from tests.helpers.game import LIMITS
 from tests.helpers.stores import stores_of
@@ -24,7 +24,7 @@ class Books:
     def __init__(self):
         self.calls = [WIN]
 
-    async def pending_calls(self, operator_id, session_id):
+    async def outbox_of(self, operator_id, session_id):
         return self.calls
 
     async def balance_minor(self, operator_id, session_id):
@@ -40,7 +40,7 @@ def books():
 async def owed(books):
     services = SimpleNamespace(settings=SETTINGS, stores=stores_of(books))
     session = SimpleNamespace(operator_id=UUID(int=1), session_id=UUID(int=2))
-    return Owed(services, session, [WIN])
+    return SessionOutbox(services, session, [WIN])
 
 
 async def test_an_end_that_is_told_before_its_beginning_is_an_end(autojump_clock, owed):
@@ -73,8 +73,8 @@ async def test_looks_become_rare_up_to_a_bound(autojump_clock, owed):
         await trio.sleep_until(owed.check_at)
         assert await owed.check() is None
     assert pauses_ms[0] == CHECK_FIRST_MS
-    assert all(later == min(2 * earlier, SETTINGS.owed_check_ms) for earlier, later in pairwise(pauses_ms))
-    assert pauses_ms[-1] == SETTINGS.owed_check_ms
+    assert all(later == min(2 * earlier, SETTINGS.outbox_check_ms) for earlier, later in pairwise(pauses_ms))
+    assert pauses_ms[-1] == SETTINGS.outbox_check_ms
 
 
 async def test_what_others_have_seen_to_is_found_with_the_balance(autojump_clock, owed, books):

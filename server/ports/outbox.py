@@ -15,7 +15,7 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UndeliveredCall:
+class OutboxCall:
     """A win or refund that is parked, or pending for too long. Times are unix milliseconds."""
 
     operator_id: UUID
