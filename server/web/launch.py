@@ -1,15 +1,10 @@
 """``POST /api/public/rgs/launch``: a player's session, and the same session again for a repeated request."""
 
 import hashlib
-import hmac
-import os
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated
 
 import msgspec
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import Meta
 from quart import Response
 from quart_schema import document_request, document_response
@@ -24,67 +19,30 @@ from server.web.authentication import TIMESTAMP_TOLERANCE_S, check_active
 from server.web.models import json_answer, read_members
 from server.web.request_facts import Caller, signed
 from server.web.services import WebServices
-
-PLAYER_ID_CHARACTERS_MAX = 128
-TTL_SECONDS_MIN = 60
-TTL_SECONDS_MAX = 86_400
-LANG_CHARACTERS_MAX = 35
-REALITY_CHECK_MINUTES_MAX = 1_440
+from server.web.tokens import open_token, seal_token, token_digest
 
 REPLAY_MARGIN_S = 60
 """How much longer than its signature lives a launch is remembered: the clocks of two nodes may differ."""
 
-_NONCE_BYTES = 12
-_LANG = r"^[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*$(?!\n)"
-
-_PlayerId = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        max_length=PLAYER_ID_CHARACTERS_MAX,
-        description=f"1 to {PLAYER_ID_CHARACTERS_MAX} printable characters",
-    ),
-]
-_Currency = Annotated[str, Meta(description="the code of one of the operator's currencies")]
-_BalanceMinor = Annotated[int, Meta(ge=0, le=MINOR_MAX, description=f"an integer from 0 to {MINOR_MAX}")]
-_TtlSeconds = Annotated[
-    int,
-    Meta(
-        ge=TTL_SECONDS_MIN,
-        le=TTL_SECONDS_MAX,
-        description=f"an integer from {TTL_SECONDS_MIN} to {TTL_SECONDS_MAX}",
-    ),
-]
-_Minutes = Annotated[
-    int,
-    Meta(ge=1, le=REALITY_CHECK_MINUTES_MAX, description=f"an integer from 1 to {REALITY_CHECK_MINUTES_MAX}"),
-]
-_Lang = Annotated[
-    str,
-    Meta(
-        pattern=_LANG,
-        max_length=LANG_CHARACTERS_MAX,
-        description=f"a language tag such as de or pt-BR, of at most {LANG_CHARACTERS_MAX} characters",
-    ),
-]
-_Url = Annotated[str, Meta(description="an https URL")]
+_PLAYER_ID = "1 to 128 printable characters"
+_LANG = "a language tag such as de or pt-BR, of at most 35 characters"
+_LANG_PATTERN = r"^[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*$(?!\n)"
 
 
 class Launch(msgspec.Struct, frozen=True, kw_only=True):
     """A launch as an operator asks for it. An optional member that is null is absent."""
 
-    operator_player_id: _PlayerId
-    currency: _Currency
-    balance_minor: _BalanceMinor
-    ttl_seconds: _TtlSeconds
-    reality_check_minutes: _Minutes | None = None
-    lang: _Lang | None = None
-    lobby_url: _Url | None = None
+    operator_player_id: Annotated[str, Meta(min_length=1, max_length=128, description=_PLAYER_ID)]
+    currency: Annotated[str, Meta(description="the code of one of the operator's currencies")]
+    balance_minor: Annotated[int, Meta(ge=0, le=MINOR_MAX)]
+    ttl_seconds: Annotated[int, Meta(ge=60, le=86_400)]
+    reality_check_minutes: Annotated[int, Meta(ge=1, le=1_440)] | None = None
+    lang: Annotated[str, Meta(pattern=_LANG_PATTERN, max_length=35, description=_LANG)] | None = None
+    lobby_url: Annotated[str, Meta(description="an https URL")] | None = None
 
     def __post_init__(self) -> None:
         if not self.operator_player_id.isprintable():
-            message = f"operator_player_id must be 1 to {PLAYER_ID_CHARACTERS_MAX} printable characters."
-            raise MalformedError("operator_player_id", message)
+            raise MalformedError("operator_player_id", f"operator_player_id must be {_PLAYER_ID}.")
 
 
 class LaunchAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,27 +52,6 @@ class LaunchAnswer(msgspec.Struct, frozen=True, kw_only=True):
     session_id: str
     launch_url: str
     expires_at: str
-
-
-def token_digest(token: str) -> bytes:
-    """What is kept of a session's token."""
-    return hashlib.sha256(token.encode("ascii")).digest()
-
-
-def seal_token(token: str, signature: bytes, session_id: bytes) -> bytes:
-    """Seal a token so that only who has the request's signature, the sender, can open it: nonce and ciphertext."""
-    nonce = os.urandom(_NONCE_BYTES)
-    return nonce + AESGCM(_replay_key(signature)).encrypt(nonce, token.encode("ascii"), session_id)
-
-
-def open_token(sealed: bytes, signature: bytes, session_id: bytes) -> str:
-    """The token of an earlier launch. Raises ``cryptography.exceptions.InvalidTag`` for another signature."""
-    opened = AESGCM(_replay_key(signature)).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], session_id)
-    return opened.decode("ascii")
-
-
-def _replay_key(signature: bytes) -> bytes:
-    return hmac.digest(signature, b"getaway/launch-replay/v1", "sha256")
 
 
 class LaunchApi:
@@ -154,10 +91,13 @@ class LaunchApi:
 
     def _first_token(self, answer: Launched, caller: Caller) -> str:
         """The token of the launch that this one repeats. What is kept of it may be damaged: that is no session then."""
-        with suppress(InvalidTag):
-            return open_token(answer.sealed_token, caller.signature, answer.session_id.bytes)
-        self._services.log.error("a launch that is kept does not open", extra={"session_id": str(answer.session_id)})
-        raise unavailable()
+        token = open_token(answer.sealed_token, caller.signature, answer.session_id.bytes)
+        if token is None:
+            self._services.log.error(
+                "a launch that is kept does not open", extra={"session_id": str(answer.session_id)}
+            )
+            raise unavailable()
+        return token
 
     def _transition(self, caller: Caller, asked: Launch, token: str) -> CreateSession:
         entropy = self._services.entropy

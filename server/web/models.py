@@ -1,7 +1,7 @@
 """Requests and answers by their types. Each member and parameter is read by itself, so that a refusal names it.
 
-What a value must be stands once, with the type: ``Meta(description=...)`` goes on "<name> must be ...", and into the
-OpenAPI document.
+What a value must be stands once, with its type: the bounds of an integer, or the ``description`` of anything else. It
+ends the refusal "<name> must be ...", and goes into the OpenAPI document.
 """
 
 from collections.abc import Mapping
@@ -66,8 +66,8 @@ def _fields(model: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...
 
 @cache
 def _words(annotation: object) -> str:
-    """The description of a type, or of one of those that it is a union of."""
+    """Of a type, or of the first of those that it is a union of."""
     for part in (annotation, *get_args(annotation)):
         for meta in getattr(part, "__metadata__", ()):
-            return str(meta.description)
-    raise TypeError(f"{annotation} has no description")
+            return meta.description or f"an integer from {meta.ge} to {meta.le}"
+    raise TypeError(f"{annotation} does not say what a value must be")

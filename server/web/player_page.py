@@ -12,11 +12,11 @@ from quart import Blueprint, Response, request
 from server.http.errors import answered_within
 from server.ports.session_frames import SessionFrame
 from server.web.authentication import Authenticator
-from server.web.launch import token_digest
-from server.web.page_options import PageTemplate
+from server.web.page_template import PageTemplate
 from server.web.request_facts import facts
 from server.web.services import WebServices
 from server.web.static_files import StaticFiles
+from server.web.tokens import token_digest
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 _FRAME_ORIGIN = re.compile(r"[\x21-\x2b\x2d-\x3a\x3c-\x7e]+")  # printable ASCII but for space, comma and semicolon

@@ -14,7 +14,7 @@ from hypercorn.trio import serve
 from quart import Response
 from quart_trio import QuartTrio
 
-from server.web.page_options import json_block
+from server.web.page_template import json_block
 from server.web.static_files import CONTENT_TYPES
 from tests.browser.fake_server import FakeGame
 

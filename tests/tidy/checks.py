@@ -39,7 +39,7 @@ OWNERS = {
     "rich": ("server/loadtest/report/progress.py",),
     "trio_websocket": ("server/edge/", "server/loadtest/"),
     "wsproto": ("server/edge/",),
-    "cryptography": ("server/secrets/row_macs.py", "server/secrets/vault.py", "server/web/launch.py"),
+    "cryptography": ("server/secrets/row_macs.py", "server/secrets/vault.py", "server/web/tokens.py"),
     "prometheus_client": ("server/metrics/", "server/web/metrics_app.py"),
     "random": ("server/secrets/entropy.py", "server/loadtest/"),
 }
@@ -73,7 +73,7 @@ DICE_OWNERS = (
     "server/sandbox/",
     "server/secrets/vault.py",
     "server/web/authentication.py",
-    "server/web/launch.py",
+    "server/web/tokens.py",
     "server/web/request_facts.py",
 )
 """Where something unpredictable may be made; a round's randomness comes from ``server/secrets/entropy.py`` alone."""

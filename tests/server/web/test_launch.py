@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 
 import pytest
 import trio
-from cryptography.exceptions import InvalidTag
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -14,8 +13,9 @@ from actors.facts.records import PageOptions
 from server.http.errors import MalformedError
 from server.http.strict_json import parse_object
 from server.web.app import create_app
-from server.web.launch import LaunchApi, open_token
+from server.web.launch import LaunchApi
 from server.web.request_facts import Caller
+from server.web.tokens import open_token
 from tests.helpers.operator_client import LAUNCH, LAUNCH_FIELDS, Casino
 from tests.helpers.web_fakes import NOW_S, WebWorld, make_operator
 
@@ -78,10 +78,8 @@ async def test_only_the_signature_opens_a_sealed_token(casino, world):
     assert open_token(transition.sealed_token, signature, transition.session_id.bytes) == token
     assert token.encode() not in transition.sealed_token
     for other in (signature[::-1], transition.signature_digest):
-        with pytest.raises(InvalidTag):
-            open_token(transition.sealed_token, other, transition.session_id.bytes)
-    with pytest.raises(InvalidTag):
-        open_token(transition.sealed_token, signature, bytes(16))
+        assert open_token(transition.sealed_token, other, transition.session_id.bytes) is None
+    assert open_token(transition.sealed_token, signature, bytes(16)) is None
 
 
 async def test_a_repeated_launch_gets_the_first_answer(casino, world):

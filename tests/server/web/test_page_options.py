@@ -7,7 +7,7 @@ import pytest
 
 from actors.facts.records import PageOptions
 from server.web.app import create_app
-from server.web.page_options import PageTemplate, json_block
+from server.web.page_template import PageTemplate, json_block
 from server.web.static_files import StaticFilesError
 from tests.helpers.http_client import exchange, request_bytes
 from tests.helpers.operator_client import Casino
