@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 from actors.facts.frames_in import BetIn
+from actors.facts.frames_out import ErrorOut
 from actors.facts.records import Commitment, LiveRound, Operator, OperatorStatus, RoundStatus, RoundTerms, SessionRecord
+from actors.facts.words import NOT_STORED, OPERATORS_ARE_OLD, TOO_MANY_VOID, words
 from actors.rules import fairness
 from actors.rules.limits import BetLimits, auto_cashout_is_valid, stake_error
 from actors.shared.operators import limits_for
@@ -69,6 +71,36 @@ def bet_error(bet: BetIn, table: Table, balance_minor: int | None) -> str | None
     if code is None and balance_minor is not None and bet.amount_minor > balance_minor:
         return "insufficient_funds"
     return code
+
+
+def judge(
+    services: Services,
+    session: SessionRecord,
+    bet: BetIn,
+    *,
+    is_busy: bool,
+    is_draining: bool,
+    permits: bool,
+    balance_minor: int | None,
+) -> Table | ErrorOut:
+    """What a good bet is placed under, or why it is refused. Its arguments are those of ``place_error`` and
+    ``bet_error``."""
+    table = table_of(services, session)
+    code = place_error(services, session, is_busy=is_busy, is_draining=is_draining, permits=permits)
+    if code or table is None or (code := bet_error(bet, table, balance_minor)):
+        # What is ours is not put down to the wallet, which was not asked.
+        is_ours = code == "wallet_unavailable" and not services.contact.takes_bets
+        return _refusal(bet, code or "bet_declined", NOT_STORED if is_ours else None)
+    if not services.operators.is_fresh:
+        return _refusal(bet, "wallet_unavailable", OPERATORS_ARE_OLD)
+    whose = session.operator_id, session.operator_player_id, session.session_id
+    if services.tally.wait_ms(*whose, services.clock.steady_ms()):
+        return _refusal(bet, "rate_limited", TOO_MANY_VOID)
+    return table
+
+
+def _refusal(bet: BetIn, code: str, message: str | None = None) -> ErrorOut:
+    return ErrorOut(id=bet.frame_id, code=code, message=message or words(code))
 
 
 def new_round(services: Services, session: SessionRecord, promised: Commitment, bet: BetIn, table: Table) -> LiveRound:

@@ -5,44 +5,42 @@ from functools import partial
 from uuid import UUID
 
 from actors.facts.frames_in import HistoryIn
-from actors.facts.frames_out import ClientOut, ErrorOut, HistoryOut, PastRound
+from actors.facts.frames_out import HistoryOut, PastRound
 from actors.facts.records import SessionRecord
-from actors.facts.words import words
 from actors.kit.fair_queue import QueueFullError
 from actors.kit.supervisor import RunBeside
+from actors.play.screen import Screen
 from actors.ports.ledger import LedgerUnavailableError
 from actors.shared.services import Services
 
 
 class HistoryReader:
-    """Answers ``history`` through ``show``. One read at a time, and one large answer unsent: another one meanwhile, or
-    while the player ``is_behind`` with reading what came before, is refused (``rate_limited``). A round that still
+    """Answers ``history`` on the ``screen``. One read at a time, and one large answer unsent: another one meanwhile, or
+    while the player is behind with reading what came before, is refused (``rate_limited``). A round that still
     ``flies`` for its player, because its end is stored and not told yet, is left out."""
 
-    __slots__ = ("_flies", "_is_behind", "_is_reading", "_run_beside", "_services", "_session", "_show")
+    __slots__ = ("_flies", "_is_reading", "_run_beside", "_screen", "_services", "_session")
 
     def __init__(
         self,
         services: Services,
         session: SessionRecord,
-        show: Callable[[ClientOut], None],
+        screen: Screen,
         run_beside: RunBeside,
-        is_behind: Callable[[], bool],
         *,
         flies: Callable[[UUID], bool],
     ) -> None:
         self._services = services
         self._session = session
-        self._show = show
+        self._screen = screen
         self._run_beside = run_beside
-        self._is_behind = is_behind
         self._flies = flies
         self._is_reading = False
 
     def start(self, request: HistoryIn) -> None:
         """Read and answer, in a while."""
-        if self._is_reading or self._is_behind():
-            self._show(ErrorOut(id=request.frame_id, code="rate_limited", message=words("rate_limited")))
+        if self._is_reading or self._screen.is_behind:
+            self._screen.refuse("rate_limited", request.frame_id)
             return
         self._is_reading = True
         self._run_beside(partial(self._answer, request), "history")
@@ -55,11 +53,10 @@ class HistoryReader:
                     session.operator_id, session.operator_player_id, request.before, request.limit
                 )
                 told = [PastRound.of(past) for past in rounds if not self._flies(past.round_id)]
-                self._show(HistoryOut(id=request.frame_id, rounds=told, more=more))
+                self._screen.show(HistoryOut(id=request.frame_id, rounds=told, more=more))
         except LedgerUnavailableError:
-            message = "The history could not be read. Try again."
-            self._show(ErrorOut(id=request.frame_id, code="wallet_unavailable", message=message))
+            self._screen.refuse("wallet_unavailable", request.frame_id, "The history could not be read. Try again.")
         except QueueFullError:
-            self._show(ErrorOut(id=request.frame_id, code="rate_limited", message=words("rate_limited")))
+            self._screen.refuse("rate_limited", request.frame_id)
         finally:
             self._is_reading = False

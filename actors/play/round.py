@@ -57,6 +57,8 @@ class RoundSeen:
     is_in_trouble: bool = False
     """The bet could not be stored, and is being taken back in case it was after all."""
     flies: RoundFlies | None = None
+    frame_id: str | None = None
+    """That of the bet, if the session is the one that took it."""
 
 
 class RoundActor(Actor[RoundMessage]):

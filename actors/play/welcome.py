@@ -1,5 +1,5 @@
-"""A session's first frame and its last: the welcome has all that a page needs to show the truth, whether it is new or
-back from a lost connection."""
+"""A session's first frame: it has all that a page needs to show the truth, whether it is new or back from a lost
+connection."""
 
 from collections.abc import Callable, Sequence
 from uuid import UUID
@@ -12,23 +12,16 @@ from actors.facts.frames_out import (
     Limits,
     PastRound,
     Promise,
-    SessionEndedOut,
     Totals,
     WelcomeOut,
-    encode,
 )
-from actors.facts.records import Commitment, FinishedRound, SessionRecord, SessionTotals
+from actors.facts.records import FinishedRound, SessionRecord
 from actors.play.bets import Table
-from actors.ports.sink import PlayerSink
+from actors.play.betting import Betting
+from actors.play.purse import Purse
 from actors.rules.money import multiplier_number
-from actors.shared.messages import RoundFlies
+from actors.shared.messages import Attach
 from actors.shared.services import Services
-
-
-def end_socket(sink: PlayerSink, reason: str) -> None:
-    """Tell a page why there is no more, and close."""
-    sink.send(encode(SessionEndedOut(reason=reason)))
-    sink.close()
 
 
 def with_newest(
@@ -49,40 +42,28 @@ def with_newest(
 
 
 def welcome(
-    services: Services,
-    frame_id: str | None,
-    *,
-    session: SessionRecord,
-    table: Table,
-    balance_minor: int,
-    pending_minor: int,
-    promised: Commitment,
-    discarded: Commitment | None,
-    flying: RoundFlies | None,
-    history: Sequence[FinishedRound] | None,
-    totals: SessionTotals,
+    services: Services, attach: Attach, *, session: SessionRecord, table: Table, purse: Purse, betting: Betting
 ) -> WelcomeOut:
-    """The frame that answers ``hello``. ``flying`` is the live round; without ``history`` it has no such field.
-
-    ``discarded`` is revealed: nobody plays it.
-    """
+    """The frame that answers ``hello``. Where it wants no history it has no such field."""
+    flying, discarded = betting.flying, betting.discarded
+    history = with_newest(betting.last, attach.history, attach.history_max, betting.flies)
     return WelcomeOut(
-        id=frame_id,
+        id=attach.frame_id,
         protocol=PROTOCOL_VERSION,
         session_id=session.session_id,
         player=session.operator_player_id,
         currency=session.currency,
-        balance_minor=balance_minor,
-        pending_minor=pending_minor,
+        balance_minor=purse.balance_minor,
+        pending_minor=purse.pending_minor,
         limits=Limits.of(table.limits, table.operator.max_win_multiplier),
         rtp_target=multiplier_number(table.operator.rtp_bps),
         growth=Growth(rate_per_ms=float(services.settings.growth_rate_per_ms)),
         tick_ms=services.settings.tick_ms,
-        next=Promise.of(promised),
+        next=Promise.of(betting.promised),
         discarded=None if discarded is None else DiscardedPromise.of(discarded),
         round=None if flying is None else FlyingRound.of(flying.live, flying.balance_minor),
         history=None if history is None else [PastRound.of(finished) for finished in history],
-        totals=Totals.of(session, totals),
+        totals=Totals.of(session, purse.totals),
         server_time=services.clock.shared_ms(),
         expires_at=session.expires_at_ms,
     )

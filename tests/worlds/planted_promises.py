@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from actors.facts.frames_out import ClientSeedOut, Promise, RoundEndedOut
+from actors.facts.frames_out import RoundEndedOut
 from actors.facts.records import Commitment
-from actors.play import bets, session
+from actors.play import bets, betting
 from actors.rules import fairness
 from actors.shared.contact import LedgerContact
 from actors.shared.flights import FlightMemory
@@ -65,7 +65,7 @@ def _drawn_late():
             stored.record = replace(stored.record, next=bet.round.commitment)
         return place(self, bet)
 
-    return [(session, "new_round", drawn_late), (MemoryLedger, "_place_bet", unchecked)]
+    return [(betting, "new_round", drawn_late), (MemoryLedger, "_place_bet", unchecked)]
 
 
 @BUGS.named("the client seed that comes with a bet is not played")
@@ -75,7 +75,7 @@ def _own_seed_ignored():
     def ignores(services, record, promised, bet, table):
         return real(services, record, promised, replace(bet, client_seed=None), table)
 
-    return [(session, "new_round", ignores)]
+    return [(betting, "new_round", ignores)]
 
 
 @BUGS.named("bets are taken although the history was cut")
@@ -93,7 +93,7 @@ def _confirmed_only():
     def stale(services, record, promised, bet, table):
         return real(services, record, replace(promised, client_seed=record.next.client_seed), bet, table)
 
-    return [(session, "new_round", stale)]
+    return [(betting, "new_round", stale)]
 
 
 @BUGS.named("the round's own promise is shown as the next one")
@@ -111,13 +111,7 @@ def _shown_again():
 
 @BUGS.named("a client seed is taken while the news of a bet is awaited")
 def _seed_amid_a_bet():
-    real = session.SessionActor._change_client_seed
+    def takes(self):
+        return self.round is None or self.round.is_stored
 
-    async def takes(self, change):
-        if self._round is None or not self._round.is_stored or self._next.nonce > self._round.placed.commitment.nonce:
-            await real(self, change)
-        elif await session.store_client_seed(self._services, self.record, change.value):
-            self._next = replace(self._next, client_seed=change.value)
-            self._show(ClientSeedOut(id=change.frame_id, next=Promise.of(self._next)))
-
-    return [(session.SessionActor, "_change_client_seed", takes)]
+    return [(betting.Betting, "_takes_client_seed", property(takes))]

@@ -5,7 +5,7 @@ from unittest import mock
 
 from actors.facts.records import CallKind, CallStatus, RoundStatus
 from actors.facts.transitions import Applied, Rejected
-from actors.play.outbox import SessionOutbox
+from actors.play.purse import Purse
 from tests.helpers import memory_ledger
 from tests.helpers.memory_ledger import MemoryLedger
 from tests.helpers.memory_outbox import MemoryOutbox, StoredCall
@@ -63,7 +63,7 @@ def _overtakes():
         with mock.patch.object(MemoryOutbox, "pending", lambda outbox, session_id: []):
             return real(self, bet)
 
-    return [(MemoryLedger, "_place_bet", place), (SessionOutbox, "minor", property(lambda self: 0))]
+    return [(MemoryLedger, "_place_bet", place), (Purse, "pending_minor", property(lambda self: 0))]
 
 
 # Who may write.

@@ -2,7 +2,7 @@
 
 import trio
 
-from actors.play.session import NOT_STORED
+from actors.facts.words import NOT_STORED
 from actors.ports.ledger import LedgerUnavailableError
 from tests.helpers.game import OPERATOR_ID, open_game
 from tests.helpers.memory_ledger import MemoryLedger
