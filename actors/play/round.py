@@ -14,11 +14,12 @@ from actors.cluster.recovery import resolve_stored
 from actors.facts import ends
 from actors.facts.calls import bet_call
 from actors.facts.records import CallStatus, Commitment, LiveRound, RoundStatus
-from actors.facts.transitions import Answer, Applied, EndRound, PlaceBet, Started, StartRound
+from actors.facts.transitions import Answer, Applied, PlaceBet, Started, StartRound
 from actors.kit.actor import Actor
 from actors.kit.errors import ActorError
+from actors.play.closing import Closing
 from actors.ports.ledger import LedgerUnavailableError
-from actors.ports.wallet import Acknowledged, Declined, NotSent, Unclear, WalletAnswer
+from actors.ports.wallet import Acknowledged
 from actors.rules.settlement import FlightPlan, Result, Settlement
 from actors.shared.messages import (
     BetNotStored,
@@ -36,7 +37,7 @@ from actors.shared.messages import (
     RoundOver,
 )
 from actors.shared.metronome import Flight
-from actors.shared.services import Services, commit_until_known, until_known
+from actors.shared.services import Services, until_known
 from actors.wallet.pool import WalletPool
 
 log = logging.getLogger("getaway.round")
@@ -80,127 +81,89 @@ class RoundActor(Actor[RoundMessage]):
         super().__init__("round", services.settings.round_mailbox_max, live.round_id)
         self._services = services
         self._pool = pool
-        self.placed = live
-        self._after = next_commitment
         self._bet = bet_call(live)
-        self._is_stored = False
-        self._is_over = False
-        self._is_ending = False
-        self._is_in_trouble = False
-        self._flies: RoundFlies | None = None
+        self._closing = Closing(services, pool, live)
+        self._now = RoundSeen(live, next_commitment)
         if live.status is RoundStatus.FLYING:
             assert live.started_at_ms is not None
-            self._is_stored = True
-            self._flies = self._takeoff(live, services.clock.began_ms(live.started_at_ms), balance_minor)
+            self._now.is_stored = True
+            self._now.flies = self._takeoff(live, services.clock.began_ms(live.started_at_ms), balance_minor)
+
+    @property
+    def placed(self) -> LiveRound:
+        """As it was placed here, or as this node was given it."""
+        return self._now.placed
 
     @property
     def flight(self) -> Flight | None:
         """The flight, once it has begun, also after its end."""
-        return None if self._flies is None else self._flies.flight
+        return None if self._now.flies is None else self._now.flies.flight
 
     @property
     def is_over(self) -> bool:
         """Whether its end is stored, and told."""
-        return self._is_over
+        return self._closing.is_over
 
     @property
     def is_ending(self) -> bool:
         """Whether its end is decided, and being stored."""
-        return self._is_ending
+        return self._closing.is_storing
 
     @property
     def seen(self) -> RoundSeen:
-        """For a session that is opened now."""
-        return RoundSeen(self.placed, self._after, self._is_stored, self._is_in_trouble, self._flies)
+        """For a session that is opened now, which keeps its own up to date by the news."""
+        return replace(self._now)
 
     def _report(self, news: RoundNews) -> None:
         self._services.addresses.tell_session(self.placed.session_id, news)
 
     async def run(self) -> None:
         """Bet, fly, end; or fly on and end. After a ``HandOver`` that nothing has preceded there is no end."""
-        if self._flies is not None:
-            self._services.metronome.join(self._flies.flight)
-            await self._fly(self._flies)
+        if self._now.flies is not None:
+            self._services.metronome.join(self._now.flies.flight)
+            await self._fly(self._now.flies)
             return
         if not await self._place_bet():
             return
-        self._is_stored = True
+        self._now.is_stored = True
         self._report(BetStored())
         answer = await self._pool.send_bet(self._bet)
         if isinstance(answer, Acknowledged) and answer.balance_minor is not None:
-            started = await self._start(answer)
-            if started is None:
-                return
-            live, began_ms = started
-            if self._services.clock.steady_ms() - began_ms > START_TOLD_MS_MAX:
-                await self._end_unflown(live, began_ms, answer.balance_minor)
-            else:
-                self._flies = self._takeoff(live, began_ms, answer.balance_minor)
-                self._report(self._flies)
-                await self._fly(self._flies)
+            await self._start(answer, answer.balance_minor)
         else:
-            await self._end(self._not_taken(answer))
+            await self._closing.end(self._closing.untaken(answer))
 
-    def _not_taken(self, answer: WalletAnswer) -> EndRound:
-        if isinstance(answer, Declined):
-            return self._void("bet_declined", CallStatus.DECLINED, answer.sends, answer.detail)
-        if isinstance(answer, NotSent):
-            detail = f"not sent: {answer.detail}"
-            self._warn("a bet was not sent", detail, attempts=0)
-            return self._void("wallet_unavailable", CallStatus.DECLINED, 0, detail)
-        detail = answer.detail if isinstance(answer, Unclear) else "taken, but the answer has no balance"
-        self._warn("a bet has no clear answer and is refunded", detail, answer.sends)
-        return self._void("wallet_unavailable", CallStatus.UNKNOWN, answer.sends, detail)
-
-    def _warn(self, event: str, detail: str, attempts: int) -> None:
-        log.warning(event, extra={"round_id": str(self.placed.round_id), "detail": detail, "attempts": attempts})
+    def leave_unread(self, message: RoundMessage) -> None:
+        """A cash-out that came behind the one that ended the round, or while the end was stored."""
+        if isinstance(message, Cashout) and self.is_over:
+            self._report(CashoutRefused(message.frame_id, "too_late"))
 
     async def _place_bet(self) -> bool:
         intent = PlaceBet(
             owner=self._services.owner,
             round=self.placed,
             call=self._bet,
-            next_server_seed=self._after.server_seed,
+            next_server_seed=self._now.after.server_seed,
         )
         try:
             answer = await self._services.ledger.commit(intent)
         except LedgerUnavailableError:
-            self._is_in_trouble = True
+            self._now.is_in_trouble = True
             self._report(BetTrouble())
-            await self._take_back()
+            # If it was stored after all it is taken back. The operator was never asked, so nothing is owed.
+            end = self._closing.void("wallet_unavailable", CallStatus.DECLINED, 0, "not sent: it could not be stored")
+            await self._closing.end(end, if_refused=BetNotStored(refused=False))
             return False
         if not isinstance(answer, Applied):
             self._report(BetNotStored(refused=True))
             return False
         return True
 
-    async def _take_back(self) -> None:
-        """Void the intent if it was stored after all; the operator was never asked, so nothing is owed."""
-        end = self._void("wallet_unavailable", CallStatus.DECLINED, 0, "not sent: it could not be stored")
-        if isinstance(await self._store(end), Applied):
-            self._over(end, None)
-        else:
-            self._report(BetNotStored(refused=False))
-
-    def _void(self, reason: str, bet_status: CallStatus, attempts: int, detail: str) -> EndRound:
-        return ends.void(
-            self.placed,
-            self._services.owner,
-            reason,
-            bet_status=bet_status,
-            attempts=attempts,
-            now_ms=self._services.clock.now_ms(),
-            detail=detail,
-            claim=self._pool.claim,
-        )
-
-    async def _start(self, taken: Acknowledged) -> tuple[LiveRound, int] | None:
-        """The flight as it is stored, and when it began by the steady clock."""
+    async def _start(self, taken: Acknowledged, balance_minor: int) -> None:
+        """Store the start, then fly."""
         clock = self._services.clock
         began_ms: dict[int, int] = {}
         """By what each attempt would have stored: a correction of the house's time must not move the flight."""
-        balance_minor = taken.balance_minor
-        assert balance_minor is not None, "a bet without a balance is not taken"
 
         async def start() -> Answer:
             steady_ms = self._services.metronome.next_beat_ms()
@@ -222,30 +185,34 @@ class RoundActor(Actor[RoundMessage]):
         try:
             answer = await until_known(start, give_up_at)
         except LedgerUnavailableError:
-            await self._give_back(taken)
-            return None
+            await self._give_back(balance_minor)
+            return
         if not isinstance(answer, Started):
             self._report(RoundLost())
-            return None
+            return
         live = replace(self.placed, status=RoundStatus.FLYING, started_at_ms=answer.started_at_ms)
-        return live, began_ms[answer.started_at_ms]
+        await self._fly_or_refund(self._takeoff(live, began_ms[answer.started_at_ms], balance_minor))
 
-    async def _end_unflown(self, live: LiveRound, began_ms: int, balance_minor: int) -> None:
-        """Refund a flight that nobody was told of. Its seed is revealed: nobody may fly it after that, either."""
-        now_ms = self._services.clock.now_ms()
+    async def _fly_or_refund(self, flies: RoundFlies) -> None:
+        live, flight = flies.live, flies.flight
+        if self._services.clock.steady_ms() - flight.started_at_ms <= START_TOLD_MS_MAX:
+            self._now.flies = flies
+            self._report(flies)
+            await self._fly(flies)
+            return
+        # Nobody was told of it. Its seed is revealed by the refund: nobody may fly it after that, either.
         log.warning("a start was stored too late to be flown", extra={"round_id": str(live.round_id)})
-        end = ends.refunded(live, self._services.owner, ends.LATE_START, now_ms, self._pool.claim)
-        await self._end(end, balance_minor=balance_minor)
-        if self._is_over:
-            self._services.flights.end(live.session_id, live.round_id, began_ms + live.plan().ends_at_ms)
+        end = self._closing.refunded(live, ends.LATE_START)
+        if await self._closing.end(end, balance_minor=flies.balance_minor):
+            self._services.flights.end(live.session_id, live.round_id, flight.ends_at_ms)
 
-    async def _give_back(self, taken: Acknowledged) -> None:
+    async def _give_back(self, balance_minor: int) -> None:
         """The stake was taken but the start could not be stored for too long: end the round from what is stored."""
         finished = await resolve_stored(self._services, self.placed.operator_id, self.placed.round_id, 0)
         if finished is None:
             self._report(RoundLost())
             return
-        self._report(RoundOver(finished, self.placed.amount_minor, None, taken.balance_minor))
+        self._report(RoundOver(finished, self.placed.amount_minor, None, balance_minor))
         self._pool.deliver(self.placed.operator_id)
 
     def _takeoff(self, live: LiveRound, began_ms: int, balance_minor: int) -> RoundFlies:
@@ -264,12 +231,10 @@ class RoundActor(Actor[RoundMessage]):
         if landing is None:
             return
         settlement, frame_id = landing
-        now_ms = self._services.clock.now_ms()
         if settlement is None:
-            await self._end(ends.refunded(live, self._services.owner, ends.SHUTDOWN, now_ms, self._pool.claim))
+            await self._closing.end(self._closing.refunded(live, ends.SHUTDOWN))
         else:
-            end = ends.settled(live, self._services.owner, settlement, now_ms, self._pool.claim)
-            await self._end(end, frame_id)
+            await self._closing.end(self._closing.settled(live, settlement), frame_id)
 
     def _note_end(self) -> None:
         with suppress(ActorError):  # one whose mailbox is full is awake, and sees itself what time it is
@@ -306,36 +271,3 @@ class RoundActor(Actor[RoundMessage]):
                 return settlement, None
             else:
                 return settlement, message.frame_id
-
-    async def _end(self, end: EndRound, frame_id: str | None = None, *, balance_minor: int | None = None) -> None:
-        answer = await self._store(end)
-        if isinstance(answer, Applied):
-            self._over(end, frame_id, balance_minor)
-        else:
-            self._report(RoundLost())
-        if end.call is None:
-            return
-        if end.is_claimed:
-            self._pool.send_claimed(end.call, is_claimed=isinstance(answer, Applied) and answer.is_claimed)
-        else:
-            self._pool.deliver(self.placed.operator_id)
-
-    async def _store(self, end: EndRound) -> Answer:
-        self._is_ending = True
-        try:
-            return await commit_until_known(self._services, end)
-        finally:
-            self._is_ending = False
-
-    def _over(self, end: EndRound, frame_id: str | None, balance_minor: int | None = None) -> None:
-        self._is_over = True
-        finished = end.finished
-        self._services.observer.round_ended(finished.status.value, finished.result and finished.result.value)
-        placed, now_ms = self.placed, self._services.clock.steady_ms()
-        self._services.tally.ended(
-            placed.operator_id, placed.operator_player_id, placed.session_id, finished.status, now_ms
-        )
-        self._report(RoundOver(finished, end.outbox_minor, frame_id, balance_minor))
-        while (message := self.receive_nowait()) is not None:
-            if isinstance(message, Cashout):
-                self._report(CashoutRefused(message.frame_id, "too_late"))

@@ -16,7 +16,6 @@ from trio_websocket import WebSocketConnection
 
 import actors.cluster.recovery
 import actors.play.lobby
-import actors.play.round
 import server.app
 import server.db.migrations.migrate
 import server.db.stores.ledger
@@ -153,7 +152,7 @@ def wrap_life():
     wrap(server.app, "migrate", always("migrate"))
     wrap(server.db.migrations.migrate, "_run", always("migrate"), before=None, after="inside")
     wrap(actors.play.lobby.Lobby, "drain", always("drain"))
-    wrap_plain(actors.play.round.RoundActor, "interrupt", always("drain.interrupt"))
+    wrap_plain(actors.play.lobby.Lobby, "_interrupt", always("drain.interrupt"))
     wrap(Node, "drain", always("drain"), before=None, after="delivered")
     wrap(Edge, "stop", always("drain"), before="closing", after=None)
 

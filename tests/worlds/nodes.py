@@ -91,8 +91,7 @@ class Life:
     def flight_of(self, live: LiveRound):
         """The flight as this process plays it, if it does."""
         actor = None if self.node is None else self.node.lobby._rounds.get(live.session_id)
-        same = actor is not None and actor.placed.round_id == live.round_id and actor._flies is not None
-        return actor._flies.flight if same else None
+        return actor.flight if actor is not None and actor.placed.round_id == live.round_id else None
 
     @property
     def paused(self) -> bool:

@@ -12,8 +12,9 @@ from actors.cluster.unattended import UnattendedSweeper
 from actors.facts import ends
 from actors.facts.calls import refund_call
 from actors.facts.records import CallKind, CallStatus, RoundStatus
-from actors.facts.transitions import Rejected
+from actors.facts.transitions import Applied, Rejected
 from actors.kit.timers import Timers
+from actors.play.closing import Closing
 from actors.play.lobby import Lobby
 from actors.play.round import RoundActor
 from actors.ports.ledger import LedgerUnavailableError
@@ -21,7 +22,7 @@ from actors.ports.wallet import Acknowledged, Declined, Unclear
 from actors.rules.settlement import FlightPlan, Result, Settlement
 from actors.shared.addresses import Addresses
 from actors.shared.ledger import LedgerActor
-from actors.shared.messages import BetNotStored, RoundLost
+from actors.shared.messages import RoundLost, RoundOver
 from actors.shared.services import commit_until_known
 from actors.wallet.bulkheads import Bulkheads
 from actors.wallet.pool import WalletPool
@@ -34,23 +35,29 @@ BUGS = Bugs()
 # The order of storing, sending and telling.
 
 
+def _tell(closing, end, frame_id):
+    closing._note_over(end)
+    closing._report(RoundOver(end.finished, end.outbox_minor, frame_id))
+
+
 @BUGS.named("an end is told before it is stored")
 def _told_early():
-    async def end(self, ending, frame_id=None):
-        self._over(ending, frame_id)
-        await commit_until_known(self._services, ending.transition)
+    async def end(self, end, frame_id=None, **_):
+        _tell(self, end, frame_id)
+        return isinstance(await commit_until_known(self._services, end), Applied)
 
-    return [(RoundActor, "_end", end)]
+    return [(Closing, "end", end)]
 
 
 @BUGS.named("a settlement stays in memory when the ledger fails")
 def _memory_only():
-    async def end(self, ending, frame_id=None):
+    async def end(self, end, frame_id=None, **_):
         with suppress(LedgerUnavailableError):
-            await self._services.ledger.commit(ending.transition)
-        self._over(ending, frame_id)
+            await self._services.ledger.commit(end)
+        _tell(self, end, frame_id)
+        return True
 
-    return [(RoundActor, "_end", end)]
+    return [(Closing, "end", end)]
 
 
 @BUGS.named("a bet is sent before it is stored")
@@ -66,10 +73,11 @@ def _sent_early():
 
 @BUGS.named("a flight is shown before its start is stored")
 def _shown_early():
-    async def start(self, taken):
+    async def start(self, taken, balance_minor):
         began_ms = self._services.metronome.next_beat_ms()
         started_at_ms = self._services.clock.unix_of(began_ms)
-        return replace(self.placed, status=RoundStatus.FLYING, started_at_ms=started_at_ms), began_ms
+        live = replace(self.placed, status=RoundStatus.FLYING, started_at_ms=started_at_ms)
+        await self._fly_or_refund(self._takeoff(live, began_ms, balance_minor))
 
     return [(RoundActor, "_start", start)]
 
@@ -81,10 +89,15 @@ def _late_flies():
 
 @BUGS.named("a lost answer counts as not stored")
 def _not_taken_back():
-    async def take_back(self):
-        self._report(BetNotStored(refused=False))
+    real = Closing.end
 
-    return [(RoundActor, "_take_back", take_back)]
+    async def end(self, end, *frame_id, if_refused=None, **balance_minor):
+        if if_refused is None:
+            return await real(self, end, *frame_id, **balance_minor)
+        self._report(if_refused)
+        return False
+
+    return [(Closing, "end", end)]
 
 
 # What an answer of the wallet means.

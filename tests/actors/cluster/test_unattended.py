@@ -9,8 +9,8 @@ import trio
 
 from actors.facts.calls import bet_call
 from actors.facts.records import CallKind, RoundKey
+from actors.play.closing import Closing
 from actors.play.lobby import Lobby
-from actors.play.round import RoundActor
 from actors.ports.ledger import LedgerUnavailableError
 from actors.shared.settings import GameSettings
 from tests.helpers.game import LIMITS, open_game
@@ -285,7 +285,7 @@ async def test_what_had_ended_when_its_actor_failed_has_ended_so(autojump_clock,
         self._failed[actor.placed.round_id] = self._services.clock.cautious_ms()
         raise RuntimeError("the end of a failed round fails, too")
 
-    monkeypatch.setattr(RoundActor, "_store", lost)
+    monkeypatch.setattr(Closing, "_store", lost)
     monkeypatch.setattr(Lobby, "_end_failed_round", end)
     async with open_game() as game:
         player = await game.play(400)

@@ -372,7 +372,7 @@ async def test_a_flight_ends_in_time_whatever_fails(autojump_clock, fails):
             fail_once(game.node.services.timers)
         await trio.sleep(1)
         await player.until("round_ended")
-        late_ms = game.clock.steady_ms() - actor.placed.plan().ends_at_ms - actor._flies.flight.started_at_ms
+        late_ms = game.clock.steady_ms() - actor.placed.plan().ends_at_ms - actor.flight.started_at_ms
         assert 0 <= late_ms <= SLACK_MS + LOSS_PATIENCE_MS + 1
         assert set(game.observer.failures) == {fails} - {"nothing"}
 
