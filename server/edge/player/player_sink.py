@@ -153,16 +153,14 @@ class SocketSink:
     def _wake(self) -> None:
         """See that what waits is written. Nothing passes it: the stream takes no offers until then."""
         self._stream.hold()
-        if self._writing is None and self._nursery is not None:
+        if self._writing is None and self._nursery is not None and self._websocket is not None:
             self._writing = trio.CancelScope()
             if self._closes_at is not None:
                 self._writing.deadline = self._closes_at
-            self._nursery.start_soon(self._write, self._writing)
+            self._nursery.start_soon(self._write, self._writing, self._websocket)
 
-    async def _write(self, scope: trio.CancelScope) -> None:
+    async def _write(self, scope: trio.CancelScope, websocket: WebSocketConnection) -> None:
         """Write what waits, in order. If the socket is to be closed then, close it."""
-        assert self._websocket is not None, "opened"
-        websocket = self._websocket
         try:
             with scope:
                 while self._frames or self._tick is not None or self._stream.has_rest:

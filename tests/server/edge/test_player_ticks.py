@@ -148,6 +148,19 @@ async def test_ticks_to_a_player_who_left_are_harmless():
         sink.close()
 
 
+async def test_a_player_may_be_lost_before_what_was_said_is_written(caplog):
+    async with open_edge() as world:
+        await world.player()
+        door = world.lobby.doors[0]
+        await wait_all_tasks_blocked()
+        door.sink.send(b"news")
+        door.sink.overflow()
+        with trio.fail_after(5):
+            await door.left.wait()
+            await until(lambda: world.edge.connections_open == 0)
+        assert world.observer.ends == ["overflow"] and not caplog.records
+
+
 async def test_no_tick_follows_the_close_frame():
     async with open_edge() as world:
         client = await world.player()
