@@ -129,7 +129,6 @@ class HandOvers:
         self._under_way: set[object] = set()
 
     async def run(self) -> None:
-        """Serve for ever."""
         settings = self._services.settings
         look_around_at = trio.current_time()
         has_company = False

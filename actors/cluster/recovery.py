@@ -105,7 +105,6 @@ class OrphanSweeper:
         self._one_at_a_time = trio.Lock()
 
     async def run(self) -> None:
-        """Sweep for ever."""
         while True:
             try:
                 while await self.sweep() == self._services.settings.orphan_batch_max:
@@ -170,7 +169,6 @@ class Heartbeat:
         """Found, and not noted in the ledger yet."""
 
     async def run(self) -> None:
-        """Beat until fenced."""
         while True:
             try:
                 pulse = await self.beat()

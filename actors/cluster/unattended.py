@@ -56,7 +56,6 @@ class UnattendedSweeper:
         """Live rounds that did not open, until they do. Overflow, beyond ``ROUNDS_MAX``: one is told at each look."""
 
     async def run(self) -> None:
-        """Sweep for ever."""
         while True:
             await trio.sleep(self._services.settings.unattended_look_ms / 1000)
             try:

@@ -68,7 +68,6 @@ def bet_call(live: LiveRound) -> WalletCall:
 
 
 def refund_call(live: LiveRound, now_ms: int) -> WalletCall:
-    """The stake back."""
     return _call(
         live, CallKind.REFUND, tx_id=refund_tx_id(live.round_id), amount_minor=live.amount_minor, now_ms=now_ms
     )

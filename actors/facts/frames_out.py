@@ -96,7 +96,6 @@ class Totals(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, session: SessionRecord, totals: SessionTotals) -> Self:
-        """The session's."""
         return cls(
             started_at=session.created_at_ms,
             rounds=totals.rounds,

@@ -97,12 +97,10 @@ class EndRound:
 
     @property
     def session_id(self) -> UUID:
-        """Whose round it was."""
         return self.finished.session_id
 
     @property
     def round_id(self) -> UUID:
-        """Which round it was."""
         return self.finished.round_id
 
     @property

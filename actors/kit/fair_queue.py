@@ -96,7 +96,6 @@ class Turnstile:
 
     @property
     def waiting(self) -> int:
-        """How many wait."""
         return len(self._queue)
 
     async def pass_through(self, key: Hashable) -> None:
@@ -156,7 +155,6 @@ class Share:
 
     @property
     def waiting(self) -> int:
-        """How many wait."""
         return len(self._queue)
 
     @asynccontextmanager

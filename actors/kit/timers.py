@@ -52,7 +52,6 @@ class Timer:
         return self._number == number
 
     def ring(self) -> None:
-        """Make the call."""
         self.clear()
         self._call()
 
@@ -74,7 +73,6 @@ class Timers:
         self._rest = trio.CancelScope()
 
     def __len__(self) -> int:
-        """How many are set."""
         return self._open
 
     def timer(self, call: Callable[[], None]) -> Timer:

@@ -119,7 +119,6 @@ class Lobby:
         return limits_for(operator, currency, self._services.settings.bet_limits)
 
     def overflowed(self, actor: str) -> None:
-        """Count a refused message."""
         self._services.observer.mailbox_overflow(actor)
 
     def was_here(self, hello: bytes) -> bool:

@@ -105,7 +105,6 @@ class LedgerActor(Actor[_Waiting]):
             raise LedgerUnavailableError("the ledger did not answer") from error
 
     async def run(self) -> NoReturn:
-        """Commit group after group."""
         while True:
             self._gather()
             if not self._left_over:

@@ -41,7 +41,6 @@ class OperatorDirectory:
 
     @property
     def ids(self) -> Collection[UUID]:
-        """All operators."""
         return self._operators.keys()
 
     @property
@@ -80,7 +79,6 @@ class OperatorDirectory:
         await self._source.confirm_operators(self._owner, version)
 
     async def run(self) -> None:
-        """Refresh for ever."""
         while True:
             await trio.sleep(self._refresh_ms / 1000)
             self._tell_age()

@@ -32,7 +32,6 @@ class RoundTally:
     def ended(
         self, operator_id: UUID, operator_player_id: str, session_id: UUID, status: RoundStatus, now_ms: int
     ) -> None:
-        """A round has ended."""
         self._ended[operator_id, status.value] += 1
         if status is RoundStatus.VOID:
             self._sessions.take(session_id, now_ms)

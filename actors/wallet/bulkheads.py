@@ -57,7 +57,6 @@ class Bulkhead:
 
     @property
     def deliveries(self) -> Collection[str]:
-        """The transactions in flight."""
         return self._deliveries.keys()
 
     @property
@@ -164,7 +163,6 @@ class Bulkheads:
         self._bulkheads: dict[UUID, Bulkhead] = {}
 
     def of(self, operator_id: UUID) -> Bulkhead:
-        """The operator's bulkhead."""
         bulkhead = self._bulkheads.get(operator_id)
         if bulkhead is None:
             bulkhead = self._bulkheads[operator_id] = Bulkhead(

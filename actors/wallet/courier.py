@@ -99,7 +99,6 @@ class OutboxWatch:
         self._bulkheads = bulkheads
 
     async def run(self) -> None:
-        """Watch for ever."""
         while True:
             try:
                 counts = await self._services.stores.outbox.outbox_counts()

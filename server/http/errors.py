@@ -51,7 +51,6 @@ class ApiError(Exception):
         self.headers = headers or {}
 
     def body(self, request_id: str) -> bytes:
-        """The answer's body."""
         error = {"code": self.code, "message": self.message, **self.extra}
         return compact_json({"ok": False, "error": error, "request_id": request_id})
 

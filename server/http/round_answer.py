@@ -13,8 +13,6 @@ _ENDED = (RoundStatus.SETTLED, RoundStatus.VOID, RoundStatus.REFUNDED)
 
 
 class OutcomeAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What the seeds decided."""
-
     crash_point: float
     map_seed: str
     loot_seed: str

@@ -67,7 +67,6 @@ class WalletAnswerReader:
             self.problem = "the answer is too large"
 
     def end(self) -> None:
-        """The connection has ended."""
         if self.is_headed and not self._has_length:
             self.is_complete = True
         else:

@@ -43,8 +43,6 @@ class Sending:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where to connect."""
-
     host: str
     port: int
     is_tls: bool

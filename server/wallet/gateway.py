@@ -44,8 +44,6 @@ class WalletGatewaySettings(TransportSettings):
 
 
 class Clock(Protocol):
-    """The server's clock."""
-
     def now_ms(self) -> int:
         """The time that all nodes share, in unix milliseconds: what a wallet's dates are compared with."""
 

@@ -67,7 +67,6 @@ class RefusedWebsocket(TrioASGIWebsocketConnection):
     """A websocket that came this way: players' sockets never reach the web application."""
 
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        """Refuse it."""
         await receive()
         chosen_id = request_id(self.scope)
         body = not_found().body(chosen_id)

@@ -55,8 +55,6 @@ class LaunchAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LaunchApi:
-    """Answers launches."""
-
     def __init__(self, services: WebServices) -> None:
         self._services = services
 

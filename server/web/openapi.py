@@ -19,20 +19,17 @@ class OperatorDocument(OpenAPIProvider):
     parameters are required."""
 
     def generate_rules(self) -> Iterable[Rule]:
-        """See Quart-Schema."""
         return (rule for rule in super().generate_rules() if rule.endpoint.startswith("operator_api."))
 
     def build_response_object(
         self, model: type[Model], headers_model: type[Model] | None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """See Quart-Schema."""
         described, definitions = super().build_response_object(model, headers_model)
         _, inside = schema_components([model], ref_template=MSGSPEC_REF_TEMPLATE)
         described["content"]["application/json"]["schema"] = inside[model.__name__]
         return described, definitions | inside
 
     def build_querystring_parameters(self, model: type[Model]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-        """See Quart-Schema."""
         parameters, definitions = super().build_querystring_parameters(model)
         (schema,) = schema_components([model])[1].values()
         for parameter in parameters:

@@ -34,8 +34,6 @@ class Clock(Protocol):
 
 
 class TransitionLedger(Protocol):
-    """The ledger's actor."""
-
     async def commit(self, transition: Transition, /) -> Answer:
         """The durable answer. Raises ``actors.ports.LedgerUnavailableError``."""
 

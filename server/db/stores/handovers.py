@@ -68,7 +68,6 @@ class PostgresHandOvers:
         await self._database.run(lambda connection: connection.execute(_REQUEST, *values))
 
     async def withdraw_request(self, token_digest: bytes, asker: Owner) -> None:
-        """Ask no more."""
         values = token_digest, asker.node, asker.epoch
         await self._database.run(lambda connection: connection.execute(_WITHDRAW, *values))
 

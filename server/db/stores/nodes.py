@@ -143,16 +143,13 @@ class PostgresNodes:
         return [Owner(row["node"], row["epoch"]) for row in rows]
 
     async def end_life(self, owner: Owner) -> None:
-        """Its last word."""
         await self._database.on_line(lambda line: line.connection.execute(_END, owner.node, owner.epoch))
 
     async def has_company(self, owner: Owner, lease_ms: int) -> bool:
-        """Whether another node lives."""
         values = owner.node, owner.epoch, lease_ms
         return bool(await self._database.run(lambda connection: connection.fetchval(_COMPANY, *values)))
 
     async def note_cut(self, owner: Owner, history_id: str, reason: str, own_history_id: str | None = None) -> None:
-        """Bets stop everywhere."""
         values = history_id, reason, f"{owner.node} {owner.epoch}", own_history_id
         await self._database.run(lambda connection: connection.execute(_NOTE_CUT, *values))
 

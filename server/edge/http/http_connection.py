@@ -228,11 +228,9 @@ class HttpStream(trio.abc.Stream):
         return b""
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Write all."""
         await self._below.send_all(data)
 
     async def wait_send_all_might_not_block(self) -> None:
-        """Wait for room."""
         await self._below.wait_send_all_might_not_block()
 
     async def aclose(self) -> None:
@@ -245,7 +243,6 @@ class TlsHttpStream(HttpStream):
     """With what hypercorn asks of TLS streams, so that it knows the scheme."""
 
     async def do_handshake(self) -> None:
-        """It is over."""
         await trio.lowlevel.checkpoint()
 
     def selected_alpn_protocol(self) -> str:
@@ -282,7 +279,6 @@ class _Connection(TCPServer):
         await self.idle_task.stop()
 
     async def protocol_send(self, event: Event) -> None:
-        """Write for the protocol."""
         if isinstance(event, Updated) and event.idle and self._has_ended:
             return  # There is no next request to be waited for.
         if isinstance(event, RawData):

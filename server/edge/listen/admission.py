@@ -58,7 +58,6 @@ class Admission:
 
     @property
     def taken(self) -> int:
-        """Places that are taken."""
         return len(self._group_of)
 
     @property

@@ -227,7 +227,6 @@ class Connection:
             self._player.go_away()
 
     def cut(self) -> None:
-        """End it at once."""
         self._transport.cut()
 
     async def run(self) -> None:

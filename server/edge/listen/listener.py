@@ -99,7 +99,6 @@ class Edge:
 
     @property
     def players_open(self) -> int:
-        """Players' sockets."""
         return len(self._shared.player_sockets)
 
     async def accept(self) -> None:

@@ -67,7 +67,6 @@ class Pinger:
             del spoke[socket]
 
     async def run(self) -> None:
-        """Ping for ever."""
         began_at = trio.current_time()
         while True:
             await trio.sleep(self._look_s)

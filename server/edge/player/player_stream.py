@@ -213,7 +213,6 @@ class PlayerStream(trio.abc.Stream):
         self.outlet.let(self._transport.send_now if is_free else None)
 
     async def wait_send_all_might_not_block(self) -> None:
-        """Wait for room."""
         await self._below.wait_send_all_might_not_block()
 
     async def aclose(self) -> None:
@@ -244,7 +243,6 @@ class PlayerStream(trio.abc.Stream):
                 await self._write(goodbye)
 
     def cut(self) -> None:
-        """Close at once."""
         self._is_open = False
         self.outlet.let(None)
         self._transport.cut()

@@ -156,7 +156,6 @@ class Transport(trio.abc.Stream):
         raise trio.BrokenResourceError("the other side does not read")
 
     async def wait_send_all_might_not_block(self) -> None:
-        """Wait for room."""
         with self._trio_errors():
             await trio.lowlevel.wait_writable(self._raw)
 
@@ -236,13 +235,10 @@ class Records(trio.abc.Stream):
         return data
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Write all."""
         await self._tls.send_all(data)
 
     async def wait_send_all_might_not_block(self) -> None:
-        """Wait for room."""
         await self._tls.wait_send_all_might_not_block()
 
     async def aclose(self) -> None:
-        """Close."""
         await self._tls.aclose()
