@@ -11,6 +11,7 @@ from actors.kit.fair_queue import QueueFullError
 from actors.kit.supervisor import RunBeside
 from actors.play.screen import Screen
 from actors.ports.ledger import LedgerUnavailableError
+from actors.shared.messages import HistoryRead
 from actors.shared.services import Services
 
 
@@ -38,25 +39,37 @@ class HistoryReader:
         self._is_reading = False
 
     def start(self, request: HistoryIn) -> None:
-        """Read and answer, in a while."""
+        """Have it read; the session is told ``HistoryRead``, whatever comes of it."""
         if self._is_reading or self._screen.is_behind:
             self._screen.refuse("rate_limited", request.frame_id)
             return
         self._is_reading = True
-        self._run_beside(partial(self._answer, request), "history")
+        self._run_beside(partial(_read, self._services, self._session, request), "history")
 
-    async def _answer(self, request: HistoryIn) -> None:
-        session = self._session
-        try:
-            async with self._services.read_share.turn(session.session_id):
-                rounds, more = await self._services.stores.rounds.history(
-                    session.operator_id, session.operator_player_id, request.before, request.limit
-                )
-                told = [PastRound.of(past) for past in rounds if not self._flies(past.round_id)]
-                self._screen.show(HistoryOut(id=request.frame_id, rounds=told, more=more))
-        except LedgerUnavailableError:
-            self._screen.refuse("wallet_unavailable", request.frame_id, "The history could not be read. Try again.")
-        except QueueFullError:
-            self._screen.refuse("rate_limited", request.frame_id)
-        finally:
-            self._is_reading = False
+    def show(self, read: HistoryRead) -> None:
+        """Answer, unless the actor before this one had asked."""
+        if not self._is_reading:
+            return
+        self._is_reading = False
+        if read.refusal is not None:
+            self._screen.refuse(read.refusal, read.frame_id, read.message)
+            return
+        told = [PastRound.of(past) for past in read.rounds if not self._flies(past.round_id)]
+        self._screen.show(HistoryOut(id=read.frame_id, rounds=told, more=read.more))
+
+
+async def _read(services: Services, session: SessionRecord, request: HistoryIn) -> None:
+    message = "The history could not be read. Try again."
+    read = HistoryRead(request.frame_id, refusal="wallet_unavailable", message=message)
+    try:
+        async with services.read_share.turn(session.session_id):
+            rounds, more = await services.stores.rounds.history(
+                session.operator_id, session.operator_player_id, request.before, request.limit
+            )
+            read = HistoryRead(request.frame_id, rounds, more)
+    except LedgerUnavailableError:
+        pass
+    except QueueFullError:
+        read = HistoryRead(request.frame_id, refusal="rate_limited")
+    finally:
+        services.addresses.tell_session(session.session_id, read)

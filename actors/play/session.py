@@ -22,7 +22,7 @@ from actors.play.purse import Purse
 from actors.play.round import RoundSeen
 from actors.play.screen import Screen, end_socket
 from actors.play.welcome import welcome
-from actors.shared.messages import Attach, Detach, FromPlayer, Leave, Look, SessionMessage, WalletNews
+from actors.shared.messages import Attach, Detach, FromPlayer, HistoryRead, Leave, Look, SessionMessage, WalletNews
 from actors.shared.services import Services
 from actors.wallet.pool import WalletPool
 
@@ -146,6 +146,8 @@ class SessionActor(Actor[SessionMessage]):
                 self._stop(await self._betting.change_client_seed(change))
             case FromPlayer(frame=HistoryIn() as wish):
                 self._history.start(wish)
+            case HistoryRead():
+                self._history.show(message)
             case Attach():
                 self._attach(message)
             case Detach():

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from actors.kit.actor import Actor
 from actors.kit.errors import ActorError
-from actors.shared.messages import Look, RoundMessage, RoundNews, SessionMessage, WalletNews
+from actors.shared.messages import HistoryRead, Look, RoundMessage, RoundNews, SessionMessage, WalletNews
 
 log = logging.getLogger("getaway.lobby")
 
@@ -34,7 +34,7 @@ class Addresses:
             with suppress(ActorError):
                 self.courier.tell(operator_id)
 
-    def tell_session(self, session_id: UUID, news: RoundNews | WalletNews | Look) -> None:
+    def tell_session(self, session_id: UUID, news: RoundNews | WalletNews | HistoryRead | Look) -> None:
         """News of a session's round or wallet. If nobody has it open here, what is stored says the same. Half of its
         mailbox is kept for news, so there is room."""
         session = self.sessions.get(session_id)

@@ -152,6 +152,18 @@ class FromPlayer:
 
 
 @dataclass(frozen=True, slots=True)
+class HistoryRead:
+    """A page of finished rounds that its player wanted, newest first, and whether there are ``more``; or why
+    there is none: an error's code, and its words if they are not the usual ones."""
+
+    frame_id: str | None
+    rounds: Sequence[FinishedRound] = ()
+    more: bool = False
+    refusal: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
     """Something outside has changed: the operator's status, or the server drains."""
 
@@ -161,4 +173,4 @@ class Leave:
     """The session goes to another node: tell its socket and stop. What becomes of its round is not its business."""
 
 
-SessionMessage = Attach | Detach | FromPlayer | RoundNews | WalletNews | Look | Leave
+SessionMessage = Attach | Detach | FromPlayer | HistoryRead | RoundNews | WalletNews | Look | Leave
