@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from actors.facts.calls import refund_call, win_call
+from actors.facts.columns import made, values
 from actors.facts.records import CallStatus, FinishedRound, LiveRound, Owner, RoundStatus, WalletCall
 from actors.facts.transitions import BetFate, EndRound
 from actors.rules.settlement import Settlement
@@ -65,21 +66,5 @@ def _claimed(call: WalletCall | None, claim: Claim | None) -> WalletCall | None:
 
 
 def _finished(live: LiveRound, status: RoundStatus, now_ms: int, **how: Any) -> FinishedRound:
-    return FinishedRound(
-        round_id=live.round_id,
-        session_id=live.session_id,
-        status=status,
-        currency=live.currency,
-        amount_minor=live.amount_minor,
-        auto_cashout_hundredths=live.auto_cashout_hundredths,
-        server_seed=live.commitment.server_seed,
-        server_seed_hash=live.commitment.server_seed_hash,
-        client_seed=live.commitment.client_seed,
-        nonce=live.commitment.nonce,
-        rtp_bps=live.terms.rtp_bps,
-        max_win_multiplier=live.terms.max_win_multiplier,
-        outcome=live.outcome,
-        started_at_ms=live.started_at_ms,
-        settled_at_ms=now_ms,
-        **how,
-    )
+    said = {"result": None, "reason": None, "realized_hundredths": 0, "payout_minor": 0} | values(live) | how
+    return made(FinishedRound, said, status=status, settled_at_ms=now_ms)

@@ -11,7 +11,7 @@ by HKDF (RFC 5869), so that it opens nothing and what opens makes no codes.
 
 import hmac
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from operator import attrgetter, itemgetter
 from typing import Any, Final
@@ -19,6 +19,10 @@ from uuid import UUID
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from actors.facts.columns import columns
+from actors.facts.records import LiveRound
+from actors.facts.transitions import CreateSession
 
 KEY_NUMBER: Final = 1
 """Of the only key there is so far. A second one would check the rows of the first by this byte."""
@@ -85,18 +89,19 @@ class RowMacError(Exception):
 
 
 class RowKind:
-    """Which values of a row its code covers. ``columns`` are those of the row, in the order of the text.
+    """Which values of a row its code covers: ``columns``, in the order of the text.
 
-    ``attributes`` are the places of the same values in the record that is written, where they have other names.
+    ``record`` is the type of what is written, if it has them as its columns.
     """
 
-    def __init__(self, label: str, columns: str, attributes: Mapping[str, str] | None = None) -> None:
-        names = columns.split()
+    def __init__(self, label: str, names: str, record: type | None = None) -> None:
+        self.columns: Final = tuple(names.split())
+        places = {} if record is None else columns(record)
         self.name: Final = label
         self.label: Final = _prefixed(f"getaway/{label}/v1".encode())
-        self.of_row: Callable[[Any], tuple[Any, ...]] = itemgetter(*names)
+        self.of_row: Callable[[Any], tuple[Any, ...]] = itemgetter(*self.columns)
         self.of_record: Callable[[Any], tuple[Any, ...]] = attrgetter(
-            *((attributes or {}).get(name, name) for name in names)
+            *(places.get(name, name) for name in self.columns)
         )
 
 
@@ -104,7 +109,7 @@ SESSION: Final = RowKind(
     "session",
     """operator_id session_id operator_player_id currency token_digest created_at_ms expires_at_ms lang
     reality_check_minutes lobby_url""",
-    {name: f"page.{name}" for name in ("lang", "reality_check_minutes", "lobby_url")},
+    CreateSession,
 )
 """Who plays for whom, with which token, until when. The promise is sealed for its place; the balance is only shown."""
 
@@ -113,11 +118,7 @@ BET: Final = RowKind(
     """operator_id round_id session_id operator_player_id currency amount_minor auto_cashout_hundredths client_seed
     nonce server_seed_hash rtp_bps max_win_multiplier rev_share_bps max_payout_minor growth_rate_per_ms
     created_at_ms""",
-    {name: f"commitment.{name}" for name in ("client_seed", "nonce", "server_seed_hash")}
-    | {
-        name: f"terms.{name}"
-        for name in ("rtp_bps", "max_win_multiplier", "rev_share_bps", "max_payout_minor", "growth_rate_per_ms")
-    },
+    LiveRound,
 )
 """A round as it was placed."""
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import trio
 
+from actors.facts.columns import made, values
 from actors.facts.records import (
     CallStatus,
     Commitment,
@@ -191,16 +192,7 @@ class MemoryLedger(MemoryRequests):
             return Rejected()
         commitment = Commitment(new.server_seed, fairness.commitment(new.server_seed), new.client_seed, 1)
         self.sessions[new.session_id] = StoredSession(
-            SessionRecord(
-                operator_id=new.operator_id,
-                session_id=new.session_id,
-                operator_player_id=new.operator_player_id,
-                currency=new.currency,
-                balance_minor=new.balance_minor,
-                created_at_ms=new.created_at_ms,
-                expires_at_ms=new.expires_at_ms,
-                next=commitment,
-            ),
+            made(SessionRecord, values(new), next=commitment, balance_is_known=True),
             new.token_digest,
             new.page,
         )

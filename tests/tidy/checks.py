@@ -80,7 +80,7 @@ DICE_OWNERS = (
 
 PRINT_OWNERS = ("server/cli/", "server/sandbox/")
 PURE_LIBRARIES = {"collections", "dataclasses", "decimal", "enum", "fractions", "functools", "hashlib", "hmac", "json"}
-PURE_LIBRARIES |= {"math", "msgspec", "re", "typing", "uuid"}
+PURE_LIBRARIES |= {"math", "msgspec", "operator", "re", "typing", "uuid"}
 ACTOR_LIBRARIES = PURE_LIBRARIES | {"abc", "contextlib", "heapq", "itertools", "logging", "outcome", "trio"}
 
 

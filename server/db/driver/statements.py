@@ -1,6 +1,6 @@
-"""The statement that commits a group, those that read what had been applied before it, and those that read a round.
+"""The statement that commits a group, and those that read what had been applied before it.
 
-``commit_group_5`` (``functions/commit_group.sql``) checks in SQL what each transition requires. A key that does
+``commit_group_6`` (``functions/commit_group.sql``) checks in SQL what each transition requires. A key that does
 not come back was not applied now; the ``READ_`` statements find those that had been applied before, so that a repeated
 transition answers as it did the first time.
 """
@@ -34,7 +34,7 @@ def few(rows: str, *columns: str) -> str:
     return f"unnest({arrays}) AS f ({', '.join(columns)})"
 
 
-COMMIT_GROUP = "SELECT applied_kind, applied_key FROM commit_group_5($1::jsonb)"
+COMMIT_GROUP = "SELECT applied_kind, applied_key FROM commit_group_6($1::jsonb)"
 
 READ_LAUNCHES = """
 SELECT l.operator_id, l.signature_digest, l.session_id, l.expires_at_ms, l.sealed_token
@@ -54,31 +54,4 @@ READ_CALLS = """
 SELECT t.operator_tx_id, t.status
 FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS i (operator_id, session_id, operator_tx_id)
 JOIN transactions t USING (operator_id, session_id, operator_tx_id) WHERE t.kind <> 'bet'
-"""
-
-# A round and its calls as JSON, an object for each: one statement needs no transaction to see them at one moment. With all
-# that their codes cover.
-_WITH_CALLS = """
-SELECT row_to_json(told)::text FROM (
-    SELECT r.operator_id, r.round_id, r.session_id, r.operator_player_id, r.currency, r.amount_minor,
-           r.auto_cashout_hundredths, r.client_seed, r.nonce, r.server_seed_hash, r.rtp_bps, r.max_win_multiplier,
-           r.rev_share_bps, r.status, r.created_at_ms, r.started_at_ms, r.settled_at_ms, r.result, r.reason,
-           r.realized_hundredths, r.payout_minor, r.server_seed, r.crash_hundredths, r.map_seed, r.loot_seed,
-           r.guard_seed, r.max_payout_minor, r.growth_rate_per_ms::text, r.bet_mac, r.start_mac, r.end_mac,
-           t.round_id AS call_round_id, t.session_id AS call_session_id, t.body, t.mac AS call_mac, t.operator_tx_id, t.kind, t.amount_minor AS call_minor, t.attempts, t.status AS call_status,
-           t.created_at_ms AS called_at_ms, t.acknowledged_at_ms, t.next_attempt_at_ms, t.last_error, t.position
-    FROM found r LEFT JOIN transactions t ON t.operator_id = r.operator_id
-        AND t.operator_tx_id = ANY (ARRAY['bet-' || r.round_id, 'win-' || r.round_id, 'refund-' || r.round_id])
-) told ORDER BY told.position
-"""
-
-READ_ROUND = f"""
-WITH found AS MATERIALIZED (SELECT * FROM rounds WHERE operator_id = $1 AND round_id = $2)
-{_WITH_CALLS}
-"""
-
-FIND_ROUND = f"""
-WITH found AS MATERIALIZED (
-    SELECT r.* FROM operators o JOIN rounds r ON r.operator_id = o.operator_id AND r.round_id = $1)
-{_WITH_CALLS}
 """

@@ -1,9 +1,9 @@
--- version: 5
+-- version: 6
 --
 -- What a group of transitions does: one round trip, one transaction. `batch` has for each kind of transition an array of
--- objects (server/db/stores/group_rows.py), and in `sessions`, `rounds` and `calls` the rows that are to change. What was applied
--- comes back as (applied_kind, applied_key). What each transition requires is checked here, in SQL. What had been applied
--- before does not come back: the caller reads it.
+-- objects (server/db/stores/group_rows.py), those of launches, bets and calls with the columns of their tables, and in `sessions`,
+-- `rounds` and `calls` the rows that are to change. What was applied comes back as (applied_kind, applied_key).
+-- What each transition requires is checked here, in SQL. What had been applied before does not come back: the caller reads it.
 --
 -- It waits for nobody's row lock. All rows that the group is to change are locked first, those that somebody else has locked
 -- are skipped, and their sessions are left out and told as `busy`: a person's open transaction delays the session whose row it
@@ -17,7 +17,7 @@
 -- (`|| left(i.x, 0)` adds nothing, and can't be known before). What a session owes or has played is asked for in the order
 -- that only its own index has. A session's live round is its newest one: no other begins before that has ended.
 
-CREATE FUNCTION commit_group_5(batch jsonb) RETURNS TABLE (applied_kind text, applied_key text)
+CREATE FUNCTION commit_group_6(batch jsonb) RETURNS TABLE (applied_kind text, applied_key text)
 LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 DECLARE
@@ -97,28 +97,16 @@ BEGIN
 
     IF batch ? 'launches' THEN
         RETURN QUERY
-        WITH input AS (
-            SELECT * FROM jsonb_to_recordset(batch -> 'launches') AS i (
-                operator_id uuid, session_id uuid, operator_player_id text, currency text, balance_minor bigint,
-                token_digest bytea, created_at_ms bigint, expires_at_ms bigint, client_seed text, server_seed_hash text,
-                server_seed_sealed bytea, signature_digest bytea, sealed_token bytea, replay_until_ms bigint, lang text,
-                reality_check_minutes int, lobby_url text, mac bytea)
-        ), first AS (
+        WITH first AS (
             INSERT INTO launch_replays AS l
-                (operator_id, signature_digest, session_id, expires_at_ms, sealed_token, replay_until_ms)
-            SELECT operator_id, signature_digest, session_id, expires_at_ms, sealed_token, replay_until_ms FROM input
-            ORDER BY operator_id, signature_digest
+            SELECT i.* FROM jsonb_populate_recordset(NULL::launch_replays, batch -> 'launches') i
+            ORDER BY i.operator_id, i.signature_digest
             ON CONFLICT (operator_id, signature_digest) DO NOTHING
             RETURNING l.operator_id, l.session_id
         )
         INSERT INTO sessions AS s
-            (operator_id, session_id, operator_player_id, currency, balance_minor, token_digest, created_at_ms,
-             expires_at_ms, client_seed, nonce, server_seed_hash, server_seed_sealed, lang, reality_check_minutes, lobby_url,
-             mac)
-        SELECT i.operator_id, i.session_id, operator_player_id, currency, balance_minor, token_digest, created_at_ms,
-               expires_at_ms, client_seed, 1, server_seed_hash, server_seed_sealed, lang, reality_check_minutes, lobby_url,
-               mac
-        FROM input i JOIN first f USING (operator_id, session_id)
+        SELECT i.* FROM jsonb_populate_recordset(NULL::sessions, batch -> 'launches') i
+        JOIN first f USING (operator_id, session_id)
         RETURNING 'launch', s.session_id::text;
 
         DELETE FROM launch_replays WHERE (operator_id, signature_digest) IN (
@@ -135,12 +123,8 @@ BEGIN
     IF batch ? 'bets' THEN
         RETURN QUERY
         WITH input AS (
-            SELECT * FROM jsonb_to_recordset(batch -> 'bets') AS i (
-                operator_id uuid, session_id uuid, round_id uuid, operator_player_id text, currency text,
-                amount_minor bigint, auto_cashout_hundredths int, client_seed text, nonce bigint, server_seed_hash text,
-                rtp_bps int, max_win_multiplier int, rev_share_bps int, max_payout_minor bigint, growth_rate_per_ms numeric,
-                created_at_ms bigint, owner_node text, owner_epoch bigint, operator_tx_id text, body bytea, next_hash text,
-                next_sealed bytea, "position" bigint, bet_mac bytea, call_mac bytea)
+            SELECT r.*, e ->> 'next_hash' AS next_hash, (e ->> 'next_sealed')::bytea AS next_sealed
+            FROM jsonb_array_elements(batch -> 'bets') e CROSS JOIN LATERAL jsonb_populate_record(NULL::rounds, e) r
         ), promised AS (
             SELECT s.operator_id, s.session_id, s.server_seed_sealed
             FROM sessions s JOIN input i USING (operator_id, session_id)
@@ -165,21 +149,16 @@ BEGIN
             INSERT INTO rounds AS r
                 (operator_id, round_id, session_id, operator_player_id, currency, amount_minor, auto_cashout_hundredths,
                  client_seed, nonce, server_seed_hash, server_seed_sealed, rtp_bps, max_win_multiplier, rev_share_bps,
-                 max_payout_minor, growth_rate_per_ms, status, owner_node, owner_epoch, created_at_ms,
-                 bet_mac)
+                 max_payout_minor, growth_rate_per_ms, status, owner_node, owner_epoch, created_at_ms, bet_mac)
             SELECT operator_id, round_id, session_id, operator_player_id, currency, amount_minor, auto_cashout_hundredths,
                    client_seed, nonce, server_seed_hash, a.server_seed_sealed, rtp_bps, max_win_multiplier, rev_share_bps,
-                   max_payout_minor, growth_rate_per_ms, 'betting', owner_node, owner_epoch, created_at_ms,
-                   bet_mac
+                   max_payout_minor, growth_rate_per_ms, 'betting', owner_node, owner_epoch, created_at_ms, bet_mac
             FROM input JOIN advanced a USING (operator_id, session_id)
             RETURNING r.operator_id, r.round_id
         )
         INSERT INTO transactions AS t
-            (operator_id, operator_tx_id, round_id, session_id, kind, amount_minor, body, position, status, created_at_ms,
-             next_attempt_at_ms, mac)
-        SELECT operator_id, operator_tx_id, round_id, session_id, 'bet', amount_minor, body, "position", 'pending',
-               created_at_ms, created_at_ms, call_mac
-        FROM input JOIN placed USING (operator_id, round_id)
+        SELECT i.* FROM jsonb_populate_recordset(NULL::transactions, batch -> 'bet_calls') i
+        JOIN placed USING (operator_id, round_id)
         RETURNING 'bet', t.round_id::text;
     END IF;
 
@@ -261,24 +240,13 @@ BEGIN
         RETURN QUERY
         WITH owed AS (
             INSERT INTO transactions AS t
-                (operator_id, operator_tx_id, round_id, session_id, kind, amount_minor, body, position, status,
-                 created_at_ms, next_attempt_at_ms, claim_node, claim_epoch, mac)
-            SELECT i.operator_id, i.owed_tx_id, i.round_id, i.session_id, i.owed_kind, i.owed_minor, i.owed_body,
-                   i.owed_position, 'pending', i.owed_created_at_ms,
-                   CASE WHEN c.is_claimed THEN i.claimed_until_ms ELSE i.owed_created_at_ms END,
-                   CASE WHEN c.is_claimed THEN i.owner_node END, CASE WHEN c.is_claimed THEN i.owner_epoch END,
-                   i.owed_mac
-            FROM jsonb_to_recordset(batch -> 'ends') AS i (
-                operator_id uuid, session_id uuid, round_id uuid, owed_tx_id text, owed_kind text, owed_minor bigint,
-                owed_body bytea, owed_position bigint, owed_created_at_ms bigint, claimed_until_ms bigint, owner_node text,
-                owner_epoch bigint, owed_mac bytea)
-            CROSS JOIN LATERAL (
-                SELECT i.claimed_until_ms IS NOT NULL AND (
-                    SELECT e.position FROM transactions e WHERE e.operator_id = i.operator_id
-                    AND e.session_id = i.session_id AND e.status = 'pending' AND e.kind <> 'bet'
-                    ORDER BY e.position LIMIT 1) IS NULL AS is_claimed
-            ) c
-            WHERE i.owed_tx_id IS NOT NULL AND i.round_id = ANY (ended_ids)
+            SELECT o.* FROM jsonb_array_elements(batch -> 'outbox') e
+            CROSS JOIN LATERAL jsonb_populate_record(NULL::transactions, e) i
+            CROSS JOIN LATERAL jsonb_populate_record(i, CASE WHEN (
+                SELECT w.position FROM transactions w WHERE w.operator_id = i.operator_id
+                AND w.session_id = i.session_id AND w.status = 'pending' AND w.kind <> 'bet'
+                ORDER BY w.position LIMIT 1) IS NULL THEN '{}' ELSE coalesce(e -> 'unclaimed', '{}') END) o
+            WHERE i.round_id = ANY (ended_ids)
             RETURNING t.round_id, t.claim_node
         )
         SELECT 'claim', o.round_id::text FROM owed o WHERE o.claim_node IS NOT NULL;

@@ -1,11 +1,12 @@
-"""Transitions as the objects that ``commit_group_5`` takes, by its names; bytes as ``\\x`` with hex digits."""
+"""Transitions as the objects that ``commit_group_6`` takes, by its names; bytes as ``\\x`` with hex digits."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from actors.facts.calls import bet_tx_id
-from actors.facts.records import WalletCall
+from actors.facts.columns import columns, values
+from actors.facts.records import CallStatus, WalletCall
 from actors.facts.transitions import (
     AcknowledgeCall,
     BetFate,
@@ -18,11 +19,16 @@ from actors.facts.transitions import (
     Transition,
 )
 from actors.rules import fairness
+from actors.rules.fairness import Outcome
 from server.db.stores.rows import seal_seed
 from server.secrets.row_macs import BET, CALL, END, SESSION, START
 from server.secrets.vault import Vault
 
 Object = dict[str, Any]
+
+_SEALED: Final = frozenset(("server_seed",))
+_REVEALED: Final = _SEALED | columns(Outcome).keys()
+"""What a round's end reveals, and nothing before it."""
 
 
 def session_key(transition: Transition) -> tuple[UUID, UUID]:
@@ -42,6 +48,10 @@ def batch_of(vault: Vault, transitions: Sequence[Transition]) -> dict[str, list[
         batch["sessions"].append(session)
         if isinstance(transition, StartRound | EndRound):
             batch.setdefault("rounds", []).append({**session, "round_id": transition.round_id})
+        if isinstance(transition, PlaceBet):
+            batch.setdefault("bet_calls", []).append(_call(vault, transition.call))
+        if isinstance(transition, EndRound) and transition.call is not None:
+            batch.setdefault("outbox", []).append(_outbox_call(vault, transition, transition.call))
         if (changed_call := _changed_call(transition)) is not None:
             batch.setdefault("calls", []).append({**session, "operator_tx_id": changed_call})
     return batch
@@ -79,58 +89,39 @@ def _bytes(value: bytes) -> str:
     return f"\\x{value.hex()}"
 
 
+def _stored(record: object, *, but: frozenset[str] = frozenset(), **more: object) -> Object:
+    """The record as its table's row, without columns that are not stored as they are."""
+    row = {name: value for name, value in values(record).items() if name not in but} | more
+    return {name: _bytes(value) if isinstance(value, bytes) else value for name, value in row.items()}
+
+
 def _launch(vault: Vault, new: CreateSession) -> Object:
-    return {
-        "operator_id": new.operator_id,
-        "session_id": new.session_id,
-        "operator_player_id": new.operator_player_id,
-        "currency": new.currency,
-        "balance_minor": new.balance_minor,
-        "token_digest": _bytes(new.token_digest),
-        "created_at_ms": new.created_at_ms,
-        "expires_at_ms": new.expires_at_ms,
-        "client_seed": new.client_seed,
-        "server_seed_hash": fairness.commitment(new.server_seed),
-        "server_seed_sealed": _bytes(seal_seed(vault, new.server_seed, new.session_id, 1)),
-        "signature_digest": _bytes(new.signature_digest),
-        "sealed_token": _bytes(new.sealed_token),
-        "replay_until_ms": new.replay_until_ms,
-        "lang": new.page.lang,
-        "reality_check_minutes": new.page.reality_check_minutes,
-        "lobby_url": new.page.lobby_url,
-        "mac": _bytes(vault.macs.of_record(SESSION, new)),
-    }
+    return _stored(
+        new,
+        but=_SEALED,
+        balance_is_known=True,
+        nonce=1,
+        server_seed_hash=fairness.commitment(new.server_seed),
+        server_seed_sealed=seal_seed(vault, new.server_seed, new.session_id, 1),
+        mac=vault.macs.of_record(SESSION, new),
+    )
 
 
 def _bet(vault: Vault, bet: PlaceBet) -> Object:
-    live, terms = bet.round, bet.round.terms
-    return {
-        "operator_id": live.operator_id,
-        "session_id": live.session_id,
-        "round_id": live.round_id,
-        "operator_player_id": live.operator_player_id,
-        "currency": live.currency,
-        "amount_minor": live.amount_minor,
-        "auto_cashout_hundredths": live.auto_cashout_hundredths,
-        "client_seed": live.commitment.client_seed,
-        "nonce": live.commitment.nonce,
-        "server_seed_hash": live.commitment.server_seed_hash,
-        "rtp_bps": terms.rtp_bps,
-        "max_win_multiplier": terms.max_win_multiplier,
-        "rev_share_bps": terms.rev_share_bps,
-        "max_payout_minor": terms.max_payout_minor,
-        "growth_rate_per_ms": str(terms.growth_rate_per_ms),
-        "created_at_ms": live.created_at_ms,
-        "owner_node": bet.owner.node,
-        "owner_epoch": bet.owner.epoch,
-        "operator_tx_id": bet.call.operator_tx_id,
-        "body": _bytes(bet.call.body),
-        "next_hash": fairness.commitment(bet.next_server_seed),
-        "next_sealed": _bytes(seal_seed(vault, bet.next_server_seed, live.session_id, live.commitment.nonce + 1)),
-        "position": bet.call.position,
-        "bet_mac": _bytes(vault.macs.of_record(BET, live)),
-        "call_mac": _bytes(vault.macs.of_record(CALL, bet.call)),
-    }
+    live = bet.round
+    return _stored(
+        live,
+        but=_REVEALED,
+        owner_node=bet.owner.node,
+        owner_epoch=bet.owner.epoch,
+        next_hash=fairness.commitment(bet.next_server_seed),
+        next_sealed=seal_seed(vault, bet.next_server_seed, live.session_id, live.commitment.nonce + 1),
+        bet_mac=vault.macs.of_record(BET, live),
+    )
+
+
+def _call(vault: Vault, call: WalletCall) -> Object:
+    return _stored(call, status=CallStatus.PENDING, mac=vault.macs.of_record(CALL, call))
 
 
 def _start(vault: Vault, start: StartRound) -> Object:
@@ -148,43 +139,22 @@ def _start(vault: Vault, start: StartRound) -> Object:
 
 
 def _end(vault: Vault, end: EndRound) -> Object:
-    finished = end.finished
-    row: Object = {
-        "operator_id": end.operator_id,
-        "session_id": finished.session_id,
-        "round_id": finished.round_id,
-        "status": finished.status,
-        "result": finished.result,
-        "reason": finished.reason,
-        "realized_hundredths": finished.realized_hundredths,
-        "payout_minor": finished.payout_minor,
-        "server_seed": finished.server_seed,
-        "crash_hundredths": finished.outcome.crash_hundredths,
-        "map_seed": finished.outcome.map_seed,
-        "loot_seed": finished.outcome.loot_seed,
-        "guard_seed": finished.outcome.guard_seed,
-        "settled_at_ms": finished.settled_at_ms,
-        "owner_node": end.owner.node,
-        "owner_epoch": end.owner.epoch,
-    }
+    ended = values(end.finished) | {"operator_id": end.operator_id}
+    row: Object = {name: ended[name] for name in END.columns}
+    row["end_mac"] = _bytes(vault.macs.of_row(END, row))
     if (bet := end.bet) is not None:
         row |= {"bet_status": bet.status, "bet_attempts": bet.attempts, "bet_detail": bet.detail}
-    row["end_mac"] = _bytes(vault.macs.of_row(END, row))
-    return row if end.call is None else row | _outbox_call(vault, end.call)
+    return row | {"owner_node": end.owner.node, "owner_epoch": end.owner.epoch}
 
 
-def _outbox_call(vault: Vault, call: WalletCall) -> Object:
-    is_claimed = call.next_attempt_at_ms > call.created_at_ms
-    return {
-        "owed_tx_id": call.operator_tx_id,
-        "owed_kind": call.kind.value,
-        "owed_minor": call.amount_minor,
-        "owed_body": _bytes(call.body),
-        "owed_position": call.position,
-        "owed_created_at_ms": call.created_at_ms,
-        "claimed_until_ms": call.next_attempt_at_ms if is_claimed else None,
-        "owed_mac": _bytes(vault.macs.of_record(CALL, call)),
-    }
+def _outbox_call(vault: Vault, end: EndRound, call: WalletCall) -> Object:
+    """Claimed, if the round's node is to send it at once, with what it is ``unclaimed`` instead if another call of the
+    session waits."""
+    if not end.is_claimed:
+        return _call(vault, call)
+    claim = {"claim_node": end.owner.node, "claim_epoch": end.owner.epoch}
+    unclaimed = dict.fromkeys(claim) | {"next_attempt_at_ms": call.created_at_ms}
+    return _call(vault, call) | claim | {"unclaimed": unclaimed}
 
 
 def _acknowledged(fact: AcknowledgeCall) -> Object:

@@ -2,20 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import date
-from decimal import Decimal
 from itertools import groupby
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-import msgspec
-
-from actors.facts.records import CallKind, CallStatus, RoundStatus
+from actors.facts.columns import columns, made
+from actors.facts.records import CallStatus, WalletCall
+from actors.rules.fairness import Outcome
 from actors.rules.money import split_revenue
-from actors.rules.settlement import Result
-from server.db.driver import statements as sql
 from server.db.driver.database import Connection, Database
 from server.db.stores.aside import PutAside
-from server.db.stores.rows import Row, check_round, round_problems, stored_outcome
+from server.db.stores.rows import ROUND_COLUMNS, Row, check_round, round_problems
 from server.ports.reports import CallReport, NotOursError, RevenueRow, RoundReport
 from server.secrets.row_macs import CALL
 from server.secrets.vault import Vault
@@ -29,6 +26,28 @@ GROUP BY settled_day, currency, rev_share_bps ORDER BY settled_day, currency
 """
 
 
+_CALL: Final = (*columns(WalletCall), "status", "acknowledged_at_ms", "last_error", "mac")
+
+# One statement, so that a round and its calls are of one moment. With all that their codes cover.
+_WITH_CALLS = f"""
+SELECT {ROUND_COLUMNS}, {", ".join(f"t.{name} AS call_{name}" for name in _CALL)}
+FROM found r LEFT JOIN transactions t ON t.operator_id = r.operator_id
+    AND t.operator_tx_id = ANY (ARRAY['bet-' || r.round_id, 'win-' || r.round_id, 'refund-' || r.round_id])
+ORDER BY t.position
+"""
+
+READ_ROUND = f"""
+WITH found AS MATERIALIZED (SELECT * FROM rounds WHERE operator_id = $1 AND round_id = $2)
+{_WITH_CALLS}
+"""
+
+FIND_ROUND = f"""
+WITH found AS MATERIALIZED (
+    SELECT r.* FROM operators o JOIN rounds r ON r.operator_id = o.operator_id AND r.round_id = $1)
+{_WITH_CALLS}
+"""
+
+
 class PostgresReports:
     """Implements ``server.ports.reports.Reports``."""
 
@@ -39,7 +58,7 @@ class PostgresReports:
 
     async def round_report(self, operator_id: UUID, round_id: UUID) -> RoundReport | None:
         """One of the operator's rounds. What is not as we wrote it is put aside."""
-        for row, calls in _by_round(await self._told(sql.READ_ROUND, operator_id, round_id)):
+        for row, calls in _by_round(await self._read(READ_ROUND, operator_id, round_id)):
             found = [self._aside.open("rounds", row, self._open_round, is_whole=row["settled_at_ms"] is not None)]
             found += [self._aside.open("transactions", call, self._open_call) for call in calls]
             if None in found:
@@ -50,7 +69,7 @@ class PostgresReports:
     async def find_round(self, round_id: UUID) -> RoundReport | None:
         """Any operator's round. Nothing is put aside: the report has what is wrong."""
         found: RoundReport | None = None
-        for row, calls in _by_round(await self._told(sql.FIND_ROUND, round_id)):
+        for row, calls in _by_round(await self._read(FIND_ROUND, round_id)):
             for call in calls:
                 call["problem"] = self._macs.problem(CALL, call, call["mac"])
             report = _report(row, calls, round_problems(self._macs, row))
@@ -58,11 +77,10 @@ class PostgresReports:
                 found = report
         return found
 
-    async def _told(self, statement: str, *keys: UUID) -> list[str]:
-        rows = await self._database.run(lambda connection: connection.fetch(statement, *keys))
-        return [row[0] for row in rows]
+    async def _read(self, statement: str, *keys: UUID) -> list[Row]:
+        return await self._database.run(lambda connection: connection.fetch(statement, *keys))
 
-    def _open_round(self, row: Values) -> bool:
+    def _open_round(self, row: Row) -> bool:
         check_round(self._macs, row)
         return True
 
@@ -96,82 +114,28 @@ def _revenue_row(day: date, currency: str, shares: list[Row]) -> RevenueRow:
     )
 
 
-def _by_round(documents: Sequence[str]) -> Iterator[tuple[Values, list[Values]]]:
-    """Each round and its calls in order, with values of the types that they are stored as."""
-    rows: dict[str, list[Values]] = {}
-    for document in documents:
-        row = msgspec.json.decode(document)
-        rows.setdefault(row["operator_id"], []).append(row)
-    for same in rows.values():
-        yield _stored_round(same[0]), [_stored_call(row) for row in same if row["operator_tx_id"] is not None]
+def _by_round(rows: Sequence[Row]) -> Iterator[tuple[Row, list[Values]]]:
+    """Each operator's round, and its calls in order."""
+    found: dict[UUID, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row["operator_id"], []).append(row)
+    for same in found.values():
+        calls = [{name: row[f"call_{name}"] for name in _CALL} for row in same if row["call_kind"] is not None]
+        yield same[0], calls
 
 
-def _stored_round(row: Values) -> Values:
-    ids = {name: UUID(row[name]) for name in ("operator_id", "round_id", "session_id")}
-    codes = {name: _bytes(row[name]) for name in ("bet_mac", "start_mac", "end_mac")}
-    return row | ids | codes | {"growth_rate_per_ms": Decimal(row["growth_rate_per_ms"])}
-
-
-def _stored_call(row: Values) -> Values:
-    return row | {
-        "operator_id": UUID(row["operator_id"]),
-        "round_id": UUID(row["call_round_id"]),
-        "session_id": UUID(row["call_session_id"]),
-        "amount_minor": row["call_minor"],
-        "body": _bytes(row["body"]),
-        "created_at_ms": row["called_at_ms"],
-        "mac": _bytes(row["call_mac"]),
-        "problem": None,
-    }
-
-
-def _bytes(text: str | None) -> bytes | None:
-    """As PostgreSQL writes bytes in JSON."""
-    return None if text is None else bytes.fromhex(text.removeprefix("\\x"))
-
-
-def _report(row: Values, calls: Sequence[Values], problems: tuple[str, ...] = ()) -> RoundReport:
+def _report(row: Row, calls: Sequence[Values], problems: tuple[str, ...] = ()) -> RoundReport:
     ended = row["settled_at_ms"] is not None
-    return RoundReport(
-        operator_id=row["operator_id"],
-        round_id=row["round_id"],
-        session_id=row["session_id"],
-        operator_player_id=row["operator_player_id"],
-        status=RoundStatus(row["status"]),
-        result=None if row["result"] is None else Result(row["result"]),
-        reason=row["reason"],
-        currency=row["currency"],
-        amount_minor=row["amount_minor"],
-        auto_cashout_hundredths=row["auto_cashout_hundredths"],
-        payout_minor=row["payout_minor"],
+    return made(
+        RoundReport,
+        row,
         realized_hundredths=row["realized_hundredths"] if ended else None,
-        server_seed=row["server_seed"],
-        server_seed_hash=row["server_seed_hash"],
-        client_seed=row["client_seed"],
-        nonce=row["nonce"],
-        outcome=stored_outcome(row) if ended else None,
-        rtp_bps=row["rtp_bps"],
-        max_win_multiplier=row["max_win_multiplier"],
-        rev_share_bps=row["rev_share_bps"],
-        created_at_ms=row["created_at_ms"],
-        started_at_ms=row["started_at_ms"],
-        settled_at_ms=row["settled_at_ms"],
+        outcome=made(Outcome, row) if ended else None,
         calls=tuple(map(_call_report, calls)),
         problems=problems,
     )
 
 
-def _call_report(row: Values) -> CallReport:
-    status = CallStatus(row["call_status"])
-    return CallReport(
-        operator_tx_id=row["operator_tx_id"],
-        kind=CallKind(row["kind"]),
-        amount_minor=row["amount_minor"],
-        attempts=row["attempts"],
-        status=status,
-        created_at_ms=row["created_at_ms"],
-        acknowledged_at_ms=row["acknowledged_at_ms"],
-        next_attempt_at_ms=row["next_attempt_at_ms"] if status is CallStatus.PENDING else None,
-        last_error=row["last_error"],
-        problem=row["problem"],
-    )
+def _call_report(call: Values) -> CallReport:
+    due_ms = call["next_attempt_at_ms"] if call["status"] == CallStatus.PENDING else None
+    return made(CallReport, call, next_attempt_at_ms=due_ms, problem=call.get("problem"))

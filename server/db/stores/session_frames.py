@@ -8,22 +8,20 @@ from typing import Final
 
 import trio
 
+from actors.facts.columns import made
 from actors.facts.records import PageOptions
 from actors.ports.ledger import LedgerUnavailableError
 from server.db.driver.database import Database
 from server.db.stores.aside import PutAside
 from server.db.stores.rows import Row, check_session, plain_uuid
 from server.ports.session_frames import SessionFrame
+from server.secrets.row_macs import SESSION
 from server.secrets.vault import Vault
 
 TOKENS_MAX: Final = 500
 """Tokens in one statement. More of them wait for the one after."""
 
-_FRAMES = """
-SELECT operator_id, session_id, operator_player_id, currency, token_digest, created_at_ms, expires_at_ms, lang,
-       reality_check_minutes, lobby_url, mac
-FROM sessions WHERE token_digest = ANY($1)
-"""
+_FRAMES = f"SELECT {', '.join(SESSION.columns)}, mac FROM sessions WHERE token_digest = ANY($1)"
 
 
 class _Batch:
@@ -78,7 +76,4 @@ class PostgresSessionFrames:
 
     def _frame(self, row: Row) -> SessionFrame:
         check_session(self._vault.macs, row)
-        page = PageOptions(
-            lang=row["lang"], reality_check_minutes=row["reality_check_minutes"], lobby_url=row["lobby_url"]
-        )
-        return SessionFrame(plain_uuid(row["operator_id"]), row["expires_at_ms"], page)
+        return SessionFrame(plain_uuid(row["operator_id"]), row["expires_at_ms"], made(PageOptions, row))

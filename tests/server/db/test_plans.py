@@ -9,7 +9,6 @@ import pytest
 import trio
 from tests.bench.figures.count import copy_all, play_one
 
-from server.db.driver import statements
 from server.db.driver.database import open_database
 from server.db.stores import handovers, outbox, reports, rounds, sessions
 from tests.helpers.books import NOON_MS
@@ -20,8 +19,8 @@ STATEMENTS = {
     "claim": (outbox._CLAIM, ([OPERATOR], [32], 20_000, "node", 1, [2 * NOON_MS + 60_000])),
     "release": (outbox._RELEASE, ("node", 1, 10_000, 500)),
     "give up": (outbox._GIVE_UP, ("node", 1, ["win-1"], NOON_MS)),
-    "any operator's round": (statements.FIND_ROUND, (OPERATOR,)),
-    "a round": (statements.READ_ROUND, (OPERATOR, OPERATOR)),
+    "any operator's round": (reports.FIND_ROUND, (OPERATOR,)),
+    "a round": (reports.READ_ROUND, (OPERATOR, OPERATOR)),
     "revenue": (reports._REVENUE, (OPERATOR, date(2026, 7, 1), date(2026, 7, 31))),
     "ask for a session": (handovers._REQUEST, (bytes(32), "node", 1, 60_000)),
     "withdraw": (handovers._WITHDRAW, (bytes(32), "node", 1)),

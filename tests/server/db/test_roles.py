@@ -69,7 +69,7 @@ FORBIDDEN = {
     "CREATE TABLE mine (x int)",
     "CREATE OR REPLACE FUNCTION check_owed() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
     "CREATE TRIGGER mine BEFORE INSERT ON rounds FOR EACH ROW EXECUTE FUNCTION refuse_change('x')",
-    "ALTER FUNCTION commit_group_5(jsonb) OWNER TO CURRENT_USER",
+    "ALTER FUNCTION commit_group_6(jsonb) OWNER TO CURRENT_USER",
     "COPY rounds FROM PROGRAM 'true'",
 }
 

@@ -87,12 +87,12 @@ async def bodies(database):
 
 
 async def test_functions_do_what_the_newest_of_the_old_chain_did(fresh, old):
-    """But for ``move_session_4``: it does by itself what three did one after the other."""
+    """But for two: ``move_session_4`` does by itself what three did one after the other, and ``commit_group_6`` takes
+    launches and bets with the columns of their tables. What they do is the business of ``tests/twins``."""
     await migrate(old, old_chain())
     before, now = await bodies(old), await bodies(fresh)
     assert len(now) == 8
-    assert now.pop("move_session_4") != before["move_session_3"]
-    assert now.pop("commit_group_5") == before["commit_group_4"]
+    assert {now.pop(name) for name in ("move_session_4", "commit_group_6")}.isdisjoint(before.values())
     assert now == {name: before[name] for name in now}
 
 
