@@ -16,7 +16,7 @@ from server.db.driver.database import EMBEDDED, open_database
 from server.db.driver.durability import check_durability
 from server.db.migrations.migrate import migrate
 from server.db.migrations.roles import warn_of_owner
-from server.edge.listen.listening_ports import take_port
+from server.edge.listen.listening_addresses import take_address
 from server.node import NodeEnd, TakenPorts, exit_status, serve_lives
 from server.process.exits import EXIT_FAILED, EXIT_OK
 from server.process.preparation import allow_open_files, warn_of_open_folder
@@ -41,8 +41,8 @@ async def _serve(config: Config, environ: Mapping[str, str]) -> int:
     key = load_master_key(environ, database_config.data_dir, may_create=database_config.url == EMBEDDED)
     # The ports come before the node: who can't have them must not take its name from the process that has them.
     with (
-        await take_port("metrics_port", metrics_edge_settings(config)) as private_port,
-        await take_port("port", edge_settings(config)) as public_port,
+        await take_address("metrics_port", metrics_edge_settings(config)) as private_port,
+        await take_address("port", edge_settings(config)) as public_port,
     ):
         async with told_to_stop() as told, AsyncExitStack() as stack:
             async with given_up_if(told):

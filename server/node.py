@@ -29,8 +29,8 @@ from server.db.stores.operators import PostgresOperatorStore
 from server.db.stores.reports import PostgresReports
 from server.db.stores.session_frames import PostgresSessionFrames
 from server.db.stores.stores import postgres_stores
-from server.edge.listen.listener import Edge, Listening, serve_edge
-from server.edge.listen.listening_ports import PortError, TlsFilesError
+from server.edge.listen.listener import Edge, ListeningAddress, serve_edge
+from server.edge.listen.listening_addresses import ListeningAddressError, TlsFilesError
 from server.edge.player.player_stream import text_frame
 from server.http.security_log import EdgeSecurity, OperatorWatch, SecurityLog
 from server.metrics.metrics import EdgeMetrics, Metrics, WebMetrics
@@ -66,7 +66,7 @@ _EXITS: Final[tuple[tuple[type[Exception], int], ...]] = (
     (VaultError, EXIT_CONFIGURATION),
     (StoppedAtOnceError, EXIT_FAILED),
     (TlsFilesError, EXIT_CONFIGURATION),
-    (PortError, EXIT_FAILED),
+    (ListeningAddressError, EXIT_FAILED),
     (OSError, EXIT_FAILED),
 )
 """What may prevent or end the run, each with a text for a person, and the exit status that says so."""
@@ -96,8 +96,8 @@ def _leaf(error: BaseException) -> BaseException:
 class TakenPorts(NamedTuple):
     """The ports of this process, not yet served."""
 
-    private: Listening
-    public: Listening
+    private: ListeningAddress
+    public: ListeningAddress
 
     def close(self) -> None:
         """Nobody serves them after the copies that are served now."""

@@ -38,7 +38,7 @@ class Attendance(Protocol):
     def lost_at_ms(self, round_id: UUID) -> int:
         """When the actor of the round failed; 0 if nothing is known of it."""
 
-    async def has_ended(self, key: RoundKey, finished: FinishedRound | None) -> None:
+    async def note_end(self, key: RoundKey, finished: FinishedRound | None) -> None:
         """The round is not live any more; ``finished`` if it was ours to end."""
 
 
@@ -95,7 +95,7 @@ class UnattendedSweeper:
             log.error("a live round has no actor and is ended", extra=names)
             lost_at_ms = self._attendance.lost_at_ms(key.round_id)
             finished = await resolve_stored(services, key.operator_id, key.round_id, lost_at_ms)
-            await self._attendance.has_ended(key, finished)
+            await self._attendance.note_end(key, finished)
 
     async def _leave_aside(self, key: RoundKey, names: dict[str, str]) -> None:
         """Whoever waits for its end learns that there is none to tell: once, or each look would say it again."""
@@ -104,4 +104,4 @@ class UnattendedSweeper:
         if len(self._aside) < ROUNDS_MAX:
             self._aside.add(key.round_id)
         log.error("a live round has no actor and does not open: it is left aside for a person", extra=names)
-        await self._attendance.has_ended(key, None)
+        await self._attendance.note_end(key, None)

@@ -134,15 +134,15 @@ class ServerClock:
         A flight that began before the house's time leapt forward has not flown that long. So leaps of the last
         ``FLIGHT_MS_MAX`` are left out: what may not have ended by then is refunded, never taken for lost.
         """
-        oldest = self.steady_ms() - FLIGHT_MS_MAX
-        self._steps = [step for step in self._steps if step[0] > oldest]
-        return self.now_ms() - sum(step_ms for _, step_ms in self._steps if step_ms > 0)
+        oldest_ms = self.steady_ms() - FLIGHT_MS_MAX
+        return self.now_ms() - sum(step_ms for at_ms, step_ms in self._steps if at_ms > oldest_ms and step_ms > 0)
 
     def follow_house(self, ahead_ms: float, doubt_ms: float) -> int:
         """The database's clock is ``ahead_ms`` ahead of the steady one, give or take ``doubt_ms``: the step taken."""
         steady_ms = self.steady_ms()
         step_ms = self._house.correct(steady_ms, ahead_ms, doubt_ms)
         if step_ms:
+            self._steps = [step for step in self._steps if step[0] > steady_ms - FLIGHT_MS_MAX]
             self._steps.append((steady_ms, step_ms))
         return step_ms
 

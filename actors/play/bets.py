@@ -13,20 +13,20 @@ from actors.shared.services import Services
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+class BetTerms:
     """What a session's bets are judged under, as of now."""
 
     operator: Operator
     limits: BetLimits
 
 
-def table_of(services: Services, session: SessionRecord) -> Table | None:
-    """The session's table; ``None`` if its operator or its currency has been taken away."""
+def bet_terms_of(services: Services, session: SessionRecord) -> BetTerms | None:
+    """The session's bet terms; ``None`` if its operator or its currency has been taken away."""
     operator = services.operators.find(session.operator_id)
     if operator is None:
         return None
     limits = limits_for(operator, session.currency, services.settings.bet_limits)
-    return None if limits is None else Table(operator=operator, limits=limits)
+    return None if limits is None else BetTerms(operator=operator, limits=limits)
 
 
 def place_error(
@@ -53,21 +53,21 @@ def end_reason(services: Services, session: SessionRecord, *, is_draining: bool)
     """Why the session has to end now, in the protocol's words, or ``None``."""
     if services.clock.now_ms() >= session.expires_at_ms:
         return "expired"
-    table = table_of(services, session)
-    if table is None or table.operator.status is not OperatorStatus.ACTIVE:
+    terms = bet_terms_of(services, session)
+    if terms is None or terms.operator.status is not OperatorStatus.ACTIVE:
         return "operator_suspended"
     return "shutdown" if is_draining else None
 
 
-def bet_error(bet: BetIn, table: Table, balance_minor: int | None) -> str | None:
+def bet_error(bet: BetIn, terms: BetTerms, balance_minor: int | None) -> str | None:
     """The protocol's error code for a bet that breaks the limits or exceeds the balance, or ``None``.
 
     ``balance_minor`` is ``None`` while it is not known: then the wallet judges.
     """
     auto = bet.auto_cashout_hundredths
-    if auto is not None and not auto_cashout_is_valid(auto, table.operator.max_win_multiplier):
+    if auto is not None and not auto_cashout_is_valid(auto, terms.operator.max_win_multiplier):
         return "bad_auto_cashout"
-    code = stake_error(bet.amount_minor, table.limits)
+    code = stake_error(bet.amount_minor, terms.limits)
     if code is None and balance_minor is not None and bet.amount_minor > balance_minor:
         return "insufficient_funds"
     return code
@@ -82,12 +82,12 @@ def judge(
     is_draining: bool,
     permits: bool,
     balance_minor: int | None,
-) -> Table | ErrorOut:
+) -> BetTerms | ErrorOut:
     """What a good bet is placed under, or why it is refused. Its arguments are those of ``place_error`` and
     ``bet_error``."""
-    table = table_of(services, session)
+    terms = bet_terms_of(services, session)
     code = place_error(services, session, is_busy=is_busy, is_draining=is_draining, permits=permits)
-    if code or table is None or (code := bet_error(bet, table, balance_minor)):
+    if code or terms is None or (code := bet_error(bet, terms, balance_minor)):
         # What is ours is not put down to the wallet, which was not asked.
         is_ours = code == "wallet_unavailable" and not services.contact.takes_bets
         return _refusal(bet, code or "bet_declined", NOT_STORED if is_ours else None)
@@ -96,16 +96,18 @@ def judge(
     whose = session.operator_id, session.operator_player_id, session.session_id
     if services.tally.wait_ms(*whose, services.clock.steady_ms()):
         return _refusal(bet, "rate_limited", TOO_MANY_VOID)
-    return table
+    return terms
 
 
 def _refusal(bet: BetIn, code: str, message: str | None = None) -> ErrorOut:
     return ErrorOut(id=bet.frame_id, code=code, message=message or words(code))
 
 
-def new_round(services: Services, session: SessionRecord, promised: Commitment, bet: BetIn, table: Table) -> LiveRound:
+def new_round(
+    services: Services, session: SessionRecord, promised: Commitment, bet: BetIn, terms: BetTerms
+) -> LiveRound:
     """The round that a good bet starts, under the promised seed and the operator's present terms."""
-    operator = table.operator
+    operator = terms.operator
     client_seed = bet.client_seed or promised.client_seed
     return LiveRound(
         operator_id=session.operator_id,
@@ -120,7 +122,7 @@ def new_round(services: Services, session: SessionRecord, promised: Commitment, 
             rtp_bps=operator.rtp_bps,
             max_win_multiplier=operator.max_win_multiplier,
             rev_share_bps=operator.rev_share_bps,
-            max_payout_minor=table.limits.max_payout_minor,
+            max_payout_minor=terms.limits.max_payout_minor,
             growth_rate_per_ms=services.settings.growth_rate_per_ms,
         ),
         status=RoundStatus.BETTING,

@@ -22,7 +22,7 @@ from actors.facts.frames_out import (
 from actors.facts.records import Commitment, FinishedRound, LiveRound, OpenedSession, RoundStatus
 from actors.facts.transitions import Applied, ChangeClientSeed
 from actors.facts.words import NOT_STORED, WORDS, words
-from actors.play.bets import Table, judge, new_round, next_commitment
+from actors.play.bets import BetTerms, judge, new_round, next_commitment
 from actors.play.purse import Purse
 from actors.play.round import RoundSeen
 from actors.play.screen import Screen
@@ -111,7 +111,7 @@ class Betting:
         if self.round is not None and self.round.is_in_trouble:
             self._screen.refuse("wallet_unavailable", bet.frame_id, NOT_STORED)
             return
-        table = judge(
+        terms = judge(
             self._services,
             self._session,
             bet,
@@ -120,15 +120,15 @@ class Betting:
             permits=self._pool.bulkheads.of(self._session.operator_id).permits,
             balance_minor=self._purse.known_minor,
         )
-        if isinstance(table, ErrorOut):
-            self._screen.show(table)
+        if isinstance(terms, ErrorOut):
+            self._screen.show(terms)
         elif self._purse.pending_minor:
             self.waiting = WaitingBet(bet, trio.current_time() + self._services.settings.pending_wait_ms / 1000)
         else:
-            self._place(bet, table)
+            self._place(bet, terms)
 
-    def _place(self, bet: BetIn, table: Table) -> None:
-        live = new_round(self._services, self._session, self.promised, bet, table)
+    def _place(self, bet: BetIn, terms: BetTerms) -> None:
+        live = new_round(self._services, self._session, self.promised, bet, terms)
         after = next_commitment(live, self._services.entropy.server_seed())
         self.round = RoundSeen(live, after, frame_id=bet.frame_id)
         self._start_round(live, after)

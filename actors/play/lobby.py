@@ -432,7 +432,7 @@ class Lobby:
         """When its actor failed, if that is known."""
         return self._failed.get(round_id, 0)
 
-    async def has_ended(self, key: RoundKey, finished: FinishedRound | None) -> None:
+    async def note_end(self, key: RoundKey, finished: FinishedRound | None) -> None:
         """Tell the session, if it is open and still waits for the round."""
         self._failed.pop(key.round_id, None)
         session = self._sessions.get(key.token_digest)

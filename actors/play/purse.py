@@ -49,8 +49,8 @@ class Purse:
         return BalanceOut(balance_minor=self.balance_minor, pending_minor=self.pending_minor)
 
     @property
-    def check_at(self) -> float:
-        """When ``check`` is due, on trio's clock; never while nothing is pending."""
+    def refresh_at(self) -> float:
+        """When ``refresh`` is due, on trio's clock; never while nothing is pending."""
         return self._checked_at + self._check_ms / 1000 if self._amounts_minor else inf
 
     def pay_stake(self, news: RoundFlies) -> None:
@@ -76,12 +76,12 @@ class Purse:
         else:
             self._is_known = self._is_known and news.is_parked
 
-    async def check(self) -> bool:
+    async def refresh(self) -> bool:
         """Look in the ledger, if it is due, whether another node or a person has seen to something.
 
         If so, take over what is stored. The balance is not known then: whoever heard it may have heard none.
         """
-        if trio.current_time() < self.check_at:
+        if trio.current_time() < self.refresh_at:
             return False
         self._checked_at = trio.current_time()
         self._check_ms = min(2 * self._check_ms, self._services.settings.outbox_check_ms)

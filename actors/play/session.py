@@ -15,7 +15,7 @@ from actors.facts.records import Commitment, LiveRound, OpenedSession
 from actors.kit.actor import Actor
 from actors.kit.errors import ActorError
 from actors.kit.supervisor import RunBeside
-from actors.play.bets import end_reason, table_of
+from actors.play.bets import bet_terms_of, end_reason
 from actors.play.betting import Betting
 from actors.play.history import HistoryReader
 from actors.play.purse import Purse
@@ -83,7 +83,7 @@ class SessionActor(Actor[SessionMessage]):
             self._services.metronome.join(self._betting.flying.flight)
         try:
             while not self._end_if_due():
-                if await self._purse.check():
+                if await self._purse.refresh():
                     self._note_balance()
                     continue
                 self._timer.set(self._wakes_at())
@@ -97,7 +97,7 @@ class SessionActor(Actor[SessionMessage]):
             self.tell(Look())
 
     def _wakes_at(self) -> float:
-        wakes_at = min(self._purse.check_at, self._betting.waits_until)
+        wakes_at = min(self._purse.refresh_at, self._betting.waits_until)
         if self._betting.round is None:
             wakes_at = min(wakes_at, self._screen.alone_since + self._linger_s)
         if self._ends_at is not None:
@@ -165,12 +165,12 @@ class SessionActor(Actor[SessionMessage]):
     def _attach(self, attach: Attach) -> None:
         self._screen.end("replaced")
         self._screen.seat(attach.sink)
-        table = table_of(self._services, self.record)
-        if table is None:  # its currency was taken away while a round flies, which lands without being watched
+        terms = bet_terms_of(self._services, self.record)
+        if terms is None:  # its currency was taken away while a round flies, which lands without being watched
             self._screen.end("operator_suspended")
             return
         frame = welcome(
-            self._services, attach, session=self.record, table=table, purse=self._purse, betting=self._betting
+            self._services, attach, session=self.record, terms=terms, purse=self._purse, betting=self._betting
         )
         self._screen.show(frame)
         self._betting.show_again()

@@ -16,7 +16,7 @@ from actors.facts.frames_out import (
     WelcomeOut,
 )
 from actors.facts.records import FinishedRound, SessionRecord
-from actors.play.bets import Table
+from actors.play.bets import BetTerms
 from actors.play.betting import Betting
 from actors.play.purse import Purse
 from actors.rules.money import multiplier_number
@@ -42,7 +42,7 @@ def with_newest(
 
 
 def welcome(
-    services: Services, attach: Attach, *, session: SessionRecord, table: Table, purse: Purse, betting: Betting
+    services: Services, attach: Attach, *, session: SessionRecord, terms: BetTerms, purse: Purse, betting: Betting
 ) -> WelcomeOut:
     """The frame that answers ``hello``. Where it wants no history it has no such field."""
     flying, discarded = betting.flying, betting.discarded
@@ -55,8 +55,8 @@ def welcome(
         currency=session.currency,
         balance_minor=purse.balance_minor,
         pending_minor=purse.pending_minor,
-        limits=Limits.of(table.limits, table.operator.max_win_multiplier),
-        rtp_target=multiplier_number(table.operator.rtp_bps),
+        limits=Limits.of(terms.limits, terms.operator.max_win_multiplier),
+        rtp_target=multiplier_number(terms.operator.rtp_bps),
         growth=Growth(rate_per_ms=float(services.settings.growth_rate_per_ms)),
         tick_ms=services.settings.tick_ms,
         next=Promise.of(betting.promised),

@@ -30,12 +30,12 @@ class Breaker:
             self.trial_at_ms = now_ms + self.open_ms
         return self.is_open
 
-    def succeeded(self) -> bool:
+    def note_success(self) -> bool:
         """The wallet answered; whether that closed the breaker."""
         was_open, self.is_open, self.failures = self.is_open, False, 0
         return was_open
 
-    def failed(self, now_ms: int, *, was_trial: bool) -> bool:
+    def note_failure(self, now_ms: int, *, was_trial: bool) -> bool:
         """A call failed; whether that opened the breaker. Calls that began before it opened change nothing."""
         if self.is_open:
             if was_trial:

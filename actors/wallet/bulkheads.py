@@ -53,28 +53,27 @@ class Bulkhead:
     @property
     def is_busy(self) -> bool:
         """Whether a delivery is in flight."""
-        return bool(self._deliveries)
+        return bool(self.deliveries)
 
     @property
     def deliveries(self) -> Collection[str]:
-        return self._deliveries.keys()
+        """The transactions in flight: what its claim has outlived is not here any more, whatever became of it."""
+        now_ms = self._clock.now_ms()
+        return {tx_id for tx_id, until_ms in self._deliveries.items() if until_ms > now_ms}
 
     @property
     def quota(self) -> int:
         """How many deliveries may be claimed now."""
-        now_ms = self._clock.now_ms()
-        # What its claim has outlived is not in flight here any more, whatever became of it.
-        self._deliveries = {tx_id: until_ms for tx_id, until_ms in self._deliveries.items() if until_ms > now_ms}
         if not self._breaker.permits(self._clock.steady_ms()):
             return 0
-        return 1 if self._breaker.is_open else self._deliveries_max - len(self._deliveries)
+        return 1 if self._breaker.is_open else self._deliveries_max - len(self.deliveries)
 
     @property
     def has_room(self) -> bool:
         """Whether a delivery may begin now without going before any that waits for the courier."""
         return (
             not self.has_more
-            and len(self._deliveries) < self._deliveries_max
+            and len(self.deliveries) < self._deliveries_max
             and not self._breaker.is_open
             and self.permits
         )
@@ -82,11 +81,16 @@ class Bulkhead:
     @property
     def wants_more(self) -> bool:
         """Whether more waits in the outbox and there is room for a good part of it."""
-        return self.has_more and 2 * len(self._deliveries) <= self._deliveries_max and self.permits
+        return self.has_more and 2 * len(self.deliveries) <= self._deliveries_max and self.permits
 
     def reserve(self, call: WalletCall) -> None:
         """A claimed delivery takes its place in the bulkhead until ``release``, or until its claim ends."""
+        self._forget_outlived()
         self._deliveries[call.operator_tx_id] = call.next_attempt_at_ms
+
+    def _forget_outlived(self) -> None:
+        here = self.deliveries
+        self._deliveries = {tx_id: until_ms for tx_id, until_ms in self._deliveries.items() if tx_id in here}
 
     def release(self, call: WalletCall) -> None:
         """The delivery has ended, however it did. One that was claimed again since keeps its place."""
@@ -102,6 +106,7 @@ class Bulkhead:
         """These were claimed where ``quota`` could have been."""
         self.has_more = len(calls) == quota
         # One that could not be handed over, or whose claim ended first, was never released: it has had no chance.
+        self._forget_outlived()
         self._ahead &= self._deliveries.keys()
         if self.ahead_until_ms is not None:
             self._ahead |= {call.operator_tx_id for call in calls}
@@ -131,7 +136,7 @@ class Bulkhead:
 
     def _note_failure(self, detail: str, *, was_trial: bool) -> None:
         self._may_wait, self.ahead_until_ms = True, None
-        if self._breaker.failed(self._clock.steady_ms(), was_trial=was_trial):
+        if self._breaker.note_failure(self._clock.steady_ms(), was_trial=was_trial):
             log.warning(
                 "a wallet keeps failing: its breaker opens",
                 extra={"operator_id": str(self.operator_id), "detail": detail},
@@ -139,7 +144,7 @@ class Bulkhead:
             self._observer.breaker(self.operator_id, is_open=True)
 
     def _note_success(self) -> None:
-        if self._breaker.succeeded():
+        if self._breaker.note_success():
             log.warning("a wallet answers again: its breaker closes", extra={"operator_id": str(self.operator_id)})
             self._observer.breaker(self.operator_id, is_open=False)
         if self._may_wait:

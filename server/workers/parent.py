@@ -23,7 +23,7 @@ from server.db.driver.database import EMBEDDED, open_database
 from server.db.driver.durability import check_durability
 from server.db.migrations.migrate import migrate
 from server.db.migrations.roles import warn_of_owner
-from server.edge.listen.listening_ports import take_shared_port
+from server.edge.listen.listening_addresses import take_shared_address
 from server.process.exits import EXIT_FAILED, EXIT_OK
 from server.process.stopping import given_up_if, told_to_stop
 from server.secrets.vault import load_master_key
@@ -54,8 +54,8 @@ async def serve_workers(config: Config, environ: Mapping[str, str]) -> int:
         private = {}
         for number in numbers:
             settings = metrics_edge_settings(config_of(config, number))
-            private[number] = ports.enter_context(await take_shared_port("metrics_port", settings))
-        public = ports.enter_context(await take_shared_port("port", edge_settings(config)))
+            private[number] = ports.enter_context(await take_shared_address("metrics_port", settings))
+        public = ports.enter_context(await take_shared_address("port", edge_settings(config)))
         async with told_to_stop() as told, _database_in_order(config, told):
             if told.is_set():
                 log.info("stopped")

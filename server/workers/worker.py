@@ -13,7 +13,7 @@ from typing import Final
 import trio
 
 from server.config.configuration import Config
-from server.edge.listen.sharing import SharedPort
+from server.edge.listen.sharing import SharedAddress
 from server.workers.brief import BEAT_S, FENCED, SERVING, Brief, config_of, packed
 
 log = logging.getLogger("getaway.workers")
@@ -40,8 +40,8 @@ class Post:
     number: int
     config: Config
     master_key: bytes
-    public: SharedPort
-    private: SharedPort
+    public: SharedAddress
+    private: SharedAddress
     environ: Mapping[str, str]
 
 

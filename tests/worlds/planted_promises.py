@@ -56,8 +56,8 @@ def _plays_another(promised: Commitment) -> Commitment:
 def _drawn_late():
     new_round, place = bets.new_round, MemoryLedger._place_bet
 
-    def drawn_late(services, record, promised, bet, table):
-        return new_round(services, record, _plays_another(promised), bet, table)
+    def drawn_late(services, record, promised, bet, terms):
+        return new_round(services, record, _plays_another(promised), bet, terms)
 
     def unchecked(self, bet):
         stored = self.sessions[bet.round.session_id]
@@ -72,8 +72,8 @@ def _drawn_late():
 def _own_seed_ignored():
     real = bets.new_round
 
-    def ignores(services, record, promised, bet, table):
-        return real(services, record, promised, replace(bet, client_seed=None), table)
+    def ignores(services, record, promised, bet, terms):
+        return real(services, record, promised, replace(bet, client_seed=None), terms)
 
     return [(betting, "new_round", ignores)]
 
@@ -90,8 +90,8 @@ def _cut_ignored():
 def _confirmed_only():
     real = bets.new_round
 
-    def stale(services, record, promised, bet, table):
-        return real(services, record, replace(promised, client_seed=record.next.client_seed), bet, table)
+    def stale(services, record, promised, bet, terms):
+        return real(services, record, replace(promised, client_seed=record.next.client_seed), bet, terms)
 
     return [(betting, "new_round", stale)]
 

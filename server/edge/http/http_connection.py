@@ -125,7 +125,7 @@ class HttpStream(trio.abc.Stream):
             self._begun += 1
             lines, self._lines = self._lines, 0
             begun = self._begun
-            self._transport.is_whole()
+            self._transport.note_whole()
             if scope["type"] == "http":
                 scope["state"] = ConnectionState({"signed": signed})
                 self._is_chunked = any(name.lower() == b"transfer-encoding" for name, _ in scope["headers"])

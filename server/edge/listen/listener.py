@@ -211,7 +211,7 @@ class Edge:
 
 
 @dataclass(frozen=True, slots=True)
-class Listening:
+class ListeningAddress:
     """A port that is ours. A context manager: leaving it closes the port.
 
     Connections wait until it is served if ``listener`` listens already; they are refused if it is only bound.
@@ -221,9 +221,9 @@ class Listening:
     listener: socket.socket
     tls: ssl.SSLContext | None
 
-    def copy(self) -> "Listening":
+    def copy(self) -> "ListeningAddress":
         """The same port once more: connections wait there until all copies are closed. Raises ``OSError``."""
-        return Listening(self.settings, self.listener.dup(), self.tls)
+        return ListeningAddress(self.settings, self.listener.dup(), self.tls)
 
     def close(self) -> None:
         """Give the port up, for this copy."""
@@ -238,14 +238,14 @@ class Listening:
         self.close()
 
 
-async def listen(settings: EdgeSettings) -> Listening:
+async def listen(settings: EdgeSettings) -> ListeningAddress:
     """Take the port. Raises ``OSError`` if it can't be listened on or the TLS files can't be used."""
     tls = tls_context(settings)
-    return Listening(settings, await _bound(settings), tls)
+    return ListeningAddress(settings, await _bound(settings), tls)
 
 
 async def serve_edge(
-    listening: Listening,
+    listening: ListeningAddress,
     app: ASGIFramework,
     *,
     lobby: Lobby | None,

@@ -13,12 +13,12 @@ from types import TracebackType
 from typing import Self
 
 from server.edge.listen.connection import tls_context
-from server.edge.listen.listener import Listening, address_of
+from server.edge.listen.listener import ListeningAddress, address_of
 from server.edge.settings import EdgeSettings
 
 
 @dataclass(frozen=True, slots=True)
-class SharedPort:
+class SharedAddress:
     """A port that is ours to give. A context manager: leaving it gives the port up.
 
     The port is held by a socket that is bound and never listens, so that it gets no connections.
@@ -47,7 +47,7 @@ class SharedPort:
         self.holder.close()
 
 
-async def share(settings: EdgeSettings) -> SharedPort:
+async def share(settings: EdgeSettings) -> SharedAddress:
     """Take a port to share. Raises ``OSError`` if another program has it or the TLS files can't be used."""
     tls_context(settings)
     family, address, takes_both = await address_of(settings)
@@ -59,15 +59,15 @@ async def share(settings: EdgeSettings) -> SharedPort:
     # It was needed to bind beside what is left of earlier connections. Without it nobody who does not share can listen
     # here, also while no worker does.
     holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
-    return SharedPort(settings, holder, takes_both)
+    return SharedAddress(settings, holder, takes_both)
 
 
-def adopt(settings: EdgeSettings, descriptor: int) -> Listening:
+def adopt(settings: EdgeSettings, descriptor: int) -> ListeningAddress:
     """The port of a member that another process has made for this one. Raises ``OSError`` for unusable TLS files."""
     member = socket.socket(fileno=descriptor)
     member.setblocking(False)
     member.set_inheritable(False)
-    return Listening(settings, member, tls_context(settings))
+    return ListeningAddress(settings, member, tls_context(settings))
 
 
 def _bound(family: int, address: tuple[str, int], *, takes_both: bool) -> socket.socket:

@@ -69,7 +69,7 @@ class FrameMeter:
         """How many messages have come to their last byte."""
         return self.messages - (self._ends_message and self._payload_left > 0)
 
-    def wait_s(self, data: bytes) -> float:
+    def charge_s(self, data: bytes) -> float:
         """Count the frames that begin in ``data``; the seconds until the client may send more."""
         wait_s = self._budget.charge(self.count(data))
         controls, self._controls = self._controls, 0

@@ -201,7 +201,7 @@ class PlayerSocket:
     async def _message(self, websocket: WebSocketConnection) -> tuple[str | bytes, int]:
         """The next one, and when it was received: the library may have kept it waiting while others ran."""
         message = await websocket.get_message()
-        return message, self._stream.took()
+        return message, self._stream.take_receipt_ms()
 
     def _deliver(self, door: Door, message: str | bytes, received_at_ms: int) -> None:
         text = self._text(message)

@@ -89,7 +89,7 @@ class PlayerStream(trio.abc.Stream):
         self._messages_noted = 0
         self._receipts_ms: list[int] = []
         """When the messages came that were not taken from the library yet, in order. Bounded by what it reads ahead."""
-        self._early_wait_s = meter.wait_s(early)
+        self._early_wait_s = meter.charge_s(early)
         self._note_receipts(clock.steady_ms())
         self.offers_at_once = below is transport
         """Whether the outlet can do anything: a TLS record can't be made without waiting for the one before."""
@@ -108,7 +108,7 @@ class PlayerStream(trio.abc.Stream):
             self._handshake_is_over.set()
             self._handshake_is_over = None
 
-    def took(self) -> int:
+    def take_receipt_ms(self) -> int:
         """A message was taken from the library: when its last byte was received, in ms of the steady clock."""
         return self._receipts_ms.pop(0)
 
@@ -152,7 +152,7 @@ class PlayerStream(trio.abc.Stream):
         data = bytes(await self._below.receive_some(max_bytes))
         received_at_ms = self._clock.steady_ms()
         self.heard_at = trio.current_time()
-        wait_s = self._meter.wait_s(data)
+        wait_s = self._meter.charge_s(data)
         if self._meter.abuse is not None:
             return b""
         if wait_s:

@@ -121,7 +121,7 @@ class Transport(trio.abc.Stream):
             if self.in_pieces is not None:
                 await self.in_pieces()
 
-    def is_whole(self) -> None:
+    def note_whole(self) -> None:
         """The pieces were good for something: a request has come."""
         self._pieces = 0
 

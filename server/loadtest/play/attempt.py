@@ -33,7 +33,7 @@ class Attempt:
         """Whether the player means to cash out by hand."""
         return self.choice.target_hundredths is not None and not self.choice.is_automatic
 
-    def has_started(self, started_at_ms: int, curve: GrowthCurve, server_time: ServerTime) -> None:
+    def note_start(self, started_at_ms: int, curve: GrowthCurve, server_time: ServerTime) -> None:
         """It flies; a cash-out by hand is due when the multiplier is reached, by the server's clock."""
         self.started_at_ms = started_at_ms
         target = self.choice.target_hundredths

@@ -68,8 +68,8 @@ class Desk:
     def is_closed(self) -> bool:
         return self.phase >= Phase.CLOSED
 
-    def bet_is_due(self, due_at: float) -> None:
-        """Give it to a free player, or let it wait for one."""
+    def offer_bet(self, due_at: float) -> None:
+        """A bet is due: give it to a free player, or let it wait for one."""
         if self._free:
             self._free.popleft().take_order(due_at)
         elif len(self._waiting) < WAITING_PER_PLAYER * len(self.plan.players):
@@ -78,19 +78,19 @@ class Desk:
         else:
             self.measured.counts["skipped"] += 1
 
-    def is_free(self, seat: Seat) -> None:
+    def note_free(self, seat: Seat) -> None:
         """A player without a round: gets the bet that waits for longest, or waits itself."""
         if self._waiting and not self.is_over:
             seat.take_order(self._waiting.popleft())
         else:
             self._free.append(seat)
 
-    def has_left(self, seat: Seat, due_at: float | None) -> None:
+    def note_left(self, seat: Seat, due_at: float | None) -> None:
         """A player who can't bet any more, and the bet that it was given and did not send."""
         if seat in self._free:
             self._free.remove(seat)
         if due_at is not None and not self.is_over:
-            self.bet_is_due(due_at)
+            self.offer_bet(due_at)
 
     def stop_betting(self, seats: Iterable[Seat]) -> None:
         """From now on rounds only land. Bets that still wait for a free player are counted as skipped."""
@@ -108,7 +108,7 @@ class Desk:
         self.phase = Phase.CLOSED
         self._wake(seats)
 
-    def collected(self) -> tuple[Measurements, list[SeenRound]]:
+    def collect(self) -> tuple[Measurements, list[SeenRound]]:
         """What was measured and seen since this was asked for."""
         measured, self.measured = self.measured, Measurements()
         seen, self.seen = self.seen, []

@@ -69,7 +69,7 @@ class Game:
         if self.view.attempt is not None:
             self.view.attempt.cash_sent_at = None
         order, self._order = self._order, None
-        self._desk.has_left(self, order)
+        self._desk.note_left(self, order)
 
     async def ping(self) -> None:
         """Ask for the server's time, if there is a socket that is not stuck."""
@@ -97,7 +97,7 @@ class Game:
 
     async def _take_orders(self, socket: WebSocketConnection) -> None:
         while True:
-            self._desk.is_free(self)
+            self._desk.note_free(self)
             await self._until(lambda: self._order is not None or self._desk.is_over, math.inf, "")
             if self._order is None:
                 return

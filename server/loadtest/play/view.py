@@ -114,7 +114,7 @@ class View:
         self.balance_minor = int(frame["balance_minor"])
         if not self._desk.server_time.is_known:
             raise LostError("no_pong")
-        attempt.has_started(int(frame["started_at"]), self.curve, self._desk.server_time)
+        attempt.note_start(int(frame["started_at"]), self.curve, self._desk.server_time)
         self._desk.gauges["flying"] += 1
         self._desk.measured.took("bet", arrived_at - attempt.due_at)
         self._desk.measured.took("bet_service", arrived_at - attempt.sent_at)

@@ -69,7 +69,7 @@ class Worker:
         for due_s in bet_dues_s(self._plan.bets_per_second, self._plan.ramp_s, self._plan.duration_s, dice):
             await trio.sleep_until(start_at + due_s)
             self._desk.measured.counts["bets_due"] += 1
-            self._desk.bet_is_due(start_at + due_s)
+            self._desk.offer_bet(start_at + due_s)
 
     async def _land(self) -> None:
         games = [player.game for player in self._players]
@@ -119,7 +119,7 @@ class Worker:
             self._desk.measured.took("client", trio.current_time() - due_at)
 
     async def _tell(self, *, is_done: bool) -> None:
-        measured, seen = self._desk.collected()
+        measured, seen = self._desk.collect()
         games, server_time = [player.game for player in self._players], self._desk.server_time
         clock = done = None
         if server_time.offset_s is not None and server_time.uncertainty_s is not None:

@@ -7,7 +7,7 @@ import trio
 
 from actors.facts.frames_in import BetIn
 from actors.facts.records import OperatorStatus
-from actors.play.bets import bet_error, end_reason, new_round, next_commitment, place_error, table_of
+from actors.play.bets import bet_error, bet_terms_of, end_reason, new_round, next_commitment, place_error
 from actors.rules import fairness
 from tests.helpers.game import LIMITS, open_game
 
@@ -59,19 +59,19 @@ async def test_a_suspended_operator_takes_no_bet_and_ends_its_sessions(autojump_
 
 
 async def test_a_stake_may_be_the_whole_balance_and_no_more(autojump_clock, opened):
-    table = table_of(*opened)
-    assert bet_error(bet(1_000), table, 1_000) is None
-    assert bet_error(bet(1_000), table, 999) == "insufficient_funds"
-    assert bet_error(bet(1_000), table, None) is None, "the wallet judges"
-    assert bet_error(bet(1_000, auto=200_000), table, 1_000) is None
-    assert bet_error(bet(1_000, auto=200_001), table, 1_000) == "bad_auto_cashout"
+    terms = bet_terms_of(*opened)
+    assert bet_error(bet(1_000), terms, 1_000) is None
+    assert bet_error(bet(1_000), terms, 999) == "insufficient_funds"
+    assert bet_error(bet(1_000), terms, None) is None, "the wallet judges"
+    assert bet_error(bet(1_000, auto=200_000), terms, 1_000) is None
+    assert bet_error(bet(1_000, auto=200_001), terms, 1_000) == "bad_auto_cashout"
 
 
 @pytest.mark.parametrize("client_seed", [None, "of-the-bet"])
 async def test_a_round_is_played_on_the_promise_and_the_client_seed_of_its_bet(autojump_clock, opened, client_seed):
     services, session = opened
-    promised, table = session.next, table_of(services, session)
-    live = new_round(services, session, promised, bet(client_seed=client_seed, auto=150), table)
+    promised, terms = session.next, bet_terms_of(services, session)
+    live = new_round(services, session, promised, bet(client_seed=client_seed, auto=150), terms)
     used = client_seed or promised.client_seed
     assert live.commitment == replace(promised, client_seed=used)
     assert live.outcome == fairness.outcome(promised.server_seed, used, promised.nonce, 9_600, 2_000)

@@ -109,9 +109,9 @@ async def test_looks_become_rare_up_to_a_bound(autojump_clock, purse):
     pauses_ms = []
     for _ in range(12):
         began_at = trio.current_time()
-        pauses_ms.append(round((purse.check_at - began_at) * 1_000))
-        await trio.sleep_until(purse.check_at)
-        assert not await purse.check()
+        pauses_ms.append(round((purse.refresh_at - began_at) * 1_000))
+        await trio.sleep_until(purse.refresh_at)
+        assert not await purse.refresh()
     assert pauses_ms[0] == CHECK_FIRST_MS
     assert all(later == min(2 * earlier, SETTINGS.outbox_check_ms) for earlier, later in pairwise(pauses_ms))
     assert pauses_ms[-1] == SETTINGS.outbox_check_ms
@@ -119,8 +119,8 @@ async def test_looks_become_rare_up_to_a_bound(autojump_clock, purse):
 
 async def test_what_others_have_seen_to_is_found_with_the_balance(autojump_clock, purse, books):
     books.calls = []
-    assert not await purse.check(), "not before it is due"
-    await trio.sleep_until(purse.check_at)
-    assert await purse.check()
+    assert not await purse.refresh(), "not before it is due"
+    await trio.sleep_until(purse.refresh_at)
+    assert await purse.refresh()
     assert (purse.balance_minor, purse.known_minor) == (77, None), "nobody here has heard it from the wallet"
-    assert purse.pending_minor == 0 and purse.check_at == float("inf")
+    assert purse.pending_minor == 0 and purse.refresh_at == float("inf")

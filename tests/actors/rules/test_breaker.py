@@ -12,16 +12,16 @@ def breaker() -> Breaker:
 
 def opened(at_ms: int = 0) -> Breaker:
     subject = breaker()
-    assert [subject.failed(at_ms, was_trial=False) for _ in range(3)] == [False, False, True]
+    assert [subject.note_failure(at_ms, was_trial=False) for _ in range(3)] == [False, False, True]
     return subject
 
 
 def test_only_failures_in_a_row_open_it():
     subject = breaker()
     for _ in range(5):
-        assert not subject.failed(0, was_trial=False)
-        assert not subject.failed(0, was_trial=False)
-        assert not subject.succeeded()
+        assert not subject.note_failure(0, was_trial=False)
+        assert not subject.note_failure(0, was_trial=False)
+        assert not subject.note_success()
     assert subject.permits(0)
     assert not subject.begin(0)
 
@@ -41,22 +41,22 @@ def test_each_failed_trial_doubles_the_pause_up_to_the_largest():
         pauses.append(subject.trial_at_ms - now_ms)
         now_ms = subject.trial_at_ms
         assert subject.begin(now_ms)
-        assert not subject.failed(now_ms, was_trial=True), "it was open"
+        assert not subject.note_failure(now_ms, was_trial=True), "it was open"
     assert pauses == [1_000, 2_000, 4_000, 4_000]
 
 
 def test_calls_that_began_before_it_opened_change_nothing():
     subject = opened()
-    assert not subject.failed(900, was_trial=False)
+    assert not subject.note_failure(900, was_trial=False)
     assert (subject.trial_at_ms, subject.open_ms) == (1_000, 1_000)
 
 
 def test_any_answer_closes_it_and_it_starts_anew():
     subject = opened()
     assert subject.begin(1_000)
-    assert subject.succeeded()
+    assert subject.note_success()
     assert subject.permits(1_000)
-    assert [subject.failed(2_000, was_trial=False) for _ in range(3)] == [False, False, True]
+    assert [subject.note_failure(2_000, was_trial=False) for _ in range(3)] == [False, False, True]
     assert subject.trial_at_ms == 3_000, "the pause is the first one again"
 
 
@@ -70,8 +70,8 @@ def test_whatever_happens_a_trial_is_at_most_the_largest_pause_away(events):
                 if subject.permits(now_ms):
                     assert subject.begin(now_ms) == subject.is_open
             case "answer":
-                subject.succeeded()
+                subject.note_success()
             case _:
-                subject.failed(now_ms, was_trial=event == "trial failure")
+                subject.note_failure(now_ms, was_trial=event == "trial failure")
         assert subject.permits(now_ms + 4_000)
         assert subject.is_open or subject.permits(now_ms)

@@ -45,7 +45,7 @@ async def test_a_message_was_received_when_it_came_however_slowly_its_client_is_
     stream = PlayerStream(None, Said(say(1), say(2), say(3)), head=b"", early=b"", clock=clock, meter=FrameMeter(1, 1))
     stream.open(lambda: 1011)
     while await stream.receive_some():
-        times.append((stream.took(), clock.steady_ms()))
+        times.append((stream.take_receipt_ms(), clock.steady_ms()))
     assert times == [(0, 0), (0, 1_000), (1_000, 2_000)]
 
 
@@ -66,7 +66,7 @@ async def test_a_message_was_received_when_its_last_byte_came(autojump_clock):
     stream.open(lambda: 1011)
     for _ in range(7):
         await stream.receive_some()
-    assert [stream.took() for _ in range(5)] == [0, 1_000, 3_000, 5_000, 6_000]
+    assert [stream.take_receipt_ms() for _ in range(5)] == [0, 1_000, 3_000, 5_000, 6_000]
 
 
 def pieces(numbers, chance):
@@ -136,7 +136,7 @@ async def test_a_player_who_sends_too_many_messages_is_read_more_slowly(autojump
     stream.open(lambda: 1011)
     for number in range(15):
         assert await stream.receive_some() == say(number)
-        times.append((stream.took(), clock.steady_ms()))
+        times.append((stream.take_receipt_ms(), clock.steady_ms()))
     assert all(received_at_ms == now_ms for received_at_ms, now_ms in times[:5])
     # What waits was received when it came all the same.
     assert all(99 <= now_ms - received_at_ms <= 101 for received_at_ms, now_ms in times[5:])
