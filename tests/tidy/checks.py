@@ -178,6 +178,39 @@ def printed(path: str, source: str) -> list[str]:
     return [f"{path}:{call.lineno} prints" for call in calls if isinstance(call, ast.Name) and call.id == "print"]
 
 
+_READS = re.compile(r"_?(?:is|has|was|can|may|wants|needs|permits)(?:_|$)")
+_CHANGES = {"add", "append", "clear", "discard", "extend", "insert", "pop", "popitem", "popleft", "remove", "update"}
+
+
+def _of_self(node: ast.AST) -> bool:
+    """Whether it is an attribute of ``self``, or a part of one."""
+    while isinstance(node, ast.Attribute | ast.Subscript):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self":
+            return True
+        node = node.value
+    return False
+
+
+def _written(node: ast.AST) -> bool:
+    match node:
+        case ast.Attribute(ctx=ast.Store() | ast.Del()) | ast.Subscript(ctx=ast.Store() | ast.Del()):
+            return _of_self(node)
+        case ast.Call(func=ast.Attribute(value=changed, attr=name)):
+            return name in _CHANGES and _of_self(changed)
+    return False
+
+
+def writing_reads(path: str, source: str) -> list[str]:
+    """Properties, and methods named like questions, that change what they are asked of."""
+    return [
+        f"{path}:{node.lineno} {node.name} reads by its name, and writes"
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (_READS.match(node.name) or any(getattr(each, "id", "") == "property" for each in node.decorator_list))
+        and any(map(_written, ast.walk(node)))
+    ]
+
+
 # The last one, outside a comment, is ISO 4217's code for no currency.
 _LEFTOVER = re.compile(r"""\b(?:TO[D]O|FI[X]ME|HA[C]K)\b|(?:#|//|/\*|<!--|--\s)[^"']*\bXXX\b""")
 _MACHINE_PATH = re.compile(r"(?<![\w.])/(?:work|home|root|Users|opt|tmp)/\w")

@@ -82,6 +82,20 @@ def test_a_check_is_content_with_what_is_good(check, path, source):
     assert check(path, source) == []
 
 
+def test_a_name_that_reads_and_writes_is_found():
+    writes = ["self.x = 1", "self.x += 1", "del self.x[0]", "self.x.y.pop()", "self.x[0] = 1"]
+    for line in writes:
+        source = (
+            f"class A:\n    def is_x(self): {line}\n    @property\n    def x(self): {line}\n    def note(self): {line}"
+        )
+        complaints = checks.writing_reads("a.py", source)
+        assert [complaint.split()[1] for complaint in complaints] == ["is_x", "x"], line
+    assert (
+        checks.writing_reads("a.py", "class A:\n    def is_x(self):\n        x = self.x\n        x[0] = self.y.get(1)")
+        == []
+    )
+
+
 def test_migrations_out_of_order_and_unused_modules_are_found():
     assert checks.unnumbered(["0001_books.sql", "0003_more.sql"]) == ["0003_more.sql should begin with 0002_"]
     sources = {
@@ -107,6 +121,7 @@ def test_migrations_out_of_order_and_unused_modules_are_found():
         checks.clocks_read,
         checks.dice_thrown,
         checks.printed,
+        checks.writing_reads,
     ],
     ids=lambda check: check.__name__,
 )
