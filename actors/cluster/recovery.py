@@ -94,14 +94,14 @@ async def resolve_stored(
 class OrphanSweeper:
     """Takes the rounds of dead owners, at the start, when one has ended, and every ``orphan_sweep_ms``, and ends them.
 
-    ``deliver`` lets the courier know of an operator that has calls due.
+    ``wake_courier`` tells the courier of an operator that has calls due.
     """
 
     kind: Final = "orphans"
 
-    def __init__(self, services: Services, deliver: Callable[[UUID], None]) -> None:
+    def __init__(self, services: Services, wake_courier: Callable[[UUID], None]) -> None:
         self._services = services
-        self._deliver = deliver
+        self._wake_courier = wake_courier
         self._one_at_a_time = trio.Lock()
 
     async def run(self) -> None:
@@ -143,7 +143,7 @@ class OrphanSweeper:
             return  # Its end has been told, and may have been paid: a person has to look.
         ending = await resolve(self._services, live, live.interrupted_at_ms)
         if ending is not None and ending.outbox_minor:
-            self._deliver(live.operator_id)
+            self._wake_courier(live.operator_id)
 
     async def release_claims(self) -> int:
         """Make a batch of calls due that the dead had claimed; how many. Raises ``LedgerUnavailableError``."""

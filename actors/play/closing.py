@@ -80,7 +80,7 @@ class Closing:
         if end.call is not None and end.is_claimed:
             self._pool.send_claimed(end.call, is_claimed=isinstance(answer, Applied) and answer.is_claimed)
         elif end.call is not None:
-            self._pool.deliver(self._placed.operator_id)
+            self._pool.wake_courier(self._placed.operator_id)
         return isinstance(answer, Applied)
 
     async def _store(self, end: EndRound) -> Answer:

@@ -94,7 +94,7 @@ class Lobby:
         self._quiet = trio.Event()
         self.draining = False
         # One for all sessions: thousands of them are idle in memory.
-        self.sweeper = OrphanSweeper(services, self._deliver)
+        self.sweeper = OrphanSweeper(services, self._wake_courier)
         self.unattended = UnattendedSweeper(services, self)
         services.operators.on_change(self._look)
         services.contact.on_change(self._look)
@@ -280,7 +280,7 @@ class Lobby:
         now_ms = self._services.clock.cautious_ms()
         live = opened.live_round
         if await resolve_stored(self._services, live.operator_id, live.round_id, now_ms) is not None:
-            self._deliver(live.operator_id)
+            self._wake_courier(live.operator_id)
         self._failed.pop(live.round_id, None)
 
     def _start_session(
@@ -308,7 +308,7 @@ class Lobby:
             draining=self._sends_away,
         )
         if opened.outbox:
-            self._deliver(record.operator_id)
+            self._wake_courier(record.operator_id)
         self._sessions[digest] = self._addresses.sessions[record.session_id] = session
         self._note_start(session)
 
@@ -402,7 +402,7 @@ class Lobby:
         news = RoundLost() if finished is None else RoundOver(finished, outbox_minor, None)
         self._addresses.tell_session(session_id, news)
         if outbox_minor:
-            self._deliver(operator_id)
+            self._wake_courier(operator_id)
 
     # Rounds without an actor: see ``actors.cluster.unattended.Attendance``.
 
@@ -439,10 +439,10 @@ class Lobby:
         if session is not None and session.waits_for == key.round_id:
             await self._tell_end(key.operator_id, key.session_id, key.round_id, finished)
         else:
-            self._deliver(key.operator_id)
+            self._wake_courier(key.operator_id)
 
-    def _deliver(self, operator_id: UUID) -> None:
-        self._pool.deliver(operator_id)
+    def _wake_courier(self, operator_id: UUID) -> None:
+        self._pool.wake_courier(operator_id)
 
     def _sends_away(self) -> bool:
         return self.draining or self._services.contact.sends_away

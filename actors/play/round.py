@@ -213,7 +213,7 @@ class RoundActor(Actor[RoundMessage]):
             self._report(RoundLost())
             return
         self._report(RoundOver(finished, self.placed.amount_minor, None, balance_minor))
-        self._pool.deliver(self.placed.operator_id)
+        self._pool.wake_courier(self.placed.operator_id)
 
     def _takeoff(self, live: LiveRound, began_ms: int, balance_minor: int) -> RoundFlies:
         assert live.started_at_ms is not None

@@ -22,7 +22,7 @@ class SendBet:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Deliver:
+class SendClaimed:
     """Send a claimed win or refund once, and call ``ended`` then, with whether it was tried at all."""
 
     call: WalletCall

@@ -11,7 +11,7 @@ import trio
 from actors.facts.records import WalletCall
 from actors.kit.errors import ActorError, MailboxFullError
 from actors.ports.wallet import NotSent, Unclear, WalletAnswer
-from actors.shared.messages import Deliver, SendBet
+from actors.shared.messages import SendBet, SendClaimed
 from actors.shared.services import Services
 from actors.wallet.bulkheads import Bulkhead, Bulkheads
 from actors.wallet.wallet import WalletActor
@@ -29,7 +29,7 @@ class WalletPool:
     def __init__(self, services: Services, start: Callable[[WalletActor, Callable[[], None]], None]) -> None:
         self._services = services
         self._start = start
-        self.bulkheads = Bulkheads(services.settings, services.clock, services.observer, self.deliver)
+        self.bulkheads = Bulkheads(services.settings, services.clock, services.observer, self.wake_courier)
         self._wallets: dict[UUID, WalletActor] = {}
         self._patience_ms = services.settings.bet_timeout_ms + WALLET_MARGIN_MS
         self._has_unsent_claims = False
@@ -55,7 +55,7 @@ class WalletPool:
             self._start(wallet, partial(self._ended, wallet))
         return wallet
 
-    def deliver(self, operator_id: UUID) -> None:
+    def wake_courier(self, operator_id: UUID) -> None:
         """A win or refund was stored: let the courier look what is due."""
         self._services.addresses.tell_courier(operator_id)
 
@@ -82,7 +82,7 @@ class WalletPool:
             return
         self.bulkheads.of(call.operator_id).release(call)
         self._has_unsent_claims = True
-        self.deliver(call.operator_id)
+        self.wake_courier(call.operator_id)
 
     def hand_over(self, call: WalletCall) -> bool:
         """Have a claimed win or refund sent by its session's wallet; whether it will be."""
@@ -91,7 +91,7 @@ class WalletPool:
             return False
         bulkhead.reserve(call)
         try:
-            self._wallet(call).tell(Deliver(call, partial(self._delivered, bulkhead, call)))
+            self._wallet(call).tell(SendClaimed(call, partial(self._delivered, bulkhead, call)))
         except ActorError:
             log.warning("a wallet was too busy for a delivery")
             bulkhead.release(call)
@@ -103,7 +103,7 @@ class WalletPool:
         if not is_tried:  # the breaker has opened while it waited for its turn: its claim is of no use
             self._has_unsent_claims = True
         if bulkhead.wants_more:
-            self.deliver(bulkhead.operator_id)
+            self.wake_courier(bulkhead.operator_id)
 
     def _ended(self, wallet: WalletActor) -> None:
         if self._wallets.get(wallet.session_id) is wallet:

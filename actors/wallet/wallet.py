@@ -16,7 +16,7 @@ from actors.facts.transitions import AcknowledgeCall, Applied, PostponeCall
 from actors.kit.actor import Actor
 from actors.ports.wallet import Acknowledged, Declined, NotSent, Unclear, WalletAnswer
 from actors.rules.retries import is_over, pause_after_refusal_ms, pause_as_asked_ms, wait_before_attempt_ms
-from actors.shared.messages import Deliver, SendBet, WalletNews
+from actors.shared.messages import SendBet, SendClaimed, WalletNews
 from actors.shared.services import Services, commit_until_known
 from actors.wallet.bulkheads import Bulkhead
 
@@ -34,7 +34,7 @@ OUTCOMES: Final[Mapping[type[WalletAnswer], str]] = {
 """What an attempt is counted as."""
 
 
-class WalletActor(Actor[SendBet | Deliver]):
+class WalletActor(Actor[SendBet | SendClaimed]):
     """Serializes one session's signed callbacks."""
 
     def __init__(
@@ -56,17 +56,17 @@ class WalletActor(Actor[SendBet | Deliver]):
             match message:
                 case SendBet() as bet:
                     bet.reply.answer(await self._send_bet(bet.call))
-                case Deliver() as delivery:
+                case SendClaimed() as claimed:
                     is_tried = self._bulkhead.permits
                     try:
                         if is_tried:
-                            await self._deliver(delivery.call)
+                            await self._send_claimed(claimed.call)
                     finally:
-                        delivery.ended(is_tried)
+                        claimed.ended(is_tried)
 
-    def leave_unread(self, message: SendBet | Deliver) -> None:
+    def leave_unread(self, message: SendBet | SendClaimed) -> None:
         """A win or refund that waited behind what failed is due again at once."""
-        if isinstance(message, Deliver):
+        if isinstance(message, SendClaimed):
             message.ended(False)
 
     async def _send_bet(self, call: WalletCall) -> WalletAnswer:
@@ -104,7 +104,7 @@ class WalletActor(Actor[SendBet | Deliver]):
         self._bulkhead.note(call.kind, answer, was_trial=was_trial)
         return answer
 
-    async def _deliver(self, call: WalletCall) -> None:
+    async def _send_claimed(self, call: WalletCall) -> None:
         settings = self._services.settings
         if self._services.clock.now_ms() + settings.delivery_timeout_ms > call.next_attempt_at_ms:
             return  # It waited too long here: its claim could end while it is sent, and another node send it, too.

@@ -280,7 +280,7 @@ def _failed_forgotten():
 @BUGS.named("nobody is told of the end of a failed round")
 def _failed_untold():
     async def tell(self, operator_id, session_id, round_id, finished):
-        self._deliver(operator_id)
+        self._wake_courier(operator_id)
 
     return [(Lobby, "_tell_end", tell)]
 
