@@ -82,7 +82,9 @@ class PingIn:
     t: int | Decimal
 
 
-ClientIn = HelloIn | BetIn | CashoutIn | ClientSeedIn | HistoryIn | PingIn
+SessionIn = BetIn | CashoutIn | ClientSeedIn | HistoryIn
+"""What a session answers."""
+ClientIn = HelloIn | PingIn | SessionIn
 
 
 def parse_frame(text: bytes) -> ClientIn:

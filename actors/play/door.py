@@ -3,16 +3,7 @@
 import logging
 from uuid import UUID
 
-from actors.facts.frames_in import (
-    BetIn,
-    CashoutIn,
-    ClientSeedIn,
-    FrameError,
-    HelloIn,
-    HistoryIn,
-    PingIn,
-    parse_frame,
-)
+from actors.facts.frames_in import CashoutIn, FrameError, HelloIn, PingIn, SessionIn, parse_frame
 from actors.facts.frames_out import ErrorOut, PongOut, encode
 from actors.facts.words import words
 from actors.kit.actor import Actor
@@ -77,7 +68,7 @@ class Door:
         except ActorError:
             self._sink.close()
 
-    def _overflow(self, actor: str, frame: BetIn | CashoutIn | ClientSeedIn | HistoryIn) -> None:
+    def _overflow(self, actor: str, frame: SessionIn) -> None:
         self._services.observer.mailbox_overflow(actor)
         self._refuse("rate_limited", words("rate_limited"), frame.frame_id)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from actors.facts.frames_in import HISTORY_WELCOME, BetIn, CashoutIn, ClientSeedIn, HistoryIn
+from actors.facts.frames_in import HISTORY_WELCOME, SessionIn
 from actors.facts.records import FinishedRound, LiveRound, WalletCall
 from actors.kit.actor import Reply
 from actors.ports.sink import PlayerSink
@@ -139,7 +139,7 @@ class Attach:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detach:
-    """A socket has gone."""
+    """The session's socket has gone."""
 
     sink: PlayerSink
 
@@ -148,7 +148,7 @@ class Detach:
 class FromPlayer:
     """A frame of the player. A cash-out is one only if no round of this node is to be asked."""
 
-    frame: BetIn | CashoutIn | ClientSeedIn | HistoryIn
+    frame: SessionIn
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ FRAMES = [(320, 568), (500, 300)]
 TIGHT = [(320, 480), (500, 300), (640, 360), (1280, 800)]
 """One of each arrangement, as small as it gets."""
 
-LANGUAGES = ["en", "es", "pt", "de", "fr", "tr", "ar"]
+LANGUAGES = sorted(path.stem for path in (Path(__file__).parents[2] / "static" / "messages").glob("*.json"))
 LONGEST_MINOR = 999_999_999_999
 PROBE = Path(__file__).with_name("layout_probe.js").read_text("utf-8")
 SETTLED = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
