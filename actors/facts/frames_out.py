@@ -296,8 +296,6 @@ class HistoryOut(Frame, tag="history", frozen=True, kw_only=True):
 
 
 class PongOut(Frame, tag="pong", frozen=True, kw_only=True):
-    """Answers a ping."""
-
     t: int | float
     server_time: int
 

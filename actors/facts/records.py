@@ -61,8 +61,6 @@ class RoundStatus(StrEnum):
 
 
 class CallKind(StrEnum):
-    """The three wallet callbacks."""
-
     BET = "bet"
     WIN = "win"
     REFUND = "refund"

@@ -26,7 +26,7 @@ class Task(Protocol):
 
     @property
     def kind(self) -> str:
-        """For the log."""
+        """What the log calls the actor."""
 
     async def run(self) -> None:
         """Its life, to be begun again after a failure."""

@@ -1,4 +1,4 @@
-"""What nobody can predict."""
+"""What nobody can predict: seeds and ids."""
 
 from typing import Protocol
 from uuid import UUID
@@ -8,7 +8,7 @@ class Entropy(Protocol):
     """Unpredictable values, from the system's CSPRNG in production."""
 
     def server_seed(self) -> str:
-        """64 lower-case hex characters."""
+        """A new one: 64 lower-case hex characters."""
 
     def client_seed(self) -> str:
         """A default client seed: 16 characters of ``[A-Za-z0-9_-]``."""

@@ -1,5 +1,3 @@
-"""The lives of nodes."""
-
 from dataclasses import dataclass
 from typing import Protocol
 

@@ -1,5 +1,3 @@
-"""Who counts what happens."""
-
 from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID

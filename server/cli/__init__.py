@@ -1,4 +1,4 @@
-"""The command line, ``getaway``."""
+"""The command line of the program ``getaway``."""
 
 from server.cli.program import main
 

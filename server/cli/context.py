@@ -45,5 +45,5 @@ def remembered_config_path(context: click.Context) -> Path | None:
 
 
 def loaded_config(context: click.Context) -> Config:
-    """The configuration. Raises ``server.config.configuration.ConfigError``."""
+    """The configuration as it is. Raises ``server.config.configuration.ConfigError``."""
     return load_config(remembered_config_path(context), environ_of(context))

@@ -218,7 +218,7 @@ async def _changed(store: OperatorStore, operator_id: UUID, change: OperatorChan
 
 
 def _print_change(change: Change, config: Config, as_json: bool) -> int:
-    """Returns the exit status."""
+    """Print the change. Returns the exit status."""
     _print(change.operator, config, as_json)
     if not change.unconfirmed:
         return EXIT_OK

@@ -20,7 +20,7 @@ _SIGNS = {CallKind.BET: -1, CallKind.WIN: 1, CallKind.REFUND: 1}
 @click.group("round")
 @config_option
 def round_group() -> None:
-    """Look at rounds."""
+    """Look at rounds that were played."""
 
 
 @round_group.command()

@@ -97,14 +97,14 @@ class DatabaseConfig(Struct, frozen=True, kw_only=True):
 
 
 class GameConfig(Struct, frozen=True, kw_only=True):
-    """``[game]``."""
+    """Section ``[game]`` of the configuration."""
 
     growth_rate_per_ms: Annotated[Decimal, decimal_between("0.000001", "0.01", decimals_max=12)] = Decimal("0.00006")
     tick_ms: Annotated[int, Meta(ge=10, le=1_000)] = 100
 
 
 class WalletConfig(Struct, frozen=True, kw_only=True):
-    """``[wallet]``."""
+    """Section ``[wallet]`` of the configuration."""
 
     bet_timeout_ms: Annotated[int, Meta(ge=100, le=60_000)] = 5_000
     delivery_timeout_ms: Annotated[int, Meta(ge=100, le=60_000)] = 10_000
@@ -134,7 +134,7 @@ class LimitsConfig(Struct, frozen=True, kw_only=True):
 
 
 class LogConfig(Struct, frozen=True, kw_only=True):
-    """``[log]``."""
+    """Section ``[log]`` of the configuration."""
 
     format: Literal["json", "console"] = "json"
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -213,5 +213,5 @@ def _resolved(server: ServerConfig) -> ServerConfig:
 
 def _derived_origin(server: ServerConfig) -> str:
     scheme = "http" if server.tls_certificate_file is None else "https"
-    host = "localhost" if server.host in {"0.0.0.0", "::"} else server.host  # noqa: S104  (compared, not bound)
+    host = "localhost" if server.host in {"0.0.0.0", "::"} else server.host  # noqa: S104 - compared, not bound
     return canonical_origin(f"{scheme}://[{host}]:{server.port}" if ":" in host else f"{scheme}://{host}:{server.port}")

@@ -8,7 +8,7 @@ from server.metrics.metrics import LedgerMetrics, Metrics, PlayMetrics, WalletMe
 
 
 class MetricsObserver:
-    """Implements ``actors.shared.services.Observer``."""
+    """Implements ``actors.shared.services.Observer`` with counters of Prometheus."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._play: PlayMetrics = metrics.play

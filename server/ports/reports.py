@@ -138,8 +138,7 @@ class OperatorStore(Protocol):
     async def create_operator(self, new: NewOperator, now_ms: int) -> Operator:
         """Store the operator, active, both secrets sealed."""
 
-    async def load_operators(self) -> list[Operator]:
-        """All operators, secrets opened."""
+    async def load_operators(self) -> list[Operator]: ...
 
     async def change_operator(self, operator_id: UUID, change: OperatorChange, now_ms: int) -> Operator | None:
         """The operator as changed; ``None`` if there is none. Rounds that were played keep the terms they had."""

@@ -41,21 +41,21 @@ class OperatorServer(ThreadingHTTPServer):
         self.site: OperatorSite | None = None
         self._places = threading.BoundedSemaphore(CONNECTIONS_MAX)
 
-    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  (the base class's types)
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the base class's types
         """Start a thread, or close the connection if all places are taken."""
         if self._places.acquire(blocking=False):
             super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
 
-    def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  (see above)
+    def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - see above
         """Serve one connection, then free its place."""
         try:
             super().process_request_thread(request, client_address)
         finally:
             self._places.release()
 
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  (see above)
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - see above
         """A browser that goes away is no news; anything else is one line."""
         error = sys.exc_info()[1]
         if not isinstance(error, ConnectionError | TimeoutError):

@@ -12,7 +12,7 @@ _HEADERS = ("X-Operator-Id", "X-Operator-Key", "X-Timestamp", "X-Signature")
 
 @dataclass(frozen=True)
 class Credentials:
-    """What provisioning showed once."""
+    """What provisioning showed once, and never again."""
 
     operator_id: str
     api_key: str = field(repr=False)

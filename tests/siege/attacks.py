@@ -75,7 +75,7 @@ async def unread_history(target: Target) -> None:
     async def act() -> None:
         socket = await Socket.enter(target, await launched(target, "historian"))
         # So little is read that what the server writes stays with it.
-        socket.reader._limit = 1_024  # type: ignore[attr-defined]
+        socket.reader._limit = 1_024  # type: ignore[attr-defined]  # a private one
         try:
 
             async def ask() -> None:
@@ -234,7 +234,7 @@ async def unread_files(target: Target) -> None:
     async def act() -> None:
         _, writer = await target.connect()
         try:
-            writer.transport.pause_reading()  # type: ignore[attr-defined]
+            writer.transport.pause_reading()  # type: ignore[attr-defined]  # untyped
             writer.write(b"GET /static/style.css HTTP/1.1\r\nHost: game\r\n\r\n" * 10)
             await asyncio.sleep(10)
         finally:
@@ -387,8 +387,8 @@ ATTACKS: dict[str, Attack] = {
 
 async def main(wish: dict[str, object]) -> None:
     """See the module. Several names make several attacks at once."""
-    target = Target(**wish["target"])  # type: ignore[arg-type]
-    tasks = [asyncio.create_task(ATTACKS[name](target)) for name in wish["attacks"]]  # type: ignore[attr-defined]
+    target = Target(**wish["target"])  # type: ignore[arg-type]  # JSON
+    tasks = [asyncio.create_task(ATTACKS[name](target)) for name in wish["attacks"]]  # type: ignore[attr-defined]  # untyped
     await asyncio.sleep(float(str(wish["begins_s"])))
     print("ready", flush=True)
     tasks = tasks or [asyncio.create_task(asyncio.sleep(60))]

@@ -119,7 +119,7 @@ async def _launch(target: Target, seen: Seen) -> None:
 
 async def main(wish: dict[str, object], say: Callable[[str], None]) -> None:
     """See the module."""
-    target, seen = Target(**wish["target"]), Seen()  # type: ignore[arg-type]
+    target, seen = Target(**wish["target"]), Seen()  # type: ignore[arg-type]  # JSON
     sockets = [
         await Socket.enter(target, await launched(target, f"honest-{number}"))
         for number in range(int(str(wish["players"])))

@@ -1,12 +1,16 @@
 """What the code's own shape must be: pure functions from source text to complaints, one line each."""
 
 import ast
+import io
 import re
-from collections.abc import Iterable, Iterator
+import tokenize
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 
-FILE_LINES_MAX = 600
 FUNCTION_LINES_MAX = 60
+METHODS_MAX = 20
+ATTRIBUTES_MAX = 12
+DOCSTRING_WORDS_MIN = 5
 
 LAYERS = {"actors.rules": {"actors.rules"}, "actors": {"actors"}, "server": {"actors", "server"}}
 """What may import what of ours: ``server -> actors -> actors/rules``."""
@@ -137,14 +141,148 @@ def libraries_of_actors(path: str, source: str) -> list[str]:
 
 def too_long(path: str, source: str) -> list[str]:
     complaints = []
-    lines = source.count("\n")
-    if lines > FILE_LINES_MAX:
-        complaints.append(f"{path} has {lines} lines")
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             length = (node.end_lineno or node.lineno) - node.lineno + 1
             if length > FUNCTION_LINES_MAX:
                 complaints.append(f"{path}:{node.lineno} {node.name} has {length} lines")
+    return complaints
+
+
+def _methods(node: ast.ClassDef) -> int:
+    return sum(isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef) for each in node.body)
+
+
+def _attributes(node: ast.ClassDef) -> set[str]:
+    """What each object of the class holds: declared fields, slots, and what ``__init__`` sets on ``self``."""
+    found: set[str] = set()
+    for each in node.body:
+        if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name):
+            if not ast.unparse(each.annotation).startswith(("ClassVar", "Final")):
+                found.add(each.target.id)
+        elif isinstance(each, ast.Assign) and [ast.unparse(target) for target in each.targets] == ["__slots__"]:
+            found |= {slot.value for slot in ast.walk(each.value) if isinstance(slot, ast.Constant)}
+        elif isinstance(each, ast.FunctionDef) and each.name == "__init__":
+            found |= {
+                part.attr
+                for part in ast.walk(each)
+                if isinstance(part, ast.Attribute) and isinstance(part.ctx, ast.Store) and _is_self(part.value)
+            }
+    return found
+
+
+def _is_self(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id in {"self", "cls"}
+
+
+def _is_list(node: ast.ClassDef) -> bool:
+    """Whether a class does no more than list columns, settings or parts: what it lists has a length of its own."""
+    declares = any(isinstance(each, ast.AnnAssign) for each in node.body)
+    return declares and _methods(node) <= 1
+
+
+def large_classes(path: str, source: str) -> dict[str, tuple[int, int]]:
+    """Methods and attributes of each class that has too many of either, by ``path:name``."""
+    sizes = {
+        f"{path}:{node.name}": (_methods(node), len(_attributes(node)))
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.ClassDef) and not _is_list(node)
+    }
+    return {name: size for name, size in sizes.items() if size[0] > METHODS_MAX or size[1] > ATTRIBUTES_MAX}
+
+
+def not_as_excepted(found: Mapping[str, tuple[int, int]], excepted: Mapping[str, tuple[int, int, str]]) -> list[str]:
+    """Classes that are too large and not excepted, or larger than they were, and exceptions that nothing needs."""
+    complaints = []
+    for name, (methods, attributes) in found.items():
+        methods_max, attributes_max, _ = excepted.get(name, (METHODS_MAX, ATTRIBUTES_MAX, ""))
+        if methods > max(methods_max, METHODS_MAX) or attributes > max(attributes_max, ATTRIBUTES_MAX):
+            complaints.append(f"{name} has {methods} methods and {attributes} attributes")
+    return complaints + [f"{name} is no exception any more" for name in excepted if name not in found]
+
+
+_PUBLIC_NAMES = re.compile(r"_(?:replace|asdict|fields|make|exit)\b")
+"""Public names of the standard library that begin with an underscore."""
+
+
+def _own_names(sources: Iterable[str]) -> set[str]:
+    """The names that these files define: their functions, classes, variables, and attributes of ``self``."""
+    found: set[str] = set()
+    for source in sources:
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Attribute) and _is_self(node.value):
+                found.add(node.attr)
+            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                found.add(node.name)
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                found.add(node.id)
+    return found
+
+
+def _is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__") and not _PUBLIC_NAMES.fullmatch(name)
+
+
+def strangers_privates(sources: dict[str, str]) -> list[str]:
+    """Names with an underscore that are used in another folder than the one that defines them, a library's included."""
+    folders: dict[str, list[str]] = {}
+    for path, source in sources.items():
+        folders.setdefault(path.rpartition("/")[0], []).append(source)
+    own = {folder: _own_names(of_folder) for folder, of_folder in folders.items()}
+    complaints = []
+    for path, source in sources.items():
+        folder = path.rpartition("/")[0]
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Attribute) and not _is_self(node.value):
+                if _is_private(node.attr) and node.attr not in own[folder]:
+                    complaints.append(f"{path}:{node.lineno} uses {ast.unparse(node)}")
+            elif isinstance(node, ast.ImportFrom) and node.module is not None:
+                is_neighbour = node.module.replace(".", "/").rpartition("/")[0] == folder
+                private = [alias.name for alias in node.names if _is_private(alias.name) and not is_neighbour]
+                complaints += [f"{path}:{node.lineno} imports {node.module}.{name}" for name in private]
+    return complaints
+
+
+_SWITCHED_OFF = re.compile(r"#\s*(?:noqa|type:\s*ignore|pragma|pylint|pyright|mypy|ruff)\b")
+_EXPLAINED = re.compile(
+    r"# noqa: [A-Z]+[0-9]+(?:, [A-Z]+[0-9]+)* - \w.*|# type: ignore\[[a-z, -]+\]  # \w.*|# pragma: no cover - \w.*"
+)
+
+
+def unexplained(path: str, source: str) -> list[str]:
+    """Checks that are switched off without saying which one, and why: ``# noqa: S608 - a constant``."""
+    comments = [
+        token for token in tokenize.generate_tokens(io.StringIO(source).readline) if token.type == tokenize.COMMENT
+    ]
+    return [
+        f"{path}:{token.start[0]} {token.string} lacks its code or its reason"
+        for token in comments
+        if _SWITCHED_OFF.match(token.string) and not _EXPLAINED.fullmatch(token.string)
+    ]
+
+
+def unexplained_ignores(project: str) -> list[str]:
+    """Folders for which pyproject.toml switches checks off without a comment above."""
+    lines = project.splitlines()
+    start = lines.index("[tool.ruff.lint.per-file-ignores]") + 1
+    end = next((number for number in range(start, len(lines)) if lines[number].startswith("[")), len(lines))
+    return [
+        f"pyproject.toml: {lines[number]} lacks its reason"
+        for number in range(start, end)
+        if lines[number].startswith('"') and not lines[number - 1].startswith("#")
+    ]
+
+
+def short_docstrings(path: str, source: str) -> list[str]:
+    """Docstrings too short to say more than the name does: such a one is left out."""
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    complaints = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, documented):
+            text = ast.get_docstring(node)
+            if text is not None and len(text.split()) < DOCSTRING_WORDS_MIN:
+                name = "the module" if isinstance(node, ast.Module) else node.name
+                complaints.append(f"{path} {name}: {text!r} says nothing")
     return complaints
 
 

@@ -34,8 +34,28 @@ BAD = [
     (checks.unknown_libraries, "server/web/app.py", "import random"),
     (checks.libraries_of_actors, "actors/wallet/wallet.py", "import os"),
     (checks.libraries_of_actors, "actors/wallet/wallet.py", "from click import echo"),
-    (checks.too_long, "server/app.py", "\n" * 601),
     (checks.too_long, "server/app.py", "def f():\n" + "    pass\n" * 60),
+    (checks.large_classes, "server/app.py", "class A:\n" + "".join(f"    def f{n}(self): ...\n" for n in range(21))),
+    (
+        checks.large_classes,
+        "server/app.py",
+        "class A:\n" + 2 * "    def f(self): ...\n" + "".join(f"    f{n}: int\n" for n in range(13)),
+    ),
+    (checks.large_classes, "server/app.py", f"class A:\n    __slots__ = {tuple('abcdefghijklm')}"),
+    (
+        checks.large_classes,
+        "server/app.py",
+        "class A:\n    def __init__(self):\n        " + " = ".join(f"self.a{n}" for n in range(13)) + " = 1",
+    ),
+    (checks.unexplained, "server/app.py", "x = 1  # noqa"),
+    (checks.unexplained, "server/app.py", "x = 1  # noqa - it is so"),
+    (checks.unexplained, "server/app.py", "x = 1  # noqa: S104"),
+    (checks.unexplained, "server/app.py", "x = 1  # noqa: S104 -"),
+    (checks.unexplained, "server/app.py", "x = 1  # type: ignore"),
+    (checks.unexplained, "server/app.py", "x = 1  # type: ignore[arg-type]"),
+    (checks.unexplained, "server/app.py", "x = 1  # pragma: no cover"),
+    (checks.short_docstrings, "server/app.py", '"""The wiring."""'),
+    (checks.short_docstrings, "server/app.py", 'class A:\n    def run(self):\n        """Run it for ever."""'),
     (checks.clocks_read, "actors/play/round.py", "import time\ntime.time()"),
     (checks.clocks_read, "actors/play/round.py", "from time import time_ns"),
     (checks.clocks_read, "actors/play/round.py", "def f(now=time.time): ..."),
@@ -71,15 +91,64 @@ GOOD = [
     (checks.loaded_from_elsewhere, "static/main.js", "const x = 1; // a remark"),
 ]
 
+LARGE_CLASSES: dict[str, tuple[int, int, str]] = {
+    "server/edge/http/http_connection.py:HttpStream": (13, 15, "a stream of trio's, as hypercorn asks for it"),
+    "actors/play/lobby.py:Lobby": (47, 17, "to be cut by idea"),
+    "actors/shared/contact.py:LedgerContact": (0, 16, "to be cut by idea"),
+    "actors/wallet/bulkheads.py:Bulkhead": (0, 13, "to be cut by idea"),
+    "server/db/embedded/cluster.py:Cluster": (22, 0, "to be cut by idea"),
+    "server/edge/listen/connection.py:Connection": (23, 0, "to be cut by idea"),
+    "server/edge/listen/listener.py:Edge": (0, 13, "to be cut by idea"),
+    "server/edge/player/player_sink.py:SocketSink": (0, 18, "to be cut by idea"),
+    "server/edge/player/player_stream.py:PlayerStream": (21, 17, "to be cut by idea"),
+    "server/loadtest/play/attempt.py:Attempt": (0, 13, "to be cut by idea"),
+}
+"""Methods and attributes of the classes that are too large, at most, and why they are. The list may only shrink."""
+
+UNMENDED_MAX = {checks.unexplained: 10, checks.short_docstrings: 85}
+"""How many complaints of a check are not mended yet. To be lowered until nothing is left of it."""
+
+LIBRARIES_PRIVATES = {"connection._transport"}
+"""asyncpg does not show its connection's socket, and whether a peer has gone is the socket's to notice."""
+
 
 @pytest.mark.parametrize(("check", "path", "source"), BAD, ids=lambda value: getattr(value, "__name__", None))
 def test_a_check_complains_about_what_is_bad(check, path, source):
-    assert check(path, source) != []
+    assert check(path, source)
 
 
 @pytest.mark.parametrize(("check", "path", "source"), GOOD, ids=lambda value: getattr(value, "__name__", None))
 def test_a_check_is_content_with_what_is_good(check, path, source):
-    assert check(path, source) == []
+    assert not check(path, source)
+
+
+def test_classes_that_grow_and_exceptions_that_are_not_needed_are_found():
+    found = {"a.py:A": (21, 3), "b.py:B": (25, 13), "c.py:C": (25, 12)}
+    excepted = {"b.py:B": (25, 12, "why"), "c.py:C": (25, 0, "why"), "d.py:D": (30, 0, "why")}
+    assert checks.not_as_excepted(found, excepted) == [
+        "a.py:A has 21 methods and 3 attributes",
+        "b.py:B has 25 methods and 13 attributes",
+        "d.py:D is no exception any more",
+    ]
+
+
+def test_privates_of_another_folder_are_found():
+    sources = {
+        "server/web/a.py": "from server.edge.b import _x\nfrom server.web.c import _y\n"
+        "other._own\nother._z\ntrio._core\nrow._asdict()",
+        "server/web/c.py": "def _y(): ...\nclass C:\n    def __init__(self):\n        self._own = 1",
+        "server/edge/b.py": "_x = _z = 1",
+    }
+    assert checks.strangers_privates(sources) == [
+        "server/web/a.py:1 imports server.edge.b._x",
+        "server/web/a.py:4 uses other._z",
+        "server/web/a.py:5 uses trio._core",
+    ]
+
+
+def test_folders_that_are_let_off_without_a_comment_are_found():
+    project = '[tool.ruff.lint.per-file-ignores]\n# Why.\n"a/**" = ["S"]\n"b/**" = ["S"]\n[tool.x]\n"c" = 1'
+    assert checks.unexplained_ignores(project) == ['pyproject.toml: "b/**" = ["S"] lacks its reason']
 
 
 def test_a_name_that_reads_and_writes_is_found():
@@ -118,6 +187,8 @@ def test_migrations_out_of_order_and_unused_modules_are_found():
         checks.unknown_libraries,
         checks.libraries_of_actors,
         checks.too_long,
+        checks.unexplained,
+        checks.short_docstrings,
         checks.clocks_read,
         checks.dice_thrown,
         checks.printed,
@@ -126,13 +197,29 @@ def test_migrations_out_of_order_and_unused_modules_are_found():
     ids=lambda check: check.__name__,
 )
 def test_the_code(check):
-    assert [complaint for path, source in CODE.items() for complaint in check(path, source)] == []
+    complaints = [complaint for path, source in CODE.items() for complaint in check(path, source)]
+    assert len(complaints) <= UNMENDED_MAX.get(check, 0), complaints
 
 
-def test_no_file_is_too_long_to_read():
-    read = texts("tests/**/*.py", "tests/**/*.js", "static/*.js", "static/*.css", "server/sandbox/pages/*")
-    long = {path: text.count("\n") for path, text in read.items() if text.count("\n") > checks.FILE_LINES_MAX}
-    assert long == {}
+def test_classes_hold_no_more_than_they_did():
+    found = {name: size for path, source in CODE.items() for name, size in checks.large_classes(path, source).items()}
+    complaints = checks.not_as_excepted(found, LARGE_CLASSES)
+    # While classes are being cut, an exception may outlive what needed it.
+    assert [complaint for complaint in complaints if not complaint.endswith("is no exception any more")] == []
+
+
+def test_nobody_uses_what_another_folder_keeps_to_itself():
+    uses = checks.strangers_privates(CODE)
+    assert {use.partition(" uses ")[2] for use in uses} == LIBRARIES_PRIVATES, uses
+
+
+def test_what_is_switched_off_in_tests_is_explained():
+    read = texts("tests/**/*.py")
+    assert [complaint for path, source in read.items() for complaint in checks.unexplained(path, source)] == []
+
+
+def test_what_is_switched_off_for_folders_is_explained():
+    assert checks.unexplained_ignores((ROOT / "pyproject.toml").read_text()) == []
 
 
 def test_nothing_is_left_over():

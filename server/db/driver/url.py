@@ -140,7 +140,7 @@ class Places:
     _first: int = 0
 
     def in_order(self) -> Iterator[Place]:
-        """All places, each once."""
+        """All places to try, each once."""
         first = self._first
         for number in range(len(self.places)):
             yield self.places[(first + number) % len(self.places)]

@@ -32,8 +32,7 @@ KEYS: Final = {
 Key = tuple[UUID, UUID | str]
 
 
-def _nobody(_table: str, _count: int) -> None:
-    """Nobody counts."""
+def _nobody(_table: str, _count: int) -> None: ...
 
 
 def _log(what: dict[str, str]) -> None:

@@ -12,7 +12,7 @@ log = logging.getLogger("getaway.db")
 
 
 class PostgresLedger:
-    """Implements ``actors.ports.ledger.Ledger``."""
+    """Implements ``actors.ports.ledger.Ledger`` on top of PostgreSQL."""
 
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database

@@ -75,7 +75,7 @@ VALUES ($1, $2, $3, $4, $5, $6)
 
 
 class PostgresOperatorStore:
-    """Implements ``server.ports.reports.OperatorStore`` and ``actors.ports.operators.OperatorSource``."""
+    """Implements ``server.ports.reports.OperatorStore`` and ``actors.ports.operators.OperatorSource`` on top of PostgreSQL."""
 
     def __init__(self, database: Database, vault: Vault, aside: PutAside | None = None) -> None:
         self._database = database

@@ -102,7 +102,7 @@ WHERE operator_id = $1 AND session_id = $2 AND status = 'pending' AND kind <> 'b
 
 
 class PostgresOutbox:
-    """Implements ``actors.ports.outbox.Outbox``."""
+    """Implements ``actors.ports.outbox.Outbox`` on top of PostgreSQL."""
 
     def __init__(self, database: Database, vault: Vault, aside: PutAside | None = None) -> None:
         self._database = database

@@ -1,5 +1,3 @@
-"""Rounds on PostgreSQL."""
-
 from uuid import UUID
 
 import trio

@@ -1,5 +1,3 @@
-"""Sessions on PostgreSQL."""
-
 import logging
 from collections.abc import Sequence
 from functools import partial
@@ -71,7 +69,7 @@ class _LockedError(LedgerUnavailableError):
 
 
 class PostgresSessions:
-    """Implements ``actors.ports.sessions.Sessions``."""
+    """Implements ``actors.ports.sessions.Sessions`` on top of PostgreSQL."""
 
     def __init__(self, database: Database, vault: Vault, aside: PutAside | None = None) -> None:
         self._database = database

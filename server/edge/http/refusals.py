@@ -7,7 +7,7 @@ from server.http.errors import JSON_HEADERS, ApiError
 
 
 def full() -> ApiError:
-    """No connection is free."""
+    """The answer where no connection is free."""
     message = "The server has no connection free: try again."
     return ApiError(503, "unavailable", message, headers={"retry-after": "2"})
 

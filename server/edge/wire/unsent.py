@@ -6,8 +6,7 @@ from typing import Protocol
 class Slow(Protocol):
     """A connection that does not take what it was sent."""
 
-    def overflow(self) -> None:
-        """Cut it."""
+    def overflow(self) -> None: ...
 
 
 class Unsent:

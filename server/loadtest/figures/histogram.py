@@ -67,7 +67,7 @@ class Histogram:
         raise AssertionError("the buckets hold everything that was counted")
 
     def mean(self) -> float | None:
-        """The exact mean."""
+        """The exact mean, not that of the buckets."""
         return self.total / self.count if self.count else None
 
     def buckets(self) -> list[tuple[int, int, int]]:

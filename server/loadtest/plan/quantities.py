@@ -69,7 +69,7 @@ def listen_address(text: str) -> Address:
 
 
 def target_origin(text: str) -> Target:
-    """``https://game.example.com`` or ``http://127.0.0.1:8080``."""
+    """Such as ``https://game.example.com`` or ``http://127.0.0.1:8080``."""
     origin = canonical_origin(text.removesuffix("/"))
     parts = urlsplit(origin)
     is_tls = parts.scheme == "https"

@@ -51,5 +51,5 @@ def read_frame(text: str | bytes) -> dict[str, Any]:
     """A frame of the server. Raises ``ValueError``."""
     frame = json.loads(text)
     if not isinstance(frame, dict) or not isinstance(frame.get("type"), str):
-        raise ValueError("no frame of protocol 1")  # noqa: TRY004
+        raise ValueError("no frame of protocol 1")  # noqa: TRY004 - as json's own
     return frame

@@ -18,8 +18,7 @@ _SHOWN: Final = ("launch", "bet", "cashout", "tick", "round_trip", "client")
 class Progress(Protocol):
     """Is told of the run, every second or so."""
 
-    def say(self, words: str) -> None:
-        """What happens now."""
+    def say(self, words: str) -> None: ...
 
     def update(self, results: Results, now_s: float) -> None:
         """How it goes, ``now_s`` seconds after the start."""

@@ -44,12 +44,10 @@ class Results:
 
     @property
     def stakes_minor(self) -> int:
-        """Stakes of settled rounds."""
         return sum(one.stake_minor for one in self.heard.seen if one.status == SETTLED)
 
     @property
     def payouts_minor(self) -> int:
-        """Payouts of settled rounds."""
         return sum(one.payout_minor for one in self.heard.seen if one.status == SETTLED)
 
     def returned(self) -> Return | None:

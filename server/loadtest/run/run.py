@@ -190,7 +190,7 @@ class _Run:
             results.compared.differences.append(f"{what}, {ANSWER_S:.0f} s after all were cashed out")
         if self._wallet is not None:
             with trio.move_on_after(SETTLE_S):
-                while not is_complete(results.heard.seen, self._books):  # noqa: ASYNC110
+                while not is_complete(results.heard.seen, self._books):  # noqa: ASYNC110 - books tell nobody
                     await trio.sleep(_LOOK_S)
             compare_books(results.heard.seen, self._books, results.heard.balances, results.compared)
         chosen = sample(results.heard.seen, self._plan.compare_rounds_max)
