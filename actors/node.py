@@ -129,7 +129,7 @@ async def open_node(name: str, settings: GameSettings, clock: ServerClock, ports
         rounds.keep(services.metronome)
         rounds.keep(lobby.sweeper)
         rounds.keep(lobby.unattended)
-        rounds.keep(HandOvers(services, lobby, rounds.run_beside))
+        rounds.keep(HandOvers(services, lobby.giving, rounds.run_beside))
         courier = services.addresses.courier = Courier(services, pool)
         wallets.keep(courier)
         wallets.keep(OutboxWatch(services, pool.bulkheads))

@@ -155,7 +155,7 @@ async def test_a_session_actor_that_fails_leaves_its_round_flying(autojump_clock
         player = await game.enter(token)
         player.say("bet", amount_minor=1_000)
         started = await player.until("round_started")
-        for session in game.node.lobby._sessions.values():
+        for session in game.node.lobby._sessions._actors.values():
             session.tell("not a message")
         await player.until_closed()
         assert game.observer.failures == ["session"]
@@ -178,7 +178,7 @@ async def test_a_flight_whose_start_nobody_was_told_of_is_streamed_to_who_comes_
         game.wallet.delay_s = 2
         player.say("bet", amount_minor=1_000)
         await player.until("bet_pending")
-        for session in game.node.lobby._sessions.values():
+        for session in game.node.lobby._sessions._actors.values():
             session.tell("not a message")
         await player.until_closed()
         await trio.sleep(4)
@@ -194,7 +194,7 @@ async def test_a_round_actor_that_fails_is_ended_from_what_is_stored(autojump_cl
         player = await game.play(300)
         player.say("bet", amount_minor=1_000)
         await player.until("round_started")
-        for actor in game.node.lobby._rounds.values():
+        for actor in game.node.lobby._rounds._actors.values():
             actor.tell("not a message")
         ended = await player.until("round_ended")
         assert (ended["status"], ended["reason"]) == ("refunded", "interrupted")

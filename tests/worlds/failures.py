@@ -63,7 +63,7 @@ class Failures:
         self._life.world.faults.count(f"an actor fails at {where}")
         self._life.world.trace.note(f"{self._life.label} fails at {where}")
         if self._life.node is not None:
-            self.dropped |= self._life.node.lobby._giving.keys()
+            self.dropped |= self._life.node.lobby._departures._ends.keys()
         raise InjectedError(where)
 
     def strike_one_who_waits(self, rng) -> None:
@@ -97,8 +97,8 @@ class Failures:
         node = self._life.node
         if node is not None:
             yield node.services.ledger
-            yield from node.lobby._rounds.values()
-            yield from node.lobby._sessions.values()
+            yield from node.lobby._rounds._actors.values()
+            yield from node.lobby._sessions._actors.values()
             yield from node.pool._wallets.values()
 
 

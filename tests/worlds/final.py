@@ -26,8 +26,8 @@ def unrest(world) -> str | None:
 
 
 def _stuck_session(lobby) -> str | None:
-    for session in lobby._sessions.values():
-        running = lobby._rounds.get(session.session_id)
+    for session in lobby._sessions._actors.values():
+        running = lobby._rounds.of(session.session_id)
         if session.waits_for is not None and (running is None or running.placed.round_id != session.waits_for):
             return f"session {session.session_id} waits for a round whose actor is gone"
     return None

@@ -199,7 +199,7 @@ class Audit:
         """Contract, section 6: who flew the round decides by receipts, whoever took it over by the failure's moment."""
         flew = end.owner == self.flown_by[end.round_id] and end.round_id not in self.failed_at_ms
         cashouts = self.cashouts_ms.get(end.round_id, []) if flew else []
-        if flew and end.round_id in life.node.lobby._failed:
+        if flew and end.round_id in life.node.lobby._rounds._failed:
             # Its actor has failed, and what it had been told has gone with it.
             self._judge_lost_flight(life, end, live)
             return
@@ -246,7 +246,7 @@ class Audit:
     def _judge_lost_flight(self, life, end: EndRound, live: LiveRound) -> None:
         """Settled if it had ended by itself when its actor failed, otherwise refunded."""
         realized, payout, elapsed_ms = expected_end(live, [])
-        lost_ms = self.lost_ms.get(end.round_id, life.node.lobby._failed[end.round_id])
+        lost_ms = self.lost_ms.get(end.round_id, life.node.lobby._rounds._failed[end.round_id])
         if end.finished.status is RoundStatus.REFUNDED:
             if live.started_at_ms + elapsed_ms <= lost_ms:
                 self.broken("a lost flight that had ended is settled", f"{end.round_id}, lost {lost_ms}: {end}")
@@ -331,7 +331,7 @@ class Audit:
         elif live.session_id in life.failures.dropped:
             life.failures.dropped.discard(live.session_id)
             self.left.add(live.round_id)
-        elif live.round_id not in self.arriving | self.left and live.session_id not in lobby._giving:
+        elif live.round_id not in self.arriving | self.left and live.session_id not in lobby._departures:
             self.broken("a live round has its actor", f"{live.round_id} is {live.status} and forgotten by its node")
 
     async def _move(self, life, call, arguments) -> bool:

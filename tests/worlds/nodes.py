@@ -90,7 +90,7 @@ class Life:
 
     def flight_of(self, live: LiveRound):
         """The flight as this process plays it, if it does."""
-        actor = None if self.node is None else self.node.lobby._rounds.get(live.session_id)
+        actor = None if self.node is None else self.node.lobby._rounds.of(live.session_id)
         return actor.flight if actor is not None and actor.placed.round_id == live.round_id else None
 
     @property

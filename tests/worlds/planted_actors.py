@@ -15,7 +15,7 @@ from actors.facts.records import CallKind, CallStatus, RoundStatus
 from actors.facts.transitions import Applied, Rejected
 from actors.kit.timers import Timers
 from actors.play.closing import Closing
-from actors.play.lobby import Lobby
+from actors.play.live_rounds import LiveRounds
 from actors.play.round import RoundActor
 from actors.ports.ledger import LedgerUnavailableError
 from actors.ports.wallet import Acknowledged, Declined, Unclear
@@ -255,7 +255,7 @@ def _given_up_of_all():
 
 @BUGS.named("a failed round is refunded from memory")
 def _failed_refunded():
-    real = Lobby._end_failed_round
+    real = LiveRounds._end_failed
 
     async def end(self, actor):
         await real(self, actor)
@@ -263,7 +263,7 @@ def _failed_refunded():
         if claimed is not None:
             self._pool.hand_over(claimed)
 
-    return [(Lobby, "_end_failed_round", end)]
+    return [(LiveRounds, "_end_failed", end)]
 
 
 @BUGS.named("a failed round is not ended")
@@ -274,15 +274,15 @@ def _failed_forgotten():
     async def nothing(self):
         await trio.lowlevel.checkpoint()
 
-    return [(Lobby, "_end_failed_round", end), (UnattendedSweeper, "_sweep", nothing)]
+    return [(LiveRounds, "_end_failed", end), (UnattendedSweeper, "_sweep", nothing)]
 
 
 @BUGS.named("nobody is told of the end of a failed round")
 def _failed_untold():
     async def tell(self, operator_id, session_id, round_id, finished):
-        self._wake_courier(operator_id)
+        self._pool.wake_courier(operator_id)
 
-    return [(Lobby, "_tell_end", tell)]
+    return [(LiveRounds, "tell_end", tell)]
 
 
 @BUGS.named("a busy change counts as rejected")

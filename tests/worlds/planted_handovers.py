@@ -1,9 +1,11 @@
 """Bugs of hand-overs: what moves too early, what is left behind, and who may move it."""
 
+from types import SimpleNamespace
 from unittest import mock
 
 from actors.facts.records import RoundStatus
-from actors.play.lobby import Lobby
+from actors.play.giving import Giving
+from actors.play.live_rounds import LiveRounds
 from actors.play.round import RoundActor
 from tests.helpers.memory_ledger import MemoryLedger
 from tests.worlds.planting import Bugs
@@ -24,21 +26,21 @@ def _move_unfenced():
 
 @BUGS.named("a session moves before its cash-outs are decided")
 def _not_waited_for():
-    real = Lobby._let_go
+    real = Giving._let_go
 
     async def let_go(self, digest, session_id):
-        self._rounds, rounds = {}, self._rounds
+        self._rounds, rounds = SimpleNamespace(of=lambda _session_id: None), self._rounds
         try:
             await real(self, digest, session_id)
         finally:
             self._rounds = rounds
 
-    return [(Lobby, "_let_go", let_go)]
+    return [(Giving, "_let_go", let_go)]
 
 
 @BUGS.named("a flight that arrives is interrupted")
 def _interrupted_on_arrival():
-    return [(Lobby, "_fly_on", lambda self, opened: None)]
+    return [(LiveRounds, "fly_on", lambda self, opened: None)]
 
 
 @BUGS.named("a flight stays behind when its session moves")

@@ -168,7 +168,7 @@ async def test_cash_outs_behind_the_hand_over_decide_while_the_actor_lives(autoj
         token = await first.launch(400)
         await fly(first, token)
         await trio.sleep(3)
-        (running,) = first.node.lobby._rounds.values()
+        (running,) = first.node.lobby._rounds._actors.values()
         running.tell(HandOver())
         running.tell(Cashout(None, first.clock.steady_ms()))
         await trio.sleep(0.1)
@@ -441,7 +441,7 @@ async def test_a_full_mailbox_delays_the_hand_over(autojump_clock):
     async with two_games() as (first, second):
         token = await first.launch(400)
         await fly(first, token)
-        (running,) = first.node.lobby._rounds.values()
+        (running,) = first.node.lobby._rounds._actors.values()
         real, refused = running.tell, []
 
         def tell(message):
@@ -495,7 +495,7 @@ async def test_what_could_not_be_taken_up_is_still_asked_for(autojump_clock):
     async with two_games() as (first, second):
         token = await first.launch(400)
         _, started = await fly(first, token)
-        take_up, attempts = second.node.lobby.take_up, []
+        take_up, attempts = second.node.lobby.giving.take_up, []
 
         async def fails_first(digest):
             attempts.append(len(second.ledger.requests))
@@ -503,7 +503,7 @@ async def test_what_could_not_be_taken_up_is_still_asked_for(autojump_clock):
                 raise LedgerUnavailableError("not yet")
             await take_up(digest)
 
-        second.node.lobby.take_up = fails_first
+        second.node.lobby.giving.take_up = fails_first
         await second.ledger.request_session(token_digest(token), second.node.services.owner)
         await trio.sleep(2)
         assert attempts[:2] == [1, 1]

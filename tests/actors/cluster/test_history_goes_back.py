@@ -60,7 +60,7 @@ def slow_beats() -> GameSettings:
 
 async def leave_memory(game, player) -> None:
     player.door.leave()
-    session = next(iter(game.node.lobby._sessions.values()))
+    session = next(iter(game.node.lobby._sessions._actors.values()))
     session.tell("no news")  # its actor fails: the next hello opens the session again
     await trio.sleep(0.1)
     assert game.node.lobby.sessions_open == 0
@@ -214,7 +214,7 @@ async def test_a_flight_that_was_ended_for_its_failed_actor_does_not_fly_either(
         player = await keeper.enter(game, token)
         await fly(player)
         backup = game.ledger.backup()
-        next(iter(game.node.lobby._rounds.values())).tell("no message")
+        next(iter(game.node.lobby._rounds._actors.values())).tell("no message")
         assert (await player.until("round_ended"))["status"] == "refunded"
         game.ledger.go_back(backup)
         await leave_memory(game, player)

@@ -10,7 +10,7 @@ import trio
 from actors.facts.calls import bet_call
 from actors.facts.records import CallKind, RoundKey
 from actors.play.closing import Closing
-from actors.play.lobby import Lobby
+from actors.play.live_rounds import LiveRounds
 from actors.ports.ledger import LedgerUnavailableError
 from actors.shared.settings import GameSettings
 from tests.helpers.game import LIMITS, open_game
@@ -26,11 +26,11 @@ def forgetful(monkeypatch):
     async def end(self, actor):
         raise RuntimeError("the end of a failed round fails, too")
 
-    monkeypatch.setattr(Lobby, "_end_failed_round", end)
+    monkeypatch.setattr(LiveRounds, "_end_failed", end)
 
 
 def running(game):
-    (actor,) = game.node.lobby._rounds.values()
+    (actor,) = game.node.lobby._rounds._actors.values()
     return actor
 
 
@@ -99,7 +99,7 @@ async def test_one_for_which_nobody_waits_is_left_alone_while_it_is_young(autoju
         player = await game.play(200_000)
         player.say("bet", amount_minor=1_000)
         await player.until("round_started")
-        (session,) = game.node.lobby._sessions.values()
+        (session,) = game.node.lobby._sessions._actors.values()
         session.tell("no news")  # its actor fails
         await lose(game)
         assert game.node.lobby.sessions_open == 0
@@ -150,7 +150,7 @@ async def test_one_whose_player_comes_back_first_flies_on(autojump_clock, forget
         await player.until("round_started")
         await trio.sleep(SETTINGS.unattended_age_ms / 1000)
         player.door.leave()
-        game.node.lobby._sessions.clear()
+        game.node.lobby._sessions._actors.clear()
         await lose(game)
         again = await game.enter(token)
         assert (await again.until("welcome"))["round"] is not None
@@ -199,18 +199,18 @@ async def flying_alone(game):
     player.say("bet", amount_minor=1_000)
     await player.until("round_started")
     await trio.sleep(SETTINGS.unattended_age_ms / 1000 + 1)
-    return player, game.node.lobby._rounds.popitem()
+    return player, game.node.lobby._rounds._actors.popitem()
 
 
 async def test_one_look_without_an_actor_is_not_enough(autojump_clock):
     async with open_game() as game:
         player, (session_id, actor) = await flying_alone(game)
         await trio.sleep(SETTINGS.unattended_look_ms / 1000)
-        game.node.lobby._rounds[session_id] = actor
+        game.node.lobby._rounds._actors[session_id] = actor
         await trio.sleep(SETTINGS.unattended_look_ms / 1000)
-        game.node.lobby._rounds.popitem()
+        game.node.lobby._rounds._actors.popitem()
         await trio.sleep(SETTINGS.unattended_look_ms / 1000)
-        game.node.lobby._rounds[session_id] = actor
+        game.node.lobby._rounds._actors[session_id] = actor
         await trio.sleep(FOUND_S_MAX)
         assert "round_ended" not in [frame["type"] for frame in player.frames]
 
@@ -219,11 +219,11 @@ async def test_an_actor_that_is_there_after_all_keeps_its_round(autojump_clock):
     """Somebody opens the session while it is to be ended: who comes next looks again."""
     async with open_game() as game:
         player, (session_id, actor) = await flying_alone(game)
-        (digest,) = game.node.lobby._sessions
+        (digest,) = game.node.lobby._sessions._actors
         await trio.sleep(SETTINGS.unattended_look_ms / 1000)
-        async with game.node.lobby.alone_with(digest):
+        async with game.node.lobby._sessions.alone(digest):
             await trio.sleep(SETTINGS.unattended_look_ms / 1000)
-            game.node.lobby._rounds[session_id] = actor
+            game.node.lobby._rounds._actors[session_id] = actor
         await trio.sleep(FOUND_S_MAX)
         assert "round_ended" not in [frame["type"] for frame in player.frames]
 
@@ -231,10 +231,10 @@ async def test_an_actor_that_is_there_after_all_keeps_its_round(autojump_clock):
 async def test_a_session_that_is_being_given_away_is_attended(autojump_clock):
     async with open_game() as game:
         player, (session_id, actor) = await flying_alone(game)
-        game.node.lobby._giving[session_id] = trio.Event()
+        game.node.lobby._departures._ends[session_id] = trio.Event()
         await trio.sleep(FOUND_S_MAX)
-        game.node.lobby._rounds[session_id] = actor
-        del game.node.lobby._giving[session_id]
+        game.node.lobby._rounds._actors[session_id] = actor
+        del game.node.lobby._departures._ends[session_id]
         assert "round_ended" not in [frame["type"] for frame in player.frames]
 
 
@@ -245,14 +245,14 @@ async def test_one_that_has_failed_does_not_fly_on_when_its_player_comes_back(au
         self._failed[actor.placed.round_id] = self._services.clock.now_ms()
         raise RuntimeError("the end of a failed round fails, too")
 
-    monkeypatch.setattr(Lobby, "_end_failed_round", end)
+    monkeypatch.setattr(LiveRounds, "_end_failed", end)
     async with open_game() as game:
         token = await game.launch(200_000)
         player = await game.enter(token)
         player.say("bet", amount_minor=1_000)
         await player.until("round_started")
         player.door.leave()
-        game.node.lobby._sessions.clear()
+        game.node.lobby._sessions._actors.clear()
         await lose(game)
         again = await game.enter(token)
         welcome = await again.until("welcome")
@@ -286,7 +286,7 @@ async def test_what_had_ended_when_its_actor_failed_has_ended_so(autojump_clock,
         raise RuntimeError("the end of a failed round fails, too")
 
     monkeypatch.setattr(Closing, "_store", lost)
-    monkeypatch.setattr(Lobby, "_end_failed_round", end)
+    monkeypatch.setattr(LiveRounds, "_end_failed", end)
     async with open_game() as game:
         player = await game.play(400)
         player.say("bet", amount_minor=1_000, auto_cashout=2)
@@ -351,5 +351,5 @@ async def test_with_the_end_of_a_round_only_what_itself_owes_is_told(autojump_cl
         monkeypatch.setattr(game.ledger, "outbox_of", outbox_of)
         key = own.operator_id, own.session_id, own.round_id
         game.node.services.addresses.sessions[own.session_id] = SimpleNamespace(tell=told.append)
-        await game.node.lobby._tell_end(*key, stored.finished)
+        await game.node.lobby._rounds.tell_end(*key, stored.finished)
         assert [(news.finished, news.outbox_minor) for news in told] == [(stored.finished, 1_000)]

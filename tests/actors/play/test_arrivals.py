@@ -60,7 +60,7 @@ async def test_who_is_in_the_mail_when_a_session_ends_is_told_to_come_again(auto
         token = await game.launch(300)
         first = await arrive(game, token)
         await first.until("welcome")
-        session = next(iter(game.node.lobby._sessions.values()))
+        session = next(iter(game.node.lobby._sessions._actors.values()))
         second = Player(game.clock)
         session.tell(Leave())
         session.tell(Attach(second, [], None))

@@ -18,7 +18,7 @@ FREE = {"is_busy": False, "is_draining": False, "permits": True}
 async def opened():
     async with open_game(bet_limits={"USD": replace(LIMITS, max_payout_minor=777_777)}) as game:
         await game.play()
-        (session,) = game.node.lobby._sessions.values()
+        (session,) = game.node.lobby._sessions._actors.values()
         yield game.node.services, session.record
 
 

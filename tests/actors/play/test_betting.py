@@ -57,7 +57,7 @@ async def game(autojump_clock):
 
 @pytest.fixture
 def session(game):
-    (actor,) = game.node.lobby._sessions.values()
+    (actor,) = game.node.lobby._sessions._actors.values()
     return actor.record
 
 

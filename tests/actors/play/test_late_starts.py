@@ -91,7 +91,7 @@ async def test_one_that_is_told_a_millisecond_too_late_is_refunded(autojump_cloc
         assert "round_started" not in [frame["type"] for frame in player.frames]
         assert player.ticks == []
         assert ended["totals"]["rounds"] == 0
-        (session,) = game.node.lobby._sessions.values()
+        (session,) = game.node.lobby._sessions._actors.values()
         remembered = game.node.services.flights.known_in(session.session_id)
         assert {str(round_id) for round_id in remembered} == {ended["round_id"]}, "nobody flies it on"
         # The session plays on.

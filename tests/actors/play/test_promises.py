@@ -129,7 +129,7 @@ async def test_after_a_failed_actor_the_flight_is_followed_by_what_was_promised_
         player, _ = await welcomed(game, token)
         player.say("bet", amount_minor=1_000)
         started = await player.until("round_started")
-        for session in game.node.lobby._sessions.values():
+        for session in game.node.lobby._sessions._actors.values():
             session.tell("not a message")
         await player.until_closed()
         back, welcome = await welcomed(game, token)
@@ -157,7 +157,7 @@ async def test_a_bet_that_was_stored_when_the_session_was_opened_again_is_follow
         game.ledger.commit = answer_late
         player.say("bet", amount_minor=1_000, auto_cashout=1.01)
         await trio.sleep(0.1)
-        for session in game.node.lobby._sessions.values():
+        for session in game.node.lobby._sessions._actors.values():
             session.tell("not a message")
         await player.until_closed()
         back, welcome = await welcomed(game, token)
@@ -210,7 +210,7 @@ async def test_a_bet_that_was_on_its_way_when_the_session_was_opened_again_is_re
         game.ledger.commit = commit_late
         player.say("bet", amount_minor=1_000)
         await trio.sleep(0.1)
-        for session in game.node.lobby._sessions.values():
+        for session in game.node.lobby._sessions._actors.values():
             session.tell("not a message")
         await player.until_closed()
         back, welcome = await welcomed(game, token)

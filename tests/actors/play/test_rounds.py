@@ -327,7 +327,7 @@ async def in_flight(game, crash_hundredths):
     player = await game.play(crash_hundredths)
     player.say("bet", amount_minor=1_000)
     await player.until("round_started")
-    (actor,) = game.node.lobby._rounds.values()
+    (actor,) = game.node.lobby._rounds._actors.values()
     return player, actor
 
 

@@ -399,7 +399,7 @@ async def test_a_flood_of_frames_is_refused_and_the_round_stays_right(autojump_c
 async def test_half_of_a_mailbox_is_kept_for_news_however_much_a_player_says(autojump_clock):
     async with open_game() as game:
         player = await game.play()
-        (session,) = game.node.lobby._sessions.values()
+        (session,) = game.node.lobby._sessions._actors.values()
         player.say("client_seed", value="takes-a-moment")
         for number in range(session.mailbox_max):
             player.say("bet", amount_minor=1_000, id=str(number))
@@ -457,7 +457,7 @@ async def test_a_session_that_nobody_watches_ends_at_once_when_it_must(autojump_
         player = await game.play()
         player.door.leave()
         await trio.sleep(1)
-        (session,) = game.node.lobby._sessions.values()
+        (session,) = game.node.lobby._sessions._actors.values()
         before = trio.current_time()
         if how == "a drain":
             await game.node.drain()

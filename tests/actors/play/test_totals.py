@@ -84,7 +84,7 @@ async def test_a_refunded_round_does_not_count(autojump_clock):
         player = await game.play(300)
         player.say("bet", amount_minor=1_000)
         await player.until("round_started")
-        for actor in game.node.lobby._rounds.values():
+        for actor in game.node.lobby._rounds._actors.values():
             actor.tell("not a message")
         ended = await player.until("round_ended")
         assert (ended["status"], sums(ended)) == ("refunded", NOTHING)
@@ -152,7 +152,7 @@ async def test_an_end_whose_answer_was_lost_counts_once_for_who_enters_meanwhile
         player = await game.enter(token)
         player.say("bet", amount_minor=1_000, auto_cashout=1.5)
         await player.until("round_started")
-        for session in game.node.lobby._sessions.values():
+        for session in game.node.lobby._sessions._actors.values():
             session.tell("not a message")
         await player.until_closed()
         game.ledger.lose_answer_once = True
