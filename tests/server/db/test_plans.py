@@ -7,10 +7,10 @@ from uuid import UUID
 
 import pytest
 import trio
-from tests.bench.figures.count import copy_all, play_one
 
 from server.db.driver.database import open_database
 from server.db.stores import handovers, outbox, reports, rounds, sessions
+from tests.bench.figures.backlog import copy_all, play_one
 from tests.helpers.books import NOON_MS
 
 ROWS = 20_000
