@@ -1,11 +1,13 @@
 """Fixtures that many folders of tests share."""
 
+import logging
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.helpers.error_log import ErrorLog
 from tests.helpers.postgres import PostgresServer, postgres_server
 
 # Asserts outside the test modules explain themselves, too.
@@ -23,6 +25,29 @@ settings.register_profile(
     "project", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("project")
+
+
+HAS_PASSED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep whether the test itself has passed, for the fixtures that end after it."""
+    report = yield
+    if report.when == "call":
+        item.stash[HAS_PASSED] = report.passed
+    return report
+
+
+@pytest.fixture(autouse=True)
+def errors_are_expected(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that has passed, but has logged an error that it does not name, or not the one that it names."""
+    errors = ErrorLog()
+    logging.getLogger().addHandler(errors)
+    yield
+    logging.getLogger().removeHandler(errors)
+    complaints = errors.complaints(request.node) if request.node.stash.get(HAS_PASSED, False) else []
+    assert complaints == []
 
 
 @pytest.fixture(scope="session")

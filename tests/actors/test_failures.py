@@ -149,6 +149,7 @@ async def test_a_start_that_is_stored_after_all_just_before_the_stake_is_given_b
         assert len(game.wallet.sent(CallKind.REFUND)) == 1
 
 
+@pytest.mark.logs_errors("an actor failed (session, AssertionError)")
 async def test_a_session_actor_that_fails_leaves_its_round_flying(autojump_clock):
     async with open_game() as game:
         token = await game.launch(300)
@@ -171,6 +172,7 @@ async def test_a_session_actor_that_fails_leaves_its_round_flying(autojump_clock
         assert ended["next"]["nonce"] == 2
 
 
+@pytest.mark.logs_errors("an actor failed (session, AssertionError)")
 async def test_a_flight_whose_start_nobody_was_told_of_is_streamed_to_who_comes_back(autojump_clock):
     async with open_game() as game:
         token = await game.launch(300)
@@ -189,6 +191,7 @@ async def test_a_flight_whose_start_nobody_was_told_of_is_streamed_to_who_comes_
         assert player.ticks == []
 
 
+@pytest.mark.logs_errors("an actor failed (round, AttributeError)")
 async def test_a_round_actor_that_fails_is_ended_from_what_is_stored(autojump_clock):
     async with open_game() as game:
         player = await game.play(300)
@@ -205,6 +208,7 @@ async def test_a_round_actor_that_fails_is_ended_from_what_is_stored(autojump_cl
         await player.until("round_started")
 
 
+@pytest.mark.logs_errors("an actor failed (wallet, RuntimeError)")
 async def test_a_wallet_actor_that_fails_makes_the_bet_unclear_and_the_stake_safe(autojump_clock):
     async with open_game() as game:
         player = await game.play()
@@ -260,6 +264,7 @@ async def test_rounds_of_a_dead_process_end_by_the_rulings(autojump_clock):
         }
 
 
+@pytest.mark.logs_errors("a newer process has taken this node's name; this one stops")
 async def test_a_newer_process_of_the_same_name_fences_the_older(autojump_clock):
     async with open_game() as game:
         await game.ledger.register_node("node-a", game.clock.now_ms())
@@ -279,6 +284,7 @@ class Fragile(Actor[object]):
                 raise RuntimeError("as told")
 
 
+@pytest.mark.logs_errors("an actor failed (fragile, RuntimeError)")
 async def test_a_failing_actor_is_restarted_by_its_policy_and_takes_nobody_with_it(autojump_clock):
     failures: list[str] = []
     async with trio.open_nursery() as nursery:
@@ -297,6 +303,7 @@ async def test_a_failing_actor_is_restarted_by_its_policy_and_takes_nobody_with_
         nursery.cancel_scope.cancel()
 
 
+@pytest.mark.logs_errors("an actor failed (fragile, RuntimeError)")
 async def test_who_waits_for_an_actor_that_fails_is_told_at_once(autojump_clock):
     async with trio.open_nursery() as nursery:
         actor = Fragile()

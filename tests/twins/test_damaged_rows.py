@@ -16,6 +16,7 @@ def _told(caplog):
     caplog.clear()
 
 
+@pytest.mark.logs_errors("a row is put aside", sometimes=True)
 async def test_a_damaged_round_leaves_no_other_one_flying(world, owner):
     """It was the first of the batch, and nobody's rounds were ended any more."""
     operator = await world.add_operator()
@@ -34,6 +35,7 @@ async def test_a_damaged_round_leaves_no_other_one_flying(world, owner):
     assert await world.ledger.finished_round(first.operator_id, first.round_id) is None
 
 
+@pytest.mark.logs_errors("a row is put aside", sometimes=True)
 async def test_a_damaged_call_is_parked_and_the_others_are_sent(world, owner):
     """Also the next one of its own session, which it would be before."""
     operator = await world.add_operator()
@@ -53,6 +55,7 @@ async def test_a_damaged_call_is_parked_and_the_others_are_sent(world, owner):
     assert len(await world.ledger.claim_calls(owner, quotas, LATER_MS + 2_000, 1_000)) == 2
 
 
+@pytest.mark.logs_errors("a row is put aside", sometimes=True)
 async def test_a_damaged_session_opens_for_nobody(world, owner):
     operator = await world.add_operator()
     bad, good = [await world.launched(name, operator=operator) for name in ("bad", "good")]
@@ -63,6 +66,7 @@ async def test_a_damaged_session_opens_for_nobody(world, owner):
     assert opened is not None
 
 
+@pytest.mark.logs_errors("a row is put aside", sometimes=True)
 async def test_a_session_with_a_damaged_flight_is_not_played_on(world, owner):
     created = await world.owned(owner)
     live = await world.fly(owner, created)
@@ -71,6 +75,7 @@ async def test_a_session_with_a_damaged_flight_is_not_played_on(world, owner):
     assert await world.ledger.open_session(created.token_digest, owner, books.LEASE_MS, NOON_MS, seed) is None
 
 
+@pytest.mark.logs_errors("a row is put aside", sometimes=True)
 async def test_a_damaged_round_is_left_out_of_the_history(world, owner):
     created = await world.owned(owner)
     rounds = [await world.fly(owner, created, 1)]

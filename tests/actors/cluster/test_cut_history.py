@@ -1,5 +1,6 @@
 """A database that has gone back: bets stop at once and everywhere, until a person has run what follows a restore."""
 
+import pytest
 import trio
 
 from actors.facts.words import NOT_STORED
@@ -25,6 +26,9 @@ async def cut(game):
         await game.node.fenced.wait()
 
 
+@pytest.mark.logs_errors(
+    "the database's history was cut: no bets until `getaway restored`", "this life ends, and the node registers anew"
+)
 async def test_older_heartbeats_stop_bets_and_end_the_life(autojump_clock):
     async with open_game() as game:
         player = await game.play(200)
@@ -37,6 +41,9 @@ async def test_older_heartbeats_stop_bets_and_end_the_life(autojump_clock):
         assert (error["code"], error["message"]) == ("wallet_unavailable", NOT_STORED), "nobody asked a wallet"
 
 
+@pytest.mark.logs_errors(
+    "the database's history was cut: no bets until `getaway restored`", "this life ends, and the node registers anew"
+)
 async def test_a_cut_is_found_also_if_the_answer_that_told_of_it_was_lost(autojump_clock):
     async with open_game() as game:
         beat, lost = game.ledger.heartbeat, []
@@ -54,6 +61,9 @@ async def test_a_cut_is_found_also_if_the_answer_that_told_of_it_was_lost(autoju
         assert lost and game.ledger.cut_reason is not None
 
 
+@pytest.mark.logs_errors(
+    "the database's history was cut: no bets until `getaway restored`", "this life ends, and the node registers anew"
+)
 async def test_a_missing_registration_is_a_cut_and_no_newer_life(autojump_clock):
     async with open_game() as game:
         game.ledger.heartbeats_ms.clear()
@@ -63,6 +73,9 @@ async def test_a_missing_registration_is_a_cut_and_no_newer_life(autojump_clock)
         assert "registration" in game.ledger.cut_reason
 
 
+@pytest.mark.logs_errors(
+    "the database's history was cut: no bets until `getaway restored`", "this life ends, and the node registers anew"
+)
 async def test_another_timeline_is_a_cut_unless_commits_had_waited_for_the_standby(autojump_clock):
     async with open_game() as game:
         game.ledger.has_moved = game.ledger.was_synchronous = True
@@ -76,6 +89,7 @@ async def test_another_timeline_is_a_cut_unless_commits_had_waited_for_the_stand
         assert game.ledger.cut_reason is not None
 
 
+@pytest.mark.logs_errors("no bets until `getaway restored`", "this life ends, and the node registers anew")
 async def test_all_nodes_stop_also_those_that_begin_later(autojump_clock):
     async with open_game() as game, open_game(name="node-b", ledger=game.ledger) as other:
         game.ledger.cut_reason = "found by another node"
@@ -91,6 +105,7 @@ async def test_all_nodes_stop_also_those_that_begin_later(autojump_clock):
             assert later.node.services.contact.must_register
 
 
+@pytest.mark.logs_errors("no bets until `getaway restored`", "this life ends, and the node registers anew")
 async def test_who_waits_for_the_restore_finds_nobody_gone(autojump_clock):
     """What is stored of the others is of a history that has not happened."""
     ledger = MemoryLedger()
@@ -105,6 +120,7 @@ async def test_who_waits_for_the_restore_finds_nobody_gone(autojump_clock):
         await halted.node.fenced.wait()
 
 
+@pytest.mark.logs_errors("no bets until `getaway restored`", "this life ends, and the node registers anew")
 async def test_a_flight_of_a_cut_history_waits_for_the_restore_and_flies_no_more(autojump_clock):
     async with open_game() as game:
         player = await game.play(1_000)
@@ -124,6 +140,9 @@ async def test_a_flight_of_a_cut_history_waits_for_the_restore_and_flies_no_more
         assert again.node.services.contact.is_ready
 
 
+@pytest.mark.logs_errors(
+    "the database's history was cut: no bets until `getaway restored`", "this life ends, and the node registers anew"
+)
 async def test_no_session_is_opened_on_a_cut_history(autojump_clock):
     async with open_game() as game:
         token = await game.launch()
@@ -133,6 +152,7 @@ async def test_no_session_is_opened_on_a_cut_history(autojump_clock):
         assert game.node.lobby.sessions_open == 0
 
 
+@pytest.mark.logs_errors("the database's history was cut: no bets until `getaway restored`")
 async def test_no_orphan_is_ended_though_the_cut_could_not_be_noted_yet(autojump_clock):
     async with open_game() as game:
         async with open_game(beside=game, name="node-b") as dying:
@@ -168,6 +188,9 @@ async def test_nothing_that_is_owed_is_sent_by_a_node_that_knows_of_the_cut(auto
             assert bool(claims) is not is_cut
 
 
+@pytest.mark.logs_errors(
+    "the database's history was cut: no bets until `getaway restored`", "this life ends, and the node registers anew"
+)
 async def test_a_life_that_was_paused_while_its_history_was_restored_ends_and_stops_nobody(autojump_clock):
     """It is not in the database any more, nor would its newest beat be."""
     for forget in (dict.clear, lambda beats: beats.update({owner: at_ms - 3_000 for owner, at_ms in beats.items()})):
@@ -180,6 +203,9 @@ async def test_a_life_that_was_paused_while_its_history_was_restored_ends_and_st
             assert (game.ledger.cut_reason, game.node.services.contact.must_register) == (None, True)
 
 
+@pytest.mark.logs_errors(
+    "the database's history was cut: no bets until `getaway restored`", "this life ends, and the node registers anew"
+)
 async def test_what_was_found_of_a_history_is_not_noted_of_the_next_one(autojump_clock):
     async with open_game() as game:
         note, is_noting = game.ledger.note_cut, []

@@ -66,6 +66,12 @@ async def leave_memory(game, player) -> None:
     assert game.node.lobby.sessions_open == 0
 
 
+@pytest.mark.logs_errors(
+    "a round that has ended is stored as live: the database has gone back",
+    "an actor failed (session, AssertionError)",
+    "the database's history was cut: no bets until `getaway restored`",
+    "this life ends, and the node registers anew",
+)
 async def test_a_flight_that_has_ended_does_not_fly_again(autojump_clock):
     async with open_game(settings=slow_beats()) as game:
         token, keeper = await game.launch(400), Keeper()
@@ -86,6 +92,7 @@ async def test_a_flight_that_has_ended_does_not_fly_again(autojump_clock):
         assert game.wallet.calls == calls, "nothing is paid a second time"
 
 
+@pytest.mark.logs_errors("an actor failed (session, AssertionError)")
 async def test_a_flight_whose_time_is_over_is_ended_as_stored_and_never_shown(autojump_clock):
     """However long ago, also when nobody remembers it any more."""
     async with open_game() as game:
@@ -105,6 +112,7 @@ async def test_a_flight_whose_time_is_over_is_ended_as_stored_and_never_shown(au
         assert (welcome["round"], welcome["history"][0]["result"]) == (None, "crash")
 
 
+@pytest.mark.logs_errors("a round that has ended is stored as live: the database has gone back")
 async def test_one_that_flies_again_is_complained_of_once(autojump_clock, caplog):
     async with open_game() as game:
         player = await game.play(400)
@@ -118,6 +126,7 @@ async def test_one_that_flies_again_is_complained_of_once(autojump_clock, caplog
     assert [record.levelname for record in caplog.records if "gone back" in record.getMessage()] == ["ERROR"]
 
 
+@pytest.mark.logs_errors("a round that has ended is stored as live: the database has gone back")
 async def test_a_flight_of_the_dead_that_was_ended_is_not_ended_again(autojump_clock):
     """Its end was told, and may have been paid: a person has to look."""
     async with open_game(settings=slow_beats()) as game:
@@ -134,6 +143,7 @@ async def test_a_flight_of_the_dead_that_was_ended_is_not_ended_again(autojump_c
         assert stored.finished is None
 
 
+@pytest.mark.logs_errors("an actor failed (session, AssertionError)")
 async def test_the_seed_of_a_flight_stays_secret_though_its_bet_is_not_stored_any_more(autojump_clock):
     """What is stored promises that seed again, and opening the session discards and reveals what was promised."""
     async with open_game(settings=slow_beats()) as game:
@@ -148,6 +158,7 @@ async def test_the_seed_of_a_flight_stays_secret_though_its_bet_is_not_stored_an
         assert "discarded" not in welcome
 
 
+@pytest.mark.logs_errors("a round that has ended is stored as live: the database has gone back")
 async def test_a_flight_that_has_ended_is_not_given_to_fly_elsewhere(autojump_clock):
     slow = slow_beats()
     async with open_game(settings=slow) as game, open_game(beside=game, name="node-b", settings=slow) as other:
@@ -166,6 +177,7 @@ async def test_a_flight_that_has_ended_is_not_given_to_fly_elsewhere(autojump_cl
         assert (game.node.lobby.rounds_live, other.node.lobby.rounds_live) == (0, 0)
 
 
+@pytest.mark.logs_errors("a round that has ended is stored as live: the database has gone back")
 async def test_a_flight_that_was_given_away_does_not_fly_on_where_it_came_from(autojump_clock):
     async with open_game() as game, open_game(beside=game, name="node-b") as other:
         await trio.sleep(1.1)
@@ -184,6 +196,9 @@ async def test_a_flight_that_was_given_away_does_not_fly_on_where_it_came_from(a
         assert game.node.lobby.rounds_live == 0
 
 
+@pytest.mark.logs_errors(
+    "a round that has ended is stored as live: the database has gone back", "an actor failed (session, AssertionError)"
+)
 async def test_a_flight_that_was_never_shown_and_has_ended_does_not_fly_either(autojump_clock):
     """Its start was stored too late: its stake was given back, and its seed revealed."""
     async with open_game() as game:
@@ -208,6 +223,11 @@ async def test_a_flight_that_was_never_shown_and_has_ended_does_not_fly_either(a
         assert game.node.lobby.rounds_live == 0
 
 
+@pytest.mark.logs_errors(
+    "a round that has ended is stored as live: the database has gone back",
+    "an actor failed (round, AttributeError)",
+    "an actor failed (session, AssertionError)",
+)
 async def test_a_flight_that_was_ended_for_its_failed_actor_does_not_fly_either(autojump_clock):
     async with open_game() as game:
         token, keeper = await game.launch(400), Keeper()
@@ -222,6 +242,7 @@ async def test_a_flight_that_was_ended_for_its_failed_actor_does_not_fly_either(
         assert back.closed and game.node.lobby.rounds_live == 0
 
 
+@pytest.mark.logs_errors("a round that has ended is stored as live: the database has gone back")
 async def test_a_flight_that_was_asked_back_does_not_fly_on_by_what_was_stored_before(autojump_clock):
     """The database goes back while the player's new socket waits for the session."""
     async with open_game() as game, open_game(beside=game, name="node-b") as other:
@@ -247,6 +268,7 @@ async def test_a_flight_that_was_asked_back_does_not_fly_on_by_what_was_stored_b
         assert backs[0].closed and backs[0].frames[-1]["code"] == "wallet_unavailable"
 
 
+@pytest.mark.logs_errors("a round that has ended is stored as live: the database has gone back")
 async def test_a_flight_that_has_gone_is_not_given_a_second_time(autojump_clock):
     """Its new node has begun another life, and does not know any more that it has ended."""
     async with open_game() as game:
@@ -360,6 +382,7 @@ def test_memory_lasts_as_long_as_a_flight_would():
     assert not memory.contradicts(live("given")) and len(memory) == 1
 
 
+@pytest.mark.logs_errors("a round that has ended is stored as live: the database has gone back")
 def test_what_was_learned_while_a_round_was_read_contradicts_nothing():
     memory = FlightMemory(Clock())
     assert memory.check(live("ended"), memory.moment)

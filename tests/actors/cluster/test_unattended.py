@@ -41,6 +41,11 @@ async def lose(game):
     assert game.node.lobby.rounds_live == 0
 
 
+@pytest.mark.logs_errors(
+    "a live round has no actor and is ended",
+    "an actor failed (round, AttributeError)",
+    "an actor failed (round, RuntimeError)",
+)
 async def test_its_stake_is_refunded_and_its_player_told(autojump_clock, forgetful):
     async with open_game() as game:
         player = await game.play(200_000, 300)
@@ -59,6 +64,7 @@ async def test_its_stake_is_refunded_and_its_player_told(autojump_clock, forgetf
         assert game.observer.failures == ["round", "round"]
 
 
+@pytest.mark.logs_errors("an actor failed (round, AttributeError)", "an actor failed (round, RuntimeError)")
 async def test_a_session_does_not_wait_for_an_end_that_nobody_can_tell(autojump_clock):
     """What the end owes can't be read: the page says hello again, and learns it from what is stored."""
     async with open_game() as game:
@@ -80,6 +86,11 @@ async def test_a_session_does_not_wait_for_an_end_that_nobody_can_tell(autojump_
         assert (await back.until("round_ended"))["status"] == "settled"
 
 
+@pytest.mark.logs_errors(
+    "a live round has no actor and is ended",
+    "an actor failed (round, AttributeError)",
+    "an actor failed (round, RuntimeError)",
+)
 async def test_also_where_nobody_has_the_session_open(autojump_clock, forgetful):
     async with open_game() as game:
         player = await game.play(200_000)
@@ -93,6 +104,12 @@ async def test_also_where_nobody_has_the_session_open(autojump_clock, forgetful)
         assert [call.amount_minor for call in game.wallet.sent(CallKind.REFUND)] == [1_000]
 
 
+@pytest.mark.logs_errors(
+    "a live round has no actor and is ended",
+    "an actor failed (round, AttributeError)",
+    "an actor failed (round, RuntimeError)",
+    "an actor failed (session, AssertionError)",
+)
 async def test_one_for_which_nobody_waits_is_left_alone_while_it_is_young(autojump_clock, forgetful):
     """It may be on its way to an actor."""
     async with open_game() as game:
@@ -110,6 +127,7 @@ async def test_one_for_which_nobody_waits_is_left_alone_while_it_is_young(autoju
         assert stored.finished.status == "refunded"
 
 
+@pytest.mark.logs_errors("a live round has no actor and is ended", "an actor failed (round, RuntimeError)")
 async def test_a_bet_without_an_actor_is_void_and_given_back(autojump_clock, forgetful):
     async with open_game() as game:
         game.wallet.delay_s = 2
@@ -118,7 +136,7 @@ async def test_a_bet_without_an_actor_is_void_and_given_back(autojump_clock, for
         await player.until("bet_pending")
         actor = running(game)
 
-        async def fail(_answer):
+        async def fail(*_arguments):
             raise RuntimeError("lost")
 
         actor._start = fail
@@ -142,6 +160,7 @@ async def test_a_round_that_is_played_is_left_alone(autojump_clock):
         assert (ended["status"], ended["realized_multiplier"]) == ("settled", 1_000)
 
 
+@pytest.mark.logs_errors("an actor failed (round, AttributeError)", "an actor failed (round, RuntimeError)")
 async def test_one_whose_player_comes_back_first_flies_on(autojump_clock, forgetful):
     async with open_game() as game:
         token = await game.launch(200_000)
@@ -159,6 +178,7 @@ async def test_one_whose_player_comes_back_first_flies_on(autojump_clock, forget
         assert "round_ended" not in [frame["type"] for frame in again.frames]
 
 
+@pytest.mark.logs_errors("an actor failed (round, AttributeError)")
 async def test_the_end_of_a_failed_round_is_told_although_what_it_owes_could_not_be_read_at_first(
     autojump_clock, monkeypatch
 ):
@@ -238,6 +258,7 @@ async def test_a_session_that_is_being_given_away_is_attended(autojump_clock):
         assert "round_ended" not in [frame["type"] for frame in player.frames]
 
 
+@pytest.mark.logs_errors("an actor failed (round, AttributeError)", "an actor failed (round, RuntimeError)")
 async def test_one_that_has_failed_does_not_fly_on_when_its_player_comes_back(autojump_clock, monkeypatch):
     """What it had been told has gone with its actor."""
 
@@ -261,6 +282,7 @@ async def test_one_that_has_failed_does_not_fly_on_when_its_player_comes_back(au
         assert stored.finished.status.value == "refunded"
 
 
+@pytest.mark.logs_errors("an actor failed (round, AttributeError)", "operators are too old to bet on")
 async def test_a_failed_flight_is_judged_by_the_moment_of_its_failure(autojump_clock):
     """However late its end can be stored: its player could not cash out any more."""
     async with open_game() as game:
@@ -275,6 +297,7 @@ async def test_a_failed_flight_is_judged_by_the_moment_of_its_failure(autojump_c
         assert (ended["status"], ended["reason"], ended["crash_point"]) == ("refunded", "interrupted", 4)
 
 
+@pytest.mark.logs_errors("a live round has no actor and is ended", "an actor failed (round, RuntimeError)")
 async def test_what_had_ended_when_its_actor_failed_has_ended_so(autojump_clock, monkeypatch):
     """Its actor failed when it was to store the end, and so did who ends what has failed."""
 
@@ -294,6 +317,7 @@ async def test_what_had_ended_when_its_actor_failed_has_ended_so(autojump_clock,
         assert (ended["status"], ended["payout_minor"]) == ("settled", 2_000)
 
 
+@pytest.mark.logs_errors("a live round has no actor and is ended", "an actor failed (round, RuntimeError)")
 async def test_an_end_that_is_stored_and_could_not_be_told_is_told(autojump_clock, forgetful, monkeypatch):
     """Its round is not live any more: only the session that waits for it knows that something is amiss."""
     async with open_game() as game:
@@ -314,6 +338,12 @@ async def test_an_end_that_is_stored_and_could_not_be_told_is_told(autojump_cloc
         assert (await player.until("round_ended"))["payout_minor"] == 1_500
 
 
+@pytest.mark.logs_errors(
+    "a live round has no actor and does not open: it is left aside for a person",
+    "a live round has no actor and is ended",
+    "an actor failed (round, AttributeError)",
+    "an actor failed (round, RuntimeError)",
+)
 async def test_one_that_does_not_open_is_told_once_and_left_aside_until_it_opens(autojump_clock, forgetful, caplog):
     async with open_game() as game:
         player = await game.play(200_000)

@@ -37,6 +37,7 @@ async def one_after_the_other(supervisor: Supervisor, words: list[str]) -> list[
     return actors
 
 
+@pytest.mark.logs_errors("an actor failed (once, RuntimeError)")
 async def test_a_task_whose_actor_has_ended_or_failed_serves_another(nursery: trio.Nursery) -> None:
     failures: list[str] = []
     actors = await one_after_the_other(Supervisor(nursery, failures.append), ["end", "fail", "end"])
@@ -60,6 +61,7 @@ async def test_each_living_actor_has_a_task_of_its_own_and_few_rest(nursery: tri
     assert len(nursery.child_tasks) == RESTING_TASKS_MAX
 
 
+@pytest.mark.logs_errors("an actor failed (once, RuntimeError)")
 async def test_what_ends_an_actor_is_awaited_with_whether_it_failed(nursery: trio.Nursery) -> None:
     ends: list[bool] = []
 
@@ -118,6 +120,7 @@ class Restless(Actor[None]):
             raise RuntimeError("as told")
 
 
+@pytest.mark.logs_errors("an actor failed (restless, RuntimeError)")
 async def test_pauses_between_lives_double_and_begin_anew_after_a_long_one(
     autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
 ) -> None:
@@ -141,6 +144,7 @@ class Hasty(Actor[Reply[None]]):
         raise RuntimeError("as told")
 
 
+@pytest.mark.logs_errors("an actor failed (hasty, RuntimeError)")
 @pytest.mark.parametrize("run", [Supervisor.start, Supervisor.keep])
 async def test_who_waits_for_an_actor_that_fails_is_told_at_once_whether_it_runs_again_or_not(
     autojump_clock: trio.testing.MockClock, nursery: trio.Nursery, run: Callable[[Supervisor, Hasty], None]

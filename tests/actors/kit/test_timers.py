@@ -100,6 +100,7 @@ async def test_a_call_may_set_and_take_away_others_and_itself(autojump_clock: Mo
     assert made == ["first", "second", "first", "second"] and len(timers) == 0
 
 
+@pytest.mark.logs_errors("an actor failed (timers, RuntimeError)")
 async def test_a_call_that_raises_is_the_only_one_that_is_lost(autojump_clock: MockClock, timers: Timers) -> None:
     """Those of the same wake, those that are set while nobody runs them, and those that come later are made."""
     made = []

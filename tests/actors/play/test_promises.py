@@ -123,6 +123,7 @@ async def test_the_flight_of_a_dead_node_costs_one_promise_and_reveals_the_one_t
             assert is_discarded(welcome, shown)
 
 
+@pytest.mark.logs_errors("an actor failed (session, AssertionError)")
 async def test_after_a_failed_actor_the_flight_is_followed_by_what_was_promised_last(autojump_clock):
     async with open_game() as game:
         token = await game.launch(300)
@@ -139,6 +140,7 @@ async def test_after_a_failed_actor_the_flight_is_followed_by_what_was_promised_
         assert (await back.until("round_ended"))["server_seed_hash"] == welcome["next"]["server_seed_hash"]
 
 
+@pytest.mark.logs_errors("an actor failed (session, AssertionError)")
 async def test_a_bet_that_was_stored_when_the_session_was_opened_again_is_followed_by_what_is_promised_now(
     autojump_clock,
 ):
@@ -168,6 +170,7 @@ async def test_a_bet_that_was_stored_when_the_session_was_opened_again_is_follow
         assert (await back.until("client_seed"))["next"] == welcome["next"] | {"client_seed": "mine"}
 
 
+@pytest.mark.logs_errors("an actor failed (round, RuntimeError)")
 async def test_a_round_that_fails_before_its_session_has_heard_of_it_is_promised_no_more(autojump_clock, monkeypatch):
     """It is ended from what is stored, and its seed revealed with that."""
     report = RoundActor._report
@@ -196,6 +199,7 @@ async def test_no_client_seed_is_promised_while_a_bet_is_taken_back(autojump_clo
         assert (await player.until("error"))["code"] == "round_in_progress"
 
 
+@pytest.mark.logs_errors("an actor failed (session, AssertionError)")
 async def test_a_bet_that_was_on_its_way_when_the_session_was_opened_again_is_refused(autojump_clock):
     async with open_game() as game:
         token = await game.launch(300)

@@ -362,6 +362,9 @@ def fail_once(timers):
     timers.timer(fail).set(trio.current_time())
 
 
+@pytest.mark.logs_errors(
+    "an actor failed (metronome, TypeError)", "an actor failed (timers, RuntimeError)", sometimes=True
+)
 @pytest.mark.parametrize("fails", ["nothing", "metronome", "timers"])
 async def test_a_flight_ends_in_time_whatever_fails(autojump_clock, fails):
     async with open_game() as game:
@@ -377,6 +380,7 @@ async def test_a_flight_ends_in_time_whatever_fails(autojump_clock, fails):
         assert set(game.observer.failures) == {fails} - {"nothing"}
 
 
+@pytest.mark.logs_errors("an actor failed (timers, RuntimeError)")
 async def test_a_flight_that_ends_while_the_timers_are_down_ends_when_they_run_again(autojump_clock):
     async with open_game() as game:
         player, actor = await in_flight(game, 150)

@@ -79,6 +79,7 @@ async def test_a_bet_that_was_not_taken_does_not_count(autojump_clock, answer):
         assert sums(await again.until("welcome")) == WON_ONCE
 
 
+@pytest.mark.logs_errors("an actor failed (round, AttributeError)")
 async def test_a_refunded_round_does_not_count(autojump_clock):
     async with open_game() as game:
         player = await game.play(300)
@@ -145,6 +146,7 @@ async def test_a_round_that_ends_during_its_hand_over_counts_once(autojump_clock
         assert sums(await play(player)) == {"rounds": 2, "staked_minor": 2_000, "paid_minor": paid_minor + 1_500}
 
 
+@pytest.mark.logs_errors("an actor failed (session, AssertionError)")
 async def test_an_end_whose_answer_was_lost_counts_once_for_who_enters_meanwhile(autojump_clock):
     """The new session reads the stored end, and then hears of it from the round, which has just learned of it."""
     async with open_game() as game:

@@ -1,5 +1,6 @@
 """What is known of the operators has an age: too old, it takes no new obligation, and keeps every old one."""
 
+import pytest
 import trio
 
 from actors.ports.ledger import LedgerUnavailableError
@@ -20,6 +21,7 @@ def cannot_be_read(game, monkeypatch):
     monkeypatch.setattr(game.ledger, "load_operators", fails)
 
 
+@pytest.mark.logs_errors("operators are too old to bet on")
 async def test_operators_that_are_too_old_are_not_bet_on(autojump_clock, monkeypatch, caplog):
     async with open_game(settings=SETTINGS) as game:
         directory, player = game.node.services.operators, await game.play(101, 500)
@@ -47,6 +49,7 @@ async def test_operators_that_are_too_old_are_not_bet_on(autojump_clock, monkeyp
     caplog.clear()
 
 
+@pytest.mark.logs_errors("operators are too old to bet on")
 async def test_what_flies_lands_and_is_paid_however_old_the_operators_are(autojump_clock, monkeypatch, caplog):
     async with open_game(settings=SETTINGS) as game:
         player = await game.play(500)

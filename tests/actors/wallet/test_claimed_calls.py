@@ -114,6 +114,7 @@ async def test_what_waited_while_the_wallet_began_to_fail_is_not_sent_and_is_sai
         assert not bulkhead.is_busy and pool._has_unsent_claims
 
 
+@pytest.mark.logs_errors("an actor failed (wallet, RuntimeError)")
 async def test_a_delivery_that_fails_in_us_gives_its_place_back(autojump_clock):
     async with quiet_game() as game:
         pool, bulkhead = game.node.pool, game.node.pool.bulkheads.of(OPERATOR_ID)

@@ -100,6 +100,7 @@ async def test_a_mailbox_that_is_full_sends_nothing(autojump_clock):
         assert sender.sent() == ["bet-0", "bet-1", "bet-2"]
 
 
+@pytest.mark.logs_errors("an actor failed (wallet, RuntimeError)")
 @pytest.mark.parametrize("behind", [0, 1])
 async def test_a_failure_is_the_wallets_and_what_waits_is_left_to_the_courier_at_once(autojump_clock, behind):
     async with open_game() as game, trio.open_nursery() as nursery:

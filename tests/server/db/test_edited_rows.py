@@ -223,6 +223,7 @@ EDITS: dict[str, tuple[str, str, list[str]]] = {
 }
 
 
+@pytest.mark.logs_errors("a row is put aside")
 @pytest.mark.parametrize("name", EDITS)
 async def test_an_edit_is_neither_sent_nor_believed(scene, name, caplog):
     table, key, statements = EDITS[name]
@@ -241,6 +242,7 @@ async def test_an_edit_is_neither_sent_nor_believed(scene, name, caplog):
     caplog.clear()
 
 
+@pytest.mark.logs_errors("a row is put aside")
 @pytest.mark.parametrize("name", [name for name, (table, _, _) in EDITS.items() if table == "transactions"])
 async def test_a_round_with_an_edited_call_is_not_told(scene, name, caplog):
     """Nor any other part of it: who asks wants to know what was paid."""
@@ -326,6 +328,7 @@ PLANTED = {
 }
 
 
+@pytest.mark.logs_errors("a promise that is discarded can't be read (VaultError)")
 @pytest.mark.parametrize("name", PLANTED)
 async def test_a_promise_that_is_not_ours_is_neither_kept_nor_revealed(scene, name, caplog):
     key = "session_id = '{fresh}'"
@@ -339,6 +342,7 @@ async def test_a_promise_that_is_not_ours_is_neither_kept_nor_revealed(scene, na
     caplog.clear()
 
 
+@pytest.mark.logs_errors("a promise that is discarded can't be read (VaultError)")
 async def test_the_promise_of_another_session_for_its_round_of_the_same_number_is_none_here(scene, caplog):
     """Its own seed and its own hash: whoever plays there may have had it revealed."""
     taken = ", ".join(
@@ -354,6 +358,7 @@ async def test_the_promise_of_another_session_for_its_round_of_the_same_number_i
     caplog.clear()
 
 
+@pytest.mark.logs_errors("a row is put aside")
 async def test_the_seed_of_a_flight_can_not_be_had_as_a_discarded_promise(scene, caplog):
     """Opening a session reveals what it had promised: somebody put the live round's own sealed seed there."""
     seed = "SELECT {column} FROM rounds WHERE round_id = '{{flying}}'"
@@ -367,6 +372,7 @@ async def test_the_seed_of_a_flight_can_not_be_had_as_a_discarded_promise(scene,
     caplog.clear()
 
 
+@pytest.mark.logs_errors("a row is put aside")
 @pytest.mark.parametrize("steps", [1, 2, 3], ids=["placed", "flying", "won"])
 async def test_a_round_that_was_walked_through_its_states_by_hand_pays_nothing(scene, database, steps, caplog):
     """Past every trigger and constraint: the largest payout, for a seed and a token that the forger knows."""
@@ -381,6 +387,7 @@ async def test_a_round_that_was_walked_through_its_states_by_hand_pays_nothing(s
     caplog.clear()
 
 
+@pytest.mark.logs_errors("a row is put aside")
 async def test_many_bad_rounds_are_not_in_the_way_of_a_good_one(scene, database, world, caplog):
     """They are older, and more than a batch."""
     limit = 3
@@ -413,6 +420,7 @@ FROM sessions, generate_series(1, 5) WHERE session_id = '{fresh}'
 MOVED_TO_THE_END = "UPDATE sessions SET lang = lang WHERE session_id = '{fresh}'"
 
 
+@pytest.mark.logs_errors("a row is put aside")
 @pytest.mark.parametrize("statements", [(SAME_TOKEN,), (SAME_TOKEN, MOVED_TO_THE_END)], ids=["last", "first"])
 async def test_other_sessions_of_the_same_token_do_not_hide_the_good_one(scene, statements, caplog):
     """Whichever the database finds first."""
@@ -425,6 +433,7 @@ async def test_other_sessions_of_the_same_token_do_not_hide_the_good_one(scene, 
     caplog.clear()
 
 
+@pytest.mark.logs_errors("a row is put aside")
 async def test_a_good_session_that_is_locked_is_not_taken_for_a_missing_one(scene, emptied_database_url, caplog):
     """Though others of its token are there to be read."""
     asked = (scene.rounds.fresh.token_digest, scene.owner, books.LEASE_MS, scene.now_ms, GROUND)
@@ -439,6 +448,7 @@ async def test_a_good_session_that_is_locked_is_not_taken_for_a_missing_one(scen
     caplog.clear()
 
 
+@pytest.mark.logs_errors("a row is put aside")
 async def test_a_copy_under_another_operator_hides_nothing(scene, world, caplog):
     """The same round at another operator is put aside; the round itself is not."""
     other = await world.add_operator()

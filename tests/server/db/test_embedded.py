@@ -480,6 +480,7 @@ async def test_a_start_that_waits_for_others_ends_when_it_is_cancelled(folder):
         assert scope.cancelled_caught
 
 
+@pytest.mark.logs_errors("the embedded database has ended and is started again")
 async def test_a_killed_server_is_started_again_under_the_same_url_and_no_other(used, nursery, caplog, monkeypatch):
     monkeypatch.setattr("server.db.embedded.embedded.LOOK_S", 0.02)
     server = EmbeddedServer(used)

@@ -162,6 +162,7 @@ async def test_who_looks_for_the_dead_waits_for_nobody(database, ledger):
     assert await ledger.end_silent(owner, SILENT_MS) == [locked]
 
 
+@pytest.mark.logs_errors("the database's history was cut while nothing ran")
 async def test_a_mark_is_compared_with_the_present_history_alone(database, ledger):
     owner = await ledger.register_node("node-a", NOON_MS)
     pulse = await ledger.heartbeat(owner, NOON_MS, LEASE_MS)

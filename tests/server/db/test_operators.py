@@ -126,6 +126,7 @@ async def test_operators_of_before_rows_had_codes_are_refused_as_what_they_are(s
         await store.create_operator(NEW, NOON_MS)
 
 
+@pytest.mark.logs_errors("a row is put aside")
 async def test_those_without_a_code_are_counted_apart_from_those_with_a_wrong_one(store, database):
     for _ in range(3):
         await store.create_operator(NEW, NOON_MS)
@@ -138,6 +139,7 @@ async def test_those_without_a_code_are_counted_apart_from_those_with_a_wrong_on
     assert len(await store.load_operators()) == 2, "with the right key the one is put aside"
 
 
+@pytest.mark.logs_errors("a row is put aside")
 @pytest.mark.parametrize(
     "edit",
     [
@@ -182,6 +184,7 @@ async def test_one_operator_that_was_edited_is_out_alone(store, database, edit, 
     caplog.clear()
 
 
+@pytest.mark.logs_errors("a row is put aside")
 @pytest.mark.parametrize(
     "edit",
     [
@@ -197,6 +200,7 @@ async def test_the_currencies_of_an_operator_are_under_its_code(store, database,
     caplog.clear()
 
 
+@pytest.mark.logs_errors("a row is put aside")
 async def test_an_operator_that_is_put_back_is_served_again(store, database, caplog):
     made = await store.create_operator(NEW, NOON_MS)
 

@@ -102,6 +102,7 @@ async def test_a_whole_life_of_rounds_shows_each_seed_only_after_its_end(databas
             await world.commit(books.acknowledge(flight, call.kind))
 
 
+@pytest.mark.logs_errors("a group was refused and is committed one by one", "a transition was refused by the schema")
 async def test_a_refused_transition_is_logged_without_its_values(world, owner, operator, caplog):
     created = await world.owned(owner, operator=operator, operator_player_id="player-to-be-kept-secret")
     live = await world.fly(owner, created)
@@ -127,6 +128,7 @@ async def test_a_refused_transition_is_logged_without_its_values(world, owner, o
         assert value not in logged
 
 
+@pytest.mark.logs_errors("a promise that is discarded can't be read (VaultError)")
 async def test_a_sealed_seed_opens_for_its_round_only(database, world, owner, rounds, caplog):
     swap = f"""
         UPDATE sessions s SET server_seed_sealed = other.server_seed_sealed FROM sessions other

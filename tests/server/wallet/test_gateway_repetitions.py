@@ -133,6 +133,7 @@ async def test_only_what_may_have_arrived_is_counted_and_doubted(autojump_clock,
     assert await over(ScriptedTransport(*outcomes)) == answer
 
 
+@pytest.mark.logs_errors("a wallet call failed unexpectedly")
 async def test_what_fails_in_us_on_its_way_may_have_arrived(autojump_clock, caplog):
     answer = await over(ScriptedTransport(RuntimeError("secret")))
     assert_unclear(answer, "unexpectedly")
@@ -150,6 +151,7 @@ async def test_nothing_goes_out_to_an_address_that_policy_forbids():
     assert "https" in answer.detail
 
 
+@pytest.mark.logs_errors("a wallet call could not be written")
 async def test_a_call_that_we_cannot_even_write_has_not_left():
     broken = operator("https://wallet.example")
     object.__setattr__(broken, "api_key", "two words")

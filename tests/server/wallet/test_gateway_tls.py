@@ -138,6 +138,7 @@ async def test_a_stray_answer_behind_tls_is_never_taken_for_the_next_call(certif
             assert isinstance(answer, Declined)
 
 
+@pytest.mark.logs_errors("a wallet call could not be written")
 async def test_what_goes_wrong_inside_is_an_answer_and_logs_no_secret(caplog):
     caplog.set_level(logging.DEBUG)
     async with raw_server(always(response(GOOD))) as server, gateway() as wallet:
