@@ -192,7 +192,7 @@ class Heartbeat:
             await trio.sleep(self._services.settings.heartbeat_ms / 1000)
 
     async def beat(self) -> Pulse:
-        """One heartbeat. Raises ``LedgerUnavailableError``."""
+        """Send one heartbeat. Raises ``LedgerUnavailableError``."""
         services = self._services
         self._note_step("wall", services.clock.look())
         asked_at = trio.current_time()

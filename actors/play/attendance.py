@@ -11,7 +11,7 @@ from actors.wallet.pool import WalletPool
 
 
 class PlayersAttendance:
-    """Implements ``actors.cluster.unattended.Attendance``."""
+    """Implements ``actors.cluster.unattended.Attendance`` for sessions and rounds."""
 
     def __init__(self, sessions: OpenSessions, rounds: LiveRounds, departures: Departures, pool: WalletPool) -> None:
         self._sessions = sessions

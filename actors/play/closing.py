@@ -27,7 +27,6 @@ class Closing:
         """Whether the end is stored, and told."""
 
     def void(self, reason: str, bet_status: CallStatus, attempts: int, detail: str) -> EndRound:
-        """``betting -> void``."""
         return ends.void(
             self._placed,
             self._services.owner,
@@ -52,11 +51,9 @@ class Closing:
         return self.void("wallet_unavailable", CallStatus.UNKNOWN, answer.sends, detail)
 
     def refunded(self, live: LiveRound, reason: str) -> EndRound:
-        """``flying -> refunded``."""
         return ends.refunded(live, self._services.owner, reason, self._services.clock.now_ms(), self._pool.claim)
 
     def settled(self, live: LiveRound, settlement: Settlement) -> EndRound:
-        """``flying -> settled``."""
         return ends.settled(live, self._services.owner, settlement, self._services.clock.now_ms(), self._pool.claim)
 
     async def end(

@@ -42,7 +42,6 @@ class Departures:
             self._flights[session_id] = flight
 
     def flight_of(self, session_id: UUID) -> Flight | None:
-        """What flies on elsewhere."""
         return self._flights.get(session_id)
 
     def note_end(self, session_id: UUID) -> None:

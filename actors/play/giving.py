@@ -26,7 +26,7 @@ LEAVE_AGAIN_S: Final = 0.02
 
 
 class Giving:
-    """Implements ``actors.cluster.handover.Giver``."""
+    """Implements ``actors.cluster.handover.Giver`` for open sessions."""
 
     def __init__(self, services: Services, sessions: OpenSessions, rounds: LiveRounds, departures: Departures) -> None:
         self._services = services

@@ -83,7 +83,6 @@ class LiveRounds:
         return self._failed.get(round_id, 0)
 
     def forget_failure(self, round_id: UUID) -> None:
-        """Its end is stored."""
         self._failed.pop(round_id, None)
 
     async def tell_end(

@@ -81,12 +81,10 @@ class Lobby:
 
     @property
     def sessions_open(self) -> int:
-        """Session actors in memory."""
         return len(self._sessions)
 
     @property
     def rounds_live(self) -> int:
-        """Round actors in memory."""
         return len(self._rounds)
 
     @property

@@ -65,7 +65,6 @@ class OpenSessions:
         return digest in self._actors
 
     def of(self, digest: bytes) -> SessionActor | None:
-        """The session's actor."""
         return self._actors.get(digest)
 
     def is_taken(self, digest: bytes) -> bool:

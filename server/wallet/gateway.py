@@ -112,7 +112,8 @@ class HttpWalletGateway:
             request = self._signed_request(operator, call, sending)
             client = self._client_of(operator.operator_id)
         except Exception as error:
-            log.error("a wallet call could not be written", extra={"error": type(error).__name__})  # noqa: TRY400
+            what = {"error": type(error).__name__}
+            log.error("a wallet call could not be written", extra=what)  # noqa: TRY400 - no trace, it may quote a header
             return NotSent("the call could not be written")
         try:
             with trio.move_on_at(give_up_at):
@@ -123,7 +124,8 @@ class HttpWalletGateway:
             return _unanswered(sending, str(error))
         except Exception as error:  # a call must end in an answer, and an unknown fate is the careful one
             # Only the type is logged: a message may quote a header.
-            log.error("a wallet call failed unexpectedly", extra={"error": type(error).__name__})  # noqa: TRY400
+            what = {"error": type(error).__name__}
+            log.error("a wallet call failed unexpectedly", extra=what)  # noqa: TRY400 - no trace, it may quote a header
             return Unclear("the call failed unexpectedly")
 
     def _client_of(self, operator_id: UUID) -> httpx.AsyncClient:

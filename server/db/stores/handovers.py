@@ -57,7 +57,7 @@ _MOVE = "SELECT move_session_4($1, $2, $3, $4, $5, $6, $7)"
 
 
 class PostgresHandOvers:
-    """Implements ``actors.ports.handovers.HandOvers``."""
+    """Implements ``actors.ports.handovers.HandOvers`` on top of PostgreSQL."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -96,7 +96,7 @@ SELECT EXISTS (SELECT FROM nodes n WHERE (n.node, n.epoch) <> ($1, $2)
 
 
 class PostgresNodes:
-    """Implements ``actors.ports.nodes.Nodes``."""
+    """Implements ``actors.ports.nodes.Nodes`` on top of PostgreSQL."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

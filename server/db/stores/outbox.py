@@ -110,7 +110,6 @@ class PostgresOutbox:
         self._aside = aside or PutAside()
 
     async def outbox_of(self, operator_id: UUID, session_id: UUID) -> list[WalletCall]:
-        """The session's, in order."""
         rows = await self._database.run(lambda connection: connection.fetch(OUTBOX_OF, operator_id, session_id))
         return self._opened(rows)
 

@@ -49,7 +49,7 @@ WITH found AS MATERIALIZED (
 
 
 class PostgresReports:
-    """Implements ``server.ports.reports.Reports``."""
+    """Implements ``server.ports.reports.Reports`` on top of PostgreSQL."""
 
     def __init__(self, database: Database, vault: Vault, aside: PutAside | None = None) -> None:
         self._database = database

@@ -116,6 +116,5 @@ def finished_round(vault: Vault, row: Row) -> FinishedRound:
 
 
 def wallet_call(vault: Vault, row: Row) -> WalletCall:
-    """A row of ``transactions``."""
     vault.macs.check(CALL, row, row["mac"])
     return made(WalletCall, row)

@@ -321,4 +321,4 @@ class HttpServer:
     async def serve(self, stream: HttpStream) -> None:
         """Serve one connection to its end. Raises, in groups, what a broken client makes hypercorn raise."""
         app = ASGIWrapper(stream.counted(self._app))
-        await _Connection(app, self._config, self._context, {}, stream)  # type: ignore[arg-type]
+        await _Connection(app, self._config, self._context, {}, stream)  # type: ignore[arg-type]  # any stream

@@ -26,8 +26,7 @@ back to a session that is in memory."""
 class Placed(Protocol):
     """A connection that has a place."""
 
-    def cut(self) -> None:
-        """End it at once."""
+    def cut(self) -> None: ...
 
 
 class Admission:

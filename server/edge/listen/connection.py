@@ -38,8 +38,7 @@ PIECES_BURST: Final = 384
 class EdgeObserver(Protocol):
     """Who counts what the edge does. Labels are of closed sets."""
 
-    def connection_refused(self) -> None:
-        """A connection beyond ``connections_max``."""
+    def connection_refused(self) -> None: ...
 
     def player_ended(self, end: str) -> None:
         """A player's socket ended: ``closed`` (by the game), ``left``, ``shutdown``, ``handshake``, ``no_hello``,
@@ -47,13 +46,9 @@ class EdgeObserver(Protocol):
 
 
 class NoObserver:
-    """Counts nothing."""
+    def connection_refused(self) -> None: ...
 
-    def connection_refused(self) -> None:
-        """See ``EdgeObserver``."""
-
-    def player_ended(self, end: str) -> None:
-        """See ``EdgeObserver``."""
+    def player_ended(self, end: str) -> None: ...
 
 
 class HelloObserver(Protocol):
@@ -71,16 +66,11 @@ class HelloObserver(Protocol):
 
 
 class NoHellos:
-    """Keeps no record."""
+    def accepted(self, address: str) -> None: ...
 
-    def accepted(self, address: str) -> None:
-        """See ``HelloObserver``."""
+    def refused(self, address: str, code: str) -> None: ...
 
-    def refused(self, address: str, code: str) -> None:
-        """See ``HelloObserver``."""
-
-    def ended(self, address: str, end: str) -> None:
-        """See ``HelloObserver``."""
+    def ended(self, address: str, end: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,7 +28,7 @@ class Pinged(Protocol):
         """Whether there are any, and the client reads them."""
 
     def ping(self) -> None:
-        """Ask. Does not wait."""
+        """Ask for a pong, without waiting for it."""
 
     def drop(self) -> None:
         """Nobody is there: cut it."""

@@ -90,7 +90,6 @@ class SocketSink:
             self._queue(text)
 
     def ping(self) -> None:
-        """Have a ping written."""
         self._queue(PING_FRAME)
 
     def _queue(self, frame: bytes) -> None:

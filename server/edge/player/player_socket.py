@@ -51,9 +51,7 @@ class PlayerPlace(Protocol):
         """Wait until a hello may be looked at, which costs more than a request. Raises ``trio.TooSlowError``."""
         ...
 
-    def entered(self) -> None:
-        """The hello was accepted."""
-        ...
+    def entered(self) -> None: ...
 
     @property
     def is_crowded(self) -> bool:
@@ -91,11 +89,9 @@ class PlayerSocket:
         return self._stream.heard_at
 
     def takes_ticks(self) -> bool:
-        """See ``Pinged``."""
         return self._sink.outlet.takes_ticks
 
     def ping(self) -> None:
-        """See ``Pinged``."""
         self._sink.ping()
 
     def drop(self) -> None:

@@ -202,7 +202,6 @@ class PlayerStream(trio.abc.Stream):
         self.outlet.let(None)
 
     def release(self) -> None:
-        """Take offers again."""
         self._is_held = False
         self._see_if_free()
 

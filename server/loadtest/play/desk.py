@@ -45,7 +45,7 @@ class Desk:
         self.target = target
         self.strategy = strategy
         self.api = api
-        self.dice = random.Random(plan.seed)  # noqa: S311
+        self.dice = random.Random(plan.seed)  # noqa: S311 - to be repeated
         self.server_time = ServerTime()
         self.measured = Measurements()
         self.seen: list[SeenRound] = []

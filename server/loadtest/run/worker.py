@@ -65,7 +65,7 @@ class Worker:
 
     async def _deal(self, start_at: float) -> None:
         """Hand out bets when they are due, by the clock alone."""
-        dice = random.Random(f"bets {self._plan.seed}")  # noqa: S311
+        dice = random.Random(f"bets {self._plan.seed}")  # noqa: S311 - to be repeated
         for due_s in bet_dues_s(self._plan.bets_per_second, self._plan.ramp_s, self._plan.duration_s, dice):
             await trio.sleep_until(start_at + due_s)
             self._desk.measured.counts["bets_due"] += 1
@@ -102,7 +102,7 @@ class Worker:
             await self._tell(is_done=False)
 
     async def _ping(self) -> None:
-        dice = random.Random(self._plan.seed)  # noqa: S311
+        dice = random.Random(self._plan.seed)  # noqa: S311 - to be repeated
         while True:
             await trio.sleep(_PING_S)
             seated = [player.game for player in self._players if player.game.is_connected]
@@ -134,7 +134,7 @@ class Worker:
 
 async def _until(condition: Callable[[], bool]) -> None:
     # What is waited for depends on hundreds of players: looking is simpler than being told, and soon enough.
-    while not condition():  # noqa: ASYNC110
+    while not condition():  # noqa: ASYNC110 - see above
         await trio.sleep(_LOOK_S)
 
 
