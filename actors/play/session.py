@@ -6,11 +6,12 @@ It never waits for a wallet or a flight: those are other actors, whose news come
 
 from collections.abc import Callable
 from contextlib import suppress
+from typing import assert_never
 from uuid import UUID
 
 import trio
 
-from actors.facts.frames_in import BetIn, CashoutIn, ClientSeedIn, HistoryIn
+from actors.facts.frames_in import BetIn, CashoutIn, ClientSeedIn, HistoryIn, SessionIn
 from actors.facts.records import Commitment, LiveRound, OpenedSession
 from actors.kit.actor import Actor
 from actors.kit.errors import ActorError
@@ -138,14 +139,8 @@ class SessionActor(Actor[SessionMessage]):
 
     async def _handle(self, message: SessionMessage) -> None:
         match message:
-            case FromPlayer(frame=BetIn() as bet):
-                self._betting.judge(bet)
-            case FromPlayer(frame=CashoutIn() as wish):
-                self._betting.refuse_cashout(wish)
-            case FromPlayer(frame=ClientSeedIn() as change):
-                self._stop(await self._betting.change_client_seed(change))
-            case FromPlayer(frame=HistoryIn() as wish):
-                self._history.start(wish)
+            case FromPlayer():
+                await self._answer(message.frame)
             case HistoryRead():
                 self._history.show(message)
             case Attach():
@@ -157,10 +152,23 @@ class SessionActor(Actor[SessionMessage]):
                 self._note_balance()
             case Leave():
                 self._leave()
-            case Look() | FromPlayer():
+            case Look():
                 pass  # What has changed is looked at after every message.
             case _:
                 self._stop(self._betting.hear(message))
+
+    async def _answer(self, frame: SessionIn) -> None:
+        match frame:
+            case BetIn():
+                self._betting.judge(frame)
+            case CashoutIn():
+                self._betting.refuse_cashout(frame)
+            case ClientSeedIn():
+                self._stop(await self._betting.change_client_seed(frame))
+            case HistoryIn():
+                self._history.start(frame)
+            case _:
+                assert_never(frame)
 
     def _attach(self, attach: Attach) -> None:
         self._screen.end("replaced")
