@@ -6,6 +6,7 @@ from quart import Blueprint
 
 from server.http.errors import ApiError
 from server.web.authentication import Authenticator
+from server.web.connections import Bounds
 from server.web.health import liveness, readiness
 from server.web.openapi import describe
 from server.web.operator_api import operator_api
@@ -14,7 +15,7 @@ from server.web.request_log import RequestLog
 from server.web.services import WebServices
 from server.web.static_files import load_static_files, static_files
 from server.web.verify_page import verify_page
-from server.web.web_app import Bounds, WebApp
+from server.web.web_app import WebApp
 
 TRANSPORT_SECURITY = {"strict-transport-security": "max-age=63072000; includeSubDomains"}
 """For two years browsers come by https alone. Sent only where that is how they come."""

@@ -1,18 +1,35 @@
 """What ASGI brings, as Quart takes it, within bounds: bodies of so many bytes and seconds, and no websockets."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import trio
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope
 from quart.typing import ResponseTypes
 from quart.wrappers import Request
+from quart_trio import QuartTrio
 from quart_trio.asgi import TrioASGIHTTPConnection, TrioASGIWebsocketConnection
 
 from server.http.errors import JSON_HEADERS, not_found
+from server.http.forwarded import Network
 from server.web.request_facts import CLIENT_GONE_STATUS, facts_of, request_id, take_facts
 
-if TYPE_CHECKING:
-    from server.web.web_app import WebApp
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What a request may take, and whose word about its client counts."""
+
+    body_bytes_max: int = 0
+    body_timeout_ms: int = 100
+    discard_bytes_max: int = 0
+    discard_timeout_ms: int = 100
+    trusted_proxies: Sequence[Network] = ()
+
+
+class BoundedApp(QuartTrio):
+    """An application whose connections keep to its bounds."""
+
+    bounds: Bounds
 
 
 class HttpConnection(TrioASGIHTTPConnection):
@@ -24,7 +41,7 @@ class HttpConnection(TrioASGIHTTPConnection):
     end does not cancel its request: who says no more may still listen.
     """
 
-    def __init__(self, app: "WebApp", scope: HTTPScope) -> None:
+    def __init__(self, app: BoundedApp, scope: HTTPScope) -> None:
         take_facts(scope, app.bounds.trusted_proxies)
         super().__init__(app, scope)
         self._discard_timeout_s = app.bounds.discard_timeout_ms / 1000

@@ -1,13 +1,9 @@
 """The Quart application of a port: how any request is matched, refused, answered and recorded."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 from quart import Response
 from quart.routing import QuartMap
 from quart.typing import ResponseTypes
 from quart.wrappers.base import BaseRequestWebsocket
-from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import MapAdapter
 
@@ -20,22 +16,10 @@ from server.http.errors import (
     method_not_allowed,
     not_found,
 )
-from server.http.forwarded import Network
-from server.web.connections import HttpConnection, RefusedWebsocket
+from server.web.connections import BoundedApp, Bounds, HttpConnection, RefusedWebsocket
 from server.web.request_facts import CLIENT_GONE_STATUS, ClientGoneError, facts, facts_of
 from server.web.request_log import RequestLog
 from server.web.targets import METHODS_TAKEN, SERVER_ITSELF
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
-    """What a request may take, and whose word about its client counts."""
-
-    body_bytes_max: int = 0
-    body_timeout_ms: int = 100
-    discard_bytes_max: int = 0
-    discard_timeout_ms: int = 100
-    trusted_proxies: Sequence[Network] = ()
 
 
 class WireMap(QuartMap):
@@ -51,7 +35,7 @@ class WireMap(QuartMap):
         return self.bind("localhost", path_info=path, default_method=request.method)
 
 
-class WebApp(QuartTrio):
+class WebApp(BoundedApp):
     """Beyond Quart: targets and bodies within bounds, the contract's errors, and one record of each request."""
 
     asgi_http_class = HttpConnection  # type: ignore[assignment]  # it asks for bounds
