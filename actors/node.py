@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import trio
 
 from actors.cluster.handover import HandOvers
-from actors.cluster.recovery import Heartbeat
+from actors.cluster.heartbeat import Heartbeat
 from actors.kit.clock import ServerClock
 from actors.kit.supervisor import Supervisor
 from actors.play.lobby import Lobby
@@ -29,11 +29,11 @@ from actors.ports.wallet import WalletGateway
 from actors.rules.growth import GrowthCurve
 from actors.shared.contact import LedgerContact
 from actors.shared.flights import FlightMemory
+from actors.shared.game_settings import GameSettings
 from actors.shared.ledger import LedgerActor
 from actors.shared.metronome import Metronome
 from actors.shared.operators import OperatorDirectory
 from actors.shared.services import Services
-from actors.shared.settings import GameSettings
 from actors.shared.void_rounds import RoundTally
 from actors.wallet.courier import Courier, OutboxWatch
 from actors.wallet.pool import WalletPool

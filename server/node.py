@@ -23,7 +23,7 @@ from actors.shared.services import Services
 from server.config.configuration import Config
 from server.db.driver.database import EMBEDDED, Database
 from server.db.errors import DatabaseError
-from server.db.stores.aside import PutAside
+from server.db.stores.bad_rows import PutAside
 from server.db.stores.nodes import PostgresNodes
 from server.db.stores.operators import PostgresOperatorStore
 from server.db.stores.reports import PostgresReports
@@ -44,12 +44,12 @@ from server.secrets.entropy import SystemEntropy
 from server.secrets.vault import MasterKeyError, Vault, VaultError
 from server.settings import game_settings, gateway_settings, web_settings
 from server.wallet.gateway import HttpWalletGateway
-from server.web.app import create_app
+from server.web.application import WebApp
 from server.web.authentication import has_key
 from server.web.metrics_app import create_metrics_app
+from server.web.routes import create_app
 from server.web.services import WebServices
 from server.web.static_files import StaticFilesError
-from server.web.web_app import WebApp
 
 log = logging.getLogger("getaway.server")
 

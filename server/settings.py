@@ -7,7 +7,7 @@ requests, and calls in flight to an operator. What bounds one process (mailboxes
 
 from dataclasses import replace
 
-from actors.shared.settings import GameSettings
+from actors.shared.game_settings import GameSettings
 from server.config.configuration import Config
 from server.edge.settings import EdgeSettings
 from server.process.places import static_dir

@@ -4,7 +4,7 @@ from contextlib import AbstractAsyncContextManager
 from uuid import UUID
 
 from actors.facts.records import FinishedRound, RoundKey
-from actors.play.departures import Departures
+from actors.play.leaving_sessions import Departures
 from actors.play.live_rounds import LiveRounds
 from actors.play.open_sessions import OpenSessions
 from actors.wallet.pool import WalletPool

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import trio
 
+from actors.facts.error_texts import NOT_STORED, WORDS, words
 from actors.facts.frames_in import BetIn, CashoutIn, ClientSeedIn
 from actors.facts.frames_out import (
     BetPendingOut,
@@ -21,8 +22,7 @@ from actors.facts.frames_out import (
 )
 from actors.facts.records import Commitment, FinishedRound, LiveRound, OpenedSession, RoundStatus
 from actors.facts.transitions import Applied, ChangeClientSeed
-from actors.facts.words import NOT_STORED, WORDS, words
-from actors.play.bets import BetTerms, judge, new_round, next_commitment
+from actors.play.judging import BetTerms, judge, new_round, next_commitment
 from actors.play.purse import Purse
 from actors.play.round import RoundSeen
 from actors.play.screen import Screen

@@ -3,9 +3,9 @@
 import logging
 from uuid import UUID
 
+from actors.facts.error_texts import words
 from actors.facts.frames_in import CashoutIn, FrameError, HelloIn, PingIn, SessionIn, parse_frame
 from actors.facts.frames_out import ErrorOut, PongOut, encode
-from actors.facts.words import words
 from actors.kit.actor import Actor
 from actors.kit.errors import ActorError, MailboxFullError
 from actors.ports.sink import PlayerSink

@@ -11,7 +11,7 @@ import trio
 from actors.cluster.recovery import resolve_stored
 from actors.facts.records import Commitment, FinishedRound, LiveRound, OpenedSession, RoundStatus
 from actors.kit.supervisor import Supervisor
-from actors.play.departures import Departures
+from actors.play.leaving_sessions import Departures
 from actors.play.round import RoundActor
 from actors.ports.ledger import LedgerUnavailableError
 from actors.shared.messages import RoundLost, RoundOver

@@ -12,21 +12,21 @@ import trio
 
 from actors.cluster.recovery import OrphanSweeper
 from actors.cluster.unattended import UnattendedSweeper
+from actors.facts.error_texts import TOO_MANY_SESSIONS, words
 from actors.facts.frames_in import FrameError, HelloIn, parse_frame
 from actors.facts.frames_out import ClientOut, ErrorOut, SessionEndedOut, encode
 from actors.facts.records import FinishedRound, Operator
-from actors.facts.words import TOO_MANY_SESSIONS, words
 from actors.kit.errors import ActorError
 from actors.kit.fair_queue import QueueFullError
 from actors.kit.supervisor import Supervisor
 from actors.play.attendance import PlayersAttendance
-from actors.play.departures import Departures
 from actors.play.door import Door
-from actors.play.giving import Giving
+from actors.play.leaving_sessions import Departures
 from actors.play.live_rounds import LiveRounds
 from actors.play.open_sessions import OpenSessions
 from actors.play.round import RoundActor
 from actors.play.session import SessionActor
+from actors.play.session_handover import Giving
 from actors.ports.ledger import LedgerUnavailableError
 from actors.ports.sessions import SessionElsewhereError
 from actors.ports.sink import PlayerSink

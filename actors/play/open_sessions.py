@@ -10,11 +10,11 @@ from uuid import UUID
 import trio
 
 from actors.cluster.handover import note_return, open_or_ask, open_session
+from actors.facts.error_texts import TOO_MANY_SESSIONS
 from actors.facts.frames_out import ClientOut, ErrorOut, SessionEndedOut
 from actors.facts.records import Commitment, OpenedSession, RoundKey
-from actors.facts.words import TOO_MANY_SESSIONS
 from actors.kit.supervisor import Supervisor
-from actors.play.departures import Departures
+from actors.play.leaving_sessions import Departures
 from actors.play.live_rounds import LiveRounds
 from actors.play.round import RoundActor
 from actors.play.session import SessionActor

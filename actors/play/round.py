@@ -17,7 +17,7 @@ from actors.facts.records import CallStatus, Commitment, LiveRound, RoundStatus
 from actors.facts.transitions import Answer, Applied, PlaceBet, Started, StartRound
 from actors.kit.actor import Actor
 from actors.kit.errors import ActorError
-from actors.play.closing import Closing
+from actors.play.round_closing import Closing
 from actors.ports.ledger import LedgerUnavailableError
 from actors.ports.wallet import Acknowledged
 from actors.rules.settlement import FlightPlan, Result, Settlement

@@ -4,8 +4,8 @@ from math import inf
 
 import trio
 
+from actors.facts.error_texts import words
 from actors.facts.frames_out import ClientOut, ErrorOut, SessionEndedOut, encode
-from actors.facts.words import words
 from actors.ports.sink import PlayerSink
 from actors.shared.metronome import Flight
 

@@ -12,13 +12,13 @@ from uuid import UUID
 import trio
 
 from actors.facts.frames_in import BetIn, CashoutIn, ClientSeedIn, HistoryIn, SessionIn
-from actors.facts.records import Commitment, LiveRound, OpenedSession
+from actors.facts.records import Commitment, LiveRound, OpenedSession, OperatorStatus, SessionRecord
 from actors.kit.actor import Actor
 from actors.kit.errors import ActorError
 from actors.kit.supervisor import RunBeside
-from actors.play.bets import bet_terms_of, end_reason
 from actors.play.betting import Betting
 from actors.play.history import HistoryReader
+from actors.play.judging import bet_terms_of
 from actors.play.purse import Purse
 from actors.play.round import RoundSeen
 from actors.play.screen import Screen, end_socket
@@ -26,6 +26,16 @@ from actors.play.welcome import welcome
 from actors.shared.messages import Attach, Detach, FromPlayer, HistoryRead, Leave, Look, SessionMessage, WalletNews
 from actors.shared.services import Services
 from actors.wallet.pool import WalletPool
+
+
+def end_reason(services: Services, session: SessionRecord, *, is_draining: bool) -> str | None:
+    """Why the session has to end now, in the protocol's words, or ``None``."""
+    if services.clock.now_ms() >= session.expires_at_ms:
+        return "expired"
+    terms = bet_terms_of(services, session)
+    if terms is None or terms.operator.status is not OperatorStatus.ACTIVE:
+        return "operator_suspended"
+    return "shutdown" if is_draining else None
 
 
 class SessionActor(Actor[SessionMessage]):

@@ -16,8 +16,8 @@ from actors.facts.frames_out import (
     WelcomeOut,
 )
 from actors.facts.records import FinishedRound, SessionRecord
-from actors.play.bets import BetTerms
 from actors.play.betting import Betting
+from actors.play.judging import BetTerms
 from actors.play.purse import Purse
 from actors.rules.money import multiplier_number
 from actors.shared.messages import Attach

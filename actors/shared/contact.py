@@ -12,7 +12,7 @@ import trio
 from actors.kit.clock import ServerClock
 from actors.ports.nodes import Pulse
 from actors.rules.clock_offset import ClockOffset
-from actors.shared.settings import GameSettings
+from actors.shared.game_settings import GameSettings
 
 DIFFERENCE_MS_WARNED = 250
 """Of the machine's clock and the database's: worth a warning."""

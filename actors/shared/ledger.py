@@ -18,7 +18,7 @@ from actors.kit.actor import Actor, Reply
 from actors.kit.errors import ActorError
 from actors.ports.ledger import Ledger, LedgerUnavailableError
 from actors.rules.settlement import Result
-from actors.shared.settings import GameSettings
+from actors.shared.game_settings import GameSettings
 
 log = logging.getLogger("getaway.ledger")
 

@@ -18,10 +18,10 @@ from actors.ports.wallet import WalletGateway
 from actors.shared.addresses import Addresses
 from actors.shared.contact import LedgerContact
 from actors.shared.flights import FlightMemory
+from actors.shared.game_settings import GameSettings
 from actors.shared.ledger import LedgerActor
 from actors.shared.metronome import Metronome
 from actors.shared.operators import OperatorDirectory
-from actors.shared.settings import GameSettings
 from actors.shared.void_rounds import RoundTally
 
 REPEAT_FIRST_MS = 50

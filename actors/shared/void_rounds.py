@@ -6,7 +6,7 @@ from uuid import UUID
 
 from actors.facts.records import RoundStatus
 from actors.rules.rate_limits import RateLimits
-from actors.shared.settings import GameSettings
+from actors.shared.game_settings import GameSettings
 
 OPERATORS_MAX = 10_000
 SESSIONS_OF_PLAYER = 4

@@ -11,7 +11,7 @@ from actors.kit.clock import ServerClock
 from actors.ports.observer import Observer
 from actors.ports.wallet import Acknowledged, Declined, NotSent, Unclear, WalletAnswer
 from actors.rules.breaker import Breaker
-from actors.shared.settings import GameSettings
+from actors.shared.game_settings import GameSettings
 
 log = logging.getLogger("getaway.wallet")
 

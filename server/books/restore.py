@@ -22,7 +22,7 @@ from server.books.restoring import (
     round_of,
 )
 from server.db.driver.database import Connection
-from server.db.stores.aside import DOES_NOT_OPEN
+from server.db.stores.bad_rows import DOES_NOT_OPEN
 from server.db.stores.groups import commit_group
 from server.db.stores.rows import CALL_COLUMNS, ROUND_COLUMNS, live_round, plain_uuid, wallet_call
 from server.secrets.row_macs import LOST_BET, RowMacError, RowMacs

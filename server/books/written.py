@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from server.books.recompute import streamed
 from server.books.reconcile import CheckResult, Finding, Scope
 from server.db.driver.database import Connection
-from server.db.stores.aside import DOES_NOT_OPEN, told
+from server.db.stores.bad_rows import DOES_NOT_OPEN, told
 from server.db.stores.operators import SELECT_OPERATORS, PostgresOperatorStore
 from server.db.stores.rows import ROUND_COLUMNS, Row, check_round, check_session, commitment, live_round, wallet_call
 from server.secrets.row_macs import ACTION, LOST_BET

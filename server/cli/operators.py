@@ -24,7 +24,7 @@ from server.cli.terms import (
     terms_options,
 )
 from server.config.configuration import Config
-from server.ports.reports import NewOperator, OperatorChange, OperatorStore
+from server.ports.operators import NewOperator, OperatorChange, OperatorStore
 
 Value = TypeVar("Value")
 

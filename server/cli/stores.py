@@ -19,11 +19,12 @@ from server.db.driver.database import EMBEDDED, EMBEDDED_FOLDER, Database, open_
 from server.db.errors import DatabaseError
 from server.db.migrations.migrate import check_schema, migrate
 from server.db.migrations.roles import grant_server
-from server.db.stores.aside import PutAside
+from server.db.stores.bad_rows import PutAside
 from server.db.stores.operators import PostgresOperatorStore
 from server.db.stores.reports import PostgresReports
 from server.db.stores.wallet_actions import PostgresWalletActions
-from server.ports.reports import OperatorStore, Reports
+from server.ports.operators import OperatorStore
+from server.ports.reports import Reports
 from server.secrets.vault import MasterKeyError, Vault, VaultError, load_master_key
 
 Value = TypeVar("Value")

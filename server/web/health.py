@@ -3,7 +3,7 @@
 from quart import Blueprint, Response
 
 from server.http.errors import draining, unavailable
-from server.web.models import json_answer
+from server.web.members import json_answer
 from server.web.services import WebServices
 
 

@@ -16,7 +16,7 @@ from server.config.callback_url import web_url_error
 from server.http.errors import MalformedError, answered_within, draining, unavailable
 from server.http.strict_json import parse_object
 from server.web.authentication import TIMESTAMP_TOLERANCE_S, check_active
-from server.web.models import json_answer, read_members
+from server.web.members import json_answer, read_members
 from server.web.request_facts import Caller, signed
 from server.web.services import WebServices
 from server.web.tokens import open_token, seal_token, token_digest

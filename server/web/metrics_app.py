@@ -7,10 +7,10 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from quart import Blueprint, Response
 
 from server.http.errors import NO_PAGE_POLICY
+from server.web.application import WebApp
 from server.web.connections import Bounds
 from server.web.health import liveness
 from server.web.request_log import RequestLog
-from server.web.web_app import WebApp
 
 _HEADERS = {
     "content-type": CONTENT_TYPE_LATEST,

@@ -9,7 +9,7 @@ from quart_schema.conversion import MSGSPEC_REF_TEMPLATE
 from quart_schema.typing import Model
 from werkzeug.routing import Rule
 
-from server.web.web_app import WebApp
+from server.web.application import WebApp
 
 VERSION = "2026-12-01"
 

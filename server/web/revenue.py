@@ -9,8 +9,8 @@ from quart import Response
 from quart_schema import document_querystring, document_response
 
 from server.http.errors import MalformedError
-from server.web.models import json_answer, read_query
-from server.web.reads import read_turn
+from server.web.members import json_answer, read_query
+from server.web.read_turns import read_turn
 from server.web.request_facts import signed
 from server.web.services import WebServices
 

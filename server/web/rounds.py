@@ -7,8 +7,8 @@ from server.http.errors import not_found, not_ours
 from server.http.round_answer import RoundAnswer, round_answer
 from server.ports.reports import NotOursError
 from server.web.authentication import parse_uuid
-from server.web.models import NoParameters, json_answer, read_query
-from server.web.reads import read_turn
+from server.web.members import NoParameters, json_answer, read_query
+from server.web.read_turns import read_turn
 from server.web.request_facts import signed
 from server.web.services import WebServices
 

@@ -12,8 +12,8 @@ from actors.kit.errors import ActorStoppedError, MailboxFullError
 from actors.kit.supervisor import Supervisor
 from actors.kit.timers import SLACK_MS
 from actors.ports.ledger import LedgerUnavailableError
+from actors.shared.game_settings import GameSettings
 from actors.shared.services import until_known
-from actors.shared.settings import GameSettings
 from actors.wallet.pool import WALLET_MARGIN_MS
 from tests.helpers.game import LIMITS, open_game
 

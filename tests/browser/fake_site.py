@@ -55,7 +55,7 @@ def create_app(game: FakeGame) -> QuartTrio:
         file = STATIC / name
         if not file.is_file():
             return Response("", 404)
-        return Response(file.read_bytes(), content_type=CONTENT_TYPES[file.suffix].decode())
+        return Response(file.read_bytes(), content_type=CONTENT_TYPES[file.suffix])
 
     @app.get("/lobby")
     async def lobby() -> Response:

@@ -33,7 +33,7 @@ from actors.ports.ledger import Ledger
 from actors.rules import fairness
 from actors.rules.limits import BetLimits
 from actors.rules.settlement import Result, Settlement
-from server.ports.reports import NewOperator
+from server.ports.operators import NewOperator
 from tests.helpers.clocked_ledger import ClockedLedger
 
 CLIENT_SEED = "player"

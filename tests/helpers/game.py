@@ -15,7 +15,7 @@ from actors.kit.clock import ServerClock
 from actors.node import Ports, open_node
 from actors.rules import fairness
 from actors.rules.limits import BetLimits
-from actors.shared.settings import GameSettings
+from actors.shared.game_settings import GameSettings
 from tests.helpers.memory_ledger import MemoryLedger
 from tests.helpers.scripted_wallet import ScriptedWallet
 from tests.helpers.stores import stores_of

@@ -3,7 +3,7 @@
 from dataclasses import fields
 
 from actors.ports.stores import Stores
-from server.db.stores.aside import PutAside
+from server.db.stores.bad_rows import PutAside
 from server.db.stores.stores import postgres_stores
 
 

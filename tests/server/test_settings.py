@@ -6,9 +6,9 @@ from pathlib import Path
 from actors.play.round import START_TOLD_MS_MAX
 from actors.rules.retries import SLOWER_AFTER_MS, SLOWER_MS, SLOWEST_AFTER_MS, SLOWEST_MS
 from actors.shared.contact import DIFFERENCE_MS_MAX, DIFFERENCE_MS_WARNED
-from actors.shared.settings import GameSettings
+from actors.shared.game_settings import GameSettings
 from server.config.loading import load_config
-from server.db.driver.line import LINE_MS_MAX
+from server.db.driver.heartbeat_line import LINE_MS_MAX
 from server.edge.settings import EdgeSettings
 from server.settings import edge_settings, game_settings, gateway_settings, metrics_edge_settings, web_settings
 from server.wallet.gateway import WalletGatewaySettings

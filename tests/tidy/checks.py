@@ -19,7 +19,7 @@ OWNERS = {
     "anyio": ("server/db/",),
     "asyncpg": ("server/db/",),
     "asyncio": ("server/db/",),
-    "psycopg": ("server/db/driver/direct.py", "server/db/driver/url.py"),
+    "psycopg": ("server/db/driver/commit_statement.py", "server/db/driver/url.py"),
     "msgspec": (
         "actors/facts/frames_out.py",
         "actors/rules/compact_json.py",

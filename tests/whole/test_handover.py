@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 import trio
 
-from actors.shared.settings import GameSettings
+from actors.shared.game_settings import GameSettings
 from tests.helpers.server_process import ServerProcess
 from tests.whole.house import audit_house, finished_round, open_house
 from tests.whole.wallet import Fault

@@ -14,9 +14,9 @@ from actors.facts.calls import refund_call
 from actors.facts.records import CallKind, CallStatus, RoundStatus
 from actors.facts.transitions import Applied, Rejected
 from actors.kit.timers import Timers
-from actors.play.closing import Closing
 from actors.play.live_rounds import LiveRounds
 from actors.play.round import RoundActor
+from actors.play.round_closing import Closing
 from actors.ports.ledger import LedgerUnavailableError
 from actors.ports.wallet import Acknowledged, Declined, Unclear
 from actors.rules.settlement import FlightPlan, Result, Settlement

@@ -4,9 +4,9 @@ from types import SimpleNamespace
 from unittest import mock
 
 from actors.facts.records import RoundStatus
-from actors.play.giving import Giving
 from actors.play.live_rounds import LiveRounds
 from actors.play.round import RoundActor
+from actors.play.session_handover import Giving
 from tests.helpers.memory_ledger import MemoryLedger
 from tests.worlds.planting import Bugs
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from actors.facts.frames_out import RoundEndedOut
 from actors.facts.records import Commitment
-from actors.play import bets, betting
+from actors.play import betting, judging
 from actors.rules import fairness
 from actors.shared.contact import LedgerContact
 from actors.shared.flights import FlightMemory
@@ -54,7 +54,7 @@ def _plays_another(promised: Commitment) -> Commitment:
 
 @BUGS.named("the house draws the server seed after it has seen the bet")
 def _drawn_late():
-    new_round, place = bets.new_round, MemoryLedger._place_bet
+    new_round, place = judging.new_round, MemoryLedger._place_bet
 
     def drawn_late(services, record, promised, bet, terms):
         return new_round(services, record, _plays_another(promised), bet, terms)
@@ -70,7 +70,7 @@ def _drawn_late():
 
 @BUGS.named("the client seed that comes with a bet is not played")
 def _own_seed_ignored():
-    real = bets.new_round
+    real = judging.new_round
 
     def ignores(services, record, promised, bet, terms):
         return real(services, record, promised, replace(bet, client_seed=None), terms)
@@ -88,7 +88,7 @@ def _cut_ignored():
 
 @BUGS.named("a client seed is confirmed and not played")
 def _confirmed_only():
-    real = bets.new_round
+    real = judging.new_round
 
     def stale(services, record, promised, bet, terms):
         return real(services, record, replace(promised, client_seed=record.next.client_seed), bet, terms)

@@ -10,7 +10,7 @@ from uuid import UUID
 import trio
 
 from actors.facts.records import Owner
-from actors.shared.settings import GameSettings
+from actors.shared.game_settings import GameSettings
 from tests.helpers.game import CLIENT_SEED, LIMITS, CountingObserver, operator
 from tests.worlds import final
 from tests.worlds.cut_history import CutHistory

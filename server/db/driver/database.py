@@ -12,9 +12,9 @@ import trio
 
 from actors.ports.ledger import LedgerUnavailableError
 from server.db.driver.bridge import Bridge
+from server.db.driver.commit_statement import DirectStatement, Rows
 from server.db.driver.connecting import PAST_USE, AgingConnection, Connector
-from server.db.driver.direct import DirectStatement, Rows
-from server.db.driver.line import KeptLine, Line
+from server.db.driver.heartbeat_line import KeptLine, Line
 from server.db.driver.statements import COMMIT_GROUP
 from server.db.driver.url import FORM, read_url
 from server.db.embedded.embedded import EmbeddedServer

@@ -1,6 +1,6 @@
 """The schema: numbered migrations, applied in order under a lock, and functions, one a file, each with its version.
 
-A function that nodes call has its version in its name, ``commit_group_5``, so that nodes of the version before keep
+A function that nodes call has its version in its name, ``commit_group_6``, so that nodes of the version before keep
 theirs: who changes one puts the next version into the name and into the first line, and some later migration drops the
 old one and its row in ``migrations``. A function that the tables call, by triggers and defaults, has one name for ever,
 and the next version replaces it for all.

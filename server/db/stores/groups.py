@@ -26,8 +26,8 @@ from actors.facts.transitions import (
 )
 from actors.rules.compact_json import compact_json
 from server.db.driver import statements as sql
+from server.db.driver.commit_statement import Rows
 from server.db.driver.database import Connection, Database, Work
-from server.db.driver.direct import Rows
 from server.db.stores.group_rows import batch_of, session_key
 from server.db.stores.rows import Row
 from server.secrets.row_macs import START, RowMacError

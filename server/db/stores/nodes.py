@@ -12,7 +12,7 @@ from actors.facts.records import Owner
 from actors.ports.nodes import Pulse
 from actors.rules.lineage import Lineage, cut_reason
 from server.db.driver.database import Connection, Database
-from server.db.driver.line import Line
+from server.db.driver.heartbeat_line import Line
 from server.db.stores.rows import Row
 
 log = logging.getLogger("getaway.db")

@@ -13,9 +13,9 @@ from uuid import UUID, uuid4
 from actors.facts.records import Operator, OperatorStatus, Owner
 from actors.rules.limits import BetLimits
 from server.db.driver.database import Connection, Database
-from server.db.stores.aside import DOES_NOT_OPEN, PutAside
+from server.db.stores.bad_rows import DOES_NOT_OPEN, PutAside
 from server.db.stores.rows import Row, plain_uuid
-from server.ports.reports import NewOperator, OperatorChange
+from server.ports.operators import NewOperator, OperatorChange
 from server.secrets.row_macs import OPERATOR, RowMacError
 from server.secrets.vault import KEY_PLACES, Vault, VaultError
 
@@ -75,7 +75,7 @@ VALUES ($1, $2, $3, $4, $5, $6)
 
 
 class PostgresOperatorStore:
-    """Implements ``server.ports.reports.OperatorStore`` and ``actors.ports.operators.OperatorSource`` on top of PostgreSQL."""
+    """Implements ``server.ports.operators.OperatorStore`` and ``actors.ports.operators.OperatorSource`` on top of PostgreSQL."""
 
     def __init__(self, database: Database, vault: Vault, aside: PutAside | None = None) -> None:
         self._database = database

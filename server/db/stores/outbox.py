@@ -8,7 +8,7 @@ from actors.facts.records import OutboxCount, Owner, WalletCall
 from actors.ports.outbox import NOT_AHEAD
 from server.db.driver.database import Database
 from server.db.driver.statements import dead_owners, few
-from server.db.stores.aside import PutAside
+from server.db.stores.bad_rows import PutAside
 from server.db.stores.rows import CALL_COLUMNS, Row, wallet_call
 from server.secrets.vault import Vault
 

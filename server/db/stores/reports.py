@@ -11,7 +11,7 @@ from actors.facts.records import CallStatus, WalletCall
 from actors.rules.fairness import Outcome
 from actors.rules.money import split_revenue
 from server.db.driver.database import Connection, Database
-from server.db.stores.aside import PutAside
+from server.db.stores.bad_rows import PutAside
 from server.db.stores.rows import ROUND_COLUMNS, Row, check_round, round_problems
 from server.ports.reports import CallReport, NotOursError, RevenueRow, RoundReport
 from server.secrets.row_macs import CALL

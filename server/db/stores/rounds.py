@@ -5,7 +5,7 @@ import trio
 from actors.facts.records import FinishedRound, LiveRound, Owner, RoundKey
 from server.db.driver.database import Connection, Database
 from server.db.driver.statements import dead_owners, few
-from server.db.stores.aside import Key, PutAside
+from server.db.stores.bad_rows import Key, PutAside
 from server.db.stores.rows import ROUND_COLUMNS, Row, finished_round, live_round
 from server.secrets.vault import Vault
 

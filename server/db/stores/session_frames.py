@@ -12,7 +12,7 @@ from actors.facts.columns import made
 from actors.facts.records import PageOptions
 from actors.ports.ledger import LedgerUnavailableError
 from server.db.driver.database import Database
-from server.db.stores.aside import PutAside
+from server.db.stores.bad_rows import PutAside
 from server.db.stores.rows import Row, check_session, plain_uuid
 from server.ports.session_frames import SessionFrame
 from server.secrets.row_macs import SESSION

@@ -10,7 +10,7 @@ from actors.ports.ledger import LedgerUnavailableError
 from actors.ports.sessions import SessionElsewhereError
 from actors.rules import fairness
 from server.db.driver.database import Connection, Database
-from server.db.stores.aside import PutAside
+from server.db.stores.bad_rows import PutAside
 from server.db.stores.outbox import OUTBOX_OF
 from server.db.stores.rows import (
     ROUND_COLUMNS,

@@ -2,7 +2,7 @@
 
 from actors.ports.stores import Stores
 from server.db.driver.database import Database
-from server.db.stores.aside import PutAside
+from server.db.stores.bad_rows import PutAside
 from server.db.stores.handovers import PostgresHandOvers
 from server.db.stores.ledger import PostgresLedger
 from server.db.stores.nodes import PostgresNodes

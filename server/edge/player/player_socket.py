@@ -7,8 +7,8 @@ from typing import Protocol
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
 
+from actors.facts.error_texts import words
 from actors.facts.frames_out import ErrorOut, WaitOut, encode
-from actors.facts.words import words
 from actors.kit.clock import ServerClock
 from actors.play.door import Door
 from actors.play.lobby import Lobby

@@ -3,7 +3,7 @@
 import pytest
 import trio
 
-from actors.facts.words import NOT_STORED
+from actors.facts.error_texts import NOT_STORED
 from actors.ports.ledger import LedgerUnavailableError
 from tests.helpers.game import OPERATOR_ID, open_game
 from tests.helpers.memory_ledger import MemoryLedger

@@ -14,8 +14,8 @@ from actors.play.lobby import token_digest
 from actors.ports.handovers import REQUESTS_MAX
 from actors.ports.ledger import LedgerUnavailableError
 from actors.ports.wallet import Declined, Unclear
+from actors.shared.game_settings import GameSettings
 from actors.shared.messages import Cashout, HandOver
-from actors.shared.settings import GameSettings
 from tests.helpers.game import LIMITS, OPERATOR_ID, Player, open_game
 
 CRASH_400_S = 23.105

@@ -9,7 +9,7 @@ from actors.cluster.handover import note_return
 from actors.facts.records import CallKind
 from actors.facts.transitions import StartRound
 from actors.shared.flights import KEPT_MS, FlightMemory, HistoryCutError
-from actors.shared.settings import GameSettings
+from actors.shared.game_settings import GameSettings
 from tests.helpers.game import LIMITS, Player, open_game
 from tests.helpers.promises import Promises, Sheet
 from tests.helpers.stores import stores_of

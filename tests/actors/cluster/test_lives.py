@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from actors.ports.ledger import LedgerUnavailableError
-from actors.shared.settings import GameSettings
+from actors.shared.game_settings import GameSettings
 from tests.helpers.game import LIMITS, open_game
 
 

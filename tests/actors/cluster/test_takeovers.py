@@ -8,7 +8,7 @@ import trio
 from actors.cluster.recovery import interrupted, resolve_stored
 from actors.facts.records import CallKind, CallStatus, Owner
 from actors.facts.transitions import EndRound
-from actors.shared.settings import GameSettings
+from actors.shared.game_settings import GameSettings
 from tests.helpers.game import LIMITS, open_game
 
 CRASH_400_S = 23.105

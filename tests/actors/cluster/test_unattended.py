@@ -9,10 +9,10 @@ import trio
 
 from actors.facts.calls import bet_call
 from actors.facts.records import CallKind, RoundKey
-from actors.play.closing import Closing
 from actors.play.live_rounds import LiveRounds
+from actors.play.round_closing import Closing
 from actors.ports.ledger import LedgerUnavailableError
-from actors.shared.settings import GameSettings
+from actors.shared.game_settings import GameSettings
 from tests.helpers.game import LIMITS, open_game
 
 SETTINGS = GameSettings(bet_limits={"USD": LIMITS})

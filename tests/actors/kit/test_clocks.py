@@ -9,7 +9,7 @@ from actors.kit.clock import FLIGHT_MS_MAX, STAND_MS_MAX, STEP_MS_MIN, ServerClo
 from actors.ports.nodes import Pulse
 from actors.rules.lineage import Lineage
 from actors.shared.contact import DIFFERENCE_MS_MAX, LedgerContact
-from actors.shared.settings import GameSettings
+from actors.shared.game_settings import GameSettings
 from tests.helpers.game import LIMITS, NOON_MS, open_game
 from tests.helpers.memory_ledger import MemoryLedger
 

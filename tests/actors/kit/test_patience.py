@@ -6,7 +6,7 @@ import trio
 
 from actors.facts.records import CallKind, CallStatus
 from actors.ports.wallet import Acknowledged, Declined, NotSent, Unclear
-from actors.shared.settings import GameSettings
+from actors.shared.game_settings import GameSettings
 from tests.helpers.game import LIMITS, OPERATOR_ID, open_game
 
 MINUTE_S, HOUR_S = 60, 3_600

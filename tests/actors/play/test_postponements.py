@@ -10,7 +10,7 @@ from actors.facts.records import CallKind
 from actors.facts.transitions import PostponeCall
 from actors.ports.wallet import Declined, NotSent, Unclear
 from actors.rules.retries import HOUR_MS, SLOWER_MS, SLOWEST_MS
-from actors.shared.settings import GameSettings
+from actors.shared.game_settings import GameSettings
 from tests.helpers.game import LIMITS, OPERATOR_ID, open_game
 from tests.helpers.wallet_calls import call
 

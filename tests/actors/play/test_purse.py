@@ -12,8 +12,8 @@ from actors.facts.calls import outbox_tx_id
 from actors.facts.frames_out import BalanceOut
 from actors.facts.records import CallKind, SessionTotals
 from actors.play.purse import CHECK_FIRST_MS, Purse
+from actors.shared.game_settings import GameSettings
 from actors.shared.messages import RoundFlies, RoundOver, WalletNews
-from actors.shared.settings import GameSettings
 from tests.actors.facts.test_frames_out import VOID, WON
 from tests.helpers.game import LIMITS
 from tests.helpers.stores import stores_of

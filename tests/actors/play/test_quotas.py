@@ -9,7 +9,7 @@ from trio.testing import wait_all_tasks_blocked
 from actors.facts.records import CallKind, OperatorStatus, RoundStatus
 from actors.kit.clock import ServerClock
 from actors.ports.wallet import Declined
-from actors.shared.settings import GameSettings
+from actors.shared.game_settings import GameSettings
 from actors.shared.void_rounds import SESSIONS_OF_PLAYER, RoundTally
 from tests.helpers.game import LIMITS, NOON_MS, open_game, operator
 

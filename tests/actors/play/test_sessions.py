@@ -11,8 +11,8 @@ from actors.facts.records import CallKind, OperatorStatus
 from actors.facts.transitions import EndRound
 from actors.kit.timers import SLACK_MS
 from actors.ports.wallet import Unclear
+from actors.shared.game_settings import GameSettings
 from actors.shared.messages import Leave, Look
-from actors.shared.settings import GameSettings
 from tests.helpers.game import LIMITS, OPERATOR_ID, Player, open_game
 
 

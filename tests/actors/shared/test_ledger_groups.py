@@ -12,6 +12,7 @@ from trio.testing import MockClock
 from actors.facts.records import Owner
 from actors.facts.transitions import AcknowledgeCall, Applied, Busy, ChangeClientSeed, EndRound
 from actors.ports.ledger import LedgerUnavailableError
+from actors.shared.game_settings import GameSettings
 from actors.shared.ledger import (
     ACKNOWLEDGEMENT_PATIENCE_MS,
     ANSWER_TIMEOUT_MS,
@@ -21,7 +22,6 @@ from actors.shared.ledger import (
     LOSS_PATIENCE_MS,
     LedgerActor,
 )
-from actors.shared.settings import GameSettings
 from tests.helpers.books import cash_out, changed, crash, new_round, new_session
 from tests.helpers.game import LIMITS, OPERATOR_ID, operator
 

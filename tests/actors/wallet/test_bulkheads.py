@@ -8,7 +8,7 @@ import pytest
 from actors.facts.records import CallKind
 from actors.kit.clock import ServerClock
 from actors.ports.wallet import Acknowledged, Declined, NotSent, Unclear
-from actors.shared.settings import GameSettings
+from actors.shared.game_settings import GameSettings
 from actors.wallet.bulkheads import Bulkhead, Bulkheads
 from tests.helpers.game import LIMITS, NOON_MS, OPERATOR_ID, CountingObserver
 from tests.helpers.wallet_calls import call

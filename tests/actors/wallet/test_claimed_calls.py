@@ -12,8 +12,8 @@ from trio.testing import wait_all_tasks_blocked
 from actors.facts.records import CallKind
 from actors.facts.transitions import AcknowledgeCall, Applied, PostponeCall, Rejected
 from actors.ports.wallet import Acknowledged, Declined, Unclear
+from actors.shared.game_settings import GameSettings
 from actors.shared.messages import WalletNews
-from actors.shared.settings import GameSettings
 from actors.wallet.pool import WALLET_MARGIN_MS
 from tests.helpers.game import LIMITS, OPERATOR_ID, open_game
 from tests.helpers.wallet_calls import call

@@ -12,7 +12,7 @@ from actors.facts.transitions import AcknowledgeCall, EndRound, Rejected
 from actors.kit.timers import SLACK_MS
 from actors.ports.ledger import LedgerUnavailableError
 from actors.ports.wallet import Declined, Unclear
-from actors.shared.settings import GameSettings
+from actors.shared.game_settings import GameSettings
 from tests.helpers.game import LIMITS, OPERATOR_ID, open_game, operator
 from tests.helpers.memory_outbox import StoredCall
 

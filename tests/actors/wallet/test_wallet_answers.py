@@ -11,7 +11,7 @@ from trio.testing import wait_all_tasks_blocked
 from actors.facts.records import CallKind, CallStatus
 from actors.kit.errors import ActorStoppedError
 from actors.ports.wallet import Acknowledged, Declined, NotSent, Unclear
-from actors.shared.settings import GameSettings
+from actors.shared.game_settings import GameSettings
 from tests.helpers.game import LIMITS, OPERATOR_ID, open_game
 from tests.helpers.memory_outbox import StoredCall
 from tests.helpers.wallet_calls import call

@@ -8,7 +8,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from actors.facts.records import CallKind, WalletCall
 from actors.ports.wallet import Acknowledged, NotSent, Unclear
-from actors.shared.settings import GameSettings
+from actors.shared.game_settings import GameSettings
 from tests.helpers.game import LIMITS, OPERATOR_ID, open_game
 
 SESSION_ID = UUID(int=77)

@@ -15,7 +15,7 @@ import pytest
 
 from actors.facts.transitions import Rejected
 from actors.ports.ledger import LedgerUnavailableError
-from server.db.stores.aside import PutAside
+from server.db.stores.bad_rows import PutAside
 from server.db.stores.reports import PostgresReports
 from server.db.stores.session_frames import PostgresSessionFrames
 from server.ports.reports import NotOursError, RoundReport
@@ -98,7 +98,7 @@ class Scene:
 
 
 def test_so_many_bad_rows_are_remembered_and_the_others_told_each_time(monkeypatch):
-    monkeypatch.setattr("server.db.stores.aside.KEPT_MAX", 2)
+    monkeypatch.setattr("server.db.stores.bad_rows.KEPT_MAX", 2)
     counts, told = {}, []
     aside = PutAside(counts.__setitem__, told.append)
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from server.db.driver.commit_statement import _CALLS_PLANNED_MAX, _CALLS_PLANNED_MIN
 from server.db.driver.database import open_database
-from server.db.driver.direct import _CALLS_PLANNED_MAX, _CALLS_PLANNED_MIN
 from server.db.stores.groups import commit_group
 from server.secrets.vault import Vault
 from tests.helpers import books

@@ -10,8 +10,8 @@ import trio
 
 from actors.facts.transitions import Applied, Busy, Launched, Started
 from actors.ports.ledger import LedgerUnavailableError
+from actors.shared.game_settings import GameSettings
 from actors.shared.ledger import LedgerActor
-from actors.shared.settings import GameSettings
 from server.db.driver.database import LOCK_MS_MAX
 from tests.helpers import books
 from tests.helpers.books import LEASE_MS, NOON_MS

@@ -9,7 +9,7 @@ import trio
 
 from actors.facts.records import OperatorStatus
 from server.db.stores.operators import PostgresOperatorStore
-from server.ports.reports import OperatorChange
+from server.ports.operators import OperatorChange
 from server.secrets.vault import Vault, VaultError
 from tests.helpers import books
 from tests.helpers.books import LIMITS, NOON_MS

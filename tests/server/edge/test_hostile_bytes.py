@@ -9,7 +9,7 @@ import trio
 import trio.lowlevel
 from wsproto.frame_protocol import Opcode
 
-from server.web.app import create_app
+from server.web.routes import create_app
 from tests.helpers.edge_fakes import client_frame, open_edge, read_all, split_answer, until, upgrade_request
 from tests.helpers.web_fakes import PAGE, WebWorld
 

@@ -9,7 +9,7 @@ import pytest
 import trio
 from wsproto.frame_protocol import Opcode
 
-from actors.shared.settings import GameSettings
+from actors.shared.game_settings import GameSettings
 from server.edge.listen.listener import listen, serve_edge
 from server.edge.player.player_stream import text_frame
 from tests.helpers.edge_fakes import CountingObserver, SecurityRecord, World, settings, small_app

@@ -5,7 +5,7 @@ import trio
 from hypercorn.config import Config
 from hypercorn.trio import serve
 
-from server.web.app import create_app
+from server.web.routes import create_app
 from tests.helpers.contained_server import serve_contained
 from tests.helpers.operator_client import Casino
 from tests.helpers.web_fakes import PAGE, WebWorld, make_operator

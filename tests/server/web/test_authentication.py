@@ -4,8 +4,8 @@ from ipaddress import ip_network
 
 import pytest
 
-from server.web.app import create_app
 from server.web.authentication import address_group
+from server.web.routes import create_app
 from tests.helpers.http_client import exchange, request_bytes
 from tests.helpers.independent_signer import signature, text_to_sign
 from tests.helpers.operator_client import LAUNCH, LAUNCH_FIELDS, Casino

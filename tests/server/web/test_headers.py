@@ -2,8 +2,8 @@
 
 import pytest
 
-from server.web.app import create_app
 from server.web.metrics_app import create_metrics_app
+from server.web.routes import create_app
 from tests.helpers.http_client import exchange, request_bytes
 from tests.helpers.operator_client import LAUNCH
 

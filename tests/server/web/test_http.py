@@ -7,12 +7,12 @@ from quart import request
 
 from actors.facts.records import CallKind
 from server.metrics.observer import MetricsObserver
-from server.web.app import create_app
+from server.web.application import WebApp
 from server.web.connections import Bounds
 from server.web.metrics_app import create_metrics_app
 from server.web.request_facts import facts
 from server.web.request_log import RequestLog
-from server.web.web_app import WebApp
+from server.web.routes import create_app
 from tests.helpers.http_client import exchange, read_answer, request_bytes
 from tests.helpers.operator_client import LAUNCH, Casino
 

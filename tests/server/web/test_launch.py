@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from actors.facts.records import PageOptions
 from server.http.errors import MalformedError
 from server.http.strict_json import parse_object
-from server.web.app import create_app
 from server.web.launch import LaunchApi
 from server.web.request_facts import Caller
+from server.web.routes import create_app
 from server.web.tokens import open_token
 from tests.helpers.operator_client import LAUNCH, LAUNCH_FIELDS, Casino
 from tests.helpers.web_fakes import NOW_S, WebWorld, make_operator

@@ -10,8 +10,8 @@ from jsonschema import Draft202012Validator
 
 from actors.facts.records import RoundStatus
 from server.ports.reports import RevenueRow
-from server.web.app import create_app
 from server.web.openapi import openapi_document
+from server.web.routes import create_app
 from tests.helpers.operator_client import LAUNCH_FIELDS
 from tests.server.web.test_reads import REVENUE, ROUND, make_round, store
 

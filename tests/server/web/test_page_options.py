@@ -6,8 +6,8 @@ import re
 import pytest
 
 from actors.facts.records import PageOptions
-from server.web.app import create_app
 from server.web.page_template import PageTemplate, json_block
+from server.web.routes import create_app
 from server.web.static_files import StaticFilesError
 from tests.helpers.http_client import exchange, request_bytes
 from tests.helpers.operator_client import Casino

@@ -1,7 +1,7 @@
 import pytest
 
-from server.web.app import create_app
 from server.web.player_page import frame_ancestors, socket_origin, sound_origins
+from server.web.routes import create_app
 from tests.helpers.http_client import exchange, request_bytes
 from tests.helpers.web_fakes import make_operator
 

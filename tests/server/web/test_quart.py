@@ -3,7 +3,7 @@
 import pytest
 import trio
 
-from server.web.app import create_app
+from server.web.routes import create_app
 from tests.helpers.http_client import exchange, read_answer, request_bytes
 from tests.helpers.operator_client import LAUNCH, Casino
 from tests.helpers.web_fakes import make_operator

@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 
 from actors.rules.rate_limits import RateLimits
 from server.http.errors import ApiError
-from server.web.app import create_app
 from server.web.authentication import Authenticator
+from server.web.routes import create_app
 from tests.helpers.operator_client import LAUNCH, Casino
 
 REVENUE = "/api/public/rgs/revenue?from=2026-07-01&to=2026-07-31"

@@ -10,7 +10,7 @@ from actors.kit.fair_queue import Share
 from actors.rules.fairness import Outcome
 from actors.rules.settlement import Result
 from server.ports.reports import CallReport, RevenueRow, RoundReport
-from server.web.app import create_app
+from server.web.routes import create_app
 from tests.helpers.operator_client import Casino
 from tests.helpers.web_fakes import NOW_S, make_operator
 

@@ -11,11 +11,11 @@ from actors.facts.records import OperatorStatus
 from server.http.errors import ApiError
 from server.http.security_log import REFUSALS_PER_SECOND, EdgeSecurity, OperatorWatch, SecurityLog
 from server.process.sampling import KINDS_MAX, Sampler
-from server.web.app import create_app
+from server.web.application import WebApp
 from server.web.connections import Bounds
 from server.web.request_log import REFUSALS_PER_SECOND as REQUESTS_PER_SECOND
 from server.web.request_log import RequestLog
-from server.web.web_app import WebApp
+from server.web.routes import create_app
 from tests.helpers.http_client import exchange, request_bytes
 from tests.helpers.operator_client import LAUNCH, Casino
 from tests.helpers.web_fakes import make_operator

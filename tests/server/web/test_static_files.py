@@ -2,7 +2,7 @@ import gzip
 
 import pytest
 
-from server.web.app import create_app
+from server.web.routes import create_app
 from server.web.static_files import StaticFilesError, load_static_files
 from tests.helpers.http_client import exchange, request_bytes
 from tests.helpers.web_fakes import PAGE

@@ -1,6 +1,6 @@
 import pytest
 
-from server.web.app import create_app
+from server.web.routes import create_app
 from tests.helpers.http_client import exchange, request_bytes
 
 PAGE = b"<!doctype html><title>Verify</title>"

@@ -5,6 +5,7 @@ from typing import Never
 from quart import Blueprint
 
 from server.http.errors import ApiError
+from server.web.application import WebApp
 from server.web.authentication import Authenticator
 from server.web.connections import Bounds
 from server.web.health import liveness, readiness
@@ -15,7 +16,6 @@ from server.web.request_log import RequestLog
 from server.web.services import WebServices
 from server.web.static_files import load_static_files, static_files
 from server.web.verify_page import verify_page
-from server.web.web_app import WebApp
 
 TRANSPORT_SECURITY = {"strict-transport-security": "max-age=63072000; includeSubDomains"}
 """For two years browsers come by https alone. Sent only where that is how they come."""

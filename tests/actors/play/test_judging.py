@@ -7,7 +7,8 @@ import trio
 
 from actors.facts.frames_in import BetIn
 from actors.facts.records import OperatorStatus
-from actors.play.bets import bet_error, bet_terms_of, end_reason, new_round, next_commitment, place_error
+from actors.play.judging import bet_error, bet_terms_of, new_round, next_commitment, place_error
+from actors.play.session import end_reason
 from actors.rules import fairness
 from tests.helpers.game import LIMITS, open_game
 

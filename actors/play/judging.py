@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
+from actors.facts.error_texts import NOT_STORED, OPERATORS_ARE_OLD, TOO_MANY_VOID, words
 from actors.facts.frames_in import BetIn
 from actors.facts.frames_out import ErrorOut
-from actors.facts.records import Commitment, LiveRound, Operator, OperatorStatus, RoundStatus, RoundTerms, SessionRecord
-from actors.facts.words import NOT_STORED, OPERATORS_ARE_OLD, TOO_MANY_VOID, words
+from actors.facts.records import Commitment, LiveRound, Operator, RoundStatus, RoundTerms, SessionRecord
 from actors.rules import fairness
 from actors.rules.limits import BetLimits, auto_cashout_is_valid, stake_error
 from actors.shared.operators import limits_for
@@ -47,16 +47,6 @@ def place_error(
     if not services.operators.is_active(session.operator_id):
         return "bet_declined"
     return None if permits else "wallet_unavailable"
-
-
-def end_reason(services: Services, session: SessionRecord, *, is_draining: bool) -> str | None:
-    """Why the session has to end now, in the protocol's words, or ``None``."""
-    if services.clock.now_ms() >= session.expires_at_ms:
-        return "expired"
-    terms = bet_terms_of(services, session)
-    if terms is None or terms.operator.status is not OperatorStatus.ACTIVE:
-        return "operator_suspended"
-    return "shutdown" if is_draining else None
 
 
 def bet_error(bet: BetIn, terms: BetTerms, balance_minor: int | None) -> str | None:

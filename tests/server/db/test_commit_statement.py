@@ -9,8 +9,8 @@ import pytest
 import trio
 
 from actors.ports.ledger import LedgerUnavailableError
+from server.db.driver.commit_statement import DirectStatement
 from server.db.driver.database import open_database
-from server.db.driver.direct import DirectStatement
 from server.db.driver.url import read_url
 from server.db.errors import RefusedError
 from tests.helpers.postgres_proxy import Proxy

@@ -5,7 +5,7 @@ import asyncio
 import asyncpg
 import pytest
 
-from server.db.driver.line import KeptLine
+from server.db.driver.heartbeat_line import KeptLine
 
 
 class Connection:
@@ -126,7 +126,7 @@ def test_a_silent_server_is_left_after_its_time_and_not_asked_twice(monkeypatch)
             await asyncio.sleep(60)
 
         with monkeypatch.context() as patch:
-            patch.setattr("server.db.driver.line.LINE_MS_MAX", 20)
+            patch.setattr("server.db.driver.heartbeat_line.LINE_MS_MAX", 20)
             with pytest.raises(TimeoutError):
                 await scene.line.run(hang)
         assert scene.begun == [0, 0] and scene.made[0].has_ended

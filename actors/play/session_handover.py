@@ -11,7 +11,7 @@ import trio
 
 from actors.facts.records import SessionRequest
 from actors.kit.errors import ActorError
-from actors.play.departures import Departures
+from actors.play.leaving_sessions import Departures
 from actors.play.live_rounds import LiveRounds
 from actors.play.open_sessions import OpenSessions
 from actors.play.round import RoundActor
