@@ -70,8 +70,11 @@ class SocketSink:
 
     @property
     def is_behind(self) -> bool:
-        """Whether the client has not taken yet what was sent: see ``actors.ports.sink.PlayerSink``."""
-        return self._waiting_bytes > 0
+        """Whether the client has not taken yet what was sent: see ``actors.ports.sink.PlayerSink``.
+
+        What only waits for its turn here, or whose writer has not had one since, is not the client's fault.
+        """
+        return self._waiting_bytes > 0 and not self._stream.has_room
 
     def overflow(self) -> None:
         """What waits for this client is too much for it, or for all: it is dropped, and ``welcome`` tells it again."""
@@ -183,7 +186,7 @@ class SocketSink:
             del self._frames[:1]
             self._note_waiting(max(0, self._waiting_bytes - len(frame)))
         elif self._stream.has_rest:
-            await self._stream.finish_tick()
+            await self._stream.send_frames(b"")
         elif self._tick is not None:
             tick, self._tick = self._tick, None
             await self._stream.send_frames(tick)

@@ -131,8 +131,13 @@ class PlayerStream(trio.abc.Stream):
         return self._meter.abuse
 
     @property
+    def has_room(self) -> bool:
+        """Whether the kernel takes more at once."""
+        return self._transport.has_room
+
+    @property
     def has_rest(self) -> bool:
-        """Whether a part of a tick waits for ``finish_tick``."""
+        """Whether a part of a tick waits to go out before anything else."""
         return bool(self.outlet.rest)
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
@@ -179,10 +184,6 @@ class PlayerStream(trio.abc.Stream):
             return frames
 
         await self._write(unless_closed)
-
-    async def finish_tick(self) -> None:
-        """Write what is left of a tick."""
-        await self._write(bytes)
 
     async def _write(self, frames: Callable[[], bytes]) -> None:
         """Write what is left of a tick, then these ``frames``, chosen when nobody else writes."""

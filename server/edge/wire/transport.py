@@ -4,6 +4,7 @@ hypercorn shields its writes from every cancellation, so the one who writes must
 """
 
 import contextlib
+import select
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterator
@@ -154,6 +155,15 @@ class Transport(trio.abc.Stream):
         with trio.move_on_at(deadline):
             return await self.socket.send(data)
         raise trio.BrokenResourceError("the other side does not read")
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the kernel takes more at once. A look at it costs a system call."""
+        if self.is_closed:
+            return False
+        look = select.poll()
+        look.register(self._raw, select.POLLOUT)
+        return bool(look.poll(0))
 
     async def wait_send_all_might_not_block(self) -> None:
         with self._trio_errors():

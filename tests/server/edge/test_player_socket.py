@@ -223,6 +223,16 @@ async def test_who_has_read_what_it_was_sent_is_behind_no_more():
         await until(lambda: not sink.is_behind)
 
 
+async def test_what_waits_for_its_turn_alone_is_not_behind():
+    """A quick client asks again before the writer of its last answer had another turn."""
+    async with open_edge(unsent_bytes_max=2_048) as world:
+        client = await world.player()
+        sink = world.lobby.doors[0].sink
+        sink.send(b"an answer")
+        assert not sink.is_behind
+        assert await client.frame() == (Opcode.TEXT, "an answer")
+
+
 async def test_a_refused_hello_is_told_and_closed():
     async with open_edge() as world:
         client = await world.player(hello=False)

@@ -78,7 +78,7 @@ async def test_ticks_never_get_between_the_parts_of_a_frame():
             while True:
                 taken += offer(stream, text_frame(b"tick")) > 0
                 if stream.has_rest:
-                    await stream.finish_tick()
+                    await stream.send_frames(b"")
                 await trio.lowlevel.checkpoint()
 
         async def write():
