@@ -63,6 +63,7 @@ async def _set_after(event, worker, seconds):
     event.set()
 
 
+@pytest.mark.logs_errors("a worker has not been heard of and is killed")
 @pytest.mark.parametrize("then", ["time.sleep(60)", "while True: pass"])
 async def test_one_whose_event_loop_hangs_is_killed(then, monkeypatch):
     assert await life(then, monkeypatch) == -9
