@@ -134,7 +134,7 @@ class Worker:
 
 async def _until(condition: Callable[[], bool]) -> None:
     # What is waited for depends on hundreds of players: looking is simpler than being told, and soon enough.
-    while not condition():  # noqa: ASYNC110 - see above
+    while not condition():  # noqa: ASYNC110 - hundreds of players tell nobody
         await trio.sleep(_LOOK_S)
 
 
